@@ -1,0 +1,32 @@
+"""Distil a big text classifier into a tiny one, inside scikit-learn."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public names and the modules that define them: importing the package stays fast, because torch,
+# transformers and scikit-learn load with the first name that needs them.
+_EXPORTS = {
+    "DistilledMLPClassifier": "student",
+    "TextPool": "transfer",
+    "TransformerTeacherClassifier": "teacher",
+    "load_docstrings": "datasets",
+    "load_emotion": "datasets",
+    "load_text_dataset": "datasets",
+    "make_tfidf_baseline": "baseline",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

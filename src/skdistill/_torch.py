@@ -1,0 +1,52 @@
+"""What every module that runs torch shares: devices and seeds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn ``"auto"`` or a torch device name into a device that this machine has.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` takes the first accelerator there is, else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the name is no torch device or names hardware that is not there.
+
+    Examples
+    --------
+    >>> from skdistill._torch import resolve_device
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a torch device: {error}") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device={device!r} was asked for, but torch finds no CUDA device on this machine; "
+            'use device="auto" or device="cpu".'
+        )
+    return resolved
+
+
+@contextmanager
+def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block and give its global generators back untouched."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

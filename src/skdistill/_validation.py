@@ -1,0 +1,148 @@
+"""Checks of user input whose messages name the row, the parameter and the way out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def check_texts(X: Any, *, name: str = "X") -> list[str]:
+    """Return a column of texts, of whatever container, as a list of ``str``.
+
+    Parameters
+    ----------
+    X : iterable of str
+        A list, tuple, NumPy array, pandas / polars / pyarrow / datasets column, or any other
+        iterable of texts.
+    name : str, default="X"
+        How error messages call the column.
+
+    Returns
+    -------
+    list of str, of length n_texts
+
+    Raises
+    ------
+    ValueError
+        If `X` is a bare string, a table, or holds a missing value.
+    TypeError
+        If `X` is no iterable, or holds something else than text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._validation import check_texts
+    >>> check_texts(np.array(["a text", "another"]))
+    ['a text', 'another']
+    >>> check_texts(["a text", None])
+    Traceback (most recent call last):
+    ...
+    ValueError: X[1] is missing (None); drop such rows or replace them by an empty text.
+    """
+    texts = _as_list(X, name)
+    # One pass in C over the types; the row is only searched for when something is wrong.
+    kinds = set(map(type, texts))
+    if kinds <= {str}:
+        return texts
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise _not_a_text(text, f"{name}[{row}]")
+    return [str(text) for text in texts]
+
+
+def _as_list(X: Any, name: str) -> list:
+    if isinstance(X, str):
+        raise ValueError(
+            f"{name} is a single string; pass an iterable of texts, such as a list with one text."
+        )
+    if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
+        raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
+    shape = getattr(X, "shape", None)
+    if hasattr(X, "column_names") or (isinstance(shape, tuple) and len(shape) != 1):
+        size = f" of shape {shape}" if shape is not None else ""
+        raise ValueError(
+            f"{name} is a table{size}, not a column of texts; select one column, as in "
+            f'{name}["text"].'
+        )
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(X, method):
+            return getattr(X, method)()
+    return list(X)
+
+
+def _not_a_text(value: Any, where: str) -> Exception:
+    if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
+        return ValueError(
+            f"{where} is missing ({value}); drop such rows or replace them by an empty text."
+        )
+    if isinstance(value, bytes):
+        return TypeError(f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").')
+    if isinstance(value, list | tuple | np.ndarray):
+        return ValueError(
+            f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
+        )
+    return TypeError(f"{where} is {type(value).__name__}, not text: {value!r:.80}")
+
+
+def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:
+    """Refuse two row-aligned inputs of different length."""
+    if n_expected != n_found:
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have the same number of rows, "
+            f"but have {n_expected} and {n_found}."
+        )
+
+
+def check_probabilities(
+    proba: Any, *, n_rows: int, n_classes: int, name: str, rows: str = "X", atol: float = 1e-3
+) -> np.ndarray:
+    """Return class probabilities as a float32 array whose rows sum to one.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_rows, n_classes)
+        Class probabilities; each row may miss a sum of 1 by `atol` and is normalised.
+    n_rows, n_classes : int
+        The shape asked for.
+    name : str
+        How error messages call the array.
+    rows : str, default="X"
+        How error messages call what the rows must match.
+    atol : float, default=1e-3
+        How far a row's sum may lie from 1 (float16 probabilities do miss it by some 1e-4).
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_classes), dtype float32
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or a row holds a negative or non-finite number or does not sum
+        to 1.
+
+    Examples
+    --------
+    >>> from skdistill._validation import check_probabilities
+    >>> check_probabilities([[0.25, 0.75]], n_rows=1, n_classes=2, name="teacher_proba")
+    array([[0.25, 0.75]], dtype=float32)
+    """
+    values = np.asarray(proba, dtype=np.float64)
+    if values.shape != (n_rows, n_classes):
+        raise ValueError(
+            f"{name} must have shape ({n_rows}, {n_classes}), one row for each text of {rows} and "
+            f"one column for each class in sorted order, but has shape {values.shape}."
+        )
+    wrong = ~np.isfinite(values).all(axis=1) | (values < 0).any(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name}[{row}] holds a negative or non-finite number: {values[row]}.")
+    totals = values.sum(axis=1)
+    wrong = np.abs(totals - 1) > atol
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"{name}[{row}] sums to {totals[row]:.6g}, not to 1; pass probabilities, not logits "
+            "or votes."
+        )
+    return (values / totals[:, None]).astype(np.float32)
