@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 
-def check_texts(X: Any, *, name: str = "X") -> list[str]:
+def check_texts(X: Any, *, name: str = "X", allow_empty: bool = False) -> list[str]:
     """Return a column of texts, of whatever container, as a list of ``str``.
 
     Parameters
@@ -16,6 +18,8 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
         iterable of texts.
     name : str, default="X"
         How error messages call the column.
+    allow_empty : bool, default=False
+        Whether a column without any row will do.
 
     Returns
     -------
@@ -24,7 +28,7 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     Raises
     ------
     ValueError
-        If `X` is a bare string, a table, or holds a missing value.
+        If `X` is a bare string, a table, has no rows, or holds a missing value.
     TypeError
         If `X` is no iterable, or holds something else than text.
 
@@ -40,6 +44,10 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     ValueError: X[1] is missing (None); drop such rows or replace them by an empty text.
     """
     texts = _as_list(X, name)
+    if not texts and not allow_empty:
+        raise ValueError(
+            f"Found array with 0 sample(s) in {name}, while a minimum of 1 is required."
+        )
     # One pass in C over the types; the row is only searched for when something is wrong.
     kinds = set(map(type, texts))
     if kinds <= {str}:
@@ -76,12 +84,56 @@ def _not_a_text(value: Any, where: str) -> Exception:
             f"{where} is missing ({value}); drop such rows or replace them by an empty text."
         )
     if isinstance(value, bytes):
-        return TypeError(f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").')
+        return TypeError(
+            f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").'
+        )
     if isinstance(value, list | tuple | np.ndarray):
         return ValueError(
             f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
         )
     return TypeError(f"{where} is {type(value).__name__}, not text: {value!r:.80}")
+
+
+def check_labels(y: Any, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes and each row's class as a number.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        Class labels of any type that can be sorted.
+    n_rows : int
+        Number of texts.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The distinct labels, sorted.
+    codes : ndarray of shape (n_rows,), dtype int64
+        Positions in `classes`.
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, has another length, a missing value, continuous values or a single class.
+
+    Examples
+    --------
+    >>> from skdistill._validation import check_labels
+    >>> check_labels(["no", "yes", "no"], n_rows=3)
+    (array(['no', 'yes'], dtype='<U3'), array([0, 1, 0]))
+    """
+    if y is None:
+        raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    check_same_length(n_rows, len(y), names=("X", "y"))
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"A classifier needs at least 2 classes, but y holds only one class: {classes[0]!r}."
+        )
+    return classes, codes
 
 
 def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:

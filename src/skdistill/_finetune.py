@@ -1,0 +1,308 @@
+"""Fine-tuning of a sequence classifier with the Hugging Face Trainer.
+
+Importing this module takes seconds, because the Trainer does; only ``fit`` needs it.
+"""
+
+import dataclasses
+import math
+import random
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from ._checkpoints import Checkpoints, Progress
+from ._hf import load_classifier
+from ._inference import TokenisedTexts, compute_logits
+
+# Epochs without a lower validation loss after which early stopping gives up.
+_PATIENCE = 2
+
+# Two, so that the one before is there until the newest is whole.
+_CHECKPOINTS_KEPT = 2
+
+_ARGUMENT_NAMES = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
+
+# The Trainer seeds and reads the global generators, and accelerate keeps a global state: threads
+# train one after the other.
+_ONE_TRAINING = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed all global random generators inside the block and give them back untouched."""
+    with _ONE_TRAINING:
+        python_state, numpy_state = random.getstate(), np.random.get_state()
+        try:
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                set_seed(seed)
+                yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples(torch.utils.data.Dataset):
+    """Texts to train or validate on, with what is expected of them.
+
+    Attributes
+    ----------
+    tokens : TokenisedTexts
+    targets : ndarray of shape (n_examples,), dtype int64
+        The number of each one's class.
+    weights : ndarray of shape (n_examples,), dtype float32
+        What each one counts, 1 on average.
+    """
+
+    tokens: TokenisedTexts
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        start, stop = self.tokens.offsets[row], self.tokens.offsets[row + 1]
+        return {"row": row, "input_ids": self.tokens.fields["input_ids"][start:stop]}
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Pad a batch no further than to its own longest text."""
+        rows = [item["row"] for item in items]
+        return self.tokens.pad(rows) | {
+            "labels": torch.from_numpy(self.targets[rows]),
+            "weights": torch.from_numpy(self.weights[rows]),
+        }
+
+
+def fine_tune(
+    model: Any,
+    training: Examples,
+    validation: Examples | None,
+    *,
+    arguments: dict[str, Any],
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+    verbose: int = 0,
+) -> list[dict[str, Any]]:
+    """Fine-tune a model in place.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A sequence classifier; its weights afterwards are those of the last epoch or, with
+        `validation`, of the best one.
+    training, validation : Examples
+        What to learn from and, for early stopping, what to measure on; no validation if None.
+    arguments : dict
+        Of ``TrainingArguments``, beside those that follow from the other parameters.
+    device : torch.device
+        Where to train.
+    checkpoints : Checkpoints, default=None
+        Where each epoch is saved and an interrupted training goes on from.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    list of dict
+        The history, one entry an epoch.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown, the Trainer cannot use `device`, or the loss is no number.
+    """
+    resumed = checkpoints.last() if checkpoints is not None else None
+    progress = resumed[1] if resumed is not None else Progress()
+    best = None
+    if checkpoints is not None and resumed is not None and validation is not None:
+        best = _read_weights(checkpoints.best_weights(*resumed))
+    if resumed is not None and progress.finished:
+        model.load_state_dict(best or _read_weights(resumed[0]))
+        return progress.history
+    with (
+        tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as scratch,
+        tqdm(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
+    ):
+        folder = scratch if checkpoints is None else str(checkpoints.folder)
+        trainer = _WeightedTrainer(
+            model=model,
+            args=_training_arguments(arguments, folder, device, save=checkpoints is not None),
+            train_dataset=training,
+            data_collator=training.collate,
+        )
+        epochs = _Epochs(trainer, validation, checkpoints, progress, best, bar)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(epochs)
+        trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed is not None else None)
+    trainer.accelerator.free_memory()
+    _undo_mixed_precision(model)
+    if epochs.best is not None:
+        model.load_state_dict(epochs.best)
+    return progress.history
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_classifier(str(folder))[0].state_dict()
+
+
+def _undo_mixed_precision(model: Any) -> None:
+    """Give back the model's own ``forward``, which accelerate hides behind one that autocasts."""
+    vars(model).pop("forward", None)
+    vars(model).pop("_original_forward", None)
+
+
+def _training_arguments(
+    chosen: dict[str, Any], folder: str, device: torch.device, *, save: bool
+) -> TrainingArguments:
+    by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+    if not by_length.keys() <= _ARGUMENT_NAMES:
+        by_length = {"group_by_length": True}  # transformers 5.0
+    unknown = sorted(chosen.keys() - _ARGUMENT_NAMES)
+    if unknown:
+        raise ValueError(
+            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
+        )
+    settings = {
+        "output_dir": folder,
+        "use_cpu": device.type == "cpu",
+        "save_strategy": "epoch" if save else "no",
+        "save_total_limit": _CHECKPOINTS_KEPT,
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        **by_length,
+        **chosen,
+    }
+    arguments = TrainingArguments(**settings)
+    if device.index is not None:
+        arguments._n_gpu = min(arguments.n_gpu, 1)
+    if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but the Trainer takes "
+            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
+            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+        )
+    return arguments
+
+
+class _WeightedTrainer(Trainer):
+    """A Trainer whose loss weighs each text, and that adds the loss up over an epoch."""
+
+    # The loss is a mean over the batch at hand, to be divided by the gradient accumulation steps.
+    loss_is_scaled_for_ga = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False
+        self._loss_sum: torch.Tensor | float = 0.0
+        self._weight_sum: torch.Tensor | float = 0.0
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        labels, weights = inputs["labels"], inputs["weights"]
+        outputs = model(**{k: v for k, v in inputs.items() if k not in ("labels", "weights")})
+        losses = weights * F.cross_entropy(
+            outputs.logits.float(),
+            labels,
+            reduction="none",
+            label_smoothing=self.args.label_smoothing_factor,
+        )
+        self._loss_sum += losses.detach().sum()
+        self._weight_sum += weights.sum()
+        loss = losses.mean()
+        return (loss, outputs) if return_outputs else loss
+
+    def pop_mean_loss(self) -> float:
+        """Return the weighted mean loss since the last call."""
+        mean = float(self._loss_sum) / float(self._weight_sum)
+        self._loss_sum = self._weight_sum = 0.0
+        return mean
+
+
+class _Epochs(TrainerCallback):
+    """Keeps the history, the best weights and the progress bar, and stops early."""
+
+    def __init__(
+        self,
+        trainer: _WeightedTrainer,
+        validation: Examples | None,
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+        best: dict[str, torch.Tensor] | None,
+        bar: tqdm,
+    ) -> None:
+        self.trainer = trainer
+        self.validation = validation
+        self.checkpoints = checkpoints
+        self.progress = progress
+        self.best = best
+        self.bar = bar
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.reset(total=state.max_steps)
+        self.bar.update(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.update(1)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        entry = {"epoch": self.progress.epoch + 1, "train_loss": self.trainer.pop_mean_loss()}
+        if not math.isfinite(entry["train_loss"]):
+            raise ValueError(
+                f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: fine-tuning "
+                f'diverged. Choose a smaller lr than {args.learning_rate:g}, or precision="fp32".'
+            )
+        if self.validation is not None:
+            entry |= _validate(self.trainer.model, self.validation, args.device)
+        self.progress.history.append(entry)
+        if self.validation is not None:
+            self._keep_the_best(control)
+        self.bar.set_postfix({k: f"{v:.4f}" for k, v in entry.items() if k != "epoch"})
+
+    def _keep_the_best(self, control: Any) -> None:
+        if self.progress.best_epoch == self.progress.epoch:
+            state = self.trainer.model.state_dict()
+            self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+        elif self.progress.epoch - self.progress.best_epoch >= _PATIENCE:
+            control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.checkpoints is None:
+            return
+        self.progress.finished = control.should_training_stop or (
+            state.global_step >= state.max_steps
+        )
+        checkpoint = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        self.checkpoints.complete(checkpoint, self.progress, self.best, self.trainer.model)
+
+
+def _validate(model: Any, examples: Examples, device: torch.device) -> dict[str, float]:
+    """Return the weighted loss and accuracy on validation rows."""
+    with torch.no_grad():
+        logits = compute_logits(model, examples.tokens, device=device)
+    log_proba = log_softmax(logits.astype(np.float64), axis=1)
+    losses = -log_proba[np.arange(len(logits)), examples.targets]
+    correct = logits.argmax(axis=1) == examples.targets
+    return {
+        "valid_loss": float(np.average(losses, weights=examples.weights)),
+        "valid_accuracy": float(np.average(correct, weights=examples.weights)),
+    }

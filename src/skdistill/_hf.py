@@ -1,0 +1,297 @@
+"""Hugging Face checkpoints: loaded safely and silently, kept as bytes, told apart by content."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants as hub_constants
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+)
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+_HEAD = "ForSequenceClassification"
+_CHUNK_BYTES = 1 << 20
+
+# Of a checkpoint's folder, what a model or tokenizer is made from.
+_CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
+
+# Entries of these files that tell where and by what they were written, not what is in them.
+_DESCRIPTIONS = ("config.json", "tokenizer_config.json")
+_PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
+
+
+@contextmanager
+def quiet(verbose: int = 0) -> Iterator[None]:
+    """Mute the log messages and progress bars of Hugging Face libraries inside the block.
+
+    Parameters
+    ----------
+    verbose : int, default=0
+        0 mutes all, 1 leaves the bars of downloads, 2 and more leave the log messages as well.
+    """
+    # Asked first because transformers sets its level at the first question.
+    transformers_logging.get_verbosity()
+    loggers = [logging.getLogger(n) for n in ("transformers", "accelerate", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    had_bars = transformers_logging.is_progress_bar_enabled()
+    had_download_bars = not are_progress_bars_disabled()
+    if had_bars:
+        transformers_logging.disable_progress_bar()
+    _show_download_bars(had_download_bars and verbose >= 1)
+    if verbose < 2:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if had_bars:
+            transformers_logging.enable_progress_bar()
+        _show_download_bars(had_download_bars)
+
+
+def _show_download_bars(show: bool) -> None:
+    if show == are_progress_bars_disabled():
+        (enable_progress_bars if show else disable_progress_bars)()
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn the many ways in which loading fails into one error with the next step."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+        if hub_constants.HF_HUB_OFFLINE:
+            network = (
+                "this process is offline (HF_HUB_OFFLINE is set) and finds only models that are in "
+                "the local cache already: unset HF_HUB_OFFLINE to download"
+            )
+        else:
+            network = "the first use downloads it and needs a network connection"
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(
+            f"The checkpoint {name!r} could not be loaded: {reason}. Give a local folder that holds "
+            "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
+            f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
+            "code are refused."
+        ) from error
+
+
+def load_config(name: str, revision: str | None = None) -> Any:
+    """Return a checkpoint's configuration, without its weights.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such checkpoint; the message says what can be done.
+    """
+    with _explained(name):
+        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_at(revision))
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> Any:
+    """Return a checkpoint's tokenizer; raises as `load_config` does."""
+    with _explained(name):
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
+
+
+def load_classifier(name: str, revision: str | None = None, **config: Any) -> tuple[Any, list[str]]:
+    """Return a sequence classifier in float32 on the CPU, and what its checkpoint lacked.
+
+    Parameters
+    ----------
+    name : str
+        A folder or a name on the Hub; only safetensors files are read.
+    revision : str, default=None
+        A branch, tag or commit on the Hub.
+    **config
+        Entries that override the checkpoint's configuration.
+
+    Returns
+    -------
+    model : PreTrainedModel
+    missing : list of str
+        The weights that the checkpoint lacks or holds in another shape, so that they are random.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the checkpoint cannot be loaded; the message says what can be done.
+    """
+    with _explained(name):
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **_at(revision),
+            **config,
+        )
+    mismatched = {key[0] for key in report["mismatched_keys"]}
+    return model, sorted({*report["missing_keys"], *mismatched})
+
+
+def _at(revision: str | None) -> dict[str, str]:
+    return {} if revision is None else {"revision": revision}
+
+
+def is_finetuned(path_or_name: str | os.PathLike, revision: str | None = None) -> bool:
+    """Tell from the configuration alone whether a checkpoint is a fine-tuned text classifier.
+
+    Parameters
+    ----------
+    path_or_name : str or path-like
+        A checkpoint's folder, or its name on the Hub.
+    revision : str, default=None
+        A branch, tag or commit on the Hub.
+
+    Returns
+    -------
+    bool
+        Whether ``TransformerTeacherClassifier.from_finetuned`` is meant for it; False for an
+        encoder that has to be fine-tuned first.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such checkpoint.
+    """
+    with quiet():
+        return has_classification_head(load_config(os.fspath(path_or_name), revision))
+
+
+def has_classification_head(config: Any) -> bool:
+    """Tell whether a configuration describes a text classifier."""
+    return any(name.endswith(_HEAD) for name in config.architectures or ())
+
+
+def ensure_padding(model: Any, tokenizer: Any) -> None:
+    """Make model and tokenizer agree on a padding token, the end-of-text token if need be.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer has neither.
+    """
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is None:
+            raise ValueError(
+                "The checkpoint's tokenizer has neither a padding nor an end-of-text token, so "
+                "texts of different length make no batch; set tokenizer.pad_token and save the "
+                "tokenizer into the checkpoint's folder."
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    if getattr(model.config, "pad_token_id", None) is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:
+    """Return `max_length`, cut to what the model's positions and the tokenizer allow.
+
+    Models in the manner of RoBERTa number positions from ``padding_idx + 1``, and so use fewer
+    than the ``max_position_embeddings`` of their configuration.
+    """
+    limit = min(max_length, tokenizer.model_max_length)
+    positions = getattr(model.config, "max_position_embeddings", None) or 0
+    if positions <= 0:
+        return limit
+    for name, table in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(table, nn.Embedding):
+            if table.padding_idx is not None and table.num_embeddings == positions:
+                positions -= table.padding_idx + 1
+            break
+    return min(limit, positions)
+
+
+def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike) -> None:
+    """Write a folder from which transformers, and this package, load model and tokenizer."""
+    _forget_batch_settings(tokenizer)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _forget_batch_settings(tokenizer: Any) -> None:
+    """Drop the truncation and padding that a fast tokenizer remembers from its last call."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+
+
+def checkpoint_to_bytes(model: Any, tokenizer: Any) -> dict[str, bytes]:
+    """Return a checkpoint as file names and contents that depend on nothing but what is in it."""
+    with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
+        save_checkpoint(model, tokenizer, folder)
+        root = Path(folder)
+        return {
+            path.relative_to(root).as_posix(): _lasting_content(path)
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        }
+
+
+def _lasting_content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.name not in _DESCRIPTIONS:
+        return content
+    entries = {k: v for k, v in json.loads(content).items() if k not in _PROVENANCE}
+    return json.dumps(entries, indent=2, sort_keys=True).encode()
+
+
+def checkpoint_from_bytes(files: dict[str, bytes]) -> tuple[Any, Any]:
+    """Return model and tokenizer, on the CPU, from what `checkpoint_to_bytes` gave."""
+    # Where weights stay mapped into memory, Windows does not let go of their file.
+    with tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        with quiet():
+            model, _ = load_classifier(folder)
+            return model, load_tokenizer(folder)
+
+
+def hash_checkpoint(model: Any, tokenizer: Any) -> str:
+    """Return a hash of weights, configuration and tokenizer, equal for equal predictions."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(memoryview(flat.view(torch.uint8).numpy()))
+    with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
+        _forget_batch_settings(tokenizer)
+        tokenizer.save_pretrained(folder)
+        model.config.save_pretrained(folder)
+        for path in sorted(Path(folder).iterdir()):
+            digest.update(path.name.encode())
+            digest.update(_lasting_content(path))
+    return digest.hexdigest()
+
+
+def hash_folder(folder: str | os.PathLike) -> str:
+    """Return a hash of the weights, configuration and tokenizer files that lie in a folder."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(folder).iterdir()):
+        if path.is_file() and path.suffix in _CONTENT_SUFFIXES:
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+    return digest.hexdigest()

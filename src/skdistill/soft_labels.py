@@ -1,0 +1,302 @@
+"""The teacher's probabilities: fitted once, asked once for each text, kept on disk."""
+
+import hashlib
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from filelock import FileLock
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import has_fit_parameter
+from tqdm.auto import tqdm
+
+from skdistill._validation import check_probabilities
+
+# Texts that the teacher labels between two writes to disk: what an interruption can cost.
+_SHARD = 8192
+# Parameters that tell how a teacher works, not what it learns.
+_WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
+
+
+class SoftLabelStore:
+    """Probabilities on disk, by teacher and by the content of each text.
+
+    A store may be shared by processes: every write is a new file, renamed into place when whole.
+
+    Parameters
+    ----------
+    location : str or path-like
+        The store's folder; made when first written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skdistill.soft_labels import SoftLabelStore
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = SoftLabelStore(folder)
+    ...     store.write("teacher-1", {"a text": [0.25, 0.75]})
+    ...     store.read("teacher-1", ["a text", "another"])
+    {'a text': array([0.25, 0.75], dtype=float32)}
+    """
+
+    def __init__(self, location: str | os.PathLike):
+        self.location = Path(location)
+
+    def lock(self, teacher_key: str) -> FileLock:
+        """Return a lock between processes that label with the same teacher."""
+        folder = self._folder(teacher_key)
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / "lock")
+
+    def read(self, teacher_key: str, texts: list[str]) -> dict[str, np.ndarray]:
+        """Return the probabilities of those texts that the store knows."""
+        wanted = {_digest(text): text for text in texts}
+        found = {}
+        for path in sorted(self._folder(teacher_key).glob("*.npz")):
+            with np.load(path, allow_pickle=False) as shard:
+                digests, proba = shard["digests"], shard["proba"]
+            for digest, row in zip(digests, proba, strict=True):
+                text = wanted.get(digest.tobytes())
+                if text is not None:
+                    found[text] = row
+        return found
+
+    def write(self, teacher_key: str, labelled: dict[str, np.ndarray]) -> None:
+        """Add the probabilities of some texts."""
+        folder = self._folder(teacher_key)
+        folder.mkdir(parents=True, exist_ok=True)
+        digests = np.frombuffer(b"".join(map(_digest, labelled)), dtype=np.uint8).reshape(-1, 16)
+        path = folder / f"{uuid.uuid4().hex}.npz"
+        draft = path.with_suffix(".partial")
+        try:
+            with open(draft, "wb") as file:
+                np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _folder(self, teacher_key: str) -> Path:
+        return self.location / "soft_labels" / teacher_key
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def check_memory_location(memory: Any) -> Path | None:
+    """Return the folder that a `memory` parameter names.
+
+    Parameters
+    ----------
+    memory : str, path-like, joblib.Memory or None
+
+    Returns
+    -------
+    Path or None
+
+    Raises
+    ------
+    TypeError
+        If `memory` is something else.
+    """
+    if isinstance(memory, joblib.Memory):
+        memory = memory.location
+    if memory is None:
+        return None
+    if not isinstance(memory, str | os.PathLike):
+        raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
+    return Path(memory)
+
+
+def label_texts(
+    teacher: BaseEstimator,
+    X: list[str],
+    y: np.ndarray,
+    texts: list[str],
+    *,
+    sample_weight: np.ndarray | None = None,
+    memory: str | os.PathLike | joblib.Memory | None = None,
+    verbose: int = 0,
+) -> np.ndarray:
+    """Fit a teacher, unless it is frozen or everything is known, and let it label texts.
+
+    Parameters
+    ----------
+    teacher : classifier with `predict_proba`
+        Cloned before it is fitted; a `FrozenEstimator` is used as it is.
+    X : list of str, of length n_labeled
+        The teacher's training texts.
+    y : ndarray of shape (n_labeled,)
+        Their labels.
+    texts : list of str, of length n_texts
+        What to label; identical texts are labelled once.
+    sample_weight : ndarray of shape (n_labeled,) or None, default=None
+        Passed to the teacher's `fit`.
+    memory : folder, joblib.Memory or None, default=None
+        Where probabilities are kept from one call, process or session to the next, under the
+        teacher's parameters, training rows and weights, and each text's content. Of several
+        processes that need the same teacher, one fits it and the others wait.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_classes), dtype float32
+        Columns in the sorted order of the labels.
+
+    Raises
+    ------
+    ValueError
+        If the teacher's classes are not those of `y`, or its probabilities do not sum to 1.
+
+    Examples
+    --------
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.soft_labels import label_texts
+    >>> X, y = ["good film", "bad film", "good", "bad"], ["pos", "neg", "pos", "neg"]
+    >>> proba = label_texts(make_tfidf_baseline(), X, y, ["very good", "so bad", "very good"])
+    >>> proba.shape, proba.argmax(axis=1).tolist()
+    ((3, 2), [1, 0, 1])
+    """
+    unique = list(dict.fromkeys(texts))
+    location = check_memory_location(memory)
+    if not unique:
+        return np.empty((0, len(np.unique(y))), dtype=np.float32)
+    if location is None:
+        labelled: dict[str, np.ndarray] = {}
+        for shard in _label(_fit(teacher, X, y, sample_weight), unique, np.unique(y), verbose):
+            labelled |= shard
+        return np.asarray([labelled[text] for text in texts])
+    store = SoftLabelStore(location)
+    key = teacher_fingerprint(teacher, X, y, sample_weight)
+    with store.lock(key):
+        labelled = store.read(key, unique)
+        missing = [text for text in unique if text not in labelled]
+        if missing:
+            fitted = _fit(teacher, X, y, sample_weight)
+            for shard in _label(fitted, missing, np.unique(y), verbose):
+                store.write(key, shard)
+                labelled |= shard
+    return np.asarray([labelled[text] for text in texts])
+
+
+def _fit(
+    teacher: BaseEstimator, X: list[str], y: np.ndarray, sample_weight: np.ndarray | None
+) -> BaseEstimator:
+    teacher = clone(teacher)
+    if sample_weight is None or isinstance(teacher, FrozenEstimator):
+        return teacher.fit(X, y)
+    if has_fit_parameter(teacher, "sample_weight"):
+        return teacher.fit(X, y, sample_weight=sample_weight)
+    warnings.warn(
+        f"The teacher {type(teacher).__name__} takes no sample_weight in fit; the weights act on "
+        "the student alone.",
+        stacklevel=2,
+    )
+    return teacher.fit(X, y)
+
+
+def _label(
+    teacher: BaseEstimator, texts: list[str], classes: np.ndarray, verbose: int
+) -> Iterator[dict[str, np.ndarray]]:
+    if not np.array_equal(teacher.classes_, classes):
+        raise ValueError(
+            f"The teacher's classes {list(teacher.classes_)} are not those of y, {list(classes)}; "
+            "a teacher must know exactly the student's classes, in sorted order."
+        )
+    with tqdm(total=len(texts), desc="labelling", unit="text", disable=not verbose) as bar:
+        for start in range(0, len(texts), _SHARD):
+            shard = texts[start : start + _SHARD]
+            proba = check_probabilities(
+                teacher.predict_proba(shard),
+                n_rows=len(shard),
+                n_classes=len(classes),
+                name="teacher.predict_proba(texts)",
+                rows="texts",
+            )
+            yield dict(zip(shard, proba, strict=True))
+            bar.update(len(shard))
+
+
+def teacher_fingerprint(
+    teacher: BaseEstimator, X: list[str], y: np.ndarray, sample_weight: np.ndarray | None = None
+) -> str:
+    """Name what a teacher's probabilities depend on.
+
+    Parameters
+    ----------
+    teacher : estimator
+        For an unfitted one its class, parameters and training rows count, for a `FrozenEstimator`
+        what it has learned.
+    X : list of str, of length n_labeled
+    y : ndarray of shape (n_labeled,)
+    sample_weight : ndarray of shape (n_labeled,) or None, default=None
+
+    Returns
+    -------
+    str, 32 hexadecimal digits
+    """
+    if isinstance(teacher, FrozenEstimator):
+        return joblib.hash(_identity(teacher))
+    return joblib.hash((_identity(teacher), X, y, sample_weight))
+
+
+def _identity(value: Any) -> Any:
+    """Describe a parameter so that equal descriptions mean equal behaviour."""
+    if isinstance(value, FrozenEstimator):
+        return "frozen", _fitted_identity(value.estimator)
+    if hasattr(value, "_fingerprint"):
+        return value._fingerprint()
+    if isinstance(value, BaseEstimator):
+        params = value.get_params(deep=False)
+        return (
+            type(value).__module__,
+            type(value).__qualname__,
+            {
+                name: _identity(param)
+                for name, param in params.items()
+                if name not in _WITHOUT_EFFECT
+            },
+        )
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return value
+
+
+def _fitted_identity(estimator: BaseEstimator) -> Any:
+    return estimator._fingerprint() if hasattr(estimator, "_fingerprint") else estimator
+
+
+def unfitted(teacher: BaseEstimator) -> BaseEstimator:
+    """Clone a teacher without anything it has learned, not even inside a `FrozenEstimator`.
+
+    Parameters
+    ----------
+    teacher : estimator
+
+    Returns
+    -------
+    estimator
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdistill.soft_labels import unfitted
+    >>> frozen = FrozenEstimator(LogisticRegression().fit([[0], [1]], [0, 1]))
+    >>> hasattr(unfitted(frozen), "coef_")
+    False
+    """
+    if isinstance(teacher, FrozenEstimator):
+        return FrozenEstimator(clone(teacher.estimator))
+    copy = clone(teacher)
+    for name, param in copy.get_params().items():
+        if isinstance(param, FrozenEstimator):
+            copy.set_params(**{name: FrozenEstimator(clone(param.estimator))})
+    return copy

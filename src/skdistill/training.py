@@ -1,0 +1,300 @@
+"""The skorch net that trains a student, fed with batches cut from flat id arrays."""
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from skdistill._torch import torch_seed
+from skdistill.losses import DistillationLoss
+from skdistill.ragged import Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class FlatBatch:
+    """The ids of some texts, in the form that the networks take."""
+
+    ids: torch.Tensor
+    offsets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+class TransferDataset(Dataset):
+    """Texts as ids, with the targets of `DistillationLoss`.
+
+    Parameters
+    ----------
+    ids : Ragged, with n_texts rows
+    targets : dict of ndarray, each of length n_texts
+    """
+
+    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
+        self.ids = ids
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "TransferDataset":
+        """Return the data set of the given rows."""
+        targets = {name: values.numpy()[rows] for name, values in self.targets.items()}
+        return TransferDataset(self.ids.take(rows), targets)
+
+    def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
+        """Cut out the given rows as one batch."""
+        taken = self.ids.take(rows)
+        index = torch.from_numpy(rows)
+        features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
+        return features, {name: values[index] for name, values in self.targets.items()}
+
+
+class Batches:
+    """What skorch iterates over instead of a `DataLoader`: no Python step a row.
+
+    Parameters
+    ----------
+    dataset : TransferDataset
+    batch_size : int
+    rng : numpy.random.Generator or None, default=None
+        Shuffles the rows of each epoch; None keeps their order.
+    """
+
+    def __init__(
+        self, dataset: TransferDataset, batch_size: int, rng: np.random.Generator | None = None
+    ):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.rng = rng
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator:
+        rows = np.arange(len(self.dataset))
+        if self.rng is not None:
+            self.rng.shuffle(rows)
+        for start in range(0, len(rows), self.batch_size):
+            yield self.dataset.batch(rows[start : start + self.batch_size])
+
+
+class StopTraining(Exception):  # noqa: N818
+    """Ends training early, as a success."""
+
+
+class StudentNet(NeuralNet):
+    """skorch's net over flat batches; nothing is printed."""
+
+    @property
+    def _default_callbacks(self):
+        return [pair for pair in super()._default_callbacks if pair[0] != "print_log"]
+
+    def infer(self, x: FlatBatch, **fit_params):
+        """Run the module on one batch."""
+        return self.module_(x.ids.to(self.device), x.offsets.to(self.device))
+
+    def notify(self, method_name, **kwargs):
+        """Call the callbacks; skorch's own way to stop early is a KeyboardInterrupt."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            if method_name == "on_epoch_end":
+                raise StopTraining from interrupt
+            raise
+
+    def fit_until_stopped(self, dataset: TransferDataset) -> None:
+        """Train; unlike skorch's `fit`, let a real Ctrl-C through."""
+        self.initialize()
+        self.notify("on_train_begin", X=dataset, y=None)
+        try:
+            self.fit_loop(dataset)
+        except StopTraining:
+            self.history.record("stopped_early", True)
+        self.notify("on_train_end", X=dataset, y=None)
+
+
+class FidelityEarlyStopping(Callback):
+    """Keeps the weights that agree most with the teacher on held-out texts.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a better fidelity after which training stops.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget an earlier training."""
+        self.best_ = -1.0
+        self.best_weights_ = None
+        self.waited_ = 0
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Start counting."""
+        self.agreed_ = self.seen_ = 0
+
+    def on_batch_end(self, net, batch, training, y_pred=None, **kwargs):
+        """Count where student and teacher agree."""
+        if not training:
+            teacher = batch[1]["proba"].argmax(dim=1)
+            self.agreed_ += int((y_pred.argmax(dim=1).cpu() == teacher).sum())
+            self.seen_ += len(teacher)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the best weights, or stop."""
+        fidelity = self.agreed_ / self.seen_
+        net.history.record("valid_fidelity", fidelity)
+        if fidelity > self.best_:
+            self.best_, self.waited_ = fidelity, 0
+            self.best_weights_ = deepcopy(net.module_.state_dict())
+        else:
+            self.waited_ += 1
+            if self.waited_ >= self.patience:
+                raise StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        """Put the best weights back."""
+        net.module_.load_state_dict(self.best_weights_)
+
+
+class Progress(Callback):
+    """One bar over all batches of all epochs.
+
+    Parameters
+    ----------
+    n_batches : int
+        Training batches an epoch.
+    """
+
+    def __init__(self, n_batches: int):
+        self.n_batches = n_batches
+
+    def on_train_begin(self, net, **kwargs):
+        """Open the bar."""
+        self.bar_ = tqdm(
+            total=net.max_epochs * self.n_batches, desc="training student", unit="batch"
+        )
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Move on."""
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Show the losses."""
+        shown = {
+            name: f"{net.history[-1, name]:.3f}"
+            for name in ("train_loss", "valid_loss", "valid_fidelity")
+            if name in net.history[-1]
+        }
+        self.bar_.set_postfix(shown)
+
+    def on_train_end(self, net, **kwargs):
+        """Close the bar."""
+        self.bar_.close()
+
+
+def train(
+    make_network: Callable[[], torch.nn.Module],
+    dataset: TransferDataset,
+    *,
+    held_out: TransferDataset | None,
+    loss: str,
+    temperature: float,
+    max_epochs: int,
+    batch_size: int,
+    lr: float,
+    patience: int,
+    seed: int,
+    device: torch.device,
+    callbacks: Sequence[Any] | None,
+    verbose: int,
+) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """Train a network on a transfer set with Adam and a linearly falling learning rate.
+
+    Parameters
+    ----------
+    make_network : callable
+        Builds the network; called after seeding.
+    dataset : TransferDataset
+    held_out : TransferDataset or None
+        Texts for early stopping on fidelity; None trains for all epochs.
+    loss, temperature
+        See `DistillationLoss`.
+    max_epochs, batch_size : int
+    lr : float
+        The first step's learning rate; it falls linearly to 0 at the last.
+    patience : int
+        Epochs without better fidelity that end training.
+    seed : int
+    device : torch.device
+    callbacks : sequence of skorch callbacks or None
+    verbose : int
+        0 is silent; 1 shows a progress bar.
+
+    Returns
+    -------
+    weights : dict of ndarray
+        The network's state.
+    history : list of dict
+        Figures of each epoch.
+    """
+    n_batches = -(-len(dataset) // batch_size)
+    n_steps = max_epochs * n_batches
+    decay = LRScheduler(
+        LambdaLR,
+        lr_lambda=lambda step: max(0.0, 1 - step / n_steps),
+        step_every="batch",
+        event_name=None,
+    )
+    own: list[tuple[str, Callback]] = [("decay", decay)]
+    if held_out is not None:
+        own.append(("early_stopping", FidelityEarlyStopping(patience)))
+    if verbose:
+        own.append(("progress", Progress(n_batches)))
+    net = StudentNet(
+        make_network,
+        criterion=DistillationLoss,
+        criterion__loss=loss,
+        criterion__temperature=temperature,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train=Batches,
+        iterator_train__rng=np.random.default_rng(seed),
+        iterator_valid=Batches,
+        iterator_valid__batch_size=4096,
+        train_split=None if held_out is None else predefined_split(held_out),
+        callbacks=[*own, *(callbacks or [])],
+        verbose=0,
+        device=device,
+    )
+    with torch_seed(seed, device):
+        net.fit_until_stopped(dataset)
+    weights = {name: value.cpu().numpy() for name, value in net.module_.state_dict().items()}
+    return weights, summarize(net.history)
+
+
+def summarize(history) -> list[dict[str, float]]:
+    """Keep one number a figure and epoch of skorch's history, without its batches."""
+    return [
+        {
+            name: float(value)
+            for name, value in epoch.items()
+            if name in ("epoch", "dur") or name.endswith(("_loss", "_fidelity"))
+        }
+        for epoch in history
+    ]
