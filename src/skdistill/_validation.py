@@ -63,8 +63,6 @@ def _as_list(X: Any, name: str) -> list:
         raise ValueError(
             f"{name} is a single string; pass an iterable of texts, such as a list with one text."
         )
-    if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
-        raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
     shape = getattr(X, "shape", None)
     if hasattr(X, "column_names") or (isinstance(shape, tuple) and len(shape) != 1):
         size = f" of shape {shape}" if shape is not None else ""
@@ -72,6 +70,8 @@ def _as_list(X: Any, name: str) -> list:
             f"{name} is a table{size}, not a column of texts; select one column, as in "
             f'{name}["text"].'
         )
+    if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
+        raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
     for method in ("to_pylist", "to_list", "tolist"):
         if hasattr(X, method):
             return getattr(X, method)()
@@ -79,17 +79,17 @@ def _as_list(X: Any, name: str) -> list:
 
 
 def _not_a_text(value: Any, where: str) -> Exception:
-    if value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}:
+    if isinstance(value, list | tuple | np.ndarray):
+        return ValueError(
+            f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
+        )
+    if value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value:
         return ValueError(
             f"{where} is missing ({value}); drop such rows or replace them by an empty text."
         )
     if isinstance(value, bytes):
         return TypeError(
             f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").'
-        )
-    if isinstance(value, list | tuple | np.ndarray):
-        return ValueError(
-            f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
         )
     return TypeError(f"{where} is {type(value).__name__}, not text: {value!r:.80}")
 

@@ -207,8 +207,8 @@ def _label(
 ) -> Iterator[dict[str, np.ndarray]]:
     if not np.array_equal(teacher.classes_, classes):
         raise ValueError(
-            f"The teacher's classes {list(teacher.classes_)} are not those of y, {list(classes)}; "
-            "a teacher must know exactly the student's classes, in sorted order."
+            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
+            f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
         )
     with tqdm(total=len(texts), desc="labelling", unit="text", disable=not verbose) as bar:
         for start in range(0, len(texts), _SHARD):

@@ -33,9 +33,7 @@ def split_words(text: str) -> list[str]:
     """Split a text into words and single punctuation marks.
 
     A word is a run of Unicode letters, digits, underscores, combining marks and zero-width
-    joiners; every other character that is not white space is a token of its own. The cost per
-    token is paid in C: each distinct mark is set apart by one ``str.replace`` over the whole text,
-    and one ``str.split`` cuts it.
+    joiners; every other character that is not white space (or NUL) is a token of its own.
 
     Parameters
     ----------
@@ -51,6 +49,11 @@ def split_words(text: str) -> list[str]:
     >>> split_words("don't stop: snake_case, naïve 🙂🙂")
     ['don', "'", 't', 'stop', ':', 'snake_case', ',', 'naïve', '🙂', '🙂']
     """
+    return _split(text.replace(_SEPARATOR, " "))
+
+
+def _split(text: str) -> list[str]:
+    """Split without a Python step a token, leaving separators that stand free."""
     marks = [mark for mark in _ASCII_MARKS if mark in text]
     if not text.isascii():
         marks += [c for c in set(text) if c > "\x7f" and _is_mark(c)]
@@ -184,17 +187,17 @@ class Vocabulary:
         joined = f" {_SEPARATOR} ".join(texts)
         if joined.count(_SEPARATOR) != len(texts) - 1:
             joined = f" {_SEPARATOR} ".join([text.replace(_SEPARATOR, " ") for text in texts])
-        return split_words(joined.lower() if self.lowercase else joined)
+        return _split(joined.lower() if self.lowercase else joined)
 
     def _features_of_one(self, text: str) -> list[str]:
         if callable(self.analyzer):
             return self.analyzer(text)
-        text = text.replace(_SEPARATOR, " ")
         if self.lowercase:
             text = text.lower()
         if self.analyzer == "word":
             return list(_ngrams(split_words(text), *self.ngram_range, " ".join))
-        return list(_ngrams(" ".join(text.split()), *self.ngram_range, str))
+        characters = " ".join(text.replace(_SEPARATOR, " ").split())
+        return list(_ngrams(characters, *self.ngram_range, str))
 
 
 def _ngrams(units, min_n: int, max_n: int, make: Callable) -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""The package's own rules: where imports point, and what loads when."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skdistill
+
+PACKAGE = Path(skdistill.__file__).parent
+
+# From top to bottom: a module may import those in later rows only.
+LAYERS = [
+    ["cli"],
+    ["demo"],
+    ["report"],
+    ["student", "baseline"],
+    ["transfer"],
+    ["soft_labels", "training"],
+    ["teacher"],
+    ["networks", "losses"],
+    ["runtime"],
+    ["vocabulary"],
+    ["ragged", "metrics", "datasets"],
+    ["_validation", "_versions", "_torch"],
+]
+LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
+
+
+def imported_modules(path):
+    """Names of the package's modules that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            if node.module == "skdistill":
+                yield from (alias.name for alias in node.names if alias.name in LEVELS)
+            elif node.module.startswith("skdistill."):
+                yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("skdistill."):
+                    yield alias.name.split(".")[1]
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(LEVELS)
+
+
+@pytest.mark.parametrize("module", sorted(LEVELS))
+def test_imports_point_downwards(module):
+    upwards = {
+        other
+        for other in imported_modules(PACKAGE / f"{module}.py")
+        if LEVELS[other] <= LEVELS[module]
+    }
+    assert not upwards
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = {"torch", "transformers", "sklearn", "datasets", "pandas", "scipy", "numpy"}
+    assert not heavy & modules_after("import skdistill")
+
+
+def test_a_student_loads_without_torch():
+    loaded = modules_after("from skdistill import DistilledMLPClassifier, TextPool")
+    assert "sklearn" in loaded
+    assert not {"torch", "transformers", "datasets", "skorch"} & loaded
+
+
+@pytest.mark.parametrize("name", skdistill._EXPORTS)
+def test_public_names_exist_and_are_documented(name):
+    assert name in dir(skdistill)
+    assert getattr(skdistill, name).__doc__
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        skdistill.nonsense

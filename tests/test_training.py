@@ -1,0 +1,157 @@
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+
+from skdistill.losses import DistillationLoss
+from skdistill.networks import BagNetwork
+from skdistill.ragged import Ragged
+from skdistill.training import Batches, TransferDataset, train
+
+N_FEATURES, N_CLASSES = 12, 3
+LOG_PRIOR = torch.full((N_CLASSES,), 1 / N_CLASSES).log()
+
+
+def make_dataset(n=80, seed=0, **weights):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 9, n)
+    ids = Ragged.from_lengths(rng.integers(1, N_FEATURES, lengths.sum()).astype(np.int32), lengths)
+    proba = rng.dirichlet(np.ones(N_CLASSES), n).astype(np.float32)
+    targets = {
+        "proba": proba,
+        "label": proba.argmax(axis=1),
+        "hard_weight": np.zeros(n, np.float32),
+        "sample_weight": np.ones(n, np.float32),
+    }
+    return TransferDataset(ids, targets | weights)
+
+
+def fit(dataset, **options):
+    defaults = {
+        "held_out": None,
+        "loss": "kl",
+        "temperature": 1.0,
+        "max_epochs": 4,
+        "batch_size": 16,
+        "lr": 0.05,
+        "patience": 2,
+        "seed": 0,
+        "device": torch.device("cpu"),
+        "callbacks": None,
+        "verbose": 0,
+    }
+    make_network = partial(BagNetwork, LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+    return train(make_network, dataset, **defaults | options)
+
+
+def test_batches_cover_each_row_once_an_epoch_in_new_order():
+    dataset = make_dataset(23)
+    batches = Batches(dataset, 5, np.random.default_rng(0))
+    epochs = [torch.cat([targets["proba"] for _, targets in batches]) for _ in range(2)]
+    assert len(batches) == 5
+    assert not torch.equal(*epochs)
+    for epoch in epochs:
+        assert sorted(epoch.tolist()) == sorted(dataset.targets["proba"].tolist())
+    in_order = torch.cat([targets["proba"] for _, targets in Batches(dataset, 5)])
+    assert torch.equal(in_order, dataset.targets["proba"])
+
+
+def test_batches_hold_the_rows_own_ids():
+    dataset = make_dataset(23)
+    start = 0
+    for batch, _ in Batches(dataset, 5):
+        expected = dataset.ids.take(np.arange(start, start + len(batch)))
+        assert batch.ids.tolist() == expected.values.tolist()
+        assert batch.offsets.tolist() == expected.offsets.tolist()
+        start += len(batch)
+
+
+def test_training_equals_a_bare_torch_loop():
+    dataset = make_dataset()
+    weights, history = fit(dataset)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = BagNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+        rng = np.random.default_rng(0)
+        losses = []
+        for step in range(4 * 5):
+            if step % 5 == 0:
+                rows = np.arange(80)
+                rng.shuffle(rows)
+            batch, targets = dataset.batch(rows[16 * (step % 5) : 16 * (step % 5 + 1)])
+            optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 20)
+            optimizer.zero_grad()
+            loss = DistillationLoss()(network(batch.ids, batch.offsets), targets)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    for name, value in network.state_dict().items():
+        np.testing.assert_allclose(weights[name], value.numpy(), atol=1e-6)
+    means = np.reshape(losses, (4, 5)).mean(axis=1)
+    np.testing.assert_allclose([epoch["train_loss"] for epoch in history], means, rtol=1e-5)
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
+
+
+def test_same_seed_same_weights_and_no_global_state():
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    first, _ = fit(make_dataset())
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(4)
+    second, _ = fit(make_dataset())
+    other, _ = fit(make_dataset(), seed=1)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert not np.array_equal(first["window"], other["window"])
+
+
+def test_weight_two_equals_the_row_twice_in_full_batches():
+    once = make_dataset()
+    twice = once.take(np.repeat(np.arange(80), np.where(np.arange(80) < 20, 2, 1)))
+    weights = np.where(np.arange(80) < 20, 2.0, 1.0)
+    weighted = make_dataset(sample_weight=(weights / weights.mean()).astype(np.float32))
+    a, _ = fit(weighted, batch_size=1000, lr=0.01)
+    b, _ = fit(twice, batch_size=1000, lr=0.01)
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], atol=1e-6)
+
+
+def test_early_stopping_keeps_the_epoch_that_agreed_most():
+    dataset, held_out = make_dataset(), make_dataset(40, seed=1)
+    weights, history = fit(dataset, held_out=held_out, max_epochs=50, patience=3)
+    agreements = [epoch["valid_fidelity"] for epoch in history]
+    best = int(np.argmax(agreements))
+    assert len(history) == best + 1 + 3 < 50
+    network = BagNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    batch, targets = held_out.batch(np.arange(40))
+    agreed = network(batch.ids, batch.offsets).argmax(1) == targets["proba"].argmax(1)
+    assert agreed.float().mean().item() == pytest.approx(agreements[best])
+
+
+def test_skorch_callbacks_work_and_may_stop():
+    patience = EarlyStopping("train_loss", patience=2, threshold=0.99, sink=lambda message: None)
+    _, history = fit(make_dataset(), max_epochs=50, callbacks=[patience])
+    assert len(history) < 50
+
+
+def test_ctrl_c_is_not_taken_for_early_stopping():
+    class CtrlC(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_dataset(), callbacks=[CtrlC()])
+
+
+def test_verbose_shows_one_bar_and_silence_is_silent(capsys):
+    fit(make_dataset())
+    assert capsys.readouterr() == ("", "")
+    fit(make_dataset(), verbose=1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "training student: 100%" in err
+    assert "20/20" in err
