@@ -55,3 +55,66 @@ def make_topics(n_texts, *, random_state=0):
 def topics():
     """600 texts of three topics and their labels (an ndarray of str)."""
     return make_topics(600)
+
+
+def make_checkpoint(folder, texts, *, family="bert", head=None, **config):
+    """Write a tiny random transformer, with a tokenizer that knows the words of some texts.
+
+    `family` is the model type; `head` names classes, for a text classifier instead of an encoder.
+    """
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForSequenceClassification,
+        PreTrainedTokenizerFast,
+    )
+
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    words = [*specials, *sorted({word for text in texts for word in text.split()})]
+    ids = {word: number for number, word in enumerate(words)}
+    backend = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
+    if family == "distilbert":
+        size = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+    else:
+        size = {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+        }
+    config = AutoConfig.for_model(
+        family,
+        **{"vocab_size": len(words), "pad_token_id": 0, "max_position_embeddings": 64}
+        | size
+        | config,
+    )
+    if head is not None:
+        config.id2label = dict(enumerate(head))
+        config.label2id = {name: number for number, name in enumerate(head)}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        auto = AutoModel if head is None else AutoModelForSequenceClassification
+        model = auto.from_config(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory, topics):
+    """The folder of a tiny random BERT encoder that knows the words of `topics`."""
+    return make_checkpoint(tmp_path_factory.mktemp("tiny-bert"), topics[0])

@@ -76,7 +76,7 @@ class Checkpoints:
                 "texts, labels or parameters), but none of this one: it starts afresh, in "
                 f"{self.folder.name}.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=4,  # past fit and scikit-learn's wrapper around it
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(about, {"fingerprint": self.fingerprint, "seed": seed})

@@ -7,7 +7,6 @@ import dataclasses
 import math
 import random
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import log_softmax
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from ._checkpoints import Checkpoints, Progress
-from ._hf import load_classifier
-from ._inference import TokenisedTexts, compute_logits
+from skdistill._checkpoints import Checkpoints, Progress
+from skdistill._hf import ONE_AT_A_TIME, load_classifier
+from skdistill._inference import TokenisedTexts, compute_logits
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -33,23 +35,20 @@ _CHECKPOINTS_KEPT = 2
 
 _ARGUMENT_NAMES = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
 
-# The Trainer seeds and reads the global generators, and accelerate keeps a global state: threads
-# train one after the other.
-_ONE_TRAINING = threading.RLock()
-
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed all global random generators inside the block and give them back untouched."""
-    with _ONE_TRAINING:
-        python_state, numpy_state = random.getstate(), np.random.get_state()
+    with ONE_AT_A_TIME:
+        python_state = random.getstate()
+        numpy_state = np.random.get_state()  # noqa: NPY002
         try:
             with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
                 set_seed(seed)
                 yield
         finally:
             random.setstate(python_state)
-            np.random.set_state(numpy_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +72,114 @@ class Examples(torch.utils.data.Dataset):
         return len(self.targets)
 
     def __getitem__(self, row: int) -> dict[str, Any]:
-        start, stop = self.tokens.offsets[row], self.tokens.offsets[row + 1]
-        return {"row": row, "input_ids": self.tokens.fields["input_ids"][start:stop]}
+        ids = self.tokens.fields["input_ids"]
+        return {"row": row, "input_ids": ids.values[ids.offsets[row] : ids.offsets[row + 1]]}
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Pad a batch no further than to its own longest text."""
-        rows = [item["row"] for item in items]
+        rows = np.array([item["row"] for item in items])
         return self.tokens.pad(rows) | {
             "labels": torch.from_numpy(self.targets[rows]),
             "weights": torch.from_numpy(self.weights[rows]),
         }
+
+
+def row_weights(
+    sample_weight: Any, class_weight: Any, classes: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Multiply the weights of rows and of their classes.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_texts,) or None
+    class_weight : dict, "balanced" or None
+        As scikit-learn has it; ``"balanced"`` counts rows by their `sample_weight`.
+    classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_texts,)
+        Positions in `classes`.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,), dtype float64
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, all zero, or of another number than the texts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._finetune import row_weights
+    >>> row_weights([1, 1, 2], {"b": 3}, np.array(["a", "b"]), np.array([0, 0, 1]))
+    array([1., 1., 6.])
+    """
+    weights = _check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+    if class_weight is None:
+        return weights
+    rows = weights > 0
+    present = np.unique(codes[rows])
+    by_class = np.zeros(len(classes))
+    by_class[present] = compute_class_weight(
+        class_weight,
+        classes=classes[present],
+        y=classes[codes[rows]],
+        sample_weight=weights[rows],
+    )
+    return weights * by_class[codes]
+
+
+def split(
+    tokens: TokenisedTexts, codes: np.ndarray, weights: np.ndarray, fraction: float, seed: int
+) -> tuple[Examples, Examples | None]:
+    """Return what to train on and what to validate on, without the rows of weight 0.
+
+    Parameters
+    ----------
+    tokens : TokenisedTexts
+    codes, weights : ndarray of shape (n_texts,)
+        The number of each text's class, and what it counts.
+    fraction : float
+        Share of rows to validate on, stratified by class; 0 for none.
+    seed : int
+        Chooses the rows.
+    """
+    rows = np.flatnonzero(weights)
+    if fraction == 0:
+        return _examples(tokens, codes, weights, rows), None
+    training, validation = train_test_split(
+        rows, test_size=fraction, stratify=codes[rows], random_state=seed
+    )
+    return _examples(tokens, codes, weights, training), _examples(
+        tokens, codes, weights, validation
+    )
+
+
+def _examples(
+    tokens: TokenisedTexts, codes: np.ndarray, weights: np.ndarray, rows: np.ndarray
+) -> Examples:
+    scaled = weights[rows] / weights[rows].mean()
+    return Examples(tokens.take(rows), codes[rows], scaled.astype(np.float32))
+
+
+def training_precision(precision: str, device: torch.device) -> str:
+    """Return the precision to train in: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+
+    Raises
+    ------
+    ValueError
+        If the device does not have the precision that was asked for.
+    """
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    lacks_bf16 = precision == "bf16" and device.type == "cuda" and not has_bf16
+    if lacks_bf16 or (precision == "fp16" and device.type == "cpu"):
+        raise ValueError(
+            f'precision="{precision}" is not to be had on the device {str(device)!r}; '
+            'use precision="auto" or "fp32".'
+        )
+    return precision
 
 
 def fine_tune(
@@ -146,7 +243,8 @@ def fine_tune(
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(epochs)
         trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed is not None else None)
-    trainer.accelerator.free_memory()
+    if device.type != "cpu":
+        trainer.accelerator.free_memory()
     _undo_mixed_precision(model)
     if epochs.best is not None:
         model.load_state_dict(epochs.best)
@@ -251,6 +349,7 @@ class _Epochs(TrainerCallback):
         bar: tqdm,
     ) -> None:
         self.trainer = trainer
+        self.model: Any = trainer.model
         self.validation = validation
         self.checkpoints = checkpoints
         self.progress = progress
@@ -268,11 +367,12 @@ class _Epochs(TrainerCallback):
         entry = {"epoch": self.progress.epoch + 1, "train_loss": self.trainer.pop_mean_loss()}
         if not math.isfinite(entry["train_loss"]):
             raise ValueError(
-                f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: fine-tuning "
-                f'diverged. Choose a smaller lr than {args.learning_rate:g}, or precision="fp32".'
+                f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: "
+                f"fine-tuning diverged. Choose a smaller lr than {args.learning_rate:g}, or "
+                'precision="fp32".'
             )
         if self.validation is not None:
-            entry |= _validate(self.trainer.model, self.validation, args.device)
+            entry |= _validate(self.model, self.validation, args.device)
         self.progress.history.append(entry)
         if self.validation is not None:
             self._keep_the_best(control)
@@ -280,8 +380,8 @@ class _Epochs(TrainerCallback):
 
     def _keep_the_best(self, control: Any) -> None:
         if self.progress.best_epoch == self.progress.epoch:
-            state = self.trainer.model.state_dict()
-            self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+            weights = self.model.state_dict()
+            self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
         elif self.progress.epoch - self.progress.best_epoch >= _PATIENCE:
             control.should_training_stop = True
 
@@ -292,7 +392,7 @@ class _Epochs(TrainerCallback):
             state.global_step >= state.max_steps
         )
         checkpoint = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-        self.checkpoints.complete(checkpoint, self.progress, self.best, self.trainer.model)
+        self.checkpoints.complete(checkpoint, self.progress, self.best, self.model)
 
 
 def _validate(model: Any, examples: Examples, device: torch.device) -> dict[str, float]:

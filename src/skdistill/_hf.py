@@ -5,11 +5,13 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub import constants as hub_constants
 from huggingface_hub.utils import (
@@ -17,6 +19,7 @@ from huggingface_hub.utils import (
     disable_progress_bars,
     enable_progress_bars,
 )
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -32,6 +35,10 @@ _DESCRIPTIONS = ("config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
 
 
+# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
+ONE_AT_A_TIME = threading.RLock()
+
+
 @contextmanager
 def quiet(verbose: int = 0) -> Iterator[None]:
     """Mute the log messages and progress bars of Hugging Face libraries inside the block.
@@ -41,23 +48,35 @@ def quiet(verbose: int = 0) -> Iterator[None]:
     verbose : int, default=0
         0 mutes all, 1 leaves the bars of downloads, 2 and more leave the log messages as well.
     """
+    with ONE_AT_A_TIME, _bars(verbose >= 1), _log_level(logging.ERROR if verbose < 2 else None):
+        yield
+
+
+@contextmanager
+def _log_level(level: int | None) -> Iterator[None]:
     # Asked first because transformers sets its level at the first question.
     transformers_logging.get_verbosity()
     loggers = [logging.getLogger(n) for n in ("transformers", "accelerate", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logger.level if level is None else level)
+        yield
+    finally:
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)
+
+
+@contextmanager
+def _bars(show_downloads: bool) -> Iterator[None]:
     had_bars = transformers_logging.is_progress_bar_enabled()
     had_download_bars = not are_progress_bars_disabled()
     if had_bars:
         transformers_logging.disable_progress_bar()
-    _show_download_bars(had_download_bars and verbose >= 1)
-    if verbose < 2:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+    _show_download_bars(had_download_bars and show_downloads)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         if had_bars:
             transformers_logging.enable_progress_bar()
         _show_download_bars(had_download_bars)
@@ -73,8 +92,8 @@ def _explained(name: str) -> Iterator[None]:
     """Turn the many ways in which loading fails into one error with the next step."""
     try:
         yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".") or type(error).__name__
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         if hub_constants.HF_HUB_OFFLINE:
             network = (
                 "this process is offline (HF_HUB_OFFLINE is set) and finds only models that are in "
@@ -84,7 +103,7 @@ def _explained(name: str) -> Iterator[None]:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r} could not be loaded: {reason}. Give a local folder that holds "
+            f"The checkpoint {name!r} could not be loaded: {reason}. Give a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
             f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
             "code are refused."
@@ -143,6 +162,8 @@ def load_classifier(name: str, revision: str | None = None, **config: Any) -> tu
             **_at(revision),
             **config,
         )
+    # As saving would, so that a model's hash is the same before and after.
+    model.config.architectures = [type(model).__name__]
     mismatched = {key[0] for key in report["mismatched_keys"]}
     return model, sorted({*report["missing_keys"], *mismatched})
 
@@ -181,6 +202,56 @@ def has_classification_head(config: Any) -> bool:
     return any(name.endswith(_HEAD) for name in config.architectures or ())
 
 
+def check_single_label_classifier(name: str, config: Any) -> None:
+    """Refuse a checkpoint that does not choose one of several classes.
+
+    Raises
+    ------
+    ValueError
+        If it has no classification layer, or one for regression or several labels a text.
+    """
+    if not has_classification_head(config):
+        raise ValueError(
+            f"The checkpoint {name!r} has no classification layer (its architectures are "
+            f"{config.architectures}); fine-tune it: "
+            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
+        )
+    if config.num_labels == 1 or config.problem_type not in (None, "single_label_classification"):
+        kind = config.problem_type or "regression"
+        raise ValueError(
+            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
+            f"{config.num_labels} output(s); a teacher chooses one of at least 2 classes."
+        )
+
+
+def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
+    """Return the label of each of the model's outputs.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+    classes : sequence of labels or None
+        None takes the names in `config`, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer labels than outputs.
+    """
+    n_outputs = config.num_labels
+    if classes is not None:
+        if len(classes) != n_outputs:
+            raise ValueError(
+                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
+                f"{list(config.id2label.values())}."
+            )
+        return np.asarray(classes)
+    names = [config.id2label[output] for output in range(n_outputs)]
+    if names == [f"LABEL_{output}" for output in range(n_outputs)]:
+        return np.arange(n_outputs)
+    return np.asarray(names)
+
+
 def ensure_padding(model: Any, tokenizer: Any) -> None:
     """Make model and tokenizer agree on a padding token, the end-of-text token if need be.
 
@@ -197,8 +268,7 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
                 "tokenizer into the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
-    if getattr(model.config, "pad_token_id", None) is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:

@@ -1,7 +1,7 @@
 """Texts to logits: tokenised once, batched by length, padded as little as possible."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,51 +9,50 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-# Texts handed to the tokenizer at a time: its own objects are some hundred bytes a token.
+from skdistill.ragged import Ragged
+
+# Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
 _TEXTS_AT_ONCE = 10_000
 
-# Tokens in a padded batch. Small batches stay in a CPU's cache; a GPU wants to be filled.
+# Tokens in a padded batch. Small batches stay in a CPU's cache; an accelerator wants to be filled.
 _BATCH_TOKENS = {"cpu": 1_024}
-_BATCH_TOKENS_ELSEWHERE = 65_536
+_BATCH_TOKENS_ELSEWHERE = 32_768
 
 
 @dataclass(frozen=True)
 class TokenisedTexts:
-    """Token ids of many texts, flat, so that a token costs four bytes and no Python object.
+    """Token ids of many texts, at four bytes a token.
 
     Attributes
     ----------
-    fields : dict of str to ndarray of shape (n_tokens,), dtype int32
+    fields : dict of str to Ragged, each with n_texts rows
         What the model reads of each token: ``"input_ids"`` and, of some, ``"token_type_ids"``.
-    offsets : ndarray of shape (n_texts + 1,), dtype int64
-        Text i holds the tokens ``offsets[i]`` to ``offsets[i + 1]``.
     padding : dict of str to int
         The value that fills each field.
     padding_side : {"right", "left"}
         Where the filling goes.
     """
 
-    fields: dict[str, np.ndarray]
-    offsets: np.ndarray
+    fields: dict[str, Ragged]
     padding: dict[str, int]
     padding_side: str
+
+    def __len__(self) -> int:
+        return len(self.fields["input_ids"])
 
     @property
     def lengths(self) -> np.ndarray:
         """Tokens of each text, an ndarray of shape (n_texts,)."""
-        return np.diff(self.offsets)
+        return self.fields["input_ids"].lengths
 
     def take(self, rows: np.ndarray) -> "TokenisedTexts":
-        """Return some of the texts, in the order of `rows`."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        tokens = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        fields = {name: flat[tokens] for name, flat in self.fields.items()}
-        return replace(self, fields=fields, offsets=offsets)
+        """Return the given texts, in the given order."""
+        fields = {name: ragged.take(rows) for name, ragged in self.fields.items()}
+        return replace(self, fields=fields)
 
-    def pad(self, rows: Sequence[int] | np.ndarray) -> dict[str, torch.Tensor]:
-        """Return some texts as the model's inputs, each of shape (len(rows), longest)."""
-        batch = self.take(np.asarray(rows))
+    def pad(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """Return the given texts as the model's inputs, each of shape (len(rows), longest)."""
+        batch = self.take(rows)
         lengths = batch.lengths[:, None]
         columns = np.arange(lengths.max())
         if self.padding_side == "left":
@@ -61,9 +60,9 @@ class TokenisedTexts:
         else:
             real = columns < lengths
         inputs = {"attention_mask": torch.from_numpy(real.astype(np.int64))}
-        for name, flat in batch.fields.items():
+        for name, ragged in batch.fields.items():
             values = np.full(real.shape, self.padding[name], dtype=np.int64)
-            values[real] = flat
+            values[real] = ragged.values
             inputs[name] = torch.from_numpy(values)
         return inputs
 
@@ -73,36 +72,43 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
 
     A text without any token (an empty one, where the tokenizer adds no special tokens) becomes
     one padding token; half surrogate pairs, which no tokenizer takes, become question marks.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        One with a padding token.
+    model : PreTrainedModel
+        Tells by its ``forward`` which inputs it takes.
+    texts : list of str, not empty
+    max_length : int
+        Tokens of a text at most, special tokens included.
+
+    Returns
+    -------
+    TokenisedTexts
     """
     accepted = inspect.signature(model.forward).parameters
-    names = [
-        name
-        for name in tokenizer.model_input_names
-        if name in accepted and name != "attention_mask"
-    ]
-    padding = {name: 0 for name in names} | {"input_ids": tokenizer.pad_token_id}
+    names = [name for name in tokenizer.model_input_names if name in accepted]
+    padding = {name: 0 for name in names if name != "attention_mask"}
+    padding["input_ids"] = tokenizer.pad_token_id
     if "token_type_ids" in padding:
         padding["token_type_ids"] = tokenizer.pad_token_type_id
-    chunks: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    lengths: list[int] = []
+    parts: dict[str, list[Ragged]] = {name: [] for name in padding}
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        chunk = texts[start : start + _TEXTS_AT_ONCE]
         encoded = tokenizer(
-            [
-                text.encode("utf-8", "replace").decode("utf-8")
-                for text in texts[start : start + _TEXTS_AT_ONCE]
-            ],
+            [text.encode("utf-8", "replace").decode("utf-8") for text in chunk],
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
             verbose=False,
         )
-        for name in names:
-            sequences = [ids or [padding[name]] for ids in encoded[name]]
-            chunks[name].append(np.concatenate([np.asarray(s, dtype=np.int32) for s in sequences]))
-        lengths.extend(max(len(ids), 1) for ids in encoded["input_ids"])
+        for name, part in parts.items():
+            rows = [row or [padding[name]] for row in encoded[name]]
+            values = np.concatenate([np.asarray(row, dtype=np.int32) for row in rows])
+            part.append(Ragged.from_lengths(values, np.array([len(row) for row in rows])))
     return TokenisedTexts(
-        fields={name: np.concatenate(parts) for name, parts in chunks.items()},
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        fields={name: Ragged.concatenate(part) for name, part in parts.items()},
         padding=padding,
         padding_side=tokenizer.padding_side,
     )
@@ -168,14 +174,13 @@ def compute_logits(
     ndarray of shape (n_texts, n_outputs), dtype float32
     """
     model.eval()
-    lengths = tokens.lengths
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
-    logits = np.empty((len(lengths), model.config.num_labels), dtype=np.float32)
+    logits = np.empty((len(tokens), model.config.num_labels), dtype=np.float32)
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-        tqdm(total=len(lengths), desc="predicting", unit="text", disable=not verbose) as bar,
+        tqdm(total=len(tokens), desc="predicting", unit="text", disable=not verbose) as bar,
     ):
-        for rows in batches_by_length(lengths, batch_tokens):
+        for rows in batches_by_length(tokens.lengths, batch_tokens):
             inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}
             logits[rows] = model(**inputs).logits.float().cpu().numpy()
             bar.update(len(rows))

@@ -352,6 +352,12 @@ def plot_accuracy_against_size(
     if "retention" not in table:
         raise ValueError("the figure compares with a teacher, but no row of the table is one.")
     require_matplotlib()
+    with replacing(path) as file:
+        _draw(table, title).savefig(file, format="png")
+
+
+def _draw(table: pd.DataFrame, title: str) -> Any:
+    """Make the figure, without the state and the windows of pyplot."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
@@ -362,11 +368,11 @@ def plot_accuracy_against_size(
     axes.set_xlim(sizes.min() / 2, sizes.max() * 2)
     margin = max(1.0, 0.12 * np.ptp(kept))
     axes.set_ylim(kept.min() - margin, kept.max() + margin)
-    axes.axhline(100, color=KINDS["teacher"][0], linewidth=1, linestyle="--", zorder=0)
+    axes.axhline(100, color=KINDS["teacher"][0], linewidth=1, linestyle="--", zorder=1)
     for kind, (color, marker) in KINDS.items():
         of_kind = (table["kind"] == kind).to_numpy()
         size = 180 if marker == "*" else 60
-        axes.scatter(sizes[of_kind], kept[of_kind], s=size, color=color, marker=marker, zorder=2)
+        axes.scatter(sizes[of_kind], kept[of_kind], s=size, color=color, marker=marker, zorder=4)
     _label_points(axes, table, sizes, kept)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -374,10 +380,10 @@ def plot_accuracy_against_size(
     axes.set_xlabel("parameters (logarithmic scale)")
     axes.set_ylabel("accuracy as share of the teacher's")
     axes.set_title(title, loc="left")
-    axes.grid(color="#DDDDDD", linewidth=0.6, zorder=-1)
+    axes.set_axisbelow(True)
+    axes.grid(color="#DDDDDD", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    with replacing(path) as file:
-        figure.savefig(file, format="png")
+    return figure
 
 
 def _label_points(axes: Any, table: pd.DataFrame, sizes: np.ndarray, kept: np.ndarray) -> None:
@@ -400,8 +406,12 @@ def _label_points(axes: Any, table: pd.DataFrame, sizes: np.ndarray, kept: np.nd
                 va="center",
                 fontsize=9,
                 bbox={"boxstyle": "square,pad=0.15", "color": "white"},
-                arrowprops={"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.7},
-                zorder=1,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": "#AAAAAA",
+                    "linewidth": 0.7,
+                    "relpos": (1 if side < 0 else 0, 0.5),
+                },
             )
 
 

@@ -244,7 +244,7 @@ def teacher_fingerprint(
     """
     if isinstance(teacher, FrozenEstimator):
         return joblib.hash(_identity(teacher))
-    return joblib.hash((_identity(teacher), X, y, sample_weight))
+    return joblib.hash((_identity(clone(teacher)), X, y, sample_weight))
 
 
 def _identity(value: Any) -> Any:

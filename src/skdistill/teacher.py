@@ -1,0 +1,505 @@
+"""The teacher: a pretrained transformer that is fine-tuned to classify texts."""
+
+import hashlib
+import os
+from numbers import Integral, Real
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+import transformers
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skdistill._checkpoints import Checkpoints
+from skdistill._hf import (
+    check_single_label_classifier,
+    checkpoint_from_bytes,
+    checkpoint_to_bytes,
+    ensure_padding,
+    hash_checkpoint,
+    hash_folder,
+    is_finetuned,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+    output_labels,
+    quiet,
+    save_checkpoint,
+    usable_length,
+)
+from skdistill._inference import compute_logits, tokenise
+from skdistill._torch import resolve_device
+from skdistill._validation import check_labels, check_texts
+from skdistill._versions import stamp, unstamp
+
+__all__ = ["TransformerTeacherClassifier", "is_finetuned"]
+
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+# Parameters that say where and how loudly a teacher works, not what it learns.
+_WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
+
+
+class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
+    r"""A pretrained transformer, fine-tuned to classify texts.
+
+    A linear layer on top of a pretrained encoder, all of it trained on the labelled texts [1]_ with
+    the Hugging Face ``Trainer`` [2]_: AdamW, the learning rate rising linearly for the first part
+    of the steps and then falling linearly to zero, batches of texts of like length.
+
+    Parameters
+    ----------
+    model_name : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
+        A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files), or the
+        name of one on the Hugging Face Hub. An encoder gets a new, random classification layer;
+        so does a classifier with another number of classes. Code that comes with a checkpoint is
+        never run, and weights in pickle files are refused.
+    revision : str, default=None
+        Branch, tag or commit on the Hub; None is the latest.
+    max_length : int, default=128
+        Longer texts are cut after so many tokens, special tokens included; fewer, if the model has
+        no more positions.
+    max_epochs : int, default=4
+        Passes over the labelled texts.
+    batch_size : int, default=32
+        Texts a step, on each accelerator.
+    lr : float, default=1e-4
+        The highest learning rate. The usual range is 2e-5 to 1e-4, the lower the bigger the model.
+    weight_decay : float, default=0.01
+        AdamW's weight decay.
+    warmup_ratio : float, default=0.1
+        The share of the steps in which the learning rate rises.
+    early_stopping : bool, default=False
+        Set rows aside, measure the loss on them after each epoch, keep the weights of the best
+        epoch, and stop after two epochs in a row without improvement.
+    validation_fraction : float, default=0.1
+        The share of rows set aside, stratified by class; used with `early_stopping` only.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, by label. They multiply `sample_weight`.
+    device : str, default="auto"
+        The name of a torch device; ``"auto"`` takes an accelerator if there is one, else the CPU.
+        Looked up at each use, so that a model fitted on a GPU predicts anywhere.
+    precision : {"auto", "fp32", "bf16", "fp16"}, default="auto"
+        The precision of matrix products; weights are float32 in any case. ``"auto"`` trains in
+        bfloat16 on CUDA devices that have it and predicts in float32.
+    checkpoint_dir : str or path-like, default=None
+        A folder where each epoch is saved. Another ``fit`` with the same texts, labels, weights and
+        parameters goes on from there, or only loads the result if nothing is left to do. None
+        leaves nothing on disk.
+    trainer_args : dict, default=None
+        More ``TrainingArguments``, which override those of this class.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the classification layer, dropout, the batches and the validation rows; pass an int
+        for the same weights at each call on the same kind of machine. Global generators are left
+        as they were.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar for fitting and predicting, 2 also lets Hugging Face
+        libraries log.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    model_ : transformers.PreTrainedModel
+        The fine-tuned model, in float32.
+    tokenizer_ : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    max_length_ : int
+        Tokens after which texts are cut: `max_length`, or the model's own limit if lower.
+    n_parameters_ : int
+        Number of weights, embeddings included.
+    history_ : list of dict
+        One entry an epoch: ``"epoch"``, ``"train_loss"`` (the weighted mean cross-entropy, in
+        nats, while the weights were changing) and, with `early_stopping`, ``"valid_loss"`` and
+        ``"valid_accuracy"``.
+
+    See Also
+    --------
+    DistilledMLPClassifier : The tiny classifier that learns from this one.
+
+    Notes
+    -----
+    The loss of a batch :math:`B` is :math:`\frac{1}{|B|} \sum_{i \in B} w_i \ell_i`, where
+    :math:`\ell_i` is the cross-entropy, and :math:`w_i` the weight of the row times that of its
+    class, scaled to a mean of 1 over all training rows. Rows of weight 0 are left out from the
+    start: fitting with them is fitting without them.
+
+    A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
+    predicts bit for bit the same on the same machine.
+
+    References
+    ----------
+    .. [1] J. Devlin, M.-W. Chang, K. Lee and K. Toutanova, "BERT: Pre-training of Deep
+       Bidirectional Transformers for Language Understanding", NAACL 2019.
+       https://aclanthology.org/N19-1423
+    .. [2] Trainer, in the documentation of transformers.
+       https://huggingface.co/docs/transformers/main_classes/trainer
+
+    Examples
+    --------
+    A checkpoint of random weights stands in for a pretrained one:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from transformers import BertConfig, BertModel, BertTokenizer
+    >>> from skdistill import TransformerTeacherClassifier
+    >>> vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] a good bad film".split()
+    >>> config = BertConfig(
+    ...     vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1,
+    ...     num_attention_heads=2, intermediate_size=32)
+    >>> with TemporaryDirectory() as folder:
+    ...     BertModel(config).save_pretrained(folder)
+    ...     tokenizer = BertTokenizer({word: i for i, word in enumerate(vocabulary)})
+    ...     _ = tokenizer.save_pretrained(folder)
+    ...     teacher = TransformerTeacherClassifier(folder, lr=0.01, batch_size=4, random_state=0)
+    ...     _ = teacher.fit(["a good film", "a bad film"] * 40, ["+", "-"] * 40)
+    >>> teacher.predict(["a good film", "a bad film"])
+    array(['+', '-'], dtype='<U1')
+    """
+
+    # A request that is on by default: searches and pipelines pass the weights without more ado.
+    __metadata_request__fit = {"sample_weight": True}
+
+    _parameter_constraints: dict = {
+        "model_name": [str, os.PathLike],
+        "revision": [str, None],
+        "max_length": [Interval(Integral, 3, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16"})],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "trainer_args": [dict, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model_name="sentence-transformers/all-MiniLM-L6-v2",
+        *,
+        revision=None,
+        max_length=128,
+        max_epochs=4,
+        batch_size=32,
+        lr=1e-4,
+        weight_decay=0.01,
+        warmup_ratio=0.1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        class_weight=None,
+        device="auto",
+        precision="auto",
+        checkpoint_dir=None,
+        trainer_args=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.model_name = model_name
+        self.revision = revision
+        self.max_length = max_length
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.device = device
+        self.precision = precision
+        self.checkpoint_dir = checkpoint_dir
+        self.trainer_args = trainer_args
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fine-tune the pretrained model on labelled texts.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            Texts.
+        y : array-like of shape (n_texts,)
+            Class labels of any type that can be sorted.
+        sample_weight : array-like of shape (n_texts,), default=None
+            What each text counts in the loss, not negative; None is 1 each.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If an input or a parameter is wrong, or the training diverges.
+        OSError
+            If the checkpoint cannot be found.
+        """
+        # Here, because the Trainer alone takes seconds to import.
+        from skdistill._finetune import fine_tune, row_weights, seeded, split, training_precision
+
+        texts = check_texts(X)
+        classes, codes = check_labels(y, n_rows=len(texts))
+        weights = row_weights(sample_weight, self.class_weight, classes, codes)
+        device = resolve_device(self.device)
+        precision = training_precision(self.precision, device)
+        checkpoints = None
+        if self.checkpoint_dir is not None:
+            fingerprint = _hash((self._recipe(), joblib.hash((texts, classes, codes, weights))))
+            checkpoints = Checkpoints(self.checkpoint_dir, fingerprint)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if checkpoints is not None:
+            seed = checkpoints.open(seed)
+
+        with quiet(self.verbose), seeded(seed):
+            model, tokenizer = self._load_pretrained(classes)
+            max_length = usable_length(model, tokenizer, self.max_length)
+            tokens = tokenise(tokenizer, model, texts, max_length)
+            training, validation = split(
+                tokens, codes, weights, self.validation_fraction if self.early_stopping else 0, seed
+            )
+            history = fine_tune(
+                model,
+                training,
+                validation,
+                arguments=self._trainer_arguments(seed, precision),
+                device=device,
+                checkpoints=checkpoints,
+                verbose=self.verbose,
+            )
+        return self._learned(model, tokenizer, classes, np.arange(len(classes)), history)
+
+    def _load_pretrained(self, classes):
+        name = os.fspath(self.model_name)
+        names = dict(enumerate(map(str, classes)))
+        model, _ = load_classifier(
+            name,
+            self.revision,
+            id2label=names,
+            label2id={label: i for i, label in names.items()},
+            problem_type="single_label_classification",
+        )
+        tokenizer = load_tokenizer(name, self.revision)
+        ensure_padding(model, tokenizer)
+        return model, tokenizer
+
+    def _trainer_arguments(self, seed, precision):
+        return {
+            "num_train_epochs": self.max_epochs,
+            "per_device_train_batch_size": self.batch_size,
+            "learning_rate": self.lr,
+            "weight_decay": self.weight_decay,
+            "warmup_steps": self.warmup_ratio,
+            "bf16": precision == "bf16",
+            "fp16": precision == "fp16",
+            "seed": seed,
+            **(self.trainer_args or {}),
+        }
+
+    def _learned(self, model, tokenizer, classes, columns, history):
+        self.model_ = model.eval()
+        self.tokenizer_ = tokenizer
+        self.classes_ = classes
+        self.max_length_ = usable_length(model, tokenizer, self.max_length)
+        self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
+        self.history_ = history
+        # The model's output that belongs to each class.
+        self._columns = columns
+        return self
+
+    @classmethod
+    def from_finetuned(cls, path_or_name, classes=None, **params):
+        """Return a fitted teacher from a checkpoint that is a text classifier already.
+
+        Parameters
+        ----------
+        path_or_name : str or path-like
+            The checkpoint's folder, or its name on the Hub.
+        classes : sequence of labels, default=None
+            The labels in the order of the model's outputs. None takes the names in the
+            checkpoint's configuration, or the integers 0 to n_classes - 1 where it has none.
+        **params
+            Other parameters of the constructor, such as `max_length` or `device`.
+
+        Returns
+        -------
+        TransformerTeacherClassifier
+            Nothing was trained; wrap it in ``sklearn.frozen.FrozenEstimator`` where it must not be
+            refitted.
+
+        Raises
+        ------
+        ValueError
+            If the checkpoint has no classification layer or one of another kind (regression,
+            several labels a text), or `classes` does not fit it.
+        OSError
+            If the checkpoint cannot be found.
+        """
+        teacher = cls(path_or_name, **params)
+        teacher._validate_params()
+        name = os.fspath(path_or_name)
+        with quiet(teacher.verbose):
+            config = load_config(name, teacher.revision)
+            check_single_label_classifier(name, config)
+            labels = output_labels(config, classes)
+            model, missing = load_classifier(name, teacher.revision)
+            if missing:
+                raise ValueError(
+                    f"The checkpoint {name!r} lacks weights of a text classifier, which would be "
+                    f"random: {', '.join(missing)}. Fine-tune it first, with fit."
+                )
+            tokenizer = load_tokenizer(name, teacher.revision)
+        ensure_padding(model, tokenizer)
+        sorted_classes, columns = np.unique(labels, return_index=True)
+        if len(sorted_classes) != len(labels):
+            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
+        return teacher._learned(model, tokenizer, sorted_classes, columns, [])
+
+    def predict(self, X):
+        """Predict the most probable class of each text.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+        """
+        winners = self._logits(X).argmax(axis=1)
+        return self.classes_[winners]
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), dtype float64
+            Columns in the order of `classes_`; rows sum to 1.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Predict the natural logarithm of each class's probability.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), dtype float64
+        """
+        return log_softmax(self._logits(X), axis=1)
+
+    def decision_function(self, X):
+        """Return the model's logits.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), dtype float64
+            With two classes of shape (n_texts,): the log-odds of ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        texts = check_texts(X)
+        device = resolve_device(self.device)
+        # Each text once and in an order of its own, so that what surrounds it in X does not matter.
+        unique = sorted(set(texts))
+        tokens = tokenise(self.tokenizer_, self.model_, unique, self.max_length_)
+        with torch.inference_mode():
+            logits = compute_logits(
+                self.model_.to(device),
+                tokens,
+                device=device,
+                autocast=_HALF.get(self.precision),
+                verbose=self.verbose,
+            )
+        position = {text: row for row, text in enumerate(unique)}
+        rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
+        return logits[np.ix_(rows, self._columns)].astype(np.float64)
+
+    def save_pretrained(self, folder):
+        """Write model and tokenizer as a checkpoint that transformers loads.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made if need be.
+        """
+        check_is_fitted(self)
+        save_checkpoint(self.model_, self.tokenizer_, folder)
+
+    def _fingerprint(self):
+        """Return a hash that names this teacher's predictions or, before ``fit``, its recipe."""
+        if not self.__sklearn_is_fitted__():
+            return self._recipe()
+        learned = (
+            hash_checkpoint(self.model_, self.tokenizer_),
+            self.max_length_,
+            self.classes_.tolist(),
+            self._columns.tolist(),
+            str(_HALF.get(self.precision)),
+        )
+        return _hash(learned)
+
+    def _recipe(self):
+        """Hash what ``fit`` depends on beside the data: parameters and the pretrained model."""
+        params = {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
+        name = os.fspath(self.model_name)
+        origin = hash_folder(name) if os.path.isdir(name) else name
+        return _hash((type(self).__module__, type(self).__qualname__, origin, joblib.hash(params)))
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["_checkpoint"] = checkpoint_to_bytes(state.pop("model_"), state.pop("tokenizer_"))
+            state["_made_with"] = {
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            }
+        return stamp(state)
+
+    def __setstate__(self, state):
+        state = unstamp(state, type(self).__name__)
+        state.pop("_made_with", None)
+        if "_checkpoint" in state:
+            model, tokenizer = checkpoint_from_bytes(state.pop("_checkpoint"))
+            state |= {"model_": model, "tokenizer_": tokenizer}
+        super().__setstate__(state)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(repr(value).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,107 @@
+import subprocess
+import sys
+
+import pytest
+
+import skdistill
+from skdistill import cli, demo
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Note what `run_demo` is called with instead of running it."""
+    noted = []
+    monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: noted.append((args, kwargs)))
+    return noted
+
+
+def test_demo_has_defaults(calls):
+    assert cli.main(["demo"]) == 0
+    assert calls == [
+        (
+            ("docstrings",),
+            {
+                "teacher": None,
+                "unlabeled": None,
+                "text_column": "text",
+                "label_column": "label",
+                "output": "demo-output",
+                "quick": False,
+                "plot": True,
+                "random_state": 0,
+            },
+        )
+    ]
+
+
+def test_demo_passes_its_options_on(calls):
+    options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
+    more = "--output here --quick --no-plot --seed 7"
+    assert cli.main(["demo", *options.split(), *more.split()]) == 0
+    assert calls == [
+        (
+            ("a.csv",),
+            {
+                "teacher": "big",
+                "unlabeled": "b.txt",
+                "text_column": "x",
+                "label_column": "y",
+                "output": "here",
+                "quick": True,
+                "plot": False,
+                "random_state": 7,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])
+def test_bad_input_ends_with_a_message_and_status_2(kind, monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise kind("the file is wrong; mend it")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 2
+    assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
+
+
+def test_an_interruption_has_its_own_status(monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run_demo", interrupt)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "skdistill demo: interrupted\n"
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
+    def fail(*args, **kwargs):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    with pytest.raises(KeyError, match="a bug"):
+        cli.main(["demo"])
+
+
+@pytest.mark.parametrize("argv", [[], ["destil"], ["demo", "--seed", "x"], ["demo", "--fast"]])
+def test_wrong_usage_has_status_2(argv, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(argv)
+    assert info.value.code == 2
+    assert "usage: skdistill" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(["--version"])
+    assert info.value.code == 0
+    assert capsys.readouterr().out == f"skdistill {skdistill.__version__}\n"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from skdistill.cli import make_parser; make_parser().format_help();"
+        "print(sorted({'torch', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,302 @@
+import itertools
+import json
+import stat
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score, f1_score
+
+from skdistill import make_tfidf_baseline
+from skdistill.metrics import expected_calibration_error
+from skdistill.report import (
+    _draw,
+    count_bytes,
+    count_parameters,
+    format_bytes,
+    format_count,
+    format_table,
+    make_table,
+    measure_model,
+    measure_speed,
+    plot_accuracy_against_size,
+    replacing,
+    spread,
+    write_json,
+)
+
+
+def row(name, kind, accuracy, n_parameters, **changes):
+    return {
+        "name": name,
+        "kind": kind,
+        "accuracy": accuracy,
+        "macro_f1": accuracy - 0.01,
+        "fidelity": 0.9,
+        "calibration_error": 0.05,
+        "n_parameters": n_parameters,
+        "n_bytes": 4 * n_parameters,
+        "texts_per_second": 123_456.7,
+        "fit_seconds": 12.34,
+        **changes,
+    }
+
+
+@pytest.fixture
+def table():
+    return make_table(
+        [
+            row("TF-IDF + LR, defaults", "baseline", 0.600, 70_000),
+            row("TF-IDF + LR, C=10", "baseline", 0.601, 70_000),
+            row("MLP, hard labels, mean pooling", "hard labels", 0.599, 80_102),
+            row("teacher: MiniLM", "teacher", 0.690, 22_700_000, fit_seconds=None),
+            row("distilled MLP, mean pooling", "distilled", 0.688, 80_102),
+            row("distilled MLP, mean + attention pooling", "distilled", 0.697, 80_400),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def baseline(topics):
+    texts, labels = topics
+    return make_tfidf_baseline().fit(texts[:400], labels[:400])
+
+
+# ---- one model
+
+
+def test_a_model_is_measured_by_scikit_learns_definitions(baseline, topics):
+    X, y = topics[0][400:], topics[1][400:]
+    found = measure_model("LR", baseline, X, y, kind="baseline", fit_seconds=2.0)
+    proba = baseline.predict_proba(X)
+    assert found["accuracy"] == accuracy_score(y, baseline.predict(X))
+    assert found["macro_f1"] == f1_score(y, baseline.predict(X), average="macro")
+    assert found["calibration_error"] == expected_calibration_error(y, proba, baseline.classes_)
+    assert found["n_parameters"] == count_parameters(baseline)
+    assert found["n_bytes"] == count_bytes(baseline)
+    assert found["texts_per_second"] > 1000
+    assert (found["name"], found["kind"], found["fit_seconds"]) == ("LR", "baseline", 2.0)
+    assert found["fidelity"] is None
+
+
+def test_fidelity_compares_with_the_teachers_probabilities(baseline, topics):
+    X, y = topics[0][400:], topics[1][400:]
+    proba = baseline.predict_proba(X)
+    student = measure_model("MLP", baseline, X, y, kind="distilled", teacher_proba=proba[:, ::-1])
+    swapped = proba[:, ::-1].argmax(axis=1) == proba.argmax(axis=1)
+    assert student["fidelity"] == swapped.mean() < 1
+
+
+def test_a_teacher_is_not_asked_again(topics, monkeypatch):
+    X, y = topics[0][:50], topics[1][:50]
+    teacher = DummyClassifier().fit(X, y)
+    proba = teacher.predict_proba(X)
+    monkeypatch.setattr(teacher, "predict_proba", None)
+    teacher.n_parameters_ = 1
+    found = measure_model("big", teacher, X, y, kind="teacher", teacher_proba=proba)
+    assert found["fidelity"] == 1
+    assert found["accuracy"] == accuracy_score(y, teacher.predict(X))
+
+
+def test_parameters_of_a_linear_model_are_coefficients_and_intercepts(baseline):
+    n_words = len(baseline[0].vocabulary_)
+    assert count_parameters(baseline) == 3 * n_words + 3
+    assert count_parameters(baseline[-1]) == 3 * n_words + 3
+
+
+def test_parameters_are_taken_from_models_that_count_them(baseline):
+    baseline[-1].n_parameters_ = 7
+    try:
+        assert count_parameters(baseline[-1]) == 7
+    finally:
+        del baseline[-1].n_parameters_
+    with pytest.raises(TypeError, match="DummyClassifier cannot be counted"):
+        count_parameters(DummyClassifier())
+
+
+def test_bytes_are_those_of_the_joblib_file(baseline, tmp_path):
+    joblib.dump(baseline, tmp_path / "a.joblib")
+    assert count_bytes(baseline) == (tmp_path / "a.joblib").stat().st_size
+
+
+class Predictor:
+    """Takes a set time a text, and each third call ten times as long."""
+
+    def __init__(self, seconds_per_text):
+        self.seconds_per_text = seconds_per_text
+        self.now = 0.0
+        self.calls = []
+
+    def __call__(self, texts):
+        self.calls.append(len(texts))
+        slow = 10 if len(self.calls) % 3 == 0 else 1
+        self.now += slow * self.seconds_per_text * len(texts)
+
+
+def test_speed_is_the_median_over_all_texts_if_there_is_time():
+    predict = Predictor(seconds_per_text=0.0001)
+    speed = measure_speed(predict, ["text"] * 1000, clock=lambda: predict.now)
+    assert speed == pytest.approx(10_000)
+    assert predict.calls == [100, *[1000] * 5]
+
+
+def test_speed_of_a_slow_model_is_measured_on_few_texts():
+    predict = Predictor(seconds_per_text=0.01)
+    speed = measure_speed(
+        predict, ["text"] * 1000, n_repeats=3, max_seconds=6, clock=lambda: predict.now
+    )
+    assert speed == pytest.approx(100)
+    assert predict.calls == [100, 200, 200, 200]
+
+
+def test_speed_of_no_measurable_time_is_finite():
+    assert np.isfinite(measure_speed(len, ["text"] * 3, clock=lambda: 1.0))
+
+
+# ---- table and JSON
+
+
+def test_retention_is_the_share_of_the_teachers_accuracy(table):
+    np.testing.assert_allclose(table["retention"], table["accuracy"] / 0.69)
+    assert "retention" not in make_table([row("MLP", "distilled", 0.5, 10)])
+
+
+def test_the_printed_table_is_aligned(table):
+    lines = format_table(table).splitlines()
+    assert len(lines) == 2 + len(table)
+    assert len({len(line) for line in lines}) == 1
+    assert lines[0].split() == [
+        *("model", "accuracy", "macro", "F1", "parameters", "on", "disk", "texts/s", "training")
+    ]
+    numbers = ["69.00", "68.00", "22,700,000", "90.8", "MB", "123,000", "-"]
+    assert lines[5].split() == ["teacher:", "MiniLM", *numbers]
+    assert lines[6].endswith("  12.3 s")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (99_960, "100 kB"),
+        (999_600, "1.0 MB"),
+        (2.5e9, "2.5 GB"),
+        (3e12, "3000 GB"),
+    ],
+)
+def test_format_bytes(count, text):
+    assert format_bytes(count) == text
+
+
+def test_format_count_below_a_thousand():
+    assert format_count(512) == "512"
+
+
+def test_json_holds_the_table_and_its_context(table, tmp_path):
+    write_json(tmp_path / "table.json", table, data="Füße", n_train=3)
+    content = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert list(content) == ["data", "n_train", "models"]
+    assert content["data"] == "Füße"
+    assert [model["name"] for model in content["models"]] == table["name"].tolist()
+    assert content["models"][3]["fit_seconds"] is None
+    assert content["models"][0]["n_parameters"] == 70_000
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(content["models"]), table, check_dtype=False, check_exact=True
+    )
+
+
+def test_a_file_is_replaced_when_complete(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_replaced_file_can_be_read_by_others(tmp_path):
+    path, plain = tmp_path / "a.bin", tmp_path / "plain"
+    plain.touch()
+    with replacing(path) as file:
+        file.write(b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_a_file_survives_a_failure_to_replace_it(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def fail_half_way():
+        with replacing(path) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- figure
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
+def test_spread_keeps_order_mean_and_gap(gap):
+    values = np.random.default_rng(0).normal(size=20)
+    moved = spread(values, gap)
+    order = np.argsort(values)
+    assert (np.diff(moved[order]) >= gap - 1e-9).all()
+    assert moved.mean() == pytest.approx(values.mean())
+
+
+def test_spread_leaves_what_is_far_apart():
+    values = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_allclose(spread(values, 1.0), values)
+
+
+def test_labels_in_the_figure_do_not_overlap(table):
+    figure = _draw(table, "a title")
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    # Of the words alone: an annotation's own extent has its line in it.
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == len(table)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    points = [axes.transData.transform(p) for c in axes.collections for p in c.get_offsets()]
+    assert len(points) == len(table)
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    inside = figure.bbox
+    assert all(inside.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_the_figure_has_a_log_axis_and_shares_of_the_teacher(table):
+    axes = _draw(table, "a title").axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_title(loc="left") == "a title"
+    heights = sorted(height for c in axes.collections for _, height in c.get_offsets())
+    np.testing.assert_allclose(heights, sorted(100 * table["retention"]))
+    assert any("69.7" in text.get_text() for text in axes.texts)
+
+
+def test_the_figure_is_written_as_png(table, tmp_path):
+    plot_accuracy_against_size(table, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_figure_needs_a_teacher(tmp_path):
+    with pytest.raises(ValueError, match="no row of the table is one"):
+        plot_accuracy_against_size(make_table([row("a", "distilled", 0.5, 9)]), tmp_path / "a.png")
+
+
+def test_without_matplotlib_the_error_names_the_extra(table, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install skdistill\[plot\].*--no-plot"):
+        plot_accuracy_against_size(table, tmp_path / "a.png")
