@@ -239,3 +239,45 @@ def test_the_narrator_counts_steps_and_seconds(capsys):
         "[  62 s]       a figure",
         "[1200 s]  2/2  Second",
     ]
+
+
+@pytest.fixture
+def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
+    """Run the demo as far as the teacher; return how that is made."""
+
+    class Enough(Exception):  # noqa: N818
+        pass
+
+    def settings(**options):
+        made = []
+
+        def make(*args, **params):
+            made.append(params)
+            raise Enough
+
+        monkeypatch.setattr("skdistill.teacher.TransformerTeacherClassifier", make)
+        with pytest.raises(Enough):
+            run(file, output=tmp_path, plot=False, **options)
+        return made[0]
+
+    monkeypatch.setattr(demo, "default_teacher", lambda: tiny_checkpoint)
+    return settings
+
+
+def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
+    monkeypatch.setattr(demo, "FEW_TEXTS", 1)
+    for options in ({}, {"teacher": tiny_checkpoint}, {"quick": True}):
+        assert teacher_settings(random_state=3, **options) == {"random_state": 3, "verbose": 1}
+
+
+def test_few_texts_take_more_passes_and_the_default_teacher_a_higher_rate(
+    teacher_settings, tiny_checkpoint
+):
+    own, default = teacher_settings(teacher=tiny_checkpoint), teacher_settings()
+    assert own["max_epochs"] == default["max_epochs"] > TransformerTeacherClassifier().max_epochs
+    assert "lr" not in own
+    assert default["lr"] > TransformerTeacherClassifier().lr
+
+
+def test_a_quick_run_takes_fewer_passes(teacher_settings):
+    assert teacher_settings(quick=True)["max_epochs"] < TransformerTeacherClassifier().max_epochs

@@ -119,7 +119,11 @@ def test_given_probabilities_spare_the_teacher(split):
 def test_labels_of_any_type(split, labels):
     X, y, X_test, _ = split
     sailing = y == "sailing"
-    y = np.where(sailing, "yes", "no").astype(labels) if labels in (object, np.str_) else sailing.astype(labels)
+    y = (
+        np.where(sailing, "yes", "no").astype(labels)
+        if labels in (object, np.str_)
+        else sailing.astype(labels)
+    )
     student = make_student().fit(X, y)
     predicted = student.predict(X_test)
     assert predicted.dtype == student.classes_.dtype == np.unique(y).dtype

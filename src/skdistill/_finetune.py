@@ -170,7 +170,7 @@ def training_precision(precision: str, device: torch.device) -> str:
     ValueError
         If the device does not have the precision that was asked for.
     """
-    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    has_bf16 = _has_bf16_units(device)
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"
     lacks_bf16 = precision == "bf16" and device.type == "cuda" and not has_bf16
@@ -180,6 +180,16 @@ def training_precision(precision: str, device: torch.device) -> str:
             'use precision="auto" or "fp32".'
         )
     return precision
+
+
+def _has_bf16_units(device: torch.device) -> bool:
+    """Tell whether a device multiplies bfloat16 in hardware, faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
 
 
 def fine_tune(
@@ -328,6 +338,11 @@ class _WeightedTrainer(Trainer):
         self._weight_sum += weights.sum()
         loss = losses.mean()
         return (loss, outputs) if return_outputs else loss
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        # The Trainer's own way ignores weights whose names on disk are not those in the model.
+        trained: Any = model or self.model
+        trained.load_state_dict(_read_weights(Path(resume_from_checkpoint)))
 
     def pop_mean_loss(self) -> float:
         """Return the weighted mean loss since the last call."""

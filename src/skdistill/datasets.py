@@ -418,7 +418,7 @@ def read_texts(
         If there is no such file.
     ValueError
         If the file is of another kind or broken, has no rows, lacks a column, or misses a value.
-        In csv an empty field is missing.
+        In csv an empty field is missing. Rows count from 0, without the header.
     TypeError
         If a text is no text, such as a number.
 

@@ -37,8 +37,15 @@ from skdistill.transfer import TextPool
 
 TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
 
-# What --quick leaves: texts to train on, to test on and unlabelled ones; epochs of the teacher.
-QUICK_TRAIN, QUICK_TEST, QUICK_POOL, QUICK_EPOCHS = 1500, 1000, 8000, 3
+# What --quick leaves: texts to train on, to test on, and unlabelled ones.
+QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1500, 1000, 6000
+# Few texts make few steps, so the teacher passes over them more often; and the default teacher is
+# small enough to bear twice the usual learning rate. On 2,000 validation docstrings, with 3,000 to
+# train on: 71.5 % instead of 69.8 % (usual rate) or 69.3 % (usual passes).
+FEW_TEXTS = 5000
+FEW_TEXTS_TEACHER = {"max_epochs": 8}
+QUICK_TEACHER = {"max_epochs": 3, "batch_size": 16}
+MINILM_FEW_TEXTS_LR = 2e-4
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,8 @@ def run_demo(
     _tell_accuracies(tell, trained[-1:], texts)
 
     tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
-    big = _fit_teacher(name, weights, texts, is_ready, quick, random_state)
+    settings = _teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
+    big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
     trained.append(big)
     test_proba = big.model.predict_proba(texts.X_test)
     _tell_accuracies(tell, [big], texts, test_proba)
@@ -355,17 +363,23 @@ def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
     return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
 
 
-def _fit_teacher(
-    name: str, weights: str, texts: Bunch, is_ready: bool, quick: bool, random_state: int
+def _teacher_settings(n_texts: int, *, is_default: bool, quick: bool) -> dict[str, Any]:
+    if n_texts >= FEW_TEXTS:
+        return {}
+    passes = QUICK_TEACHER if quick else FEW_TEXTS_TEACHER
+    return {**passes, **({"lr": MINILM_FEW_TEXTS_LR} if is_default else {})}
+
+
+def _get_teacher(
+    name: str, weights: str, texts: Bunch, is_ready: bool, settings: dict[str, Any]
 ) -> Trained:
+    """Load a teacher that is fine-tuned already, or fine-tune one."""
     from skdistill.teacher import TransformerTeacherClassifier
 
     if is_ready:
         teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
         return Trained(f"teacher: {name}", "teacher", teacher, None)
-    teacher = TransformerTeacherClassifier(weights, random_state=random_state, verbose=1)
-    if quick:
-        teacher.set_params(max_epochs=QUICK_EPOCHS)
+    teacher = TransformerTeacherClassifier(weights, **settings, verbose=1)
     with _timed() as watch:
         teacher.fit(texts.X_train, texts.y_train)
     return Trained(f"teacher: {name}", "teacher", teacher, watch.seconds)

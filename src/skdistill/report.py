@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -274,24 +275,13 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         Open for writing bytes.
     """
     path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
-    ) as file:
-        try:
-            yield file  # type: ignore[misc]
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise
-    # Temporary files are for their owner alone; results are not.
-    os.chmod(file.name, 0o666 & ~_umask())
-    os.replace(file.name, path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with draft.open("xb") as file:
+            yield file
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_json(path: str | os.PathLike, table: pd.DataFrame, **context: Any) -> None:

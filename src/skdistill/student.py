@@ -398,7 +398,7 @@ class DistilledMLPClassifier(_DistilledClassifier):
         Widths of hidden layers, with ReLU.
     dropout : float, default=0.0
         Share of the pooled vector, and of hidden units, set to zero in training.
-    word_dropout : float, default=0.0
+    word_dropout : float, default=0.15
         Share of the features taken for unknown in training.
     loss : {"kl", "mse"}, default="kl"
         Kullback-Leibler divergence of the probabilities, or mean squared difference of the logits.
@@ -499,7 +499,7 @@ class DistilledMLPClassifier(_DistilledClassifier):
         context_window=13,
         hidden_layer_sizes=(),
         dropout=0.0,
-        word_dropout=0.0,
+        word_dropout=0.15,
         loss="kl",
         temperature=1.0,
         hard_label_weight=0.0,
