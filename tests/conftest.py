@@ -37,11 +37,26 @@ def make_topics(n_texts, *, random_state=0):
     """Make texts of three topics out of topic words and shared filler: learnable, not trivial."""
     rng = np.random.default_rng(random_state)
     topics = {
-        "cooking": "oven bread butter salt recipe stew spoon taste".split(),
-        "sailing": "wind sail harbour anchor wave rope deck storm".split(),
-        "trains": "rail station ticket platform engine whistle track coach".split(),
+        "cooking": ["oven", "bread", "butter", "salt", "recipe", "stew", "spoon", "taste"],
+        "sailing": ["wind", "sail", "harbour", "anchor", "wave", "rope", "deck", "storm"],
+        "trains": ["rail", "station", "ticket", "platform", "engine", "whistle", "track", "coach"],
     }
-    filler = "the a of and we saw then with it was on my very old".split()
+    filler = [
+        "the",
+        "a",
+        "of",
+        "and",
+        "we",
+        "saw",
+        "then",
+        "with",
+        "it",
+        "was",
+        "on",
+        "my",
+        "very",
+        "old",
+    ]
     labels = rng.choice(sorted(topics), size=n_texts)
     texts = []
     for label in labels:

@@ -9,7 +9,7 @@ from skdistill.networks import BagNetwork
 from skdistill.runtime import CompiledMLP
 from skdistill.vocabulary import Vocabulary
 
-WORDS = "the a cat dog sat on mat and ran , . up".split()
+WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", "and", "ran", ",", ".", "up"]
 LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2]).log()
 
 

@@ -264,7 +264,7 @@ class TestLearning:
         def state():
             return (
                 random.getstate(),
-                np.random.get_state()[1].tolist(),  # noqa: NPY002
+                np.random.get_state()[1].tolist(),
                 torch.get_rng_state().tolist(),
                 dict(os.environ),
                 transformers_logging.get_verbosity(),
