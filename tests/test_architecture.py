@@ -26,6 +26,7 @@ LAYERS = [
     ["networks", "losses"],
     ["runtime"],
     ["vocabulary"],
+    ["docstrings"],
     ["ragged", "metrics", "datasets"],
     ["_validation", "_versions", "_torch"],
 ]

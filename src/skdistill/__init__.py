@@ -11,7 +11,7 @@ _EXPORTS = {
     "DistilledMLPClassifier": "student",
     "TextPool": "transfer",
     "TransformerTeacherClassifier": "teacher",
-    "load_docstrings": "datasets",
+    "load_docstrings": "docstrings",
     "load_emotion": "datasets",
     "load_text_dataset": "datasets",
     "make_tfidf_baseline": "baseline",

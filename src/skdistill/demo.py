@@ -20,7 +20,8 @@ from sklearn.utils import Bunch
 
 from skdistill import __version__
 from skdistill.baseline import make_tfidf_baseline
-from skdistill.datasets import load_docstrings, load_emotion, load_text_dataset, read_texts
+from skdistill.datasets import load_emotion, load_text_dataset, read_texts
+from skdistill.docstrings import load_docstrings
 from skdistill.report import (
     format_bytes,
     format_table,

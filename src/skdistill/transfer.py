@@ -150,8 +150,8 @@ def make_transfer_set(
     ...     unlabeled_proba=[[0.5, 0.5]],
     ...     class_weight={"no": 1, "yes": 3},
     ... )
-    >>> transfer.proba.tolist(), transfer.sample_weight.round(1).tolist()
-    ([[0.0, 1.0], [0.5, 0.5]], [1.2, 0.8])
+    >>> transfer.proba.tolist(), transfer.sample_weight
+    ([[0.0, 1.0], [0.5, 0.5]], array([1.2, 0.8], dtype=float32))
     """
     pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
     n_classes = len(classes)
