@@ -17,6 +17,7 @@ LAYERS = [
     ["demo"],
     ["report"],
     ["student", "baseline"],
+    ["_student_base"],
     ["transfer"],
     ["soft_labels", "training"],
     ["teacher"],
