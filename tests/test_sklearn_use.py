@@ -1,16 +1,24 @@
 """Students among scikit-learn's tools: pipelines, searches, cross-validation, routing."""
 
+import pickle
+
 import numpy as np
 import pytest
 import sklearn
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
+from skdistill import (
+    DistilledMLPClassifier,
+    TextPool,
+    TransformerTeacherClassifier,
+    make_tfidf_baseline,
+)
 
 
 def make_student(teacher=None, **params):
@@ -121,3 +129,27 @@ def test_cut_pools_are_noticed(topics):
     student = make_student(make_tfidf_baseline(), max_epochs=1)
     with pytest.warns(UserWarning, match="exactly as many rows as X"):
         cross_validate(student, X, y, cv=2, params={"X_unlabeled": X})
+
+
+def test_a_transformer_teaches_and_stays_out_of_the_pickle(
+    topics, tiny_checkpoint, tmp_path, monkeypatch
+):
+    X, y = topics
+    teacher = TransformerTeacherClassifier(
+        tiny_checkpoint, lr=5e-3, max_epochs=3, random_state=0, device="cpu"
+    ).fit(X[:400], y[:400])
+    student = make_student(FrozenEstimator(teacher), memory=tmp_path, max_epochs=10)
+    student.fit(X[:400], y[:400])
+    agreement = np.mean(student.predict(X[400:]) == teacher.predict(X[400:]))
+    assert agreement > 0.9
+    assert len(pickle.dumps(student)) < len(pickle.dumps(teacher)) / 2
+
+    # The same teacher in another process: only what it has learned tells that it is known.
+    again = pickle.loads(pickle.dumps(teacher))
+
+    def predict_proba(self, X):
+        raise AssertionError("the teacher was asked again")
+
+    monkeypatch.setattr(TransformerTeacherClassifier, "predict_proba", predict_proba)
+    other = make_student(FrozenEstimator(again), memory=tmp_path, embedding_dim=4)
+    assert other.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.9

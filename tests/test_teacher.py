@@ -873,3 +873,15 @@ def halve(folder):
 def change_json(path, **entries):
     content = json.loads(path.read_text()) | entries
     path.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
+)
+def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, expected):
+    from skdistill._finetune import training_precision
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert training_precision("auto", torch.device("cpu")) == expected
+    assert training_precision("fp32", torch.device("cpu")) == "fp32"
