@@ -151,5 +151,5 @@ def test_a_transformer_teaches_and_stays_out_of_the_pickle(
         raise AssertionError("the teacher was asked again")
 
     monkeypatch.setattr(TransformerTeacherClassifier, "predict_proba", predict_proba)
-    other = make_student(FrozenEstimator(again), memory=tmp_path, embedding_dim=4)
+    other = make_student(FrozenEstimator(again), memory=tmp_path, max_epochs=20)
     assert other.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.9
