@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from skdistill import DistilledMLPClassifier, TextPool, load_docstrings, make_tfidf_baseline
 
 data = load_docstrings(n_labeled=1500, n_test=1000)
-pool = TextPool(data.X_unlabeled[:6000])  # a pool is never cut to a fold
+pool = TextPool(data.X_unlabeled[:3000])  # a pool is never cut to a fold
 teacher = make_tfidf_baseline(C=10)
 
 with TemporaryDirectory() as folder:

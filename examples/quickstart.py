@@ -22,10 +22,10 @@ from skdistill import (
 )
 
 data = load_docstrings(n_labeled=600, n_test=500)
-pool = data.X_unlabeled[:3000]
+pool = data.X_unlabeled[:1200]
 
 teacher = TransformerTeacherClassifier(
-    str(get_model_path()), max_epochs=2, random_state=0, verbose=1
+    str(get_model_path()), lr=3e-4, max_epochs=3, batch_size=16, random_state=0, verbose=1
 ).fit(data.X_train, data.y_train)
 
 student = DistilledMLPClassifier(FrozenEstimator(teacher), random_state=0, verbose=1)
