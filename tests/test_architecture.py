@@ -21,6 +21,7 @@ LAYERS = [
     ["_student_base"],
     ["transfer"],
     ["augment"],
+    ["_word_neighbours"],
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
     ["teacher"],

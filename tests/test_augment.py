@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import get_tags
 
-from skdistill import _masked_lm, _word_roles
+from skdistill import _masked_lm, _word_neighbours, _word_roles
 from skdistill import augment as module
 from skdistill.augment import TextAugmenter, auto_n_copies
 
@@ -341,6 +341,7 @@ def test_short_and_empty_texts(analyzer):
         ({"n_copies": "many"}, "'n_copies' parameter"),
         ({"mask_token": None}, "'mask_token' parameter"),
         ({"tagger": one_role, "masked_lm": "x"}, "tagger and masked_lm"),
+        ({"word_vectors": "x", "masked_lm": "x"}, "masked_lm and word_vectors"),
     ],
 )
 def test_bad_parameters(params, message):
@@ -627,3 +628,74 @@ def test_drawable_words(tokens, analyzer, drawn):
     words = _masked_lm.drawable_words(tokenizer, analyzer)
     assert set(words.values()) == drawn
     assert len(words) == len(drawn)
+
+
+# ---- words that are near in a transformer's embeddings
+
+
+def make_embeddings(folder, **vectors):
+    """Write a tiny BERT; `vectors` maps tokens to their embeddings, in few dimensions."""
+    from transformers import BertModel
+
+    make_masked_lm(folder, head=False)
+    model = BertModel.from_pretrained(folder)
+    table = model.get_input_embeddings().weight.data
+    for token, vector in vectors.items():
+        table[TOKENS.index(token)] = table.new_tensor([*vector, *[0] * (16 - len(vector))])
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def nearest_words(folder, word_tokens, n_near):
+    """Sort the whole words by their cosine to the mean of some tokens' embeddings."""
+    from transformers import BertModel
+
+    table = BertModel.from_pretrained(folder).get_input_embeddings().weight.detach().numpy()
+    words = [token for token in TOKENS if token in WORDS or token in "花我"]
+    vectors = np.array([table[TOKENS.index(word)] for word in words])
+    vector = np.mean([table[TOKENS.index(token)] for token in word_tokens], axis=0)
+    centre = vectors.mean(axis=0)
+    cosines = [(v - centre) @ (vector - centre) / np.linalg.norm(v - centre) for v in vectors]
+    falling = np.argsort(cosines)[::-1]
+    return [words[i] for i in falling if [words[i]] != word_tokens][:n_near]
+
+
+def test_words_are_replaced_by_the_nearest_ones(tmp_path):
+    folder = make_embeddings(tmp_path)
+    augmenter = TextAugmenter(**REPLACE_ALL, word_vectors=folder)
+    assert augmenter.fit(["a text"]).roles_ == {}
+    n_texts = 900
+    for word, tokens in (("W3", ["w3"]), ("w1s", ["w1", "##s"])):
+        copies = augmenter.augment([f"({word}) {marks(n)}" for n in range(n_texts)])
+        assert [copy.split()[1] for copy in copies] == [marks(n) for n in range(n_texts)]
+        drawn = Counter(copy.split()[0].strip("()") for copy in copies)
+        assert set(drawn) == set(nearest_words(folder, tokens, 15))
+        assert chisquare([*drawn.values()]).pvalue > 1e-4
+
+
+def test_near_words_are_drawn_reproducibly(tmp_path, monkeypatch):
+    rules = {"mask_p": 0.2, "replace_p": 0.5, "ngram_p": 0.3, "n_copies": 5}
+    rules["word_vectors"] = make_embeddings(tmp_path)
+    texts = [" ".join(WORDS[i:]) + ", w1s! \ud800 ..." for i in range(19)]
+    augmenter = TextAugmenter(**rules).fit(texts)
+    copies = augmenter.augment(texts)
+    assert copies == augmenter.augment(texts)
+    assert copies == pickle.loads(pickle.dumps(augmenter)).augment(texts)
+    assert copies != make(texts, **rules, random_state=1)
+    monkeypatch.setattr(_word_neighbours, "CHUNK", 3)
+    assert copies == augmenter.augment(texts)
+
+
+def test_characters_are_replaced_by_near_characters(tmp_path):
+    folder = make_embeddings(tmp_path)
+    rules = REPLACE_ALL | {"analyzer": "char", "word_vectors": folder}
+    assert make(["我w!", "花 "], **rules) == ["花花!", "我"]
+
+
+def test_no_words_to_draw(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="'no/such-model' could not be loaded"):
+        make(["a text"], word_vectors="no/such-model")
+    folder = make_embeddings(tmp_path)
+    monkeypatch.setattr(_word_neighbours, "drawable_words", lambda *args: {19: "one"})
+    with pytest.raises(ValueError, match="word_vectors=.* knows no whole words"):
+        make(["a text"], word_vectors=folder)

@@ -42,7 +42,9 @@ def convolutions(network, vectors):
 
 
 def states(network, vectors):
-    return [reduce(how, network.recurrent(vectors)[0]) for how in network.pooling]
+    forwards, *rest = network.directions
+    read = [forwards(vectors)[0], *(layer(vectors.flip(0))[0].flip(0) for layer in rest)]
+    return [reduce(how, torch.cat(read, dim=1)) for how in network.pooling]
 
 
 def around(size):

@@ -24,6 +24,9 @@ _MAX_COPIES = 20
 # Characters of the copies that are made at a time.
 _CHUNK = 1_000_000
 
+# Of these parameters, one at most is given.
+_WAYS_TO_REPLACE = ("tagger", "masked_lm", "word_vectors")
+
 # Characters a word, on average, above which white space hardly parts words.
 _LONG_WORDS = 20
 
@@ -59,7 +62,9 @@ class TextAugmenter(BaseEstimator):
 
     The roles of words are learned from the texts: words between the same neighbours have the same
     role [2]_. So no language needs a part-of-speech tagger, but `tagger` takes one; `masked_lm`
-    takes a language model that proposes words for each place instead [3]_.
+    takes a language model that proposes words for each place instead, and `word_vectors` the
+    embeddings of a transformer, in which words of like meaning are near each other [3]_. These two
+    bring in words that the texts lack.
 
     Parameters
     ----------
@@ -94,6 +99,10 @@ class TextAugmenter(BaseEstimator):
         Folder of a masked language model, or its name on the Hugging Face Hub. A replaced word is
         then drawn from the 15 words that this model finds most probable in its place, by their
         probabilities. Loaded at each call of `augment`; pickles hold the name alone.
+    word_vectors : str or path-like, default=None
+        The same for a transformer, such as the teacher's, of which the token embeddings alone are
+        used. A replaced word is then one of the 15 nearest among the transformer's whole words, by
+        the cosine, each as probable.
     random_state : int, RandomState instance or None, default=0
         Seeds roles and copies when `fit` is called: `augment` gives the same for the same texts.
     device : str, default="auto"
@@ -105,7 +114,7 @@ class TextAugmenter(BaseEstimator):
     ----------
     roles_ : dict of dict
         The words of each role and how often they occur in it, each in its most frequent spelling.
-        Roles are numbers, or the tagger's tags; with `masked_lm` there are none.
+        Roles are numbers, or the tagger's tags; with `masked_lm` or `word_vectors` there are none.
 
     Notes
     -----
@@ -117,6 +126,9 @@ class TextAugmenter(BaseEstimator):
     Special symbols, punctuation, pieces of words and the word itself are never drawn; punctuation
     is never replaced. [3]_ masks one word at a time, draws uniformly, and leaves words of several
     pieces to word vectors.
+
+    For `word_vectors`, a word of several pieces has the mean of their embeddings, and the mean of
+    all words' embeddings is subtracted first.
 
     References
     ----------
@@ -152,6 +164,7 @@ class TextAugmenter(BaseEstimator):
         "n_roles": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tagger": [callable, None],
         "masked_lm": [str, os.PathLike, None],
+        "word_vectors": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "device": [str],
         "verbose": ["verbose"],
@@ -170,6 +183,7 @@ class TextAugmenter(BaseEstimator):
         n_roles="auto",
         tagger=None,
         masked_lm=None,
+        word_vectors=None,
         random_state=0,
         device="auto",
         verbose=0,
@@ -184,6 +198,7 @@ class TextAugmenter(BaseEstimator):
         self.n_roles = n_roles
         self.tagger = tagger
         self.masked_lm = masked_lm
+        self.word_vectors = word_vectors
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
@@ -219,7 +234,7 @@ class TextAugmenter(BaseEstimator):
         units = Units.read(check_texts(X), self.analyzer)
         self._warn_of_long_words(units)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if self.masked_lm is not None:
+        if self.masked_lm is not None or self.word_vectors is not None:
             self.roles_ = {}
         elif self.tagger is not None:
             self.roles_ = roles_of_tags(units, self.tagger)
@@ -243,8 +258,9 @@ class TextAugmenter(BaseEstimator):
                 f"mask_p={self.mask_p} and replace_p={self.replace_p} add up to more than 1, but a "
                 "word is either masked or replaced."
             )
-        if self.tagger is not None and self.masked_lm is not None:
-            raise ValueError("Both tagger and masked_lm say how words are replaced; pass only one.")
+        ways = [way for way in _WAYS_TO_REPLACE if getattr(self, way) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} all say how words are replaced; pass only one.")
 
     def _warn_of_long_words(self, units):
         n_characters = sum(map(len, units.write()))
@@ -272,12 +288,12 @@ class TextAugmenter(BaseEstimator):
         Raises
         ------
         ValueError
-            If a text is missing, the tagger does not give one tag a unit, or `masked_lm` is no
-            masked language model.
+            If a text is missing, the tagger does not give one tag a unit, `masked_lm` is no masked
+            language model, or a transformer knows no whole words.
         TypeError
             If a row of `X` is no text.
         OSError
-            If `masked_lm` cannot be found.
+            If `masked_lm` or `word_vectors` cannot be found.
         """
         check_is_fitted(self)
         texts = check_texts(X)
@@ -298,13 +314,17 @@ class TextAugmenter(BaseEstimator):
         return list(known)[n_known:]
 
     def _make_replacer(self):
-        """Return what draws words, by `read` and `draw`: a language model or the roles."""
-        if self.masked_lm is None:
-            return RoleWords(self.roles_, self.tagger)
-        # Only here, since it loads torch and transformers.
-        from skdistill._masked_lm import ModelWords
+        """Return what draws words, by `read` and `draw`: a transformer or the roles."""
+        # These two load torch and transformers.
+        if self.masked_lm is not None:
+            from skdistill._masked_lm import ModelWords
 
-        return ModelWords(os.fspath(self.masked_lm), self.analyzer, self.device)
+            return ModelWords(os.fspath(self.masked_lm), self.analyzer, self.device)
+        if self.word_vectors is not None:
+            from skdistill._word_neighbours import NeighbourWords
+
+            return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
+        return RoleWords(self.roles_, self.tagger)
 
     def _copy(self, units, n_copies, replacer, rng):
         """Make all copies of some texts at once."""

@@ -5,7 +5,6 @@ from abc import abstractmethod
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from skdistill.vocabulary import UNKNOWN
 
@@ -238,20 +237,56 @@ class RecurrentNetwork(TextNetwork):
         )
         self.pooling = pooling
         layer = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
-        self.recurrent = layer(embedding_dim, hidden_dim, bidirectional=bidirectional)
+        self.directions = nn.ModuleList(
+            layer(embedding_dim, hidden_dim) for _ in range(1 + bidirectional)
+        )
 
     def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-        """Read the texts side by side, step by step, without padding, and pool the states."""
+        """Read texts of like length side by side, and pool the states."""
         lengths = offsets.diff()
-        ranks = torch.empty_like(lengths)
-        ranks[lengths.argsort(descending=True, stable=True)] = torch.arange(
-            len(lengths), device=lengths.device
-        )
         steps = torch.arange(len(rows), device=rows.device) - offsets[:-1][rows]
-        order = (steps * len(lengths) + ranks[rows]).argsort()
-        packed = PackedSequence(vectors[order], steps.bincount().cpu())
-        states = self.recurrent(packed)[0].data[order.argsort()]
-        return torch.cat([pool(how, states, rows, offsets) for how in self.pooling], dim=1)
+        unread, places, states = lengths.clone(), [], []
+        while longest := int(unread.max()):
+            # Texts of at least half the length: padding at most doubles the work.
+            group = 2 * unread >= longest
+            unread[group] = 0
+            here = group[rows].nonzero()[:, 0]
+            columns = (group.cumsum(0) - 1)[rows[here]]
+            shape = (longest, int(group.sum()))
+            forwards, backwards = steps[here], (lengths[rows] - 1 - steps)[here]
+            read = [
+                read_side_by_side(layer, vectors[here], at, columns, shape)
+                for layer, at in zip(self.directions, (forwards, backwards), strict=False)
+            ]
+            places.append(here)
+            states.append(torch.cat(read, dim=1))
+        together = torch.cat(states)[torch.cat(places).argsort()]
+        return torch.cat([pool(how, together, rows, offsets) for how in self.pooling], dim=1)
+
+
+def read_side_by_side(
+    layer: nn.RNNBase, vectors: Tensor, steps: Tensor, columns: Tensor, shape: tuple[int, int]
+) -> Tensor:
+    """Run a recurrent layer over several texts at once, padded at their ends.
+
+    Parameters
+    ----------
+    layer : torch.nn.RNNBase
+    vectors : Tensor of shape (n_vectors, width)
+    steps, columns : Tensor of shape (n_vectors,), int64
+        The step at which the layer reads each vector, and the vector's text.
+    shape : tuple (n_steps, n_texts) of int
+
+    Returns
+    -------
+    Tensor of shape (n_vectors, hidden_size)
+        The states after each vector was read.
+    """
+    n_steps, n_texts = shape
+    places = steps * n_texts + columns
+    padded = vectors.new_zeros(n_steps * n_texts, vectors.shape[1])
+    padded = padded.index_copy(0, places, vectors).view(n_steps, n_texts, -1)
+    return layer(padded)[0].flatten(0, 1)[places]
 
 
 def pool(how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:

@@ -177,11 +177,12 @@ class CompiledRNN(CompiledNetwork):
         super().__init__(vocabulary, weights, architecture)
         self.step = {"gru": _gru_step, "lstm": _lstm_step}[architecture["cell"]]
         self.directions = []
-        for suffix in ("", "_reverse") if architecture["bidirectional"] else ("",):
-            into, between = (weights[f"recurrent.weight_{k}h_l0{suffix}"] for k in "ih")
+        for number in range(1 + architecture["bidirectional"]):
+            layer = f"directions.{number}"
+            into, between = (weights[f"{layer}.weight_{k}h_l0"] for k in "ih")
             table = _matmul(weights["embedding.weight"], into.T)
-            table += weights[f"recurrent.bias_ih_l0{suffix}"]
-            bias = weights[f"recurrent.bias_hh_l0{suffix}"]
+            table += weights[f"{layer}.bias_ih_l0"]
+            bias = weights[f"{layer}.bias_hh_l0"]
             self.directions.append((table, np.ascontiguousarray(between.T), bias))
 
     def _first_layer(self, ids):
