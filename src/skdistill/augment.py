@@ -77,6 +77,9 @@ class TextAugmenter(BaseEstimator):
         Probability that a copy is cut to an n-gram.
     ngram_range : tuple (min_n, max_n), default=(1, 5)
         The n-grams' lengths, all equally probable; in texts of fewer units, all of them are left.
+    splice_p : float, default=0.0
+        Probability that the end of a copy, from a random place on, is exchanged for the end of
+        another one: more variety where there are few texts [5]_.
     n_copies : int or "auto", default="auto"
         Copies of each text. ``"auto"`` makes some 150,000 in all, but 20 of each text at most (see
         `auto_n_copies`): small sets gain from many copies, large ones from few. Of 500, 2,000 and
@@ -141,6 +144,9 @@ class TextAugmenter(BaseEstimator):
        of EMNLP 2020. https://arxiv.org/abs/1909.10351
     .. [4] J. Wei and K. Zou, "EDA: Easy Data Augmentation Techniques for Boosting Performance on
        Text Classification Tasks", EMNLP 2019. https://arxiv.org/abs/1901.11196
+    .. [5] K. J. Liang et al., "MixKD: Towards Efficient Distillation of Large-scale Language
+       Models", ICLR 2021, which mixes texts for a teacher to label, though by interpolation of
+       their embeddings. https://arxiv.org/abs/2011.00593
 
     Examples
     --------
@@ -158,6 +164,7 @@ class TextAugmenter(BaseEstimator):
         "replace_p": [Interval(Real, 0, 1, closed="both")],
         "ngram_p": [Interval(Real, 0, 1, closed="both")],
         "ngram_range": [tuple, list],
+        "splice_p": [Interval(Real, 0, 1, closed="both")],
         "n_copies": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "mask_token": [str],
         "analyzer": [StrOptions({"word", "char"})],
@@ -177,6 +184,7 @@ class TextAugmenter(BaseEstimator):
         replace_p=0.1,
         ngram_p=0.25,
         ngram_range=(1, 5),
+        splice_p=0.0,
         n_copies="auto",
         mask_token="[MASK]",
         analyzer="word",
@@ -192,6 +200,7 @@ class TextAugmenter(BaseEstimator):
         self.replace_p = replace_p
         self.ngram_p = ngram_p
         self.ngram_range = ngram_range
+        self.splice_p = splice_p
         self.n_copies = n_copies
         self.mask_token = mask_token
         self.analyzer = analyzer
@@ -341,7 +350,10 @@ class TextAugmenter(BaseEstimator):
         words = units.write(copies.values)
         words[masked] = units.write(copies.values[masked], self.mask_token)
         words[replaced] = units.write(copies.values[replaced], replacer.draw(copies, replaced, rng))
-        return units.join(words[kept], kept_offsets(copies, kept))
+        texts = Ragged(words[kept], kept_offsets(copies, kept))
+        if self.splice_p:
+            texts = splice(texts, self.splice_p, rng)
+        return units.join(texts.values, texts.offsets)
 
     def _inside_ngram(self, copies, kept, rng):
         """Draw n-grams out of the units that are kept; tell which units are inside."""
@@ -366,3 +378,43 @@ class TextAugmenter(BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
+
+
+def splice(texts: Ragged, p: float, rng: np.random.Generator) -> Ragged:
+    """Exchange the ends of some texts, from a random place on, for the ends of other ones.
+
+    The other text is cut at the same share of its length, so that the result is about as long.
+
+    Parameters
+    ----------
+    texts : Ragged
+    p : float
+        Probability of each text, if it and the other one have at least two units.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Ragged
+        As many texts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.augment import splice
+    >>> from skdistill.ragged import Ragged
+    >>> texts = Ragged(np.array([*"abcdefgh"]), np.array([0, 4, 8]))
+    >>> spliced = splice(texts, 1.0, np.random.default_rng(2))
+    >>> ["".join(text) for text in np.split(spliced.values, spliced.offsets[1:-1])]
+    ['abgh', 'ebcd']
+    """
+    others = rng.integers(0, len(texts), len(texts))
+    own, other = texts.lengths, texts.lengths[others]
+    chosen = (rng.random(len(texts)) < p) & (own > 1) & (other > 1)
+    heads = rng.integers(1, np.maximum(own, 2))
+    skipped = np.clip(np.round(heads / np.maximum(own, 1) * other), 1, other - 1).astype(np.int64)
+    heads, tails = np.where(chosen, heads, own), np.where(chosen, other - skipped, 0)
+    starts = np.column_stack([texts.offsets[:-1], texts.offsets[1:][others] - tails]).ravel()
+    lengths = np.column_stack([heads, tails]).ravel()
+    offsets = np.append(0, np.cumsum(lengths))
+    places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Ragged(texts.values[places], offsets[::2])
