@@ -9,6 +9,8 @@ from skdistill.networks import (
     RecurrentNetwork,
     convolve_within_rows,
     pool,
+    pool_steps,
+    score_windows,
     softmax_within_rows,
 )
 
@@ -189,6 +191,25 @@ def test_convolutions_do_not_see_the_next_row(size):
         if len(row)
     ]
     torch.testing.assert_close(outputs, torch.cat(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 13])
+def test_scores_of_windows_are_a_convolution_with_one_output(size):
+    torch.manual_seed(0)
+    vectors, rows, offsets = ragged_vectors([4, 1, 0, 9, 2, 0, 1], 3)
+    window = torch.randn(size, 3)
+    expected = convolve_within_rows(vectors, window[None], rows, offsets)[:, 0]
+    scores = score_windows(vectors, window, rows, offsets)
+    torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_pooled_steps_leave_out_what_is_behind_a_texts_end(how):
+    torch.manual_seed(0)
+    lengths = torch.tensor([4, 1, 3])
+    states = torch.randn(4, 3, 5) - 5
+    expected = [reduce(how, states[:n, text]) for text, n in enumerate(lengths.tolist())]
+    torch.testing.assert_close(pool_steps(how, states, lengths), torch.stack(expected))
 
 
 @pytest.mark.parametrize("how", ["mean", "max"])

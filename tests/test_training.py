@@ -235,10 +235,8 @@ def test_weight_two_equals_the_row_twice_in_full_batches(loss):
     weighted = make_dataset(sample_weight=(weights / weights.mean()).astype(np.float32))
     a, _ = fit(weighted, batch_size=1000, lr=0.01, loss=loss)
     b, _ = fit(twice, batch_size=1000, lr=0.01, loss=loss)
-    # The scale that ends a training on standardised logits is found to some 0.1 %.
-    rtol = 5e-3 if loss == "standardized_kl" else 1e-5
     for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=rtol, atol=1e-6)
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-5, atol=1e-6)
 
 
 def test_early_stopping_keeps_the_epoch_that_agreed_most():

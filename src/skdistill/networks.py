@@ -142,7 +142,7 @@ class BagNetwork(TextNetwork):
     def _pool(self, how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
         if how != "attention":
             return pool(how, vectors, rows, offsets)
-        scores = convolve_within_rows(vectors, self.window[None], rows, offsets)[:, 0]
+        scores = score_windows(vectors, self.window, rows, offsets)
         weights = softmax_within_rows(scores, rows)
         return sum_within_rows(weights[:, None] * vectors, rows, offsets)
 
@@ -245,27 +245,29 @@ class RecurrentNetwork(TextNetwork):
         """Read texts of like length side by side, and pool the states."""
         lengths = offsets.diff()
         steps = torch.arange(len(rows), device=rows.device) - offsets[:-1][rows]
-        unread, places, states = lengths.clone(), [], []
+        unread, texts, pooled = lengths.clone(), [], []
         while longest := int(unread.max()):
             # Texts of at least half the length: padding at most doubles the work.
             group = 2 * unread >= longest
             unread[group] = 0
             here = group[rows].nonzero()[:, 0]
             columns = (group.cumsum(0) - 1)[rows[here]]
-            shape = (longest, int(group.sum()))
             forwards, backwards = steps[here], (lengths[rows] - 1 - steps)[here]
             read = [
-                read_side_by_side(layer, vectors[here], at, columns, shape)
+                read_side_by_side(layer, vectors.index_select(0, here), at, columns, longest)
                 for layer, at in zip(self.directions, (forwards, backwards), strict=False)
             ]
-            places.append(here)
-            states.append(torch.cat(read, dim=1))
-        together = torch.cat(states)[torch.cat(places).argsort()]
-        return torch.cat([pool(how, together, rows, offsets) for how in self.pooling], dim=1)
+            texts.append(group.nonzero()[:, 0])
+            states = torch.cat(read, dim=2)
+            pooled.append(
+                torch.cat([pool_steps(how, states, lengths[group]) for how in self.pooling], dim=1)
+            )
+        empty = vectors.new_zeros(len(lengths), pooled[0].shape[1])
+        return empty.index_copy(0, torch.cat(texts), torch.cat(pooled))
 
 
 def read_side_by_side(
-    layer: nn.RNNBase, vectors: Tensor, steps: Tensor, columns: Tensor, shape: tuple[int, int]
+    layer: nn.RNNBase, vectors: Tensor, steps: Tensor, columns: Tensor, n_steps: int
 ) -> Tensor:
     """Run a recurrent layer over several texts at once, padded at their ends.
 
@@ -275,18 +277,45 @@ def read_side_by_side(
     vectors : Tensor of shape (n_vectors, width)
     steps, columns : Tensor of shape (n_vectors,), int64
         The step at which the layer reads each vector, and the vector's text.
-    shape : tuple (n_steps, n_texts) of int
+    n_steps : int
+        Vectors of the longest text.
 
     Returns
     -------
-    Tensor of shape (n_vectors, hidden_size)
-        The states after each vector was read.
+    Tensor of shape (n_steps, n_texts, hidden_size)
+        The states after each step; those behind a text's end mean nothing.
     """
-    n_steps, n_texts = shape
-    places = steps * n_texts + columns
+    n_texts = int(columns[-1]) + 1
     padded = vectors.new_zeros(n_steps * n_texts, vectors.shape[1])
-    padded = padded.index_copy(0, places, vectors).view(n_steps, n_texts, -1)
-    return layer(padded)[0].flatten(0, 1)[places]
+    padded = padded.index_copy(0, steps * n_texts + columns, vectors)
+    return layer(padded.view(n_steps, n_texts, -1))[0]
+
+
+def pool_steps(how: str, states: Tensor, lengths: Tensor) -> Tensor:
+    """Reduce padded states to their mean or their maximum, without those behind a text's end.
+
+    Parameters
+    ----------
+    how : {"mean", "max"}
+    states : Tensor of shape (n_steps, n_texts, width)
+    lengths : Tensor of shape (n_texts,), int64
+        The steps of each text, at least 1.
+
+    Returns
+    -------
+    Tensor of shape (n_texts, width)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.networks import pool_steps
+    >>> pool_steps("max", torch.tensor([[[1.0]], [[2.0]], [[9.0]]]), torch.tensor([2]))
+    tensor([[2.]])
+    """
+    behind = torch.arange(len(states), device=lengths.device)[:, None] >= lengths
+    if how == "mean":
+        return states.masked_fill(behind[:, :, None], 0).sum(dim=0) / lengths[:, None]
+    return states.masked_fill(behind[:, :, None], -torch.inf).amax(dim=0)
 
 
 def pool(how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
@@ -350,15 +379,56 @@ def convolve_within_rows(vectors: Tensor, kernel: Tensor, rows: Tensor, offsets:
     >>> convolve_within_rows(vectors, kernel, rows, torch.tensor([0, 2, 3])).flatten().tolist()
     [3.0, 3.0, 4.0]
     """
-    size, width = kernel.shape[1:]
-    left = size // 2
-    # One long sequence, with as many zeros between two rows as keep their windows apart.
-    positions = left + torch.arange(len(rows), device=rows.device) + (size - 1) * rows
-    padded = vectors.new_zeros(len(rows) + len(offsets) * (size - 1), width)
-    padded = padded.index_copy(0, positions, vectors)
+    size = kernel.shape[1]
+    padded, starts = part_by_zeros(vectors, rows, len(offsets) - 1, size)
     # Not by conv1d, which on a CPU compiles itself anew for each new length.
-    windows = padded.unfold(0, size, 1)[positions - left]
-    return windows.flatten(1) @ kernel.transpose(1, 2).flatten(1).T
+    places = starts[:, None] + torch.arange(size, device=rows.device)
+    windows = padded.index_select(0, places.flatten()).view(len(rows), -1)
+    return windows @ kernel.flatten(1).T
+
+
+def score_windows(vectors: Tensor, window: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+    """Compute one output of `convolve_within_rows`, with less memory.
+
+    Parameters
+    ----------
+    vectors : Tensor of shape (n_vectors, width)
+    window : Tensor of shape (size, width)
+        The kernel.
+    rows, offsets
+        See `pool`.
+
+    Returns
+    -------
+    Tensor of shape (n_vectors,)
+    """
+    size = len(window)
+    padded, starts = part_by_zeros(vectors @ window.T, rows, len(offsets) - 1, size)
+    # Each place of the window reads the column of its own, one row further down: a diagonal.
+    diagonals = padded.as_strided((len(padded) - size + 1, size), (size, size + 1))
+    return diagonals.sum(dim=1).index_select(0, starts)
+
+
+def part_by_zeros(vectors: Tensor, rows: Tensor, n_rows: int, size: int) -> tuple[Tensor, Tensor]:
+    """Make one sequence of all rows, with as many zeros between them as keep windows apart.
+
+    Parameters
+    ----------
+    vectors : Tensor of shape (n_vectors, width)
+    rows : Tensor of shape (n_vectors,), int64
+        The row of each vector, ascending.
+    n_rows, size : int
+        The number of rows, and of places in a window.
+
+    Returns
+    -------
+    padded : Tensor of shape (n_vectors + (n_rows + 1) * (size - 1), width)
+    starts : Tensor of shape (n_vectors,), int64
+        Where in `padded` the window around each vector starts.
+    """
+    starts = torch.arange(len(rows), device=rows.device) + (size - 1) * rows
+    padded = vectors.new_zeros(len(rows) + (n_rows + 1) * (size - 1), vectors.shape[1])
+    return padded.index_copy(0, starts + size // 2, vectors), starts
 
 
 def softmax_within_rows(scores: Tensor, rows: Tensor) -> Tensor:

@@ -312,6 +312,7 @@ def train(
         criterion__loss=loss,
         criterion__temperature=temperature,
         optimizer=torch.optim.Adam,
+        optimizer__fused=True,
         lr=lr,
         max_epochs=max_epochs,
         batch_size=batch_size,
@@ -347,10 +348,11 @@ def scale_logits(net: StudentNet, dataset: TransferDataset) -> None:
     features, targets = dataset.batch(rows)
     net.module_.eval()
     with torch.inference_mode():
-        logits = net.infer(features).cpu()
+        # In float64: near its minimum, rounding would hide how the divergence changes.
+        logits, proba = net.infer(features).cpu().double(), targets["proba"].double()
 
         def divergence(log_factor: float) -> float:
-            divergences = kl_divergence(exp(log_factor) * logits, targets["proba"])
+            divergences = kl_divergence(exp(log_factor) * logits, proba)
             return float((targets["sample_weight"] * divergences).mean())
 
         found = minimize_scalar(
