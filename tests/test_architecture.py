@@ -16,6 +16,7 @@ LAYERS = [
     ["cli"],
     ["demo"],
     ["report"],
+    ["recommendation"],
     ["student", "baseline", "function_teacher"],
     ["control"],
     ["_student_base"],

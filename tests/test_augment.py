@@ -744,5 +744,5 @@ def test_no_words_to_draw(tmp_path, monkeypatch):
         make(["a text"], word_vectors="no/such-model")
     folder = make_embeddings(tmp_path)
     monkeypatch.setattr(_word_neighbours, "drawable_words", lambda *args: {19: "one"})
-    with pytest.raises(ValueError, match="word_vectors=.* knows no whole words"):
+    with pytest.raises(ValueError, match=r"word_vectors=.* knows no whole words"):
         make(["a text"], word_vectors=folder)

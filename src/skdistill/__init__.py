@@ -20,6 +20,7 @@ _EXPORTS = {
     "load_emotion": "datasets",
     "load_text_dataset": "datasets",
     "make_tfidf_baseline": "baseline",
+    "recommend_student": "recommendation",
     "word_order_sensitivity": "metrics",
 }
 

@@ -10,8 +10,10 @@ from sklearn.frozen import FrozenEstimator
 
 from skdistill.vocabulary import Vocabulary
 
-# The scale of the random start: a uniform distribution between -0.05 and 0.05.
-_SCALE = 0.05 / np.sqrt(3)
+# The standard deviation of the components, eight times that of a random start: training overwrites
+# a smaller start, and cannot mend a larger one. Validation accuracy of a convolutional student of
+# 0.66 million parameters on TREC-6 with 0.03 / 0.25 / 0.9: 88.8 / 90.6 / 89.0.
+_SCALE = 0.25
 
 
 def initial_embedding(
@@ -20,8 +22,8 @@ def initial_embedding(
     """Reduce a teacher's token embeddings to a student's.
 
     Each feature takes the mean of its tokens' embeddings; principal components reduce these to
-    the student's width [1]_, scaled as a random start would be. Rows for unknown and for hashed
-    features start at random.
+    the student's width [1]_, with a standard deviation of 0.25. Rows for unknown and for hashed
+    features start at random, between -0.05 and 0.05.
 
     Parameters
     ----------
