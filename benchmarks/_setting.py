@@ -28,6 +28,8 @@ def base_model() -> Path:
 
 def make_augmenter(name: str) -> TextAugmenter:
     """Make the augmenter that was best on a data set's validation rows."""
+    if name == "emotion":
+        return TextAugmenter()
     augmenter = TextAugmenter(word_vectors=base_model(), replace_p=0.3)
     if name == "trec6":
         augmenter.set_params(mask_p=0.05, ngram_p=0.1, splice_p=0.5)

@@ -20,11 +20,11 @@ from skdistill.metrics import apply_temperature, fit_temperature
 from skdistill.soft_labels import SoftLabeler
 
 HERE = Path(__file__).parent
-BASE = {"n_parameters": 80_000, "temperature": 2}
+BASE = {"n_parameters": 80_000, "temperature": 4}
 OPTIONS = {
     "as it is": {},
     "temperature 1": {"temperature": 1},
-    "temperature 4": {"temperature": 4},
+    "temperature 2": {"temperature": 2},
     "MSE": {"loss": "mse"},
     "standardised KL": {"loss": "standardized_kl"},
     "hard labels 0.3": {"hard_label_weight": 0.3},

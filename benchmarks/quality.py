@@ -28,18 +28,19 @@ from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledR
 from skdistill.metrics import expected_calibration_error, paired_bootstrap
 
 HERE = Path(__file__).parent
-SMALL = {"n_parameters": 80_000, "temperature": 2}
+SMALL = {"n_parameters": 80_000, "temperature": 4}
 STUDENTS = {
     "MLP, mean": DistilledMLPClassifier(pooling="mean"),
     "MLP": DistilledMLPClassifier(**SMALL),
     "CNN": DistilledCNNClassifier(**SMALL),
-    "RNN": DistilledRNNClassifier(**SMALL),
+    "RNN": DistilledRNNClassifier(cell="lstm", **SMALL),
     "CNN, 0.66M": DistilledCNNClassifier(
         n_parameters=660_000,
-        temperature=2,
+        temperature=4,
         n_filters=100,
         kernel_sizes=(2, 3, 4),
         embedding_init="teacher",
+        lr=0.002,
     ),
 }
 ARMS = ("hard", "soft", "soft + augmented", "soft + unlabelled", "all")

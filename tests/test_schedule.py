@@ -101,3 +101,10 @@ def test_passes_fall_with_the_number_of_texts_between_their_bounds():
     assert passes == [150, 75, 30, 10, 10, 4, 2]
     assert schedule(n_texts=300, batch_size=10).max_epochs == 10
     assert schedule(n_texts=10, batch_size=10).max_epochs == 150
+
+
+def test_many_texts_need_less_noise_and_smaller_steps():
+    few, some, many = (schedule(n_texts=n) for n in (10_000, 50_000, 150_000))
+    assert few.lr > some.lr == many.lr
+    assert few.word_dropout == some.word_dropout > many.word_dropout > 0
+    assert few.batch_size == some.batch_size < many.batch_size

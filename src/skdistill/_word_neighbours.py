@@ -54,7 +54,7 @@ class NeighbourWords:
         for row, word in enumerate(words):
             similarity[row, self._spellings.get(word, [])] = -np.inf
         nearest = np.argpartition(-similarity, self._n_near - 1, axis=1)[:, : self._n_near]
-        has_tokens = vectors.any(axis=1)
+        has_tokens = np.any(vectors, axis=1).tolist()
         self._near |= {
             word: row for word, row, known in zip(words, nearest, has_tokens, strict=True) if known
         }

@@ -267,7 +267,7 @@ class RecurrentNetwork(TextNetwork):
 
 
 def read_side_by_side(
-    layer: nn.RNNBase, vectors: Tensor, steps: Tensor, columns: Tensor, n_steps: int
+    layer: nn.Module, vectors: Tensor, steps: Tensor, columns: Tensor, n_steps: int
 ) -> Tensor:
     """Run a recurrent layer over several texts at once, padded at their ends.
 

@@ -12,8 +12,10 @@ _FEATURES_PER_DIMENSION = 800
 _EPOCHS, _MIN_EPOCHS = 10, 2
 _TEXTS_SEEN = 560_000
 _MIN_STEPS = 150
-# Above so many texts, a lower learning rate is better, and batches may be larger.
-_FEW_TEXTS, _MANY_TEXTS = 10_000, 100_000
+# Above so many texts, a lower learning rate is better; less noise is needed; batches may be larger.
+_FEW_TEXTS, _SOME_TEXTS, _MANY_TEXTS = 10_000, 50_000, 100_000
+# Validation accuracy with 142,873 texts of Emotion: 93.43 with 0.15, 93.63 with 0.05.
+_WORD_DROPOUT, _LITTLE_WORD_DROPOUT = 0.15, 0.05
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def make_schedule(
     steps_per_epoch = ceil(n_texts / batch_size)
     most_epochs = max(_MIN_EPOCHS, round(_TEXTS_SEEN / n_texts))
     own_epochs = max(min(_EPOCHS, most_epochs), ceil(_MIN_STEPS / steps_per_epoch))
+    own_word_dropout = _WORD_DROPOUT if n_texts <= _SOME_TEXTS else _LITTLE_WORD_DROPOUT
     return TrainingSchedule(
         max_epochs=own_epochs if max_epochs == "auto" else max_epochs,
         batch_size=batch_size,
         lr=(0.01 if n_texts <= _FEW_TEXTS else 0.005) if lr == "auto" else lr,
         dropout=0.0 if dropout == "auto" else dropout,
-        word_dropout=0.15 if word_dropout == "auto" else word_dropout,
+        word_dropout=own_word_dropout if word_dropout == "auto" else word_dropout,
     )
 
 
