@@ -14,6 +14,7 @@ for each figure.
 
 import argparse
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,19 @@ from skdistill.metrics import expected_calibration_error, paired_bootstrap
 
 HERE = Path(__file__).parent
 SMALL = {"n_parameters": 80_000, "temperature": 4}
+LARGE = {"n_parameters": 660_000, "temperature": 4, "lr": 0.002, "embedding_init": "teacher"}
 STUDENTS = {
     "MLP, mean": DistilledMLPClassifier(pooling="mean"),
     "MLP": DistilledMLPClassifier(**SMALL),
     "CNN": DistilledCNNClassifier(**SMALL),
-    "RNN": DistilledRNNClassifier(cell="lstm", **SMALL),
-    "CNN, 0.66M": DistilledCNNClassifier(
-        n_parameters=660_000,
-        temperature=4,
-        n_filters=100,
-        kernel_sizes=(2, 3, 4),
-        embedding_init="teacher",
-        lr=0.002,
-    ),
+    "RNN": DistilledRNNClassifier(cell="lstm", hidden_dim=48, **SMALL),
+    "CNN, 0.66M": DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
+    "RNN, 0.66M": DistilledRNNClassifier(cell="lstm", hidden_dim=96, **LARGE),
 }
 ARMS = ("hard", "soft", "soft + augmented", "soft + unlabelled", "all")
+# Soft + augmented, labelled by the mean of the teacher and of three recurrent students of its own.
+ASSISTED = "assisted"
+N_ASSISTANTS = 3
 
 
 def score(model, data, seconds, **figures):
@@ -63,16 +62,36 @@ def score(model, data, seconds, **figures):
     }
 
 
+@cache
+def assist(soft):
+    """Let recurrent students of the teacher's label the texts with it."""
+    data, extra = soft.data, soft.extra("soft + augmented")
+    labelled, augmented = [soft.train], [extra["unlabeled_proba"]]
+    for number in range(N_ASSISTANTS):
+        student = clone(STUDENTS["RNN"]).set_params(random_state=100 + number)
+        student.fit(data.X_train, data.y_train, teacher_proba=soft.train, **extra)
+        labelled.append(student.predict_proba(data.X_train))
+        augmented.append(student.predict_proba(extra["X_unlabeled"]))
+    return {
+        "teacher_proba": np.mean(labelled, axis=0),
+        "X_unlabeled": extra["X_unlabeled"],
+        "unlabeled_proba": np.mean(augmented, axis=0),
+    }
+
+
 def run_student(student, arm, seed, data, soft):
     """Train one student and score it."""
     student = clone(student).set_params(random_state=seed)
     if arm == "hard":
         student.set_params(temperature=1, embedding_init="random")
         given = {}
+    elif arm == ASSISTED:
+        student.set_params(teacher=soft.teacher)
+        given = assist(soft)
     else:
         student.set_params(teacher=soft.teacher)
         given = {"teacher_proba": soft.train}
-    if arm not in ("hard", "soft"):
+    if arm in ARMS[2:]:
         given |= soft.extra(arm)
     start = time.perf_counter()
     student.fit(data.X_train, data.y_train, **given)
@@ -159,7 +178,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", nargs="+", choices=CORPORA, default=CORPORA)
     parser.add_argument("--students", nargs="*", choices=STUDENTS, default=[*STUDENTS])
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--arms", nargs="+", choices=(*ARMS, ASSISTED), default=ARMS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--teacher", nargs="+", default=[], metavar="DATA=FOLDER")
     parser.add_argument("--precision", default="auto", help="of the teachers; bf16 where it pays")
