@@ -36,6 +36,7 @@ STUDENTS = {
     "MLP": DistilledMLPClassifier(**SMALL),
     "CNN": DistilledCNNClassifier(**SMALL),
     "RNN": DistilledRNNClassifier(cell="lstm", hidden_dim=48, **SMALL),
+    "MLP, 0.66M": DistilledMLPClassifier(dropout=0.3, word_dropout=0.3, **LARGE),
     "CNN, 0.66M": DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
     "RNN, 0.66M": DistilledRNNClassifier(cell="lstm", hidden_dim=96, **LARGE),
 }

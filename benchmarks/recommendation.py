@@ -3,9 +3,10 @@
     SKDISTILL_DATA=folder python benchmarks/recommendation.py --teacher emotion=folder/of/a/teacher
 
 Needs the results of `quality.py`. The teachers' word-order sensitivity is measured on validation
-rows. The loss for each unit of it is fitted on the measured students, by least squares through
-the origin, on all data sets, and for each data set on the others alone: what the advice would be
-worth on one that it has not seen.
+rows. The share of a teacher's lead over the most frequent class that each kind of student loses,
+for the square of the sensitivity, is fitted by least squares: on all data sets on which some
+student keeps half of the lead, and for each data set on the others alone, which tells what the
+advice would be worth on one that it has not seen.
 """
 
 import argparse
@@ -36,19 +37,21 @@ def measured(results, name):
     return teacher, students
 
 
-def fit_slopes(rows):
-    """Fit the share of the lead that each kind loses for each unit of sensitivity."""
-    sensitivity = np.array([row["sensitivity"] for row in rows])
-    slopes = {}
-    for kind in KINDS:
-        lost = np.array([(row["teacher"] - row[kind]) / row["lead"] for row in rows])
-        slopes[kind] = max(0.0, float(sensitivity @ lost / (sensitivity @ sensitivity)))
-    return slopes
+def fit_losses(rows):
+    """Fit the share of the lead that each kind loses at a sensitivity of 1."""
+    lost = {kind: np.array([(r["teacher"] - r[kind]) / r["lead"] for r in rows]) for kind in KINDS}
+    squares = np.array([row["sensitivity"] for row in rows]) ** 2
+    distillable = np.min([*lost.values()], axis=0) < 0.5
+    squares = squares[distillable]
+    return {
+        kind: max(0.0, float(squares @ lost[kind][distillable] / (squares @ squares)))
+        for kind in KINDS
+    }
 
 
-def advise(row, slopes):
-    """Apply the rule of `recommend_student` with other slopes."""
-    losses = {kind: min(1.0, slopes[kind] * row["sensitivity"]) for kind in KINDS}
+def advise(row, losses):
+    """Apply the rule of `recommend_student` with other factors."""
+    losses = {kind: min(1.0, losses[kind] * row["sensitivity"] ** 2) for kind in KINDS}
     if min(losses.values()) > 0.5:
         return "teacher"
     gaps = {kind: row["lead"] * loss for kind, loss in losses.items()}
@@ -99,7 +102,7 @@ def main():
     print("| data | sensitivity | teacher | bag | window | recurrent | advice | right | unseen |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
-        others = fit_slopes([other for other in rows if other is not row])
+        others = fit_losses([other for other in rows if other is not row])
         row["advice_unseen"] = advise(row, others)
         row["right"] = bool(is_right(row, row["advice"]))
         row["right_unseen"] = bool(is_right(row, row["advice_unseen"]))
@@ -108,10 +111,10 @@ def main():
             f"| {row['data']} | {row['sensitivity']:.2f} | {row['teacher']:.2f} | {students} | "
             f"{row['advice']} | {row['right']} | {row['advice_unseen']}: {row['right_unseen']} |"
         )
-    slopes = fit_slopes(rows)
-    used = recommendation._LOSS_BY_SENSITIVITY
-    print("\nslopes:", {kind: round(slope, 2) for kind, slope in slopes.items()}, "in use:", used)
-    options.output.write_text(json.dumps({"rows": rows, "slopes": slopes}, indent=1))
+    losses = fit_losses(rows)
+    used = recommendation._LOSS
+    print("\nfactors:", {kind: round(loss, 2) for kind, loss in losses.items()}, "in use:", used)
+    options.output.write_text(json.dumps({"rows": rows, "factors": losses}, indent=1))
 
 
 if __name__ == "__main__":

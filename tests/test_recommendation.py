@@ -9,7 +9,7 @@ from skdistill import (
     recommend_student,
     word_order_sensitivity,
 )
-from skdistill.recommendation import _LOSS_BY_SENSITIVITY, Recommendation
+from skdistill.recommendation import _LOSS, Recommendation
 
 PAIRS = [("dog", "cat"), ("man", "wolf"), ("bird", "fish"), ("king", "knight")]
 ORDERED = [f"{a} sees {b}" for a, b in PAIRS] + [f"{b} sees {a}" for a, b in PAIRS]
@@ -64,14 +64,14 @@ def test_gaps_follow_from_sensitivity_and_lead():
     sensitivity = word_order_sensitivity(FirstWord(), ORDERED, WHO, n_shuffles=20, random_state=3)
     assert recommendation.word_order_sensitivity == sensitivity
     assert recommendation.lead == 0.5
-    for kind, slope in _LOSS_BY_SENSITIVITY.items():
-        assert recommendation.gaps[kind] == pytest.approx(0.5 * min(1, slope * sensitivity))
+    for kind, loss in _LOSS.items():
+        assert recommendation.gaps[kind] == pytest.approx(0.5 * min(1, loss * sensitivity**2))
 
 
 def test_dearer_students_lose_less():
-    slopes = list(_LOSS_BY_SENSITIVITY.values())
-    assert list(_LOSS_BY_SENSITIVITY) == ["bag", "window", "recurrent"]
-    assert slopes == sorted(slopes, reverse=True)
+    losses = list(_LOSS.values())
+    assert list(_LOSS) == ["bag", "window", "recurrent"]
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_the_cheapest_student_within_a_point_is_taken():
