@@ -129,27 +129,30 @@ def right_rows(runs, n_rows):
 def print_tables(results, corpora):
     """Print a Markdown table for each data set."""
     for name in corpora:
-        data = load_corpus(name)
         teacher = results.of(name, "teacher")
         if not teacher:
             continue
+        runs = {
+            (student, arm): results.of(name, student, arm)
+            for student in STUDENTS
+            for arm in (*ARMS, ASSISTED)
+        }
+        arms = [arm for arm in (*ARMS, ASSISTED) if any(runs[student, arm] for student in STUDENTS)]
+        n_rows = len(load_corpus(name).X_test)
         print(f"\n### {name}: teacher {teacher[0]['accuracy']:.2f}\n")
-        print("| model | parameters | " + " | ".join(ARMS) + " | best soft arm - hard |")
-        print("|---|---|" + "---|" * (len(ARMS) + 1))
+        print("| model | parameters | " + " | ".join(arms) + " | gain over hard |")
+        print("|---|---|" + "---|" * (len(arms) + 1))
         for peer in PEERS:
-            if runs := results.of(name, peer):
-                blank = " |" * len(ARMS)
-                print(f"| {peer} | {runs[0]['n_parameters']:,} | {mean_and_std(runs)} |{blank}")
+            if found := results.of(name, peer):
+                blank = " |" * len(arms)
+                print(f"| {peer} | {found[0]['n_parameters']:,} | {mean_and_std(found)} |{blank}")
         for student in STUDENTS:
-            by_arm = {arm: results.of(name, student, arm) for arm in ARMS}
+            by_arm = {arm: runs[student, arm] for arm in arms}
             if not any(by_arm.values()):
                 continue
-            sizes = {run["n_parameters"] for runs in by_arm.values() for run in runs}
-            cells = [mean_and_std(runs) if runs else "" for runs in by_arm.values()]
-            print(
-                f"| {student} | {max(sizes):,} | {' | '.join(cells)} | "
-                f"{gain(by_arm, len(data.X_test))} |"
-            )
+            size = max(run["n_parameters"] for found in by_arm.values() for run in found)
+            cells = [mean_and_std(found) if found else "" for found in by_arm.values()]
+            print(f"| {student} | {size:,} | {' | '.join(cells)} | {gain(by_arm, n_rows)} |")
 
 
 def mean_and_std(runs):
@@ -164,8 +167,8 @@ def mean_and_std(runs):
 
 def gain(by_arm, n_rows):
     """Write the paired difference between the arm with most texts and the twin on hard labels."""
-    arm = next((arm for arm in reversed(ARMS) if by_arm[arm]), "hard")
-    n_seeds = min(len(by_arm[arm]), len(by_arm["hard"]))
+    arm = next((arm for arm in reversed(ARMS) if by_arm.get(arm)), "hard")
+    n_seeds = min(len(by_arm[arm]), len(by_arm.get("hard", ())))
     if arm == "hard" or not n_seeds:
         return ""
     difference = right_rows(by_arm[arm], n_rows)[:n_seeds]
