@@ -100,15 +100,27 @@ def test_no_text_depends_on_its_neighbours():
     order = np.random.default_rng(1).permutation(200)
     shuffled = compiled.predict_proba([texts[i] for i in order])
     np.testing.assert_array_equal(shuffled, together[order])
-    for row in (0, 17, 199):
-        np.testing.assert_array_equal(compiled.predict_proba([texts[row]])[0], together[row])
+    np.testing.assert_array_equal(compiled.predict_proba(texts[17:60]), together[17:60])
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+@pytest.mark.parametrize("window", [1, 5])
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (4,)])
+def test_a_text_alone_takes_another_way_to_the_same_end(window, hidden_layer_sizes, scale):
+    network = make_network(
+        ("mean", "max", "attention"), hidden_layer_sizes, window=window, scale=scale
+    )
+    compiled = compile_network(network)
+    texts = random_texts(50)
+    alone = np.concatenate([compiled.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(alone, torch_proba(network, texts), atol=1e-5)
 
 
 def test_chunks_change_nothing(monkeypatch):
     compiled = compile_network(make_network(("mean", "attention")))
     texts = random_texts(100)
     whole = compiled.predict_proba(texts)
-    monkeypatch.setattr("skdistill.runtime._CHUNK", 7)
+    monkeypatch.setattr("skdistill.vocabulary._CHUNK", 200)
     np.testing.assert_array_equal(compiled.predict_proba(texts), whole)
 
 
@@ -176,7 +188,7 @@ def test_neither_order_nor_neighbours_nor_chunks_matter(network_class, options, 
     np.testing.assert_allclose(shuffled, together[order], atol=1e-6)
     alone = np.concatenate([compiled.predict_proba([text]) for text in texts])
     np.testing.assert_allclose(alone, together, atol=1e-6)
-    monkeypatch.setattr("skdistill.runtime._CHUNK", 7)
+    monkeypatch.setattr("skdistill.vocabulary._CHUNK", 200)
     np.testing.assert_allclose(compiled.predict_proba(texts), together, atol=1e-6)
 
 

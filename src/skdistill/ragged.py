@@ -40,6 +40,8 @@ class Ragged:
     @classmethod
     def concatenate(cls, parts: list["Ragged"]) -> "Ragged":
         """Put the rows of several parts below each other."""
+        if not parts:
+            return cls(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
         values = np.concatenate([part.values for part in parts])
         return cls.from_lengths(values, np.concatenate([part.lengths for part in parts]))
 

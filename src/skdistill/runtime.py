@@ -1,16 +1,16 @@
 """Prediction with NumPy and SciPy alone, from tables that stand for the trained network."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from skdistill.ragged import Ragged
-from skdistill.vocabulary import UNKNOWN, Vocabulary
+from skdistill.vocabulary import UNKNOWN, Vocabulary, slices
 
-_CHUNK = 4096
+# exp(x) and sums of many of it are finite in float32.
+_SAFE_EXPONENT = 60
 
 
 class CompiledNetwork(ABC):
@@ -53,8 +53,11 @@ class CompiledNetwork(ABC):
         ndarray of shape (n_texts, n_classes), dtype float32
         """
         logits = np.empty((len(texts), len(self.log_prior)), dtype=np.float32)
-        for rows in _slices(len(texts)):
-            logits[rows] = self._logits(self.vocabulary.encode(texts[rows]))
+        if len(texts) == 1:
+            logits[0] = self._logits_of_one(self.vocabulary.encode_one(texts[0]))
+            return logits
+        for rows in slices(texts):
+            logits[rows] = self._logits(self.vocabulary.encode_run(texts[rows]))
         return logits
 
     def predict_proba(self, texts: list[str]) -> np.ndarray:
@@ -74,18 +77,22 @@ class CompiledNetwork(ABC):
         return logits
 
     def _logits(self, ids: Ragged) -> np.ndarray:
-        rows = np.repeat(np.arange(len(ids)), ids.lengths)
-        known = np.zeros(len(ids), dtype=bool)
-        known[rows[ids.values != UNKNOWN]] = True
+        rows = np.flatnonzero(ids.lengths)
+        known = np.logical_or.reduceat(ids.values != UNKNOWN, ids.offsets[rows])
+        if len(rows) == len(ids) and known.all():
+            return self._later_layers(self._first_layer(ids))
         logits = np.tile(self.log_prior, (len(ids), 1))
-        if known.all():
-            return self._logits_of_known(ids)
-        if known.any():
-            logits[known] = self._logits_of_known(ids.take(np.flatnonzero(known)))
+        rows = rows[known]
+        if len(rows):
+            logits[rows] = self._later_layers(self._first_layer(ids.take(rows)))
         return logits
 
-    def _logits_of_known(self, ids: Ragged) -> np.ndarray:
-        hidden = self._first_layer(ids)
+    def _logits_of_one(self, ids: np.ndarray) -> np.ndarray:
+        if not ids.any():
+            return self.log_prior
+        return self._later_layers(self._first_layer_of_one(ids))
+
+    def _later_layers(self, hidden: np.ndarray) -> np.ndarray:
         for matrix, bias in self.layers[1:]:
             hidden = np.maximum(hidden, 0) @ matrix + bias
         return hidden
@@ -93,6 +100,9 @@ class CompiledNetwork(ABC):
     @abstractmethod
     def _first_layer(self, ids: Ragged) -> np.ndarray:
         """Compute what the first layer behind the texts' vectors gives; no text is empty."""
+
+    def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
+        return self._first_layer(Ragged(ids, np.array([0, len(ids)])))[0]
 
 
 class CompiledMLP(CompiledNetwork):
@@ -116,29 +126,104 @@ class CompiledMLP(CompiledNetwork):
             _fold(how, embedding, block) for how, block in zip(self.pooling, blocks, strict=True)
         ]
         if "attention" in self.pooling:
-            self.scores = _by_place(embedding, weights["window"][None])[..., 0].copy()
+            self.scores = WindowScores(embedding, weights["window"])
 
     def _first_layer(self, ids):
-        return self.layers[0][1] + sum(
-            self._pool(how, table, ids) if matrix is None else self._pool(how, table, ids) @ matrix
-            for how, (table, matrix) in zip(self.pooling, self.parts, strict=True)
-        )
+        values, offsets = ids.values, ids.offsets.astype(np.int32)
+        starts = offsets[:-1]
+        hidden = self.layers[0][1]
+        for how, table, matrix in self.parts:
+            if how == "max":
+                pooled = np.maximum.reduceat(table[values], starts)
+            else:
+                if how == "mean":
+                    weights, totals = np.ones(len(values), dtype=np.float32), np.diff(offsets)
+                else:
+                    weights = self.scores.exponentials(ids)
+                    totals = np.add.reduceat(weights, starts)
+                bags = csr_array((weights, values, offsets), shape=(len(ids), len(table)))
+                pooled = bags @ table
+                pooled /= totals[:, None].astype(np.float32)
+            hidden = hidden + (pooled if matrix is None else pooled @ matrix)
+        return hidden
 
-    def _pool(self, how: str, table: np.ndarray, ids: Ragged) -> np.ndarray:
-        starts = ids.offsets[:-1]
-        if how == "max":
-            return np.maximum.reduceat(table[ids.values], starts)
-        if how == "mean":
-            weights = np.ones(len(ids.values), dtype=np.float32)
-            totals = ids.lengths.astype(np.float32)
-        else:
-            scores = _convolve(self.scores, ids)
-            # The largest exponential of each row is 1, so that none overflows.
-            tops = np.maximum.reduceat(scores, starts)
-            weights = np.exp(scores - np.repeat(tops, ids.lengths))
-            totals = np.add.reduceat(weights, starts)
-        bags = csr_array((weights, ids.values, ids.offsets), shape=(len(ids), len(table)))
-        return (bags @ table) / totals[:, None]
+    def _first_layer_of_one(self, ids):
+        hidden = self.layers[0][1]
+        for how, table, matrix in self.parts:
+            rows = table[ids]
+            if how == "max":
+                pooled = rows.max(axis=0)
+            elif how == "mean":
+                pooled = np.add.reduce(rows) / len(rows)
+            else:
+                weights = self.scores.exponentials_of_one(ids)
+                pooled = (weights @ rows) / weights.sum()
+            hidden = hidden + (pooled if matrix is None else pooled @ matrix)
+        return hidden
+
+
+class WindowScores:
+    """The scores of an attention that sees a window around each position.
+
+    A score is the sum of what the features in the window look up, each at its place. Two places
+    that follow each other share a look-up: their scalars are the halves of one complex number.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_features, width)
+    window : ndarray of shape (size, width)
+        With a vector for each place; `size` is odd.
+    """
+
+    def __init__(self, embedding: np.ndarray, window: np.ndarray):
+        self.size = len(window)
+        scalars = _by_place(embedding, window[None])[..., 0]
+        self.beyond_text = scalars.shape[1] - 1
+        self.pairs = np.zeros(((self.size + 1) // 2, scalars.shape[1]), dtype=np.complex64)
+        self.pairs.real = scalars[::2]
+        self.pairs.imag[: self.size // 2] = scalars[1::2]
+        bound = float(np.abs(scalars).max(axis=1).sum())
+        self.are_small = bound < _SAFE_EXPONENT
+
+    def exponentials(self, ids: Ragged) -> np.ndarray:
+        """Compute the exponentials of the scores, each text's up to a factor of its own.
+
+        Parameters
+        ----------
+        ids : Ragged
+            Without an empty row.
+
+        Returns
+        -------
+        ndarray of shape (n_values,), dtype float32
+        """
+        padded, positions = _pad_between(ids, self.size, self.beyond_text)
+        n_pairs, n_centres = len(self.pairs), len(padded) - self.size
+        total = np.zeros(n_centres + 1, dtype=np.complex64)
+        looked_up = np.empty_like(total)
+        for pair, table in enumerate(self.pairs):
+            seen = padded[2 * pair : 2 * pair + n_centres + 1]
+            # No index is out of bounds; "clip" is what spares a copy.
+            total += np.take(table, seen, out=looked_up, mode="clip")
+        scores = (total.real[:-1] + total.imag[1:])[positions - self.size // 2]
+        if not self.are_small:
+            tops = np.maximum.reduceat(scores, ids.offsets[:-1])
+            scores -= np.repeat(tops, ids.lengths)
+        return np.exp(scores, out=scores)
+
+    def exponentials_of_one(self, ids: np.ndarray) -> np.ndarray:
+        """Compute the same for a single text, with as few calls as possible."""
+        gap = [self.beyond_text] * (self.size // 2)
+        looked_up = self.pairs.take([*gap, *ids.tolist(), *gap, self.beyond_text], axis=1)
+        n_pairs, n_seen = looked_up.shape
+        # Along the first two axes: what the places of one window look up.
+        scalars = np.ndarray(
+            (n_pairs, 2, len(ids)), np.float32, looked_up, strides=(8 * n_seen + 16, 12, 8)
+        )
+        scores = scalars.sum(axis=(0, 1))
+        if not self.are_small:
+            scores -= scores.max()
+        return np.exp(scores)
 
 
 class CompiledCNN(CompiledNetwork):
@@ -267,23 +352,38 @@ def _convolve(tables: np.ndarray, ids: Ragged) -> np.ndarray:
 
     Parameters
     ----------
-    tables : ndarray of shape (size, n_features + 1) or (size, n_features + 1, n_outputs)
+    tables : ndarray of shape (size, n_features + 1, n_outputs)
     ids : Ragged
 
     Returns
     -------
-    ndarray of shape (n_values,) or (n_values, n_outputs)
+    ndarray of shape (n_values, n_outputs)
     """
     size, beyond_text = len(tables), tables.shape[1] - 1
-    positions = np.arange(len(ids.values)) + size // 2
-    positions += (size - 1) * np.repeat(np.arange(len(ids)), ids.lengths)
-    padded = np.full(len(ids.values) + (size - 1) * (len(ids) + 1), beyond_text)
-    padded[positions] = ids.values
-    n_centres = len(padded) - (size - 1)
-    total = np.zeros((n_centres, *tables.shape[2:]), dtype=np.float32)
+    padded, positions = _pad_between(ids, size, beyond_text)
+    n_centres = len(padded) - size
+    total = np.zeros((n_centres, tables.shape[2]), dtype=np.float32)
     for place, table in enumerate(tables):
         total += table[padded[place : place + n_centres]]
     return total[positions - size // 2]
+
+
+def _pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part texts so far that no window of a size sees two of them.
+
+    Returns
+    -------
+    padded : ndarray of int64
+        The ids, with `filler` before, between and behind the texts.
+    positions : ndarray of shape (n_values,)
+        Where the ids are in it.
+    """
+    gap = size // 2
+    positions = np.arange(gap, gap + len(ids.values))
+    positions += gap * np.repeat(np.arange(len(ids)), ids.lengths)
+    padded = np.full(len(ids.values) + gap * (len(ids) + 1) + 1, filler)
+    padded[positions] = ids.values
+    return padded, positions
 
 
 def _lengths_as_column(ids: Ragged) -> np.ndarray:
@@ -297,16 +397,11 @@ def _matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def _fold(
     how: str, embedding: np.ndarray, block: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give the table to pool, and the matrix to apply behind it unless it folds into the table.
+) -> tuple[str, np.ndarray, np.ndarray | None]:
+    """Give the pooling, its table, and the matrix behind it unless that folds into the table.
 
     A maximum does not commute with a matrix; and a matrix that widens would cost more folded.
     """
     if how == "max" or block.shape[1] > embedding.shape[1]:
-        return embedding, block
-    return _matmul(embedding, block), None
-
-
-def _slices(n_rows: int) -> Iterator[slice]:
-    for start in range(0, n_rows, _CHUNK):
-        yield slice(start, start + _CHUNK)
+        return how, embedding, block
+    return how, _matmul(embedding, block), None

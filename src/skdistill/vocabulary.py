@@ -3,21 +3,27 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import chain, islice, repeat
+from functools import cached_property
+from itertools import chain, pairwise, repeat
 from typing import Literal
 from zlib import crc32
 
 import numpy as np
 
+from skdistill._word_table import END, WordTable, is_word_character
 from skdistill.ragged import Ragged
 
 Analyzer = Literal["word", "char"] | Callable[[str], list[str]]
 
 UNKNOWN = 0
-_SEPARATOR = "\0"
-_DERIVED = ("ids", "_codes")
-_CHUNK = 2048
-_ASCII_MARKS = [c for c in map(chr, range(1, 128)) if not (c.isalnum() or c == "_" or c.isspace())]
+_DERIVED = ("ids", "_codes", "_table")
+# Characters at a time: what is made of them stays in a processor's cache.
+_CHUNK = 2**17
+# Below so many texts a dictionary is faster than vector operations.
+_MANY = 16
+_ASCII_MARKS = [
+    mark for mark in map(chr, range(1, 128)) if not (is_word_character(mark) or mark.isspace())
+]
 _JOINERS = "\u200c\u200d"
 # Odd multipliers of 64 bits: one for a step of the rolling hash, one to mix its upper bits down.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -54,21 +60,52 @@ def split_words(text: str) -> list[str]:
     >>> split_words("don't stop: snake_case, naïve 🙂🙂")
     ['don', "'", 't', 'stop', ':', 'snake_case', ',', 'naïve', '🙂', '🙂']
     """
-    return _split(text.replace(_SEPARATOR, " "))
+    return _split(text.replace(END, " "))
 
 
 def _split(text: str) -> list[str]:
     """Split without a Python step a token, leaving separators that stand free."""
     marks = [mark for mark in _ASCII_MARKS if mark in text]
-    if not text.isascii():
-        marks += [c for c in set(text) if c > "\x7f" and _is_mark(c)]
+    marks += filter(_is_mark, _characters_beyond_ascii(text))
+    return _set_apart(marks, text).split()
+
+
+def _characters_beyond_ascii(text: str) -> list[str]:
+    """List the different ones of a text."""
+    if text.isascii():
+        return []
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return [chr(code) for code in np.unique(codes[codes > 127])]
+
+
+def _set_apart(marks: list[str], text: str) -> str:
+    """Put blanks around some characters."""
     # Above some dozens of different marks one slow pass beats many fast ones.
     if len(marks) > 100:
-        text = text.translate({ord(mark): f" {mark} " for mark in marks})
-    else:
-        for mark in marks:
-            text = text.replace(mark, f" {mark} ")
-    return text.split()
+        return text.translate({ord(mark): f" {mark} " for mark in marks})
+    for mark in marks:
+        text = text.replace(mark, f" {mark} ")
+    return text
+
+
+def slices(texts: list[str]) -> Iterator[slice]:
+    """Cut texts into runs that are worked on at a time.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Yields
+    ------
+    slice
+        Consecutive texts of some hundred thousand characters; a longer text stands alone.
+    """
+    ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+    if not texts:
+        return
+    cuts = [0, *(np.flatnonzero(np.diff(ends // _CHUNK)) + 1).tolist(), len(texts)]
+    for start, stop in pairwise(cuts):
+        yield slice(start, stop)
 
 
 class Vocabulary:
@@ -126,7 +163,7 @@ class Vocabulary:
 
     def _number(self) -> None:
         self.ids = {feature: number for number, feature in enumerate(self.features, start=1)}
-        self.ids[_SEPARATOR] = -1
+        self.ids[END] = -1
         if self.hash_buckets:
             # Not the ids: n-grams keep their buckets when the vocabulary is pruned.
             codes = [0, *(crc32(name.encode("utf-8", "surrogatepass")) for name in self.features)]
@@ -155,16 +192,18 @@ class Vocabulary:
         """
         draft = cls([], **options)
         counts: Counter[str] = Counter()
-        for chunk in _chunks(texts):
-            counts.update(draft._flat_features(chunk)[0])
-        del counts[_SEPARATOR]
+        for rows in slices(texts):
+            counts.update(draft._flat_features(texts[rows])[0])
+        del counts[END]
         if weights is not None:
             everything = cls(list(counts), **options)
-            ids = everything._encode_listed(texts)
+            ids = everything.encode(texts)
             totals = np.bincount(
                 ids.values, np.repeat(weights, ids.lengths), minlength=len(counts) + 1
             )
-            counts = Counter(dict(zip(everything.features, totals[1:], strict=True)))
+            counts = Counter(
+                dict(zip(everything.features, totals[1 : len(counts) + 1], strict=True))
+            )
             counts = +counts
         ranked = sorted(counts, key=lambda feature: (-counts[feature], feature))
         return cls(ranked[: size - 1], **options)
@@ -210,14 +249,20 @@ class Vocabulary:
         -------
         Ragged of int32, with n_texts rows
         """
+        runs = [self.encode_run(texts[rows]) for rows in slices(texts)]
+        return runs[0] if len(runs) == 1 else Ragged.concatenate(runs)
+
+    def encode_run(self, texts: list[str]) -> Ragged:
+        """Translate texts of one of the `slices` into ids."""
         ids = self._encode_listed(texts)
         return self._with_hashed_ngrams(ids) if self.hash_buckets else ids
 
-    def _encode_listed(self, texts: list[str]) -> Ragged:
-        chunks = [self._encode_chunk(chunk) for chunk in _chunks(texts)]
-        if len(chunks) == 1:
-            return chunks[0]
-        return Ragged.concatenate(chunks or [Ragged(np.empty(0, np.int32), np.zeros(1, np.int64))])
+    def encode_one(self, text: str) -> np.ndarray:
+        """Translate one text into ids, with as few calls as possible."""
+        if not self._is_of_words or self.hash_buckets:
+            return self.encode_run([text]).values
+        words = split_words(text.lower() if self.lowercase else text)
+        return np.array([*map(self.ids.get, words, repeat(UNKNOWN))], dtype=np.int32)
 
     def _with_hashed_ngrams(self, ids: Ragged) -> Ragged:
         """Put behind each feature the hashed n-grams that start with it, short ones first."""
@@ -244,7 +289,16 @@ class Vocabulary:
             np.bincount(rows, minlength=len(ids)),
         )
 
-    def _encode_chunk(self, texts: list[str]) -> Ragged:
+    @cached_property
+    def _table(self) -> WordTable:
+        return WordTable({word: number for word, number in self.ids.items() if number > UNKNOWN})
+
+    def _encode_listed(self, texts: list[str]) -> Ragged:
+        if len(texts) >= _MANY and self._is_of_words:
+            ids = self._table.encode(self._as_bytes(texts))
+            if len(ids) != len(texts):
+                ids = self._table.encode(self._as_bytes([text.replace(END, " ") for text in texts]))
+            return ids
         features, lengths = self._flat_features(texts)
         ids = np.fromiter(
             map(self.ids.get, features, repeat(UNKNOWN)), dtype=np.int32, count=len(features)
@@ -257,17 +311,27 @@ class Vocabulary:
 
     def _flat_features(self, texts: list[str]) -> tuple[list[str], np.ndarray | None]:
         """List the features of all texts, and the texts' lengths unless separators tell them."""
-        if self.analyzer == "word" and self._listed_range == (1, 1):
+        if self._is_of_words:
             return self._words_of_all(texts), None
         rows = [self._features_of_one(text) for text in texts]
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         return list(chain.from_iterable(rows)), lengths
 
     def _words_of_all(self, texts: list[str]) -> list[str]:
-        joined = f" {_SEPARATOR} ".join(texts)
-        if joined.count(_SEPARATOR) != len(texts) - 1:
-            joined = f" {_SEPARATOR} ".join([text.replace(_SEPARATOR, " ") for text in texts])
+        joined = f" {END} ".join(texts)
+        if joined.count(END) != len(texts) - 1:
+            joined = f" {END} ".join([text.replace(END, " ") for text in texts])
         return _split(joined.lower() if self.lowercase else joined)
+
+    def _as_bytes(self, texts: list[str]) -> bytes:
+        """Write texts as a `WordTable` takes them."""
+        joined = END.join([*texts, ""])
+        if self.lowercase:
+            joined = joined.lower()
+        others = _characters_beyond_ascii(joined)
+        for space in filter(str.isspace, others):
+            joined = joined.replace(space, " ")
+        return _set_apart([*filter(_is_mark, others)], joined).encode("utf-8", "surrogatepass")
 
     def _features_of_one(self, text: str) -> list[str]:
         if callable(self.analyzer):
@@ -276,8 +340,12 @@ class Vocabulary:
             text = text.lower()
         if self.analyzer == "word":
             return list(_ngrams(split_words(text), *self._listed_range, " ".join))
-        characters = " ".join(text.replace(_SEPARATOR, " ").split())
+        characters = " ".join(text.replace(END, " ").split())
         return list(_ngrams(characters, *self._listed_range, str))
+
+    @property
+    def _is_of_words(self) -> bool:
+        return self.analyzer == "word" and self._listed_range == (1, 1)
 
     @property
     def _listed_range(self) -> tuple[int, int]:
@@ -288,9 +356,3 @@ def _ngrams(units, min_n: int, max_n: int, make: Callable) -> Iterator[str]:
     for start in range(len(units)):
         for end in range(start + min_n, min(start + max_n, len(units)) + 1):
             yield make(units[start:end])
-
-
-def _chunks(texts: list[str]) -> Iterator[list[str]]:
-    rows = iter(texts)
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
