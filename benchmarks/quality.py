@@ -22,7 +22,9 @@ import torch
 from _corpora import load_corpus
 from _peers import DETERMINISTIC, PEERS
 from _setting import CORPORA, Results, SoftLabels, load_teacher
+from sklearn import set_config
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import f1_score
 
 from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledRNNClassifier
@@ -31,6 +33,17 @@ from skdistill.metrics import expected_calibration_error, paired_bootstrap
 HERE = Path(__file__).parent
 SMALL = {"n_parameters": 80_000, "temperature": 4}
 LARGE = {"n_parameters": 660_000, "temperature": 4, "lr": 0.002, "embedding_init": "teacher"}
+
+
+def make_committee(*students):
+    """Let students of a like size vote, which have the size of one of them together."""
+    members = []
+    for number, student in enumerate(students):
+        student.set_params(n_parameters=student.n_parameters // len(students))
+        members.append((f"member{number}", student))
+    return VotingClassifier(members, voting="soft")
+
+
 STUDENTS = {
     "MLP, mean": DistilledMLPClassifier(pooling="mean"),
     "MLP": DistilledMLPClassifier(**SMALL),
@@ -39,6 +52,15 @@ STUDENTS = {
     "MLP, 0.66M": DistilledMLPClassifier(dropout=0.3, word_dropout=0.3, **LARGE),
     "CNN, 0.66M": DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
     "RNN, 0.66M": DistilledRNNClassifier(cell="lstm", hidden_dim=96, **LARGE),
+    # Committees: students of half the size, whose probabilities are averaged.
+    "RNN + RNN": make_committee(
+        DistilledRNNClassifier(cell="lstm", hidden_dim=36, **SMALL),
+        DistilledRNNClassifier(cell="lstm", hidden_dim=36, **SMALL),
+    ),
+    "CNN + RNN, 0.66M": make_committee(
+        DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
+        DistilledRNNClassifier(cell="lstm", hidden_dim=80, **LARGE),
+    ),
 }
 ARMS = ("hard", "soft", "soft + augmented", "soft + unlabelled", "all")
 # Soft + augmented, labelled by the mean of the teacher and of three recurrent students of its own.
@@ -80,30 +102,40 @@ def assist(soft):
     }
 
 
+def members_of(model):
+    """Return a committee's students, or the student itself."""
+    if not isinstance(model, VotingClassifier):
+        return [model]
+    return getattr(model, "estimators_", [student for _, student in model.estimators])
+
+
 def run_student(student, arm, seed, data, soft):
-    """Train one student and score it."""
-    student = clone(student).set_params(random_state=seed)
-    if arm == "hard":
-        student.set_params(temperature=1, embedding_init="random")
-        given = {}
-    elif arm == ASSISTED:
-        student.set_params(teacher=soft.teacher)
+    """Train one student, or a committee of them, and score it."""
+    student = clone(student)
+    for number, member in enumerate(members_of(student)):
+        member.set_params(random_state=seed + 1000 * number)
+        if arm == "hard":
+            member.set_params(temperature=1, embedding_init="random")
+        else:
+            member.set_params(teacher=soft.teacher)
+    given = {}
+    if arm == ASSISTED:
         given = assist(soft)
-    else:
-        student.set_params(teacher=soft.teacher)
+    elif arm != "hard":
         given = {"teacher_proba": soft.train}
     if arm in ARMS[2:]:
         given |= soft.extra(arm)
     start = time.perf_counter()
     student.fit(data.X_train, data.y_train, **given)
     seconds = time.perf_counter() - start
+    members = members_of(student)
     return score(
         student,
         data,
         seconds,
-        n_parameters=student.n_parameters_,
-        n_texts=student.transfer_size_,
-        n_epochs=student.n_iter_,
+        n_parameters=sum(member.n_parameters_ for member in members),
+        n_texts=members[0].transfer_size_,
+        n_epochs=members[0].n_iter_,
     )
 
 
@@ -193,6 +225,7 @@ def main():
     parser.add_argument("--table", action="store_true", help="only print what was run")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    set_config(enable_metadata_routing=True)
     results = Results(options.output)
     if not options.table:
         ready = dict(pair.split("=", 1) for pair in options.teacher)

@@ -30,11 +30,14 @@ LAYERS = [
     ["_checkpoints", "_inference"],
     ["_hf"],
     ["networks", "losses"],
+    ["serving"],
+    ["model_file"],
     ["runtime", "embedding_init"],
     ["vocabulary"],
-    ["docstrings", "_text_units"],
+    ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "datasets", "schedule"],
-    ["_validation", "_versions", "_torch"],
+    ["_validation", "_versions", "_torch", "quantization", "_tensor_file"],
+    ["_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

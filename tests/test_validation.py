@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset
 
-from skdistill._validation import check_labels, check_probabilities, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_labels, check_probabilities
 
 TEXTS = ["one", "", "zwei 🙂"]
 

@@ -61,6 +61,25 @@ def test_words_follow_the_definition_on_all_of_unicode():
         assert split_words(text) == split_slowly(text)
 
 
+def test_both_ways_to_look_words_up_agree_on_all_of_unicode(monkeypatch):
+    characters = [*map(chr, range(sys.maxunicode + 1))]
+    texts = [
+        "a".join(characters[i : i + 30]) + " " + "".join(characters[i : i + 5])
+        for i in range(0, len(characters), 30)
+    ]
+    vocabulary = Vocabulary.build(texts[::20], 10**5)
+    by_table = vocabulary.encode(texts)
+    assert "_table" in vars(vocabulary)
+    monkeypatch.setattr(module, "_MANY", len(texts) + 1)
+    by_dictionary = vocabulary.encode(texts)
+    np.testing.assert_array_equal(by_table.values, by_dictionary.values)
+    np.testing.assert_array_equal(by_table.offsets, by_dictionary.offsets)
+    for row in range(0, len(texts), 97):
+        np.testing.assert_array_equal(
+            vocabulary.encode_one(texts[row]), by_table.take(np.array([row])).values
+        )
+
+
 def test_ascii_words_equal_a_regular_expression():
     text = "".join(np.random.default_rng(0).choice([*map(chr, range(128))], 5000))
     assert split_words(text) == re.findall(r"\w+|[^\w\s]", text)

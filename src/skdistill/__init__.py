@@ -8,10 +8,12 @@ __version__ = "0.1.0"
 # Public names and the modules that define them: importing the package stays fast, because torch,
 # transformers and scikit-learn load with the first name that needs them.
 _EXPORTS = {
+    "CompiledClassifier": "serving",
     "DistilledCNNClassifier": "student",
     "DistilledMLPClassifier": "student",
     "DistilledRNNClassifier": "student",
     "FunctionTeacherClassifier": "function_teacher",
+    "ModelFileError": "_tensor_file",
     "TextAugmenter": "augment",
     "TextPool": "transfer",
     "TransformerTeacherClassifier": "teacher",
@@ -20,6 +22,7 @@ _EXPORTS = {
     "load_emotion": "datasets",
     "load_text_dataset": "datasets",
     "make_tfidf_baseline": "baseline",
+    "parity_report": "serving",
     "recommend_student": "recommendation",
     "word_order_sensitivity": "metrics",
 }

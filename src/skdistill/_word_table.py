@@ -1,5 +1,7 @@
 """Words to ids by vector operations over bytes: no Python step a word."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skdistill.ragged import Ragged
@@ -33,7 +35,7 @@ _MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
 
 
 class WordTable:
-    """Hash tables from words to ids.
+    r"""Hash tables from words to ids.
 
     A word of up to 16 bytes is a key of two 64-bit integers. Its hash points to an id, and that
     id's key is compared, so that ids are exact. Words whose hashes coincide go on to a next,
@@ -48,7 +50,7 @@ class WordTable:
     --------
     >>> from skdistill._word_table import WordTable
     >>> table = WordTable({"a": 1, "rose": 2, ".": 3})
-    >>> table.encode(b"a rose is a rose.\\0\\0a\\0")
+    >>> table.encode(b"a rose is a rose.\0\0a\0")
     Ragged(values=array([1, 2, 0, 1, 2, 3, 1], dtype=int32), offsets=array([0, 6, 6, 7]))
     """
 
@@ -61,18 +63,18 @@ class WordTable:
         keys[pending] = np.array(short, dtype=f"S{_KEY_BYTES}").view("<u8").reshape(-1, 2)
         self._low, self._high = keys.T.copy()
         self._levels = []
-        generator = np.random.default_rng(0)
+        multipliers = _draw_multipliers()
         while len(pending):
-            drafts = [self._draft_level(pending, generator) for _ in range(_DRAFTS)]
+            drafts = [self._draft_level(pending, multipliers) for _ in range(_DRAFTS)]
             level, pending = min(drafts, key=lambda draft: len(draft[1]))
             self._levels.append(level)
 
     def _draft_level(
-        self, numbers: np.ndarray, generator: np.random.Generator
+        self, numbers: np.ndarray, multipliers: Iterator[np.uint64]
     ) -> tuple[tuple["_Hashing", np.ndarray], np.ndarray]:
         """Make a hash table of some words, and return those that found no place in it too."""
         n_bits = max(_MIN_BITS, (_SPARSITY * len(numbers)).bit_length())
-        hashing = _Hashing(generator, n_bits)
+        hashing = _Hashing(next(multipliers), next(multipliers), n_bits)
         slots = hashing(self._low[numbers], self._high[numbers])
         table = np.zeros(1 << n_bits, dtype=np.min_scalar_type(len(self._low)))
         table[slots] = numbers
@@ -138,22 +140,31 @@ class _Hashing:
 
     Parameters
     ----------
-    generator : Generator
-        Draws the multipliers, which are odd.
+    for_low, for_high : uint64
+        Odd multipliers.
     n_bits : int
     """
 
-    def __init__(self, generator: np.random.Generator, n_bits: int):
-        self.multipliers = generator.integers(0, 2**64, 2, dtype=np.uint64) | np.uint64(1)
+    def __init__(self, for_low: np.uint64, for_high: np.uint64, n_bits: int):
+        self.for_low, self.for_high = for_low, for_high
         self.shift = np.uint64(64 - n_bits)
 
     def __call__(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        mixed = low * self.multipliers[0]
-        mixed ^= high * self.multipliers[1]
+        mixed = low * self.for_low
+        mixed ^= high * self.for_high
         mixed ^= mixed >> np.uint64(32)
-        mixed *= self.multipliers[0]
+        mixed *= self.for_low
         mixed >>= self.shift
         return mixed.view(np.int64)
+
+
+def _draw_multipliers() -> Iterator[np.uint64]:
+    """Draw odd numbers of 64 bits, by Knuth's linear congruential generator (MMIX)."""
+    # NumPy's generators would take longer to import than a model to load.
+    state = 0
+    while True:
+        state = (6364136223846793005 * state + 1442695040888963407) % 2**64
+        yield np.uint64(state | 1)
 
 
 def _read_keys(

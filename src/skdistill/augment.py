@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skdistill._text_units import Units, kept_offsets, single_spaced
-from skdistill._validation import check_texts
+from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
 from skdistill._word_roles import RoleWords, learn_roles, roles_of_tags
 from skdistill.ragged import Ragged

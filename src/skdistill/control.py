@@ -16,7 +16,8 @@ from sklearn.utils._param_validation import Interval, validate_params
 from tqdm.auto import tqdm
 
 from skdistill._student_base import DistilledClassifier
-from skdistill._validation import check_labels, check_same_length, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_labels, check_same_length
 from skdistill.metrics import (
     apply_temperature,
     expected_calibration_error,

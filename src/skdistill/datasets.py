@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skdistill._validation import check_texts
+from skdistill._texts import check_texts
 
 Columns = tuple[list[str], np.ndarray]
 

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._validation import check_labels, check_probabilities, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_labels, check_probabilities
 
 
 class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):

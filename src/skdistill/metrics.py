@@ -10,7 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.utils import check_random_state
 
-from skdistill._validation import check_probabilities, check_same_length, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_probabilities, check_same_length
 
 # Smaller probabilities count as this, so that they have a logarithm.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)

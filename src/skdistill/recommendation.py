@@ -11,7 +11,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skdistill._student_base import DistilledClassifier
-from skdistill._validation import check_same_length, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_same_length
 from skdistill.metrics import word_order_sensitivity
 from skdistill.student import DistilledMLPClassifier, DistilledRNNClassifier
 

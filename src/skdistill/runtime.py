@@ -1,10 +1,10 @@
 """Prediction with NumPy and SciPy alone, from tables that stand for the trained network."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from skdistill.ragged import Ragged
 from skdistill.vocabulary import UNKNOWN, Vocabulary, slices
@@ -41,6 +41,57 @@ class CompiledNetwork(ABC):
             (weights[f"layers.{i}.weight"].T, weights[f"layers.{i}.bias"]) for i in range(n_layers)
         ]
 
+    @classmethod
+    def weight_shapes(
+        cls,
+        *,
+        n_features: int,
+        n_classes: int,
+        embedding_dim: int,
+        pooling: tuple[str, ...],
+        hidden_layer_sizes: tuple[int, ...] = (),
+        **own: Any,
+    ) -> dict[str, tuple[int, ...]]:
+        """Tell the names and shapes of the weights that an architecture has.
+
+        Parameters
+        ----------
+        n_features, n_classes : int
+        embedding_dim, pooling, hidden_layer_sizes, **own
+            The network's keyword arguments; those that shape no weight are passed over.
+
+        Returns
+        -------
+        dict of tuple of int
+
+        Raises
+        ------
+        ValueError
+            If the poolings are not different ones that this network has.
+        """
+        if not pooling or len({*pooling}) < len(pooling) or not {*pooling} <= cls._poolings:
+            raise ValueError(f"the poolings {pooling!r:.40} are not valid")
+        width, shapes = cls._own_shapes(embedding_dim, pooling, own)
+        widths = [len(pooling) * width, *hidden_layer_sizes, n_classes]
+        for number, (n_inputs, n_outputs) in enumerate(pairwise(widths)):
+            shapes[f"layers.{number}.weight"] = (n_outputs, n_inputs)
+            shapes[f"layers.{number}.bias"] = (n_outputs,)
+        return {
+            "embedding.weight": (n_features, embedding_dim),
+            "log_prior": (n_classes,),
+            **shapes,
+        }
+
+    # How this kind of network may pool.
+    _poolings: ClassVar[set[str]]
+
+    @staticmethod
+    @abstractmethod
+    def _own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
+        """Give the width of what is pooled, and the shapes between the embedding and that."""
+
     def decision_function(self, texts: list[str]) -> np.ndarray:
         """Compute the logits.
 
@@ -71,10 +122,7 @@ class CompiledNetwork(ABC):
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
-        logits = self.decision_function(texts)
-        np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
-        logits /= logits.sum(axis=1, keepdims=True)
-        return logits
+        return softmax(self.decision_function(texts))
 
     def _logits(self, ids: Ragged) -> np.ndarray:
         rows = np.flatnonzero(ids.lengths)
@@ -118,6 +166,8 @@ class CompiledMLP(CompiledNetwork):
        of embeddings that a linear layer follows.
     """
 
+    _poolings = {"mean", "max", "attention"}
+
     def __init__(self, vocabulary, weights, architecture):
         super().__init__(vocabulary, weights, architecture)
         embedding = weights["embedding.weight"]
@@ -128,7 +178,18 @@ class CompiledMLP(CompiledNetwork):
         if "attention" in self.pooling:
             self.scores = WindowScores(embedding, weights["window"])
 
+    @staticmethod
+    def _own_shapes(embedding_dim, pooling, own):
+        if "attention" not in pooling:
+            return embedding_dim, {}
+        if own["context_window"] % 2 == 0:
+            raise ValueError("the attention's window is even")
+        return embedding_dim, {"window": (own["context_window"], embedding_dim)}
+
     def _first_layer(self, ids):
+        # Here, so that a process that predicts single texts starts without it.
+        from scipy.sparse import csr_array
+
         values, offsets = ids.values, ids.offsets.astype(np.int32)
         starts = offsets[:-1]
         hidden = self.layers[0][1]
@@ -198,7 +259,7 @@ class WindowScores:
         ndarray of shape (n_values,), dtype float32
         """
         padded, positions = _pad_between(ids, self.size, self.beyond_text)
-        n_pairs, n_centres = len(self.pairs), len(padded) - self.size
+        n_centres = len(padded) - self.size
         total = np.zeros(n_centres + 1, dtype=np.complex64)
         looked_up = np.empty_like(total)
         for pair, table in enumerate(self.pairs):
@@ -229,6 +290,8 @@ class WindowScores:
 class CompiledCNN(CompiledNetwork):
     """A trained `ConvolutionalNetwork`: each feature's part in each convolution is looked up."""
 
+    _poolings = {"mean", "max"}
+
     def __init__(self, vocabulary, weights, architecture):
         super().__init__(vocabulary, weights, architecture)
         embedding = weights["embedding.weight"]
@@ -236,6 +299,15 @@ class CompiledCNN(CompiledNetwork):
             (_by_place(embedding, weights[f"kernels.{i}"]), weights[f"biases.{i}"])
             for i in range(len(architecture["kernel_sizes"]))
         ]
+
+    @staticmethod
+    def _own_shapes(embedding_dim, pooling, own):
+        n_filters = own["n_filters"]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number, size in enumerate(own["kernel_sizes"]):
+            shapes[f"kernels.{number}"] = (n_filters, size, embedding_dim)
+            shapes[f"biases.{number}"] = (n_filters,)
+        return len(own["kernel_sizes"]) * n_filters, shapes
 
     def _first_layer(self, ids):
         outputs = [np.maximum(_convolve(table, ids) + bias, 0) for table, bias in self.convolutions]
@@ -258,6 +330,8 @@ class CompiledRNN(CompiledNetwork):
     drop out at the end of the block.
     """
 
+    _poolings = {"mean", "max"}
+
     def __init__(self, vocabulary, weights, architecture):
         super().__init__(vocabulary, weights, architecture)
         self.step = {"gru": _gru_step, "lstm": _lstm_step}[architecture["cell"]]
@@ -269,6 +343,18 @@ class CompiledRNN(CompiledNetwork):
             table += weights[f"{layer}.bias_ih_l0"]
             bias = weights[f"{layer}.bias_hh_l0"]
             self.directions.append((table, np.ascontiguousarray(between.T), bias))
+
+    @staticmethod
+    def _own_shapes(embedding_dim, pooling, own):
+        hidden_dim, n_directions = own["hidden_dim"], 1 + own["bidirectional"]
+        width = {"gru": 3, "lstm": 4}[own["cell"]] * hidden_dim
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number in range(n_directions):
+            layer = f"directions.{number}"
+            shapes[f"{layer}.weight_ih_l0"] = (width, embedding_dim)
+            shapes[f"{layer}.weight_hh_l0"] = (width, hidden_dim)
+            shapes[f"{layer}.bias_ih_l0"] = shapes[f"{layer}.bias_hh_l0"] = (width,)
+        return n_directions * hidden_dim, shapes
 
     def _first_layer(self, ids):
         order = np.argsort(-ids.lengths, kind="stable")
@@ -405,3 +491,50 @@ def _fold(
     if how == "max" or block.shape[1] > embedding.shape[1]:
         return how, embedding, block
     return how, _matmul(embedding, block), None
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into probabilities, in place.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_texts, n_classes)
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_classes)
+        The same array.
+    """
+    logits -= logits.max(axis=1, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=1, keepdims=True)
+    return logits
+
+
+# The networks by the name that a model file gives them.
+COMPILED: dict[str, type[CompiledNetwork]] = {
+    "mlp": CompiledMLP,
+    "cnn": CompiledCNN,
+    "rnn": CompiledRNN,
+}
+
+
+def count_table_entries(weights: dict[str, np.ndarray]) -> int:
+    """Tell how many numbers the tables will hold that the embedding is multiplied out to.
+
+    Parameters
+    ----------
+    weights : dict of ndarray
+        A network's state.
+
+    Returns
+    -------
+    int
+    """
+    n_features, width = weights["embedding.weight"].shape
+    multiplied = [
+        array.size // width
+        for name, array in weights.items()
+        if name == "window" or name.startswith("kernels") or "weight_ih" in name
+    ]
+    return n_features * sum(multiplied)

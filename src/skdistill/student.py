@@ -5,7 +5,6 @@ from numbers import Integral
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._student_base import DistilledClassifier, document
-from skdistill.runtime import CompiledCNN, CompiledMLP, CompiledRNN
 
 
 @document(
@@ -64,7 +63,7 @@ class DistilledMLPClassifier(DistilledClassifier):
     """
 
     _network_name = "BagNetwork"
-    _compiled_class = CompiledMLP
+    _kind = "mlp"
 
     _parameter_constraints: dict = {
         **DistilledClassifier._parameter_constraints,
@@ -105,6 +104,7 @@ class DistilledMLPClassifier(DistilledClassifier):
         n_iter_no_change=3,
         random_state=None,
         device="auto",
+        n_jobs=None,
         callbacks=None,
         verbose=0,
     ):
@@ -139,6 +139,7 @@ class DistilledMLPClassifier(DistilledClassifier):
             n_iter_no_change=n_iter_no_change,
             random_state=random_state,
             device=device,
+            n_jobs=n_jobs,
             callbacks=callbacks,
             verbose=verbose,
         )
@@ -206,7 +207,7 @@ class DistilledCNNClassifier(DistilledClassifier):
     """
 
     _network_name = "ConvolutionalNetwork"
-    _compiled_class = CompiledCNN
+    _kind = "cnn"
 
     _parameter_constraints: dict = {
         **DistilledClassifier._parameter_constraints,
@@ -249,6 +250,7 @@ class DistilledCNNClassifier(DistilledClassifier):
         n_iter_no_change=3,
         random_state=None,
         device="auto",
+        n_jobs=None,
         callbacks=None,
         verbose=0,
     ):
@@ -283,6 +285,7 @@ class DistilledCNNClassifier(DistilledClassifier):
             n_iter_no_change=n_iter_no_change,
             random_state=random_state,
             device=device,
+            n_jobs=n_jobs,
             callbacks=callbacks,
             verbose=verbose,
         )
@@ -351,7 +354,7 @@ class DistilledRNNClassifier(DistilledClassifier):
     """
 
     _network_name = "RecurrentNetwork"
-    _compiled_class = CompiledRNN
+    _kind = "rnn"
     _batches_by_length = True
 
     _parameter_constraints: dict = {
@@ -397,6 +400,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         n_iter_no_change=3,
         random_state=None,
         device="auto",
+        n_jobs=None,
         callbacks=None,
         verbose=0,
     ):
@@ -431,6 +435,7 @@ class DistilledRNNClassifier(DistilledClassifier):
             n_iter_no_change=n_iter_no_change,
             random_state=random_state,
             device=device,
+            n_jobs=n_jobs,
             callbacks=callbacks,
             verbose=verbose,
         )

@@ -33,8 +33,9 @@ from skdistill._hf import (
     usable_length,
 )
 from skdistill._inference import compute_logits, mean_token_vectors, tokenise
+from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
-from skdistill._validation import check_labels, check_texts
+from skdistill._validation import check_labels
 from skdistill._versions import stamp, unstamp
 
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
-from skdistill._validation import check_probabilities, check_texts
+from skdistill._texts import check_texts
+from skdistill._validation import check_probabilities
 from skdistill.metrics import apply_temperature, fit_temperature
 from skdistill.soft_labels import SoftLabeler
 

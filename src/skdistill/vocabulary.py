@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, pairwise, repeat
 from typing import Literal
 from zlib import crc32
@@ -30,6 +30,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
+@lru_cache(maxsize=2**14)
 def _is_mark(character: str) -> bool:
     """Tell whether a non-ASCII character stands as a token of its own."""
     return not (
@@ -295,10 +296,10 @@ class Vocabulary:
 
     def _encode_listed(self, texts: list[str]) -> Ragged:
         if len(texts) >= _MANY and self._is_of_words:
-            ids = self._table.encode(self._as_bytes(texts))
-            if len(ids) != len(texts):
-                ids = self._table.encode(self._as_bytes([text.replace(END, " ") for text in texts]))
-            return ids
+            rows = self._table.encode(self._as_bytes(texts))
+            if len(rows) == len(texts):
+                return rows
+            return self._table.encode(self._as_bytes([text.replace(END, " ") for text in texts]))
         features, lengths = self._flat_features(texts)
         ids = np.fromiter(
             map(self.ids.get, features, repeat(UNKNOWN)), dtype=np.int32, count=len(features)

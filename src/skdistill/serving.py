@@ -1,0 +1,303 @@
+"""A fitted student as an object of its own: NumPy and SciPy alone, no torch, no scikit-learn.
+
+Processes that only predict import this module and load a file that a student's `save` wrote.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skdistill._texts import check_texts
+from skdistill.model_file import StoredModel, read_model, write_model
+from skdistill.quantization import Precision
+from skdistill.runtime import CompiledNetwork, softmax
+
+# Texts that are worth a job of their own.
+_TEXTS_A_JOB = 5_000
+
+
+class CompiledClassifier:
+    """A student that does nothing but predict.
+
+    Parameters
+    ----------
+    model : StoredModel
+        What a student's `compile` or a file gives; see `load` for the usual way.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The sorted labels.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdistill import CompiledClassifier, DistilledMLPClassifier
+    >>> X = ["a warm soup", "fresh bread", "warm bread", "a fast train", "late train", "fast bus"]
+    >>> y = ["food", "food", "food", "travel", "travel", "travel"]
+    >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+    >>> with TemporaryDirectory() as folder:
+    ...     student.save(f"{folder}/student.skd")
+    ...     served = CompiledClassifier.load(f"{folder}/student.skd")
+    >>> served.predict(["hot soup", "my bus"])
+    array(['food', 'travel'], dtype='<U6')
+    """
+
+    def __init__(self, model: StoredModel):
+        self.classes_ = model.classes
+        self._model = model
+        self._network = model.compile()
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> "CompiledClassifier":
+        """Read a file that a student's `save` wrote; nothing in it is run.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        CompiledClassifier
+
+        Raises
+        ------
+        ModelFileError
+            If the file is no model of this package, is damaged, or of a later version.
+        OSError
+            If it cannot be read.
+        """
+        return cls(read_model(Path(path)))
+
+    @property
+    def n_parameters_(self) -> int:
+        """Trained parameters."""
+        return sum(a.size for name, a in self._model.weights.items() if name != "log_prior")
+
+    def save(self, path: str | PathLike, *, precision: Precision = "float32") -> None:
+        """Write the student into one file, without the parameters of its training.
+
+        Parameters
+        ----------
+        path : path-like
+            An earlier file is replaced once the new one is complete.
+        precision : {"float32", "float16", "int8"}, default="float32"
+            How weights are stored; see `skdistill.quantization.quantize`.
+        """
+        write_model(self._model, Path(path), precision)
+
+    def decision_function(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+        """Compute the logits.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+        n_jobs : int or None, default=None
+            Threads; see `predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), dtype float32
+        """
+        return compute_logits(self._network, check_texts(X), n_jobs)
+
+    def predict_proba(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts. One without any known feature gets the classes' shares among the training
+            labels.
+        n_jobs : int or None, default=None
+            Threads among which many texts are divided, through joblib; -1 takes all processors.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_classes), dtype float32
+            Columns follow `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is a bare string, a table, has no rows, or holds a missing value.
+        TypeError
+            If `X` holds something else than text.
+        """
+        return softmax(self.decision_function(X, n_jobs=n_jobs))
+
+    def predict(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+        """Predict the most probable class of each text.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+        n_jobs : int or None, default=None
+            Threads; see `predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_texts,)
+            Labels out of `classes_`.
+        """
+        return self.classes_[self.decision_function(X, n_jobs=n_jobs).argmax(axis=1)]
+
+    def predict_proba_iter(
+        self,
+        X: Iterable[str],
+        *,
+        chunk_size: int = 10_000,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """Predict class probabilities of a stream of texts, some thousands at a time.
+
+        Parameters
+        ----------
+        X : iterable of str
+            The texts, such as the lines of a file; read only as far as predictions are asked for.
+        chunk_size : int, default=10_000
+            Texts in memory at a time.
+        n_jobs : int or None, default=None
+            Threads; see `predict_proba`.
+        verbose : int, default=0
+            Whether to show a progress bar, in texts.
+
+        Yields
+        ------
+        ndarray of shape (chunk_size, n_classes), dtype float32
+            Probabilities of the next texts; the last array may be shorter.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `X` is a bare string, or a row is no text: the message gives its number.
+
+        Examples
+        --------
+        >>> from skdistill import DistilledMLPClassifier
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> served = DistilledMLPClassifier(random_state=0).fit(X, y).compile()
+        >>> stream = (text for text in X)
+        >>> [proba.shape for proba in served.predict_proba_iter(stream, chunk_size=2)]
+        [(2, 2), (1, 2)]
+        """
+        return iterate_proba(self._network, X, chunk_size, n_jobs, verbose)
+
+
+def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[str, Any]:
+    """Tell what rounding a student's weights changes on some texts.
+
+    Parameters
+    ----------
+    student : fitted student or CompiledClassifier
+    X : iterable of str, of length n_texts
+    y : array-like of shape (n_texts,), default=None
+        Gold labels; with them accuracies are given.
+    precision : {"float16", "int8"}, default="int8"
+        What weights are rounded to.
+
+    Returns
+    -------
+    dict
+        ``"n_texts"``; ``"largest_difference"`` between probabilities; ``"agreement"``, the share of
+        texts whose class stays the same; and with `y` ``"accuracy"``, ``"rounded_accuracy"`` and
+        ``"accuracy_change"``. Shares lie between 0 and 1.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier, parity_report
+    >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+    >>> report = parity_report(DistilledMLPClassifier(random_state=0).fit(X, y), X, y)
+    >>> report["agreement"], report["accuracy_change"]
+    (1.0, 0.0)
+    """
+    exact = student if isinstance(student, CompiledClassifier) else student.compile()
+    rounded = CompiledClassifier(exact._model.rounded(precision))
+    texts = check_texts(X)
+    before, after = exact.predict_proba(texts), rounded.predict_proba(texts)
+    winners, rounded_winners = before.argmax(axis=1), after.argmax(axis=1)
+    report = {
+        "n_texts": len(texts),
+        "largest_difference": float(np.abs(before - after).max()),
+        "agreement": float((winners == rounded_winners).mean()),
+    }
+    if y is not None:
+        labels = np.asarray(y)
+        if labels.shape != (len(texts),):
+            raise ValueError(
+                f"y must hold one label for each of the {len(texts)} texts, but has shape "
+                f"{labels.shape}."
+            )
+        report["accuracy"] = float((exact.classes_[winners] == labels).mean())
+        report["rounded_accuracy"] = float((exact.classes_[rounded_winners] == labels).mean())
+        report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]
+    return report
+
+
+def compute_logits(
+    network: CompiledNetwork, texts: list[str], n_jobs: int | None = None
+) -> np.ndarray:
+    """Compute the logits of checked texts, in several threads if that was asked for.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
+    texts : list of str, of length n_texts
+    n_jobs : int or None, default=None
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_classes), dtype float32
+    """
+    if n_jobs in (None, 1) or len(texts) <= _TEXTS_A_JOB:
+        return network.decision_function(texts)
+    from joblib import Parallel, delayed
+
+    parts = [texts[i : i + _TEXTS_A_JOB] for i in range(0, len(texts), _TEXTS_A_JOB)]
+    work = (delayed(network.decision_function)(part) for part in parts)
+    return np.concatenate(Parallel(n_jobs=n_jobs, prefer="threads")(work))
+
+
+def iterate_proba(
+    network: CompiledNetwork,
+    X: Iterable[str],
+    chunk_size: int,
+    n_jobs: int | None,
+    verbose: int,
+) -> Iterator[np.ndarray]:
+    """Do what `CompiledClassifier.predict_proba_iter` says; arguments are checked at once."""
+    if isinstance(X, str | bytes) or not isinstance(X, Iterable):
+        check_texts(X)
+    if not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
+        raise ValueError(f"chunk_size={chunk_size!r} must be a positive integer.")
+    return _iterate(network, iter(X), chunk_size, n_jobs, verbose)
+
+
+def _iterate(
+    network: CompiledNetwork,
+    rows: Iterator[str],
+    chunk_size: int,
+    n_jobs: int | None,
+    verbose: int,
+) -> Iterator[np.ndarray]:
+    bar: Any = None
+    if verbose:
+        from tqdm.auto import tqdm
+
+        bar = tqdm(desc="predicting", unit="text")
+    n_done = 0
+    while chunk := list(islice(rows, chunk_size)):
+        texts = check_texts(chunk, first_row=n_done)
+        yield softmax(compute_logits(network, texts, n_jobs))
+        n_done += len(texts)
+        if bar is not None:
+            bar.update(len(texts))
+    if bar is not None:
+        bar.close()
