@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain, pairwise, repeat
 from typing import Literal
 from zlib import crc32
@@ -30,7 +30,6 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-@lru_cache(maxsize=2**14)
 def _is_mark(character: str) -> bool:
     """Tell whether a non-ASCII character stands as a token of its own."""
     return not (
