@@ -27,7 +27,7 @@ LAYERS = [
     ["soft_labels", "training"],
     ["teacher"],
     ["_finetune"],
-    ["_checkpoints", "_inference"],
+    ["_checkpoints", "_inference", "_int8"],
     ["_hf"],
     ["networks", "losses"],
     ["serving"],

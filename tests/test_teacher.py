@@ -1,8 +1,10 @@
+import copy
 import gc
 import json
 import logging
 import os
 import pickle
+import platform
 import random
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary, ref
 
 import joblib
 import numpy as np
@@ -19,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
@@ -36,7 +40,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from conftest import make_checkpoint
-from skdistill import TransformerTeacherClassifier, _finetune
+from skdistill import TransformerTeacherClassifier, _finetune, _int8
+from skdistill import teacher as teacher_module
+from skdistill.soft_labels import teacher_fingerprint
 from skdistill.teacher import is_finetuned
 
 FAMILIES = ["bert", "roberta", "distilbert"]
@@ -108,6 +114,19 @@ def quick(checkpoint, **params):
     settings = {"lr": 0.01, "max_epochs": 2, "batch_size": 16, "random_state": 0}
     settings |= {"device": "cpu", "precision": "fp32"}  # for numbers that can be compared
     return TransformerTeacherClassifier(checkpoint, **settings | params)
+
+
+def has_int8():
+    try:
+        _int8.check_int8_device(torch.device("cpu"))
+    except ValueError:
+        return False
+    return True
+
+
+def in_precision(teacher, precision):
+    """Return a copy that shares the model."""
+    return copy.copy(teacher).set_params(precision=precision)
 
 
 def weights(teacher):
@@ -206,6 +225,20 @@ class TestPrediction:
         padded = tokenise(teacher.tokenizer_, teacher.model_, topics[0][:3], 64).pad(np.arange(3))
         for name, values in padded.items():
             np.testing.assert_array_equal(values.numpy(), tokens[name])
+
+    def test_identical_texts_are_computed_once(self, learned, topics, monkeypatch):
+        computed = []
+        original = teacher_module.compute_logits
+        monkeypatch.setattr(
+            teacher_module,
+            "compute_logits",
+            lambda model, tokens, **rest: (
+                computed.append(len(tokens)) or original(model, tokens, **rest)
+            ),
+        )
+        proba = learned.predict_proba([*topics[0][:5] * 40, topics[0][0]])
+        assert computed == [len(set(topics[0][:5]))]
+        np.testing.assert_array_equal(proba[::5], np.tile(proba[0], (41, 1)))
 
     def test_no_rows(self, learned):
         with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
@@ -309,6 +342,154 @@ class TestLearning:
         assert 0 < np.abs(rounded - exact).max() < 0.05
         state = pickle.loads(pickle.dumps(half))
         np.testing.assert_array_equal(state.predict_proba(rows[0]), exact)
+
+
+@pytest.mark.skipif(not has_int8(), reason="needs an x86 processor and oneDNN")
+class TestInt8:
+    def test_layer_adds_integers_up_without_error(self):
+        rng = np.random.default_rng(0)
+        weight = rng.integers(-64, 65, size=(20, 48))
+        inputs = rng.integers(-127, 128, size=(2, 7, 48))
+        weight[:, 0], inputs[..., 0] = 64, 127  # so that each scale is known
+        weight[0], inputs[0, 0] = 64, 127  # the largest sum there is
+        linear = torch.nn.Linear(48, 20)
+        scales = rng.uniform(0.5, 2, size=(20, 1))
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight * scales))
+        exact = inputs @ (weight * scales).T * 0.25 + linear.bias.detach().numpy()
+        layer = _int8.Int8Linear(linear)
+        inputs = torch.from_numpy(inputs * 0.25).float()
+        np.testing.assert_allclose(layer(inputs), exact, rtol=1e-5, atol=1e-2)
+        turned = inputs.transpose(0, 1)  # of other strides
+        np.testing.assert_array_equal(layer(turned), layer(inputs).transpose(0, 1))
+
+    def test_layer_does_not_overflow_on_older_processors(self):
+        code = """if True:
+            import torch
+            from skdistill._int8 import Int8Linear
+            linear = torch.nn.Linear(64, 8)
+            torch.nn.init.ones_(linear.weight), torch.nn.init.zeros_(linear.bias)
+            print(Int8Linear(linear)(torch.full((3, 64), 0.5)).unique().tolist())
+            """
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert json.loads(done.stdout) == pytest.approx([32])
+
+    def test_layer_without_bias_and_without_input(self):
+        linear = torch.nn.Linear(8, 3, bias=False)
+        inputs = torch.stack([torch.zeros(8), torch.full((8,), 1e-42), torch.ones(8)])
+        result = _int8.Int8Linear(linear)(inputs)
+        np.testing.assert_allclose(result, linear(inputs).detach(), atol=0.02)
+        assert not result[0].any()
+
+    def test_predicts_nearly_as_float32(self, learned, topics):
+        rounded = in_precision(learned, "int8").predict_proba(topics[0])
+        exact = learned.predict_proba(topics[0])
+        assert 0 < np.abs(rounded - exact).max() < 0.1
+        assert (rounded.argmax(axis=1) == exact.argmax(axis=1)).mean() >= 0.99
+
+    def test_company_of_texts_does_not_matter(self, learned, topics):
+        teacher = in_precision(learned, "int8")
+        alone = teacher.predict_proba(topics[0][:1])
+        np.testing.assert_allclose(teacher.predict_proba(topics[0])[:1], alone, atol=1e-6)
+
+    @pytest.mark.parametrize("family", ["roberta", "distilbert", "t5"])
+    def test_other_families(self, family, tmp_path, topics):
+        size = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2}
+        tokens = {"eos_token_id": 3, "decoder_start_token_id": 0}
+        config = size | tokens if family == "t5" else {}
+        folder = make_checkpoint(tmp_path, topics[0], family=family, head=TOPICS, **config)
+        teacher = TransformerTeacherClassifier.from_finetuned(folder, device="cpu")
+        exact = teacher.decision_function(topics[0][:50])
+        rounded = teacher.set_params(precision="int8").decision_function(topics[0][:50])
+        assert 0 < np.abs(rounded - exact).max() < 0.1 * np.abs(exact).max()
+
+    def test_nothing_to_round(self, tmp_path, topics):
+        size = {"n_embd": 32, "n_layer": 1, "n_head": 2}
+        folder = make_checkpoint(tmp_path, topics[0], family="gpt2", head=TOPICS, **size)
+        teacher = TransformerTeacherClassifier.from_finetuned(
+            folder, device="cpu", precision="int8"
+        )
+        with pytest.raises(ValueError, match="rounds linear layers, but GPT2Model has none"):
+            teacher.predict(topics[0][:3])
+
+    def test_rounded_once_and_beside_the_model(self, learned, topics, monkeypatch):
+        before = learned.predict_proba(topics[0][:20])
+        made, make = [], _int8.Int8Linear
+        monkeypatch.setattr(_int8, "_QUANTISED", WeakKeyDictionary())
+        monkeypatch.setattr(_int8, "Int8Linear", lambda linear: made.append(1) or make(linear))
+        teacher = in_precision(learned, "int8")
+        for _ in range(2):
+            teacher.predict(topics[0][:20])
+        linear = [m for m in teacher.model_.bert.modules() if isinstance(m, torch.nn.Linear)]
+        assert len(made) == len(linear) == 13
+        twin = _int8.quantised(teacher.model_)
+        assert twin.get_input_embeddings().weight is teacher.model_.get_input_embeddings().weight
+        np.testing.assert_array_equal(
+            teacher.set_params(precision="fp32").predict_proba(topics[0][:20]), before
+        )
+
+    def test_is_never_saved_and_goes_with_the_model(self, learned, topics, tmp_path):
+        teacher = in_precision(learned, "int8")
+        size = len(pickle.dumps(teacher))
+        rounded = teacher.predict_proba(topics[0][:20])
+        state = pickle.dumps(teacher)
+        assert len(state) == size
+        loaded = pickle.loads(state)
+        assert same_weights(loaded, teacher)
+        np.testing.assert_array_equal(loaded.predict_proba(topics[0][:20]), rounded)
+        teacher.save_pretrained(tmp_path)
+        saved = TransformerTeacherClassifier.from_finetuned(tmp_path, device="cpu")
+        assert same_weights(saved, teacher)
+        twin = ref(_int8.quantised(loaded.model_))
+        del loaded
+        gc.collect()
+        assert twin() is None
+
+    def test_other_weights_are_rounded_anew(self, tiny_checkpoint, rows):
+        teacher = quick(tiny_checkpoint, precision="int8").fit(*rows)
+        first = teacher.predict_proba(rows[0])
+        second = teacher.set_params(random_state=1).fit(*rows).predict_proba(rows[0])
+        assert not np.array_equal(first, second)
+        exact = teacher.set_params(precision="fp32").predict_proba(rows[0])
+        np.testing.assert_allclose(second, exact, atol=0.05)
+
+    def test_trains_as_auto_does(self, tiny_checkpoint, rows):
+        one, other = (
+            quick(tiny_checkpoint, precision=precision).fit(*rows) for precision in ("int8", "auto")
+        )
+        assert same_weights(one, other)
+        assert {value.dtype for value in one.model_.parameters()} == {torch.float32}
+
+    def test_has_soft_labels_of_its_own(self, learned):
+        names = {
+            teacher_fingerprint(FrozenEstimator(in_precision(learned, precision)), [], [])
+            for precision in ("auto", "fp32", "bf16", "int8")
+        }
+        assert len(names) == 3
+
+
+class TestInt8Elsewhere:
+    def test_an_accelerator_is_refused_before_any_work(self, learned, rows, monkeypatch):
+        monkeypatch.setattr(teacher_module, "compute_logits", None)
+        monkeypatch.setattr(_finetune, "fine_tune", None)
+        monkeypatch.setattr(teacher_module, "resolve_device", lambda name: torch.device("cuda"))
+        teacher = in_precision(learned, "int8")
+        with pytest.raises(ValueError, match=r"on the CPU alone, but the device is 'cuda'.*bf16"):
+            teacher.predict(rows[0])
+        with pytest.raises(ValueError, match="on the CPU alone, but the device is 'cuda'"):
+            clone(teacher).fit(*rows)
+
+    def test_another_processor_is_refused(self, learned, rows, monkeypatch):
+        monkeypatch.setattr(platform, "machine", lambda: "arm64")
+        with pytest.raises(ValueError, match=r"x86 processor.*\(arm64\) lacks.*\"auto\""):
+            in_precision(learned, "int8").predict(rows[0])
 
 
 class TestWeights:
@@ -765,7 +946,7 @@ class TestErrors:
         ("params", "message"),
         [
             ({"lr": 0}, "lr"),
-            ({"precision": "int8"}, "precision"),
+            ({"precision": "int4"}, "precision"),
             ({"precision": "fp16"}, "precision=\"fp16\" is not to be had on the device 'cpu'"),
             ({"device": "abacus"}, "device='abacus'"),
             ({"trainer_args": {"learnin_rate": 1}}, r"\['learnin_rate'\], which"),
@@ -854,14 +1035,27 @@ class TestCuda:
         np.testing.assert_allclose(on_cpu.predict_proba(texts), proba, atol=1e-4)
 
 
-@pytest.mark.data
-def test_real_teacher_on_emotion(data_folder):
+def real_teacher_and_rows(data_folder):
     model = data_folder.parent / "models" / "minilm-emotion"
     lines = (data_folder / "emotion" / "test.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     teacher = TransformerTeacherClassifier.from_finetuned(model)
-    accuracy = teacher.score([row["text"] for row in rows], [row["label"] for row in rows])
-    assert accuracy == pytest.approx(0.9275, abs=1e-3)
+    return teacher, [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+@pytest.mark.data
+def test_real_teacher_on_emotion(data_folder):
+    teacher, texts, labels = real_teacher_and_rows(data_folder)
+    assert teacher.score(texts, labels) == pytest.approx(0.9275, abs=1e-3)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not has_int8(), reason="needs an x86 processor and oneDNN")
+def test_int8_keeps_the_labels_of_a_real_teacher(data_folder):
+    teacher, texts, _ = real_teacher_and_rows(data_folder)
+    exact = teacher.set_params(device="cpu").predict(texts[:500])
+    rounded = teacher.set_params(precision="int8").predict(texts[:500])
+    assert (exact == rounded).mean() >= 0.99
 
 
 def halve(folder):

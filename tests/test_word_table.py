@@ -32,6 +32,13 @@ def check(table, data):
     assert rows.values.dtype == np.int32
 
 
+def test_ascii_letters_are_lowered_on_demand():
+    table = {"ab": 1, "AB": 2, "é": 3}
+    data = "AB ab É é\0".encode()
+    assert WordTable(table).encode(data).values.tolist() == [2, 1, 0, 3]
+    assert WordTable(table, lowercase=True).encode(data).values.tolist() == [1, 1, 0, 3]
+
+
 def test_words_of_all_lengths_are_told_apart():
     # Prefixes of one another, up to and beyond what a key holds.
     words = ["x" * n for n in range(1, 40)] + ["x" * n + "y" for n in range(40)]
@@ -73,10 +80,11 @@ def test_words_whose_hashes_coincide(n_bits, monkeypatch):
     # So few slots that most words have to go on to later tables.
     monkeypatch.setattr("skdistill._word_table._MIN_BITS", n_bits)
     monkeypatch.setattr("skdistill._word_table._SPARSITY", 0)
-    words = [f"w{number}" for number in range(300)]
+    words = [f"w{number}" for number in range(300)] + [f"longer{n:04}" for n in range(300)]
     table = {word: number for number, word in enumerate(words, 1)}
-    assert len(WordTable(table)._levels) > 3
-    check(table, " ".join([*words, "unknown", "w300", "w", "0"]).encode() + b"\0")
+    assert len(WordTable(table)._short._levels) > 3
+    assert len(WordTable(table)._middle._levels) > 3
+    check(table, " ".join([*words, "unknown", "w300", "w", "0", "longer0300"]).encode() + b"\0")
 
 
 def test_many_words():

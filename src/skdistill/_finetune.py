@@ -26,6 +26,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from skdistill._checkpoints import Checkpoints, Progress
 from skdistill._hf import ONE_AT_A_TIME, load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
+from skdistill._int8 import check_int8_device
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -165,11 +166,16 @@ def _examples(
 def training_precision(precision: str, device: torch.device) -> str:
     """Return the precision to train in: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
 
+    Integers are for prediction alone: ``"int8"`` trains as ``"auto"`` does.
+
     Raises
     ------
     ValueError
         If the device does not have the precision that was asked for.
     """
+    if precision == "int8":
+        check_int8_device(device)  # before the training, not after
+        precision = "auto"
     has_bf16 = _has_bf16_units(device)
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"

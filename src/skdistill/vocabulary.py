@@ -18,7 +18,7 @@ Analyzer = Literal["word", "char"] | Callable[[str], list[str]]
 UNKNOWN = 0
 _DERIVED = ("ids", "_codes", "_table")
 # Characters at a time: what is made of them stays in a processor's cache.
-_CHUNK = 2**17
+_CHUNK = 2**18
 # Below so many texts a dictionary is faster than vector operations.
 _MANY = 16
 _ASCII_MARKS = [
@@ -291,7 +291,8 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> WordTable:
-        return WordTable({word: number for word, number in self.ids.items() if number > UNKNOWN})
+        words = {word: number for word, number in self.ids.items() if number > UNKNOWN}
+        return WordTable(words, lowercase=self.lowercase)
 
     def _encode_listed(self, texts: list[str]) -> Ragged:
         if len(texts) >= _MANY and self._is_of_words:
@@ -326,6 +327,8 @@ class Vocabulary:
     def _as_bytes(self, texts: list[str]) -> bytes:
         """Write texts as a `WordTable` takes them."""
         joined = END.join([*texts, ""])
+        if joined.isascii():
+            return joined.encode("ascii")
         if self.lowercase:
             joined = joined.lower()
         others = _characters_beyond_ascii(joined)
