@@ -133,7 +133,7 @@ def measure_throughput(models, data, million, teacher, n_rounds):
     if teacher is not None:
         contenders["teacher"] = teacher.predict
     results = {"emotion": summarise(rounds(contenders, data.X_train, n_rounds))}
-    fast = ("bare split", "fastText", "MLP", "MLP, 2 threads")
+    fast = ("fastText", "MLP", "MLP, 2 threads")
     seconds = rounds({name: contenders[name] for name in fast}, million, min(n_rounds, 3))
     results["a million texts"] = summarise(seconds)
     return results

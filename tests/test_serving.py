@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 
 from skdistill import (
     CompiledClassifier,
@@ -105,23 +106,30 @@ def test_parity_report_compares_by_the_definitions(student, topics):
         parity_report(student, X, precision="int3")
 
 
-def test_threads_change_nothing(student, texts, monkeypatch):
-    monkeypatch.setattr("skdistill.serving._TEXTS_A_JOB", 7)
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_several_jobs_change_nothing(student, texts, backend, monkeypatch):
+    monkeypatch.setattr("skdistill.serving._CHARACTERS_A_JOB", 500)
     served = student.compile()
-    used = set()
-    decide = served._network.decision_function
+    threads = set()
+    first_layer = served._network._first_layer
 
-    def watched(part):
-        used.add(threading.get_ident())
-        return decide(part)
+    def watched(ids):
+        threads.add(threading.get_ident())
+        return first_layer(ids)
 
-    monkeypatch.setattr(served._network, "decision_function", watched)
-    expected = student.predict_proba(texts)
-    np.testing.assert_allclose(served.predict_proba(texts, n_jobs=2), expected, atol=1e-6)
-    assert threading.get_ident() not in used
-    student.set_params(n_jobs=2)
-    np.testing.assert_allclose(student.predict_proba(texts), expected, atol=1e-6)
-    student.set_params(n_jobs=None)
+    monkeypatch.setattr(served._network, "_first_layer", watched)
+    with parallel_config(backend):
+        for method in ("predict_proba", "decision_function"):
+            several = getattr(served, method)(texts, n_jobs=2)
+            np.testing.assert_allclose(
+                several, getattr(student.compile(), method)(texts), atol=1e-5
+            )
+        assert threads
+        assert threading.get_ident() not in threads
+        np.testing.assert_array_equal(served.predict(texts, n_jobs=2), student.predict(texts))
+        student.set_params(n_jobs=2)
+        np.testing.assert_array_equal(student.predict(texts), served.predict(texts))
+        student.set_params(n_jobs=None)
 
 
 def test_a_stream_gives_the_same_in_pieces(student, texts):

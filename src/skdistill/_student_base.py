@@ -29,9 +29,8 @@ from skdistill.embedding_init import find_embedding_source, initial_embedding
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.ragged import Ragged
-from skdistill.runtime import softmax
 from skdistill.schedule import TrainingSchedule, fit_budget, make_schedule
-from skdistill.serving import CompiledClassifier, compute_logits, iterate_proba
+from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.soft_labels import SoftLabeler, check_memory_location, unfitted
 from skdistill.transfer import TransferSet, make_transfer_set
 from skdistill.vocabulary import UNKNOWN, Vocabulary
@@ -581,7 +580,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             Columns follow `classes_`; for two classes, as in scikit-learn, the second's logit
             minus the first's.
         """
-        logits = self._logits(X)
+        logits = self._compute("decision_function", X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict_proba(self, X):
@@ -599,7 +598,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         proba : ndarray of shape (n_texts, n_classes), dtype float32
             Probabilities; columns follow `classes_`.
         """
-        return softmax(self._logits(X))
+        return self._compute("predict_proba", X)
 
     def predict_log_proba(self, X):
         """Predict the logarithms of class probabilities.
@@ -614,7 +613,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         log_proba : ndarray of shape (n_texts, n_classes), dtype float32
             Natural logarithms; columns follow `classes_`.
         """
-        return log_softmax(self._logits(X), axis=1)
+        return log_softmax(self._compute("decision_function", X), axis=1)
 
     def predict(self, X):
         """Predict the most probable class of each text.
@@ -629,12 +628,11 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y : ndarray of shape (n_texts,)
             Labels out of `classes_`.
         """
-        winners = self._logits(X).argmax(axis=1)
-        return self.classes_[winners]
+        return self.classes_[self._compute("predict", X)]
 
-    def _logits(self, X) -> np.ndarray:
+    def _compute(self, method: str, X) -> np.ndarray:
         self._check_is_fitted()
-        return compute_logits(self._runtime, check_texts(X), self.n_jobs)
+        return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
 
     def _check_is_fitted(self) -> None:
         # The long way round takes half of the time in which one text is predicted.

@@ -92,12 +92,14 @@ class CompiledNetwork(ABC):
     ) -> tuple[int, dict[str, tuple[int, ...]]]:
         """Give the width of what is pooled, and the shapes between the embedding and that."""
 
-    def decision_function(self, texts: list[str]) -> np.ndarray:
+    def decision_function(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
         """Compute the logits.
 
         Parameters
         ----------
         texts : list of str, of length n_texts
+        n_characters : int or None, default=None
+            How much is worked on at a time: see `skdistill.vocabulary.slices`.
 
         Returns
         -------
@@ -107,22 +109,38 @@ class CompiledNetwork(ABC):
         if len(texts) == 1:
             logits[0] = self._logits_of_one(self.vocabulary.encode_one(texts[0]))
             return logits
-        for rows in slices(texts):
+        for rows in slices(texts, n_characters):
             logits[rows] = self._logits(self.vocabulary.encode_run(texts[rows]))
         return logits
 
-    def predict_proba(self, texts: list[str]) -> np.ndarray:
+    def predict_proba(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
         """Compute class probabilities.
 
         Parameters
         ----------
         texts : list of str, of length n_texts
+        n_characters : int or None, default=None
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
-        return softmax(self.decision_function(texts))
+        return softmax(self.decision_function(texts, n_characters))
+
+    def predict(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
+        """Compute the numbers of the most probable classes.
+
+        Parameters
+        ----------
+        texts : list of str, of length n_texts
+        n_characters : int or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_texts,), of unsigned integers
+        """
+        numbers = self.decision_function(texts, n_characters).argmax(axis=1)
+        return numbers.astype(np.min_scalar_type(len(self.log_prior)))
 
     def _logits(self, ids: Ragged) -> np.ndarray:
         rows = np.flatnonzero(ids.lengths)
@@ -455,7 +473,7 @@ def _convolve(tables: np.ndarray, ids: Ragged) -> np.ndarray:
 
 
 def _pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
-    """Part texts so far that no window of a size sees two of them.
+    """Part texts, none of them empty, so far that no window of a size sees two of them.
 
     Returns
     -------
@@ -465,8 +483,11 @@ def _pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.nd
         Where the ids are in it.
     """
     gap = size // 2
-    positions = np.arange(gap, gap + len(ids.values))
-    positions += gap * np.repeat(np.arange(len(ids)), ids.lengths)
+    # Summed up from steps: unlike `repeat`, that does not hold Python's lock.
+    positions = np.ones(len(ids.values), dtype=np.int64)
+    positions[ids.offsets[:-1]] += gap
+    positions[0] -= 1
+    np.cumsum(positions, out=positions)
     padded = np.full(len(ids.values) + gap * (len(ids) + 1) + 1, filler)
     padded[positions] = ids.values
     return padded, positions

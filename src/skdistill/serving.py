@@ -3,7 +3,7 @@
 Processes that only predict import this module and load a file that a student's `save` wrote.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -14,10 +14,10 @@ import numpy as np
 from skdistill._texts import check_texts
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
-from skdistill.runtime import CompiledNetwork, softmax
+from skdistill.runtime import CompiledNetwork
+from skdistill.vocabulary import slices
 
-# Texts that are worth a job of their own.
-_TEXTS_A_JOB = 5_000
+_CHARACTERS_A_JOB = 2**20
 
 
 class CompiledClassifier:
@@ -104,7 +104,7 @@ class CompiledClassifier:
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
-        return compute_logits(self._network, check_texts(X), n_jobs)
+        return compute(self._network.decision_function, check_texts(X), n_jobs)
 
     def predict_proba(self, X, *, n_jobs: int | None = None) -> np.ndarray:
         """Predict class probabilities.
@@ -115,7 +115,8 @@ class CompiledClassifier:
             The texts. One without any known feature gets the classes' shares among the training
             labels.
         n_jobs : int or None, default=None
-            Threads among which many texts are divided, through joblib; -1 takes all processors.
+            Threads among which texts are divided, some thousands at a time, through joblib; -1
+            takes all processors.
 
         Returns
         -------
@@ -129,7 +130,7 @@ class CompiledClassifier:
         TypeError
             If `X` holds something else than text.
         """
-        return softmax(self.decision_function(X, n_jobs=n_jobs))
+        return compute(self._network.predict_proba, check_texts(X), n_jobs)
 
     def predict(self, X, *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the most probable class of each text.
@@ -146,7 +147,7 @@ class CompiledClassifier:
         ndarray of shape (n_texts,)
             Labels out of `classes_`.
         """
-        return self.classes_[self.decision_function(X, n_jobs=n_jobs).argmax(axis=1)]
+        return self.classes_[compute(self._network.predict, check_texts(X), n_jobs)]
 
     def predict_proba_iter(
         self,
@@ -241,28 +242,29 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
     return report
 
 
-def compute_logits(
-    network: CompiledNetwork, texts: list[str], n_jobs: int | None = None
+def compute(
+    method: Callable[..., np.ndarray], texts: list[str], n_jobs: int | None = None
 ) -> np.ndarray:
-    """Compute the logits of checked texts, in several threads if that was asked for.
+    """Call a network's method for checked texts, in several threads if that was asked for.
 
     Parameters
     ----------
-    network : CompiledNetwork
+    method : bound method of a CompiledNetwork
     texts : list of str, of length n_texts
     n_jobs : int or None, default=None
 
     Returns
     -------
-    ndarray of shape (n_texts, n_classes), dtype float32
+    ndarray of length n_texts
     """
-    if n_jobs in (None, 1) or len(texts) <= _TEXTS_A_JOB:
-        return network.decision_function(texts)
+    if n_jobs in (None, 1):
+        return method(texts)
     from joblib import Parallel, delayed
 
-    parts = [texts[i : i + _TEXTS_A_JOB] for i in range(0, len(texts), _TEXTS_A_JOB)]
-    work = (delayed(network.decision_function)(part) for part in parts)
-    return np.concatenate(Parallel(n_jobs=n_jobs, prefer="threads")(work))
+    # Each of NumPy's calls ends with a wait for Python's lock: let them be few and long.
+    runs = slices(texts, _CHARACTERS_A_JOB)
+    work = (delayed(method)(texts[rows], n_characters=_CHARACTERS_A_JOB) for rows in runs)
+    return np.concatenate(Parallel(n_jobs=n_jobs, require="sharedmem")(work))
 
 
 def iterate_proba(
@@ -295,7 +297,7 @@ def _iterate(
     n_done = 0
     while chunk := list(islice(rows, chunk_size)):
         texts = check_texts(chunk, first_row=n_done)
-        yield softmax(compute_logits(network, texts, n_jobs))
+        yield compute(network.predict_proba, texts, n_jobs)
         n_done += len(texts)
         if bar is not None:
             bar.update(len(texts))

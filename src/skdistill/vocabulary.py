@@ -88,22 +88,28 @@ def _set_apart(marks: list[str], text: str) -> str:
     return text
 
 
-def slices(texts: list[str]) -> Iterator[slice]:
+def slices(texts: list[str], n_characters: int | None = None) -> Iterator[slice]:
     """Cut texts into runs that are worked on at a time.
 
     Parameters
     ----------
     texts : list of str
+    n_characters : int or None, default=None
+        About so many in a run; None takes what a processor's cache can hold.
 
     Yields
     ------
     slice
-        Consecutive texts of some hundred thousand characters; a longer text stands alone.
+        Consecutive texts; one that is longer by itself stands alone.
     """
     ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
     if not texts:
         return
-    cuts = [0, *(np.flatnonzero(np.diff(ends // _CHUNK)) + 1).tolist(), len(texts)]
+    cuts = [
+        0,
+        *(np.flatnonzero(np.diff(ends // (n_characters or _CHUNK))) + 1).tolist(),
+        len(texts),
+    ]
     for start, stop in pairwise(cuts):
         yield slice(start, stop)
 
