@@ -67,6 +67,23 @@ def test_a_loaded_student_is_a_whole_estimator(student, texts, tmp_path):
     )
 
 
+def test_parameters_of_numpys_types_are_saved(topics, tmp_path):
+    student = DistilledCNNClassifier(
+        embedding_dim=np.int64(6),
+        n_filters=np.int32(5),
+        kernel_sizes=[np.int64(2), 3],
+        dropout=np.float64(0.1),
+        max_epochs=1,
+        random_state=0,
+    ).fit(*topics)
+    student.save(tmp_path / "model.skd")
+    loaded = DistilledCNNClassifier.load(tmp_path / "model.skd")
+    np.testing.assert_array_equal(loaded.predict_proba(topics[0]), student.predict_proba(topics[0]))
+    assert loaded.embedding_dim == 6
+    assert loaded.kernel_sizes == (2, 3)
+    assert loaded.dropout == 0.1
+
+
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_rounding_on_disk_is_the_rounding_of_compile(student, texts, precision, tmp_path):
     student.save(tmp_path / "exact.skd")

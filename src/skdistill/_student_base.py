@@ -704,9 +704,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             "n_iter": self.n_iter_,
             "transfer_size": self.transfer_size_,
         }
-        parameters = {
-            name: value for name, value in self.get_params(deep=False).items() if _is_plain(value)
-        }
+        given = {name: _as_plain(value) for name, value in self.get_params(deep=False).items()}
+        parameters = {name: value for name, value in given.items() if _is_plain(value)}
         model = replace(
             self._stored(),
             # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
@@ -856,6 +855,13 @@ def _log_prior(codes: np.ndarray, n_classes: int, sample_weight: np.ndarray | No
 
 def _count_weights(weights: dict[str, np.ndarray]) -> int:
     return sum(array.size for name, array in weights.items() if name != "log_prior")
+
+
+def _as_plain(value: Any) -> Any:
+    """Make NumPy's scalars, such as a search tries, Python's own."""
+    if isinstance(value, list | tuple):
+        return [*map(_as_plain, value)]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_plain(value: Any) -> bool:

@@ -25,6 +25,20 @@ _MAX_EXPANSION = 100
 # Numbers in tables for each weight; small tables may have more of them.
 _MAX_MULTIPLE = 100
 _SMALL = 2**22
+# What the network's keyword arguments are; a tuple holds any number of one type.
+_ARCHITECTURE: dict[str, type | tuple[type]] = {
+    "bidirectional": bool,
+    "cell": str,
+    "context_window": int,
+    "dropout": float,
+    "embedding_dim": int,
+    "hidden_dim": int,
+    "hidden_layer_sizes": (int,),
+    "kernel_sizes": (int,),
+    "n_filters": int,
+    "pooling": (str,),
+    "word_dropout": float,
+}
 _LABEL_TYPES = {"b": bool, "i": int, "u": int, "f": float, "U": str}
 
 
@@ -117,7 +131,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
             "lowercase": vocabulary.lowercase,
             "hash_buckets": vocabulary.hash_buckets,
         },
-        "architecture": model.architecture,
+        "architecture": _write_architecture(model.architecture),
         "estimator": model.estimator,
     }
     metadata = {
@@ -162,10 +176,7 @@ def read_model(path: Path) -> StoredModel:
 
 def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> StoredModel:
     options = description["vocabulary"]
-    architecture = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in description["architecture"].items()
-    }
+    architecture = _read_architecture(_of_type(description["architecture"], dict))
     features = _front_decode(_decompress(tensors.pop(_VOCABULARY)))
     counts = tensors.pop(_COUNTS, None)
     vocabulary = Vocabulary(
@@ -187,6 +198,25 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
             raise ValueError("the counts are not those of the features")
     estimator = _of_type(description["estimator"], dict)
     return StoredModel(kind, classes, vocabulary, weights, architecture, counts, estimator)
+
+
+def _write_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
+    stored = {}
+    for name, value in architecture.items():
+        kind = _ARCHITECTURE[name]
+        stored[name] = [*map(kind[0], value)] if isinstance(kind, tuple) else kind(value)
+    return stored
+
+
+def _read_architecture(stored: dict[str, Any]) -> dict[str, Any]:
+    architecture = {}
+    for name, value in stored.items():
+        kind = _ARCHITECTURE[name]
+        if isinstance(kind, tuple):
+            architecture[name] = tuple(_of_type(item, kind[0]) for item in _of_type(value, list))
+        else:
+            architecture[name] = _of_type(value, kind)
+    return architecture
 
 
 def _read_classes(stored: dict[str, Any]) -> np.ndarray:
