@@ -123,6 +123,9 @@ def packed(data):
         ({"model": {"vocabulary/ngram_range": [1, 10**9]}}, "n-gram range"),
         ({"model": {"vocabulary/lowercase": "yes"}}, "no bool"),
         ({"model": {"vocabulary/hash_buckets": 10**12}}, "architecture's shapes"),
+        ({"model": {"vocabulary/hash_buckets": 10**30}}, "damaged"),
+        ({"model": {"architecture/embedding_dim": True}}, "no int"),
+        ({"model": {"architecture/unknown": 1}}, "damaged"),
         ({"model": {"architecture/pooling": ["median"]}}, "poolings"),
         ({"model": {"architecture/pooling": ["mean", "mean"]}}, "poolings"),
         ({"model": {"architecture/context_window": 4}}, "even"),
@@ -146,6 +149,13 @@ def test_damaged_models(changes, message, tmp_path):
     rewrite(path, **changes)
     with pytest.raises(ModelFileError, match=message):
         read_model(path)
+
+
+def test_a_number_where_a_flag_belongs_starts_no_loop(tmp_path):
+    write_model(make_model("rnn"), tmp_path / "model")
+    rewrite(tmp_path / "model", model={"architecture/bidirectional": 10**9})
+    with pytest.raises(ModelFileError, match="no bool"):
+        read_model(tmp_path / "model")
 
 
 def test_tables_out_of_proportion_are_refused(tmp_path):

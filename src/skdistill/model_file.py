@@ -39,6 +39,16 @@ _ARCHITECTURE: dict[str, type | tuple[type]] = {
     "pooling": (str,),
     "word_dropout": float,
 }
+# What reading a damaged file may raise.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
 _LABEL_TYPES = {"b": bool, "i": int, "u": int, "f": float, "U": str}
 
 
@@ -169,7 +179,7 @@ def read_model(path: Path) -> StoredModel:
         )
     try:
         return _build(dict(tensors), json.loads(metadata["model"]))
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError, zlib.error) as error:
+    except _DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise ModelFileError(f"{path} is damaged: {reason:.200}.") from error
 

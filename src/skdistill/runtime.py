@@ -137,10 +137,9 @@ class CompiledNetwork(ABC):
 
         Returns
         -------
-        ndarray of shape (n_texts,), of unsigned integers
+        ndarray of shape (n_texts,), dtype int64
         """
-        numbers = self.decision_function(texts, n_characters).argmax(axis=1)
-        return numbers.astype(np.min_scalar_type(len(self.log_prior)))
+        return self.decision_function(texts, n_characters).argmax(axis=1)
 
     def _logits(self, ids: Ragged) -> np.ndarray:
         rows = np.flatnonzero(ids.lengths)
