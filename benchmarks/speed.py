@@ -23,6 +23,8 @@ from types import SimpleNamespace
 
 import joblib
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from _corpora import load_corpus
 from _peers import FastText, Model2Vec
@@ -44,6 +46,7 @@ from skdistill.losses import DistillationLoss
 from skdistill.networks import BagNetwork
 from skdistill.ragged import Ragged
 from skdistill.training import Batches, TransferDataset, train
+from skdistill.vocabulary import Vocabulary, slices
 
 HERE = Path(__file__).parent
 STUDENTS = {
@@ -154,6 +157,29 @@ def measure_long_texts(data, n_rounds):
         "TF-IDF + LR": make_tfidf_baseline().fit(data.X_train, data.y_train).predict,
     }
     return {"agnews": summarise(rounds(contenders, data.X_train, n_rounds))}
+
+
+def measure_tokenising(corpora, n_rounds):
+    """Compare ways to turn words into ids; pyarrow's kernels leave punctuation at its word."""
+    rates = {}
+    for name, texts in corpora.items():
+        vocabulary = Vocabulary.build(texts, 8_000)
+        features, ids = pa.array(vocabulary.features), vocabulary.ids
+
+        def with_arrow(texts, features=features):
+            for rows in slices(texts):
+                words = pc.utf8_split_whitespace(pc.utf8_lower(pa.array(texts[rows])))
+                pc.index_in(words.flatten(), value_set=features).fill_null(0).to_numpy()
+
+        contenders = {
+            "bytes": vocabulary.encode,
+            "pyarrow": with_arrow,
+            "split and dictionary": lambda texts, ids=ids: [
+                [ids.get(word, 0) for word in text.lower().split()] for text in texts
+            ],
+        }
+        rates[name] = summarise(rounds(contenders, texts, n_rounds), reference="pyarrow")
+    return rates
 
 
 def measure_latency(models, texts, n_texts):
@@ -348,6 +374,11 @@ def print_table(results):
         print("| model | texts/s | x fastText |\n|---|---|---|")
         for model, row in sorted(rates.items(), key=lambda item: -item[1]["texts_per_second"]):
             print(f"| {model} | {row['texts_per_second']:,.0f} | {row['times_fastText']:.2f} |")
+    for name, rates in results["tokenising"].items():
+        print(f"\n### Tokenising, texts per second: {name}\n")
+        print("| way | texts/s | x pyarrow |\n|---|---|---|")
+        for way, row in rates.items():
+            print(f"| {way} | {row['texts_per_second']:,.0f} | {row['times_pyarrow']:.2f} |")
     print("\n### One text, in microseconds\n\n| model | p50 | p99 |\n|---|---|---|")
     for model, row in results["latency"].items():
         print(f"| {model} | {row['p50_us']:.0f} | {row['p99_us']:.0f} |")
@@ -393,7 +424,10 @@ def main():
         folder = Path(temporary, "models")
         folder.mkdir()
         results["throughput"] = measure_throughput(models, data, million, teacher, n_rounds)
-        results["throughput"] |= measure_long_texts(load_corpus("agnews"), n_rounds)
+        long = load_corpus("agnews")
+        results["throughput"] |= measure_long_texts(long, n_rounds)
+        corpora = {"emotion": data.X_train, "agnews": long.X_train}
+        results["tokenising"] = measure_tokenising(corpora, n_rounds)
         results["latency"] = measure_latency(models, data.X_train, 300 * n_rounds)
         paths, results["bytes"] = measure_files(models, folder, options.teacher)
         results["processes"] = measure_processes(paths, data.X_train, folder, min(n_rounds, 5))

@@ -38,3 +38,17 @@ def test_concatenate_puts_rows_below_each_other(rows):
 
 def test_lengths(rows):
     assert from_lists(rows).lengths.tolist() == [len(row) for row in rows]
+
+
+def test_counts_are_those_of_all_values(monkeypatch):
+    monkeypatch.setattr("skdistill.ragged._PIECE", 3)
+    values = np.array([4, 0, 1, 1, 4, 4, 2], dtype=np.int32)
+    ragged = Ragged(values, np.array([0, 3, 7]))
+    assert ragged.count_values(6).tolist() == [1, 2, 1, 0, 3, 0]
+
+
+def test_rows_with_a_true_value():
+    ragged = Ragged(np.arange(5), np.array([0, 0, 2, 3, 3, 5, 5]))
+    assert ragged.rows_with(ragged.values % 2 == 1).tolist() == [1, 4]
+    assert ragged.rows_with(ragged.values < 0).tolist() == []
+    assert Ragged(np.arange(0), np.array([0, 0, 0])).rows_with(np.zeros(0, bool)).tolist() == []

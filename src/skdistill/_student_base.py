@@ -443,7 +443,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self.transfer_size_ = len(transfer.texts)
         self.n_parameters_ = _count_weights(weights)
         self._vocabulary = vocabulary
-        counts = np.bincount(ids.values, minlength=len(vocabulary))
+        counts = ids.count_values(len(vocabulary))
         self._counts: np.ndarray | None = counts.astype(np.float32)
         self._weights = weights
         self._fitted_architecture = architecture
@@ -520,11 +520,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         from skdistill.training import TransferDataset, train
 
         # A text without a known feature has nothing to teach: its prediction is the prior.
-        rows = np.repeat(np.arange(len(ids)), ids.lengths)
-        known = np.unique(rows[ids.values != UNKNOWN])
+        known = ids.rows_with(ids.values != UNKNOWN)
         weight = transfer.sample_weight
         targets = {**transfer.targets, "sample_weight": weight / weight[known].mean()}
-        dataset = TransferDataset(ids, targets).take(known)
+        dataset = TransferDataset(ids, targets)
+        if len(known) < len(dataset):
+            dataset = dataset.take(known)
         gold = dataset.take(np.flatnonzero(known < n_labeled))
         held_out = None
         if self.early_stopping:
@@ -628,7 +629,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y : ndarray of shape (n_texts,)
             Labels out of `classes_`.
         """
-        return self.classes_[self._compute("predict", X)]
+        winners = self._compute("predict", X)
+        return self.classes_[winners]
 
     def _compute(self, method: str, X) -> np.ndarray:
         self._check_is_fitted()

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_PIECE = 2**22
+
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
@@ -52,6 +54,19 @@ class Ragged:
     def lengths(self) -> np.ndarray:
         """Number of values in each row."""
         return np.diff(self.offsets)
+
+    def count_values(self, n_values: int) -> np.ndarray:
+        """Count how often each of the values from 0 to `n_values` - 1 occurs."""
+        # In pieces, because NumPy widens what it counts to 64 bits.
+        counts = np.zeros(n_values, dtype=np.int64)
+        for start in range(0, len(self.values), _PIECE):
+            counts += np.bincount(self.values[start : start + _PIECE], minlength=n_values)
+        return counts
+
+    def rows_with(self, mask: np.ndarray) -> np.ndarray:
+        """Return the rows in which a mask over the values is true somewhere."""
+        rows = np.flatnonzero(self.lengths)
+        return rows[np.logical_or.reduceat(mask, self.offsets[rows])] if len(rows) else rows
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Return the given rows, in the given order."""

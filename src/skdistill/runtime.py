@@ -142,12 +142,10 @@ class CompiledNetwork(ABC):
         return self.decision_function(texts, n_characters).argmax(axis=1)
 
     def _logits(self, ids: Ragged) -> np.ndarray:
-        rows = np.flatnonzero(ids.lengths)
-        known = np.logical_or.reduceat(ids.values != UNKNOWN, ids.offsets[rows])
-        if len(rows) == len(ids) and known.all():
+        rows = ids.rows_with(ids.values != UNKNOWN)
+        if len(rows) == len(ids):
             return self._later_layers(self._first_layer(ids))
         logits = np.tile(self.log_prior, (len(ids), 1))
-        rows = rows[known]
         if len(rows):
             logits[rows] = self._later_layers(self._first_layer(ids.take(rows)))
         return logits
