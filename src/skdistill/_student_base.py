@@ -628,7 +628,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y : ndarray of shape (n_texts,)
             Labels out of `classes_`.
         """
-        return self.classes_[self._compute("predict", X)]
+        winners = self._compute("predict", X)
+        return self.classes_[winners]
 
     def _compute(self, method: str, X) -> np.ndarray:
         self._check_is_fitted()
