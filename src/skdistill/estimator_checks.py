@@ -582,7 +582,8 @@ def _with_row(value: Any, row: int = 23) -> list:
 
 def check_text_bare_string_refused(name, estimator):
     """One string is not taken for a column of characters."""
-    _check_refused(estimator, "a text of forty characters, for 40 labels", "a bare string")
+    one_character_a_label = "text" * (len(_make_texts()[0]) // 4)
+    _check_refused(estimator, one_character_a_label, "a bare string")
 
 
 def check_text_missing_column_refused(name, estimator):
