@@ -15,7 +15,7 @@ PACKAGE = Path(skdistill.__file__).parent
 LAYERS = [
     ["cli"],
     ["demo"],
-    ["report"],
+    ["report", "estimator_checks"],
     ["recommendation"],
     ["student", "baseline", "function_teacher"],
     ["control"],

@@ -4,6 +4,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from skdistill._texts import check_texts
+
 
 def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
     """Make a logistic regression on TF-IDF weights of words, with scikit-learn's defaults.
@@ -24,7 +26,7 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
     -------
     Pipeline
         Unfitted, with the steps ``"tfidfvectorizer"`` and ``"logisticregression"``. It takes a
-        list of texts.
+        column of texts of any kind, and refuses what the students refuse.
 
     References
     ----------
@@ -41,7 +43,27 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
     """
     return Pipeline(
         [
-            ("tfidfvectorizer", TfidfVectorizer()),
+            ("tfidfvectorizer", CheckedTfidfVectorizer()),
             ("logisticregression", LogisticRegression(C=C, max_iter=max_iter)),
         ]
     )
+
+
+class CheckedTfidfVectorizer(TfidfVectorizer):
+    """A TF-IDF vectorizer that refuses what is no column of texts, and names the row.
+
+    The original decodes bytes, takes a data frame for the names of its columns, and cannot read
+    an Arrow array.
+    """
+
+    def fit(self, raw_documents, y=None):
+        """Learn vocabulary and weights of a column of texts."""
+        return super().fit(check_texts(raw_documents), y)
+
+    def fit_transform(self, raw_documents, y=None):
+        """Learn vocabulary and weights, and weigh the words of the same texts."""
+        return super().fit_transform(check_texts(raw_documents), y)
+
+    def transform(self, raw_documents):
+        """Weigh the words of a column of texts."""
+        return super().transform(check_texts(raw_documents))

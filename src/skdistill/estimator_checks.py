@@ -1,0 +1,1006 @@
+"""Common checks for estimators over raw texts, which scikit-learn's own checks skip.
+
+scikit-learn runs one check out of some sixty on an estimator whose input is a column of texts. Here
+it runs all of them: those that need data see the estimator behind :class:`NumbersAsTexts`, which
+writes numbers down as texts. Checks named ``check_text_*`` ask what only texts can show.
+"""
+
+import pickle
+import random
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
+from sklearn.exceptions import EstimatorCheckFailedWarning, NotFittedError, SkipTestWarning
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import InputTags, get_tags
+from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._testing import SkipTest, assert_allclose, raises, set_random_state
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+__all__ = ["NumbersAsTexts", "check_text_estimator", "parametrize_with_text_checks"]
+
+_METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+# scikit-learn's checks that look at parameters and tags alone: they need no adapter.
+_WITHOUT_DATA = {
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_estimator_tags_renamed",
+    "check_get_params_invariance",
+    "check_mixin_order",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_set_params",
+    "check_valid_tag_types",
+}
+
+
+@validate_params(
+    {
+        "legacy": ["boolean"],
+        "expected_failed_checks": [dict, None],
+        "on_skip": [StrOptions({"warn"}), None],
+        "on_fail": [StrOptions({"raise", "warn"}), None],
+        "callback": [callable, None],
+    },
+    prefer_skip_nested_validation=False,
+)
+def check_text_estimator(
+    estimator,
+    *,
+    legacy=True,
+    expected_failed_checks=None,
+    on_skip="warn",
+    on_fail="raise",
+    callback=None,
+):
+    """Check that a classifier or regressor over raw texts keeps scikit-learn's conventions.
+
+    The counterpart of :func:`sklearn.utils.estimator_checks.check_estimator`, with the same
+    parameters and the same result. Each check fits the estimator on some ten to three hundred
+    short texts, most of them several times: choose parameters with which that is quick, yet
+    enough to learn, and seed what is nested in the estimator. A parameter `random_state` of its
+    own is set to 0.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        What to check; it is not changed.
+    legacy : bool, default=True
+        Whether to run all of scikit-learn's checks, beyond those of the bare interface.
+    expected_failed_checks : dict of str to str, default=None
+        Names of checks that may fail, and why.
+    on_skip : "warn" or None, default="warn"
+        Whether to warn of a check that cannot run, for instance because a library is missing.
+    on_fail : {"raise", "warn"} or None, default="raise"
+        Whether the first unexpected failure ends the run, or each failure is a warning, or
+        failures are told by the result alone.
+    callback : callable, default=None
+        Called after each check with the items of its result as keyword arguments; not together
+        with ``on_fail="raise"``.
+
+    Returns
+    -------
+    results : list of dict
+        For each check ``"estimator"``, ``"check_name"``, ``"exception"`` (None if it passed),
+        ``"status"`` (``"passed"``, ``"failed"``, ``"xfail"`` or ``"skipped"``),
+        ``"expected_to_fail"`` and ``"expected_to_fail_reason"``.
+
+    Raises
+    ------
+    Exception
+        With ``on_fail="raise"``, whatever the first check raised that failed unexpectedly.
+    TypeError
+        If `estimator` is a class.
+
+    See Also
+    --------
+    parametrize_with_text_checks : The same as tests of pytest.
+
+    Notes
+    -----
+    Anything that is no column of texts must be refused, by whatever error: to misread it in
+    silence is the failure. ``check_text_errors_name_the_row`` alone asks for a helpful message.
+
+    Other people's estimators may differ with good reason. Pipelines that start with a vectorizer
+    of scikit-learn fail four checks, which the example lists.
+
+    Examples
+    --------
+    >>> from collections import Counter
+    >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> from sklearn.naive_bayes import MultinomialNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skdistill import check_text_estimator
+    >>> expected = {
+    ...     "check_text_bytes_refused": "a vectorizer decodes bytes",
+    ...     "check_text_errors_name_the_row": "a vectorizer does not count rows",
+    ...     "check_text_pandas_tables_refused": "a vectorizer reads the names of the columns",
+    ...     "check_text_pyarrow_columns": "a vectorizer takes strings of Python alone",
+    ... }
+    >>> pipeline = make_pipeline(CountVectorizer(), MultinomialNB())
+    >>> results = check_text_estimator(
+    ...     pipeline, expected_failed_checks=expected, on_skip=None)
+    >>> Counter(result["status"] for result in results)["failed"]
+    0
+    """
+    if on_fail == "raise" and callback is not None:
+        raise ValueError("callback cannot be provided together with on_fail='raise'")
+    expected = expected_failed_checks or {}
+    results = []
+    for check in _yield_checks(estimator, legacy):
+        check_name = _name_of(check)
+        result = {
+            "estimator": estimator,
+            "check_name": check_name,
+            "exception": None,
+            "status": "passed",
+            "expected_to_fail": check_name in expected,
+            "expected_to_fail_reason": expected.get(check_name, "Check is not expected to fail"),
+        }
+        try:
+            check(estimator)
+        except SkipTest as error:
+            result |= {"exception": error, "status": "skipped"}
+            if on_skip == "warn":
+                warnings.warn(f"Skipping {check_name}: {error}", SkipTestWarning, stacklevel=3)
+        except Exception as error:
+            if on_fail == "raise" and check_name not in expected:
+                raise
+            status = "xfail" if check_name in expected else "failed"
+            result |= {"exception": error, "status": status}
+            if on_fail == "warn":
+                warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=3)
+        results.append(result)
+        if callback is not None:
+            callback(**result)
+    return results
+
+
+def parametrize_with_text_checks(
+    estimators, *, legacy=True, expected_failed_checks=None, xfail_strict=None
+):
+    """Decorate a test so that pytest runs it once for each estimator and check.
+
+    The counterpart of :func:`sklearn.utils.estimator_checks.parametrize_with_checks`, with the
+    same parameters.
+
+    Parameters
+    ----------
+    estimators : list of estimator objects
+        What to check: see :func:`check_text_estimator`.
+    legacy : bool, default=True
+        Whether to run all of scikit-learn's checks, beyond those of the bare interface.
+    expected_failed_checks : callable, default=None
+        Maps an estimator to a dict of names of checks that may fail, and why; these are marked
+        as ``xfail``.
+    xfail_strict : bool, default=None
+        Whether an expected failure that does not happen is one. None leaves it to pytest's
+        configuration.
+
+    Returns
+    -------
+    decorator : `pytest.mark.parametrize`
+
+    See Also
+    --------
+    check_text_estimator : The same without pytest.
+
+    Examples
+    --------
+    >>> from skdistill import make_tfidf_baseline, parametrize_with_text_checks
+    >>> @parametrize_with_text_checks([make_tfidf_baseline()])
+    ... def test_conventions(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    strict = {} if xfail_strict is None else {"strict": xfail_strict}
+    cases = []
+    for estimator in estimators:
+        expected = expected_failed_checks(estimator) if expected_failed_checks else {}
+        for check in _yield_checks(estimator, legacy):
+            name = _name_of(check)
+            marks = [pytest.mark.xfail(reason=expected[name], **strict)] if name in expected else []
+            cases.append(
+                pytest.param(estimator, check, id=_identify(estimator, check), marks=marks)
+            )
+    return pytest.mark.parametrize(("estimator", "check"), cases)
+
+
+def _yield_checks(estimator: Any, legacy: bool) -> Iterator[partial]:
+    """Yield all checks as functions of the estimator alone."""
+    if isinstance(estimator, type):
+        raise TypeError(f"Pass an instance, such as {estimator.__name__}(), not a class.")
+    name = type(estimator).__name__
+    for _, check in estimator_checks_generator(_adapt(estimator), legacy=legacy):
+        direct = check.func.__name__ in _WITHOUT_DATA
+        function = check.func if direct else _with_numbers_as_texts(check.func)
+        yield partial(function, name, **check.keywords)
+    for function in _yield_text_checks(estimator):
+        yield partial(function, name)
+
+
+def _with_numbers_as_texts(check: Callable) -> Callable:
+    @wraps(check)
+    def adapted(name, estimator, **options):
+        check(name, _adapt(_unfitted(estimator)), **options)
+
+    return adapted
+
+
+def _name_of(check: partial) -> str:
+    return check.func.__name__
+
+
+def _identify(estimator: Any, check: partial) -> str:
+    options = ",".join(f"{name}={value}" for name, value in check.keywords.items())
+    call = _name_of(check) + (f"({options})" if options else "")
+    return re.sub(r"\s", "", repr(estimator)) + "-" + call
+
+
+# ---- scikit-learn's checks: numbers as texts
+
+
+def _answer_of(method: str) -> Any:
+    def ask(self, X):
+        return getattr(self._child(), method)(self._write(X, reset=False))
+
+    ask.__name__ = method
+    ask.__doc__ = f"Write numbers as texts and ask for `{method}`."
+    return available_if(lambda self: hasattr(self.estimator, method))(ask)
+
+
+class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
+    """An estimator over texts that learns from a table of numbers.
+
+    Each row becomes a text with a word a column: the column's number and its value, rounded down
+    to quarters. What concerns numbers (their shape, missing and infinite ones) is checked here;
+    labels and weights are left to the estimator.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Learns from texts; cloned before it is fitted.
+
+    Attributes
+    ----------
+    estimator_ : estimator object
+        The fitted clone.
+    classes_ : ndarray of shape (n_classes,)
+        Its classes, if it has any.
+    n_features_in_ : int
+        Columns of the table.
+
+    Examples
+    --------
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.estimator_checks import NumbersAsTexts
+    >>> model = NumbersAsTexts(make_tfidf_baseline())
+    >>> model.fit([[0.1, -2.0], [0.2, -1.9], [5.0, 3.0]], ["low", "low", "high"])
+    NumbersAsTexts(...)
+    >>> sorted(model.estimator_["tfidfvectorizer"].vocabulary_)
+    ['f0v0', 'f0v20', 'f1below8', 'f1v12']
+    """
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y=None):
+        """Fit a clone of the estimator.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers.
+        y : array-like of shape (n_samples,), default=None
+            What the estimator learns.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, y)
+
+    def _fit(self, X, y, **options):
+        self.estimator_ = clone(self.estimator).fit(self._write(X, reset=True), y, **options)
+        if hasattr(self.estimator_, "classes_"):
+            self.classes_ = self.estimator_.classes_
+        return self
+
+    predict = _answer_of("predict")
+    predict_proba = _answer_of("predict_proba")
+    predict_log_proba = _answer_of("predict_log_proba")
+    decision_function = _answer_of("decision_function")
+
+    @available_if(lambda self: hasattr(self.estimator, "score"))
+    def score(self, X, y):
+        """Write numbers as texts and ask for `score`."""
+        return self._child().score(self._write(X, reset=False), y)
+
+    def _child(self):
+        # Before `fit` it is the estimator itself that must complain.
+        return getattr(self, "estimator_", self.estimator)
+
+    def _write(self, X, *, reset):
+        numbers = np.floor(4 * validate_data(self, X, reset=reset)).astype(int)
+        return [
+            " ".join(
+                f"f{column}{'below' if value < 0 else 'v'}{abs(value)}"
+                for column, value in enumerate(row)
+            )
+            for row in numbers.tolist()
+        ]
+
+    def __sklearn_tags__(self):
+        tags = get_tags(self.estimator)
+        tags.input_tags = InputTags()
+        tags.no_validation = False
+        return tags
+
+
+class _WeightedNumbersAsTexts(NumbersAsTexts):
+    # scikit-learn asks the signature of `fit` whether there are weights to check.
+    def fit(self, X, y=None, sample_weight=None):
+        options = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self._fit(X, y, **options)
+
+
+def _adapt(estimator: Any) -> NumbersAsTexts:
+    weighted = has_fit_parameter(estimator, "sample_weight")
+    return (_WeightedNumbersAsTexts if weighted else NumbersAsTexts)(estimator)
+
+
+# ---- texts that can be learned in no time
+
+
+def _make_words() -> list[str]:
+    syllables = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
+    return [first + second for first in syllables[:12] for second in syllables]
+
+
+_WORDS = _make_words()
+_FILLERS, _TOPICS = _WORDS[:8], _WORDS[8:]
+
+
+def _make_texts(n_texts: int = 40, n_classes: int = 2) -> tuple[list[str], np.ndarray]:
+    """Make texts of two words of a class's own and two that all classes share."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(n_texts) % n_classes
+    texts = []
+    for code in codes:
+        words = [*rng.choice(_TOPICS[4 * code : 4 * code + 4], 2), *rng.choice(_FILLERS, 2)]
+        texts.append(" ".join(rng.permutation(words).tolist()))
+    return texts, codes
+
+
+def _fit(estimator: Any, X: Any = None, y: Any = None) -> Any:
+    """Fit a seeded clone, on texts of two classes if there are no others."""
+    texts, codes = _make_texts()
+    model = _unfitted(estimator)
+    return model.fit(texts if X is None else X, codes if y is None else y)
+
+
+def _unfitted(estimator: Any) -> Any:
+    model = clone(estimator)
+    set_random_state(model)
+    return model
+
+
+def _answers(model: Any, X: Any) -> dict[str, np.ndarray]:
+    return {
+        method: np.asarray(getattr(model, method)(X))
+        for method in _METHODS
+        if hasattr(model, method)
+    }
+
+
+def _assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], why: str) -> None:
+    for method, values in expected.items():
+        message = f"{method} {why}"
+        if values.dtype.kind == "f":
+            assert_allclose(found[method], values, atol=1e-6, err_msg=message)
+        else:
+            np.testing.assert_array_equal(found[method], values, err_msg=message)
+
+
+def _assert_usable(model: Any, texts: list[str], why: str) -> None:
+    """Require an answer for each text: a known class, a finite number."""
+    for method, values in _answers(model, texts).items():
+        assert len(values) == len(texts), f"{method} loses {why}"
+        if method == "predict" and hasattr(model, "classes_"):
+            assert np.isin(values, model.classes_).all(), f"predict makes a class up for {why}"
+        else:
+            assert not np.isnan(values).any(), f"{method} answers {why} by NaN"
+
+
+def _optional(library: str) -> ModuleType:
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise SkipTest(f"{library} is not installed") from error
+
+
+# ---- checks on texts
+
+
+def _yield_text_checks(estimator: Any) -> Iterator[Callable]:
+    tags = get_tags(estimator)
+    yield check_text_lists_and_tuples
+    yield check_text_numpy_columns
+    yield check_text_pandas_columns
+    yield check_text_pandas_arrow_columns
+    yield check_text_polars_columns
+    yield check_text_pyarrow_columns
+    yield check_text_datasets_columns
+    yield check_text_bare_string_refused
+    yield check_text_missing_column_refused
+    yield check_text_empty_column_refused
+    yield check_text_missing_rows_refused
+    yield check_text_bytes_refused
+    yield check_text_numbers_refused
+    yield check_text_lists_of_tokens_refused
+    yield check_text_numpy_tables_refused
+    yield check_text_pandas_tables_refused
+    yield check_text_polars_tables_refused
+    yield check_text_pyarrow_tables_refused
+    yield check_text_datasets_tables_refused
+    yield check_text_errors_name_the_row
+    yield check_text_empty_texts
+    yield check_text_nothing_to_learn_from
+    yield check_text_unknown_texts
+    yield check_text_unicode
+    yield check_text_lone_surrogates
+    yield check_text_control_characters
+    yield check_text_one_megabyte
+    yield check_text_before_fit
+    yield check_text_clone_is_unfitted
+    yield check_text_fit_forgets
+    yield check_text_fit_keeps_parameters
+    yield check_text_fit_leaves_its_input
+    yield check_text_predict_changes_nothing
+    yield check_text_cross_validation
+    if not tags.non_deterministic:
+        yield check_text_order_invariance
+        yield check_text_subset_invariance
+        yield check_text_repeated_texts
+        yield check_text_pickle
+        yield check_text_fit_repeats
+        yield check_text_global_generators
+    if is_classifier(estimator):
+        yield from _yield_text_classifier_checks(estimator, tags)
+
+
+def _yield_text_classifier_checks(classifier: Any, tags: Any) -> Iterator[Callable]:
+    yield check_text_string_labels
+    yield check_text_object_labels
+    yield check_text_integer_labels
+    yield check_text_boolean_labels
+    yield check_text_list_labels
+    yield check_text_pandas_labels
+    yield check_text_two_classes
+    if tags.classifier_tags.multi_class:
+        yield check_text_many_classes
+    if not tags.classifier_tags.poor_score:
+        yield check_text_learns
+        if "class_weight" in classifier.get_params(deep=False):
+            yield check_text_class_weight
+    if hasattr(classifier, "predict_proba"):
+        yield check_text_probabilities
+        if not tags.classifier_tags.poor_score:
+            yield check_text_probabilities_follow_classes
+
+
+# Containers: what holds the texts makes no difference.
+
+
+def _check_like_a_list(estimator: Any, columns: list) -> None:
+    texts, codes = _make_texts()
+    expected = _answers(_fit(estimator), texts)
+    for column in columns:
+        kind = f"{type(column).__name__} of {getattr(column, 'dtype', 'str')}"
+        found = _answers(_fit(estimator, column, codes), column)
+        _assert_same(found, expected, f"differs between a {kind} and a list")
+
+
+def check_text_lists_and_tuples(name, estimator):
+    """A tuple, and strings of a subclass, are as good as a list."""
+    texts, _ = _make_texts()
+    _check_like_a_list(estimator, [tuple(texts), list(map(np.str_, texts))])
+
+
+def check_text_numpy_columns(name, estimator):
+    """NumPy's three kinds of string arrays are as good as a list."""
+    texts, _ = _make_texts()
+    kinds: list[Any] = [object, np.str_, np.dtypes.StringDType()]
+    _check_like_a_list(estimator, [np.array(texts, dtype=kind) for kind in kinds])
+
+
+def check_text_pandas_columns(name, estimator):
+    """A pandas column is as good as a list, whatever its index."""
+    pandas = _optional("pandas")
+    texts, _ = _make_texts()
+    index = range(len(texts), 0, -1)
+    columns = [pandas.Series(texts, index=index, dtype=kind) for kind in (object, "str")]
+    _check_like_a_list(estimator, columns)
+
+
+def check_text_pandas_arrow_columns(name, estimator):
+    """A pandas column of Arrow's strings is as good as a list."""
+    pandas, _ = _optional("pandas"), _optional("pyarrow")
+    _check_like_a_list(estimator, [pandas.Series(_make_texts()[0], dtype="string[pyarrow]")])
+
+
+def check_text_polars_columns(name, estimator):
+    """A polars column is as good as a list."""
+    _check_like_a_list(estimator, [_optional("polars").Series(_make_texts()[0])])
+
+
+def check_text_pyarrow_columns(name, estimator):
+    """An Arrow array, in one piece or several, is as good as a list."""
+    pyarrow = _optional("pyarrow")
+    texts, _ = _make_texts()
+    columns = [pyarrow.array(texts), pyarrow.chunked_array([texts[:9], texts[9:]])]
+    _check_like_a_list(estimator, columns)
+
+
+def check_text_datasets_columns(name, estimator):
+    """A column of a Hugging Face data set is as good as a list."""
+    data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
+    _check_like_a_list(estimator, [data["text"]])
+
+
+# Refusals: what is no column of texts is an error, in `fit` and in every prediction. That it is
+# one matters most: an AttributeError will do where no check is made, except where the message
+# itself is asked for.
+
+
+def _check_refused(
+    estimator: Any,
+    X: Any,
+    what: str,
+    errors: tuple[type[Exception], ...] = (AttributeError, TypeError, ValueError),
+    match: str | None = None,
+) -> None:
+    model = _fit(estimator)
+    _, codes = _make_texts()
+    with raises(errors, match, err_msg=f"fit should refuse {what}"):
+        _unfitted(estimator).fit(X, codes)
+    for method in _METHODS:
+        if hasattr(model, method):
+            with raises(errors, match, err_msg=f"{method} should refuse {what}"):
+                getattr(model, method)(X)
+
+
+def _with_row(value: Any, row: int = 23) -> list:
+    texts: list[Any] = list(_make_texts()[0])
+    texts[row] = value
+    return texts
+
+
+def check_text_bare_string_refused(name, estimator):
+    """One string is not taken for a column of characters."""
+    one_character_a_label = "text" * (len(_make_texts()[0]) // 4)
+    _check_refused(estimator, one_character_a_label, "a bare string")
+
+
+def check_text_missing_column_refused(name, estimator):
+    """None is no column."""
+    _check_refused(estimator, None, "None")
+
+
+def check_text_empty_column_refused(name, estimator):
+    """A column without rows is refused."""
+    _check_refused(estimator, [], "a column without rows")
+
+
+def check_text_missing_rows_refused(name, estimator):
+    """None and NaN are not taken for texts."""
+    for missing in (None, float("nan")):
+        _check_refused(estimator, _with_row(missing), f"a row that is {missing}")
+
+
+def check_text_bytes_refused(name, estimator):
+    """Bytes are not decoded by guess."""
+    _check_refused(estimator, _with_row(b"bytes"), "a row of bytes")
+
+
+def check_text_numbers_refused(name, estimator):
+    """A number is not taken for its digits."""
+    _check_refused(estimator, _with_row(5), "a row that is a number")
+
+
+def check_text_lists_of_tokens_refused(name, estimator):
+    """A row of words is no text."""
+    _check_refused(estimator, [text.split() for text in _make_texts()[0]], "lists of tokens")
+
+
+def check_text_numpy_tables_refused(name, estimator):
+    """An array of one column is a table nevertheless."""
+    _check_refused(estimator, np.array(_make_texts()[0]).reshape(-1, 1), "a table")
+
+
+def check_text_pandas_tables_refused(name, estimator):
+    """A data frame is not taken for the names of its columns."""
+    pandas = _optional("pandas")
+    _check_refused(estimator, pandas.DataFrame({"text": _make_texts()[0]}), "a data frame")
+
+
+def check_text_polars_tables_refused(name, estimator):
+    """A polars frame is no column."""
+    polars = _optional("polars")
+    _check_refused(estimator, polars.DataFrame({"text": _make_texts()[0]}), "a polars frame")
+
+
+def check_text_pyarrow_tables_refused(name, estimator):
+    """An Arrow table is no column."""
+    pyarrow = _optional("pyarrow")
+    _check_refused(estimator, pyarrow.table({"text": _make_texts()[0]}), "an Arrow table")
+
+
+def check_text_datasets_tables_refused(name, estimator):
+    """A whole Hugging Face data set is no column."""
+    data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
+    _check_refused(estimator, data, "a whole data set")
+
+
+def check_text_errors_name_the_row(name, estimator):
+    """Who must repair a million rows is told which one is at fault."""
+    for value in (None, float("nan"), b"bytes", 5):
+        what = f"{value!r} by a TypeError or ValueError that names the row"
+        broken = _with_row(value, row=23)
+        _check_refused(estimator, broken, what, (TypeError, ValueError), match=r"\b23\b")
+
+
+# Texts: whatever a string can hold has an answer.
+
+
+def _check_answered(estimator: Any, unusual: list[str], what: str) -> None:
+    texts, codes = _make_texts()
+    _assert_usable(_fit(estimator), unusual, what)
+    mixed = [*unusual, *texts[len(unusual) :]]
+    _assert_usable(_fit(estimator, mixed, codes), mixed, f"{what} that were learned")
+
+
+def check_text_empty_texts(name, estimator):
+    """Empty and blank texts are texts."""
+    _check_answered(estimator, ["", " ", "\n\t", "\u00a0"], "empty texts")
+
+
+def check_text_nothing_to_learn_from(name, estimator):
+    """Texts that are all empty are learned or refused by a ValueError."""
+    _, codes = _make_texts()
+    blank = [""] * len(codes)
+    with raises(ValueError, may_pass=True, err_msg="fit should refuse, or learn, empty texts"):
+        _assert_usable(_fit(estimator, blank, codes), blank, "empty texts")
+
+
+def check_text_unknown_texts(name, estimator):
+    """Words that were not there in `fit` have an answer."""
+    _assert_usable(_fit(estimator), ["xyzzy quux", "?!", "xyzzy"], "unknown words")
+
+
+def check_text_unicode(name, estimator):
+    """All scripts, emoji and combining characters have an answer."""
+    unusual = [
+        "naïve Straße İ ǆ",
+        "我喜欢读书",
+        "אני אוהב",
+        "👩‍👩‍👧‍👦 🇫🇷 👍🏽",
+        "e\u0301 \u202eabc",
+        "\U0010ffff",
+    ]
+    _check_answered(estimator, unusual, "unusual characters")
+
+
+def check_text_lone_surrogates(name, estimator):
+    """Halves of characters, as damaged files hold them, have an answer."""
+    _check_answered(estimator, ["\ud800", "half a \udfff character", "\udc80"], "lone surrogates")
+
+
+def check_text_control_characters(name, estimator):
+    """NUL and its like have an answer, and do not end the text or join it to the next."""
+    texts, _ = _make_texts()
+    model = _fit(estimator)
+    _check_answered(estimator, ["\0", "a\0b", "\x1c\x1d\x85\u2028", "\ufeff"], "control characters")
+    found = _answers(model, ["\0", texts[0], "\x1f", texts[1]])
+    rows = {method: values[1::2] for method, values in found.items()}
+    _assert_same(rows, _answers(model, texts[:2]), "depends on a control character beside the text")
+
+
+def check_text_one_megabyte(name, estimator):
+    """Very long texts, and words, have an answer."""
+    words = " ".join("".join(_WORDS[start : start + 5]) for start in range(0, len(_WORDS), 5))
+    texts = [words * (1_000_000 // len(words)), "x" * 1_000_000, ""]
+    assert len(_fit(estimator).predict(texts)) == len(texts)
+
+
+# Consistency: the same text has the same answer.
+
+
+def check_text_before_fit(name, estimator):
+    """Who asks before `fit` is told so."""
+    model = _unfitted(estimator)
+    with raises(NotFittedError, err_msg="check_is_fitted should fail before fit"):
+        check_is_fitted(model)
+    for method in _METHODS:
+        if hasattr(model, method):
+            message = f"{method} should raise NotFittedError before fit"
+            with raises(NotFittedError, err_msg=message):
+                getattr(model, method)(["a text"])
+
+
+def check_text_clone_is_unfitted(name, estimator):
+    """A clone of a fitted estimator keeps its parameters, and nothing that was learned."""
+    model = _fit(estimator)
+    check_is_fitted(model)
+    copy = clone(model)
+    assert copy.get_params().keys() == model.get_params().keys()
+    with raises(NotFittedError, err_msg="a clone should not be fitted"):
+        check_is_fitted(copy)
+
+
+def check_text_fit_forgets(name, estimator):
+    """A second `fit` on other texts leaves nothing of the first."""
+    texts, codes = _make_texts()
+    others = [text[::-1] for text in texts]
+    model = _fit(estimator).fit(others, 1 - codes)
+    fresh = _fit(estimator, others, 1 - codes)
+    if get_tags(estimator).non_deterministic:
+        _assert_usable(model, texts, "texts of an earlier fit")
+    else:
+        _assert_same(_answers(model, texts), _answers(fresh, texts), "depends on an earlier fit")
+
+
+def check_text_fit_keeps_parameters(name, estimator):
+    """`fit` changes no parameter, nor what is nested in one."""
+    if isinstance(estimator, Pipeline):
+        raise SkipTest("a Pipeline fits its steps in place")
+    model = _unfitted(estimator)
+    before = {parameter: joblib.hash(value) for parameter, value in model.get_params().items()}
+    model.fit(*_make_texts())
+    for parameter, value in model.get_params().items():
+        assert joblib.hash(value) == before[parameter], f"fit changes the parameter {parameter}"
+
+
+def check_text_fit_leaves_its_input(name, estimator):
+    """`fit` and predictions change neither texts nor labels, nor do they need to."""
+    texts, codes = _make_texts()
+    X, y = list(texts), codes.copy()
+    _answers(_fit(estimator, X, y), X)
+    assert texts == X, "the texts were changed"
+    np.testing.assert_array_equal(y, codes, err_msg="the labels were changed")
+    array = np.array(texts, dtype=object)
+    for values in (array, codes):
+        values.flags.writeable = False
+    _answers(_fit(estimator, array, codes), array)
+
+
+def check_text_predict_changes_nothing(name, estimator):
+    """Predictions leave the attributes of the estimator alone."""
+    model = _fit(estimator)
+    before = dict(vars(model))
+    _answers(model, _make_texts()[0])
+    after = vars(model)
+    changed = [key for key in {**before, **after} if before.get(key) is not after.get(key)]
+    assert not changed, f"predictions change {changed}"
+
+
+def check_text_cross_validation(name, estimator):
+    """Lists and arrays of texts can be cut into folds."""
+    texts, codes = _make_texts()
+    for X in (texts, np.array(texts)):
+        scores = cross_val_score(_unfitted(estimator), X, codes, cv=2, error_score="raise")
+        assert np.isfinite(scores).all()
+
+
+def check_text_order_invariance(name, estimator):
+    """The order of texts decides the order of answers, and nothing else."""
+    texts, _ = _make_texts()
+    model = _fit(estimator)
+    order = np.random.default_rng(0).permutation(len(texts))
+    found = _answers(model, [texts[row] for row in order])
+    expected = {method: values[order] for method, values in _answers(model, texts).items()}
+    _assert_same(found, expected, "depends on the order of texts")
+
+
+def check_text_subset_invariance(name, estimator):
+    """A text alone gets the answer that it gets among others, longer and shorter ones."""
+    texts = [*_make_texts(10)[0], "", " ".join(_WORDS[:50])]
+    model = _fit(estimator)
+    single = [_answers(model, [text]) for text in texts]
+    found = {method: np.concatenate([answer[method] for answer in single]) for method in single[0]}
+    _assert_same(found, _answers(model, texts), "depends on the texts around")
+
+
+def check_text_repeated_texts(name, estimator):
+    """The same text gets the same answer in every row."""
+    texts = _make_texts(3)[0] * 5
+    for method, values in _answers(_fit(estimator), texts).items():
+        expected = np.concatenate([values[:3]] * 5)
+        _assert_same({method: values}, {method: expected}, "differs between equal texts")
+
+
+def check_text_pickle(name, estimator):
+    """A fitted estimator predicts the same once it was pickled."""
+    texts, _ = _make_texts()
+    model = _fit(estimator)
+    copy = pickle.loads(pickle.dumps(model))
+    _assert_same(_answers(copy, texts), _answers(model, texts), "differs after pickling")
+
+
+def check_text_fit_repeats(name, estimator):
+    """With a fixed `random_state`, learning twice is learning the same."""
+    texts, _ = _make_texts()
+    first, second = _fit(estimator), _fit(estimator)
+    _assert_same(_answers(second, texts), _answers(first, texts), "differs between two fits")
+
+
+def check_text_global_generators(name, estimator):
+    """With a fixed `random_state`, global random generators are neither used nor changed."""
+    texts, _ = _make_texts()
+    expected = _answers(_fit(estimator), texts)
+    # After a first fit, because what it imports may be random itself.
+    generators = _global_generators()
+    states = {library: read() for library, (read, _, _) in generators.items()}
+    try:
+        for _, _, draw in generators.values():
+            draw()
+        before = {library: joblib.hash(read()) for library, (read, _, _) in generators.items()}
+        found = _answers(_fit(estimator), texts)
+        for library, (read, _, _) in generators.items():
+            message = f"fit or predictions change the global generator of {library}"
+            assert joblib.hash(read()) == before[library], message
+    finally:
+        for library, (_, write, _) in generators.items():
+            write(states[library])
+    _assert_same(found, expected, "depends on global random generators")
+
+
+def _global_generators() -> dict[str, tuple[Callable, Callable, Callable]]:
+    """Return what reads, writes and advances the generators of the libraries that are loaded."""
+    numpy_random: Any = np.random
+    generators: dict[str, tuple[Callable, Callable, Callable]] = {
+        "random": (random.getstate, random.setstate, random.random),
+        "numpy": (numpy_random.get_state, numpy_random.set_state, numpy_random.random),
+    }
+    if "torch" in sys.modules:
+        import torch
+
+        generators["torch"] = (
+            lambda: torch.get_rng_state().numpy(),
+            lambda state: torch.set_rng_state(torch.from_numpy(state)),
+            lambda: torch.rand(1),
+        )
+    return generators
+
+
+# Labels and probabilities.
+
+
+def _check_labels(estimator: Any, classes: Any, n_texts: int = 40) -> Any:
+    """Fit on labels that do not come in sorted order; predictions are of their kind."""
+    texts, codes = _make_texts(n_texts, len(classes))
+    labels = classes[codes]
+    model = _fit(estimator, texts, labels)
+    np.testing.assert_array_equal(model.classes_, np.unique(labels), err_msg="of classes_")
+    predicted = np.asarray(model.predict(texts))
+    assert predicted.shape == (len(texts),)
+    kinds = {type(label) for label in predicted.tolist()}
+    assert kinds <= {type(label) for label in labels.tolist()}, "labels change their type"
+    assert np.isin(predicted, classes).all(), "predict makes a class up"
+    for method, values in _answers(model, texts).items():
+        binary = method == "decision_function" and len(classes) == 2
+        if method != "predict":
+            width = () if binary else (len(classes),)
+            assert values.shape == (len(texts), *width), f"{method} has shape {values.shape}"
+    return model
+
+
+def check_text_string_labels(name, estimator):
+    """Labels may be strings."""
+    _check_labels(estimator, np.array(["yes", "no"]))
+
+
+def check_text_object_labels(name, estimator):
+    """Labels may be strings in an array of objects."""
+    _check_labels(estimator, np.array(["ẞ yes", "no"], dtype=object))
+
+
+def check_text_integer_labels(name, estimator):
+    """Labels may be integers, negative and with gaps."""
+    _check_labels(estimator, np.array([7, -3]))
+
+
+def check_text_boolean_labels(name, estimator):
+    """Labels may be truth values."""
+    _check_labels(estimator, np.array([True, False]))
+
+
+def check_text_list_labels(name, estimator):
+    """Labels may come in a list."""
+    texts, codes = _make_texts()
+    model = _fit(estimator, texts, ["yes" if code else "no" for code in codes])
+    assert list(model.classes_) == ["no", "yes"]
+
+
+def check_text_pandas_labels(name, estimator):
+    """Labels may come in a pandas column, whose index means nothing."""
+    pandas = _optional("pandas")
+    texts, codes = _make_texts()
+    labels = pandas.Series(codes, index=range(len(codes), 0, -1))
+    found, expected = _fit(estimator, texts, labels), _fit(estimator)
+    _assert_same(_answers(found, texts), _answers(expected, texts), "differs for pandas labels")
+
+
+def check_text_two_classes(name, estimator):
+    """The methods agree on which of two classes is the likelier one."""
+    _check_agreement(_check_labels(estimator, np.array([1, 0])), _make_texts()[0])
+
+
+def check_text_many_classes(name, estimator):
+    """The methods agree on which of many classes is the likeliest one."""
+    classes = np.array([f"class {number}" for number in range(20)])[::-1]
+    model = _check_labels(estimator, classes, n_texts=100)
+    _check_agreement(model, _make_texts(100, 20)[0])
+
+
+def _check_agreement(model: Any, texts: list[str]) -> None:
+    answers = _answers(model, texts)
+    predicted = answers.pop("predict")
+    for method, values in answers.items():
+        winners = values.argmax(axis=1) if values.ndim == 2 else (values > 0).astype(int)
+        message = f"predict is not the class of which {method} is highest"
+        np.testing.assert_array_equal(model.classes_[winners], predicted, err_msg=message)
+
+
+def check_text_learns(name, estimator):
+    """Texts whose words tell the class are learned."""
+    texts, codes = _make_texts()
+    score = np.mean(_fit(estimator).predict(texts) == codes)
+    assert score > 0.8, f"only {score:.0%} of the training texts are predicted"
+
+
+def check_text_class_weight(name, estimator):
+    """A class that weighs far more is predicted where texts do not tell."""
+    vague = np.repeat(_FILLERS, 8).tolist()
+    codes = np.arange(len(vague)) % 2
+    for heavy in (0, 1):
+        model = _unfitted(estimator).set_params(class_weight={heavy: 1000, 1 - heavy: 1e-4})
+        share = np.mean(model.fit(vague, codes).predict(vague) == heavy)
+        assert share > 0.87, f"class {heavy} has nearly all weight, but {share:.0%} of predictions"
+
+
+def check_text_probabilities(name, estimator):
+    """Probabilities sum to 1 for every text, and their logarithms are what they say."""
+    texts = [*_make_texts()[0], "", "xyzzy"]
+    model = _fit(estimator)
+    proba = model.predict_proba(texts)
+    assert (proba >= 0).all(), "probabilities are negative"
+    assert_allclose(proba.sum(axis=1), 1, rtol=1e-5, err_msg="probabilities do not sum to 1")
+    if hasattr(model, "predict_log_proba"):
+        found = np.exp(model.predict_log_proba(texts))
+        assert_allclose(found, proba, rtol=1e-4, atol=1e-6, err_msg="of predict_log_proba")
+
+
+def check_text_probabilities_follow_classes(name, estimator):
+    """Columns follow `classes_`: other names for the classes move them."""
+    texts, codes = _make_texts()
+    expected = _fit(estimator, texts, np.array(["a", "b"])[codes]).predict_proba(texts)
+    found = _fit(estimator, texts, np.array(["b", "a"])[codes]).predict_proba(texts)
+    winners = expected.argmax(axis=1)
+    agreement = np.mean(found.argmax(axis=1) == 1 - winners)
+    assert agreement > 0.8, f"only {agreement:.0%} of the rows follow the names of the classes"
