@@ -95,7 +95,8 @@ memory : str, path-like, joblib.Memory or None, default=None
     Folder in which the teacher's probabilities are kept: a search over student sizes fits the
     teacher once a fold, a second search not at all.
 class_weight : dict, "balanced" or None, default=None
-    Weights of the classes in the student's loss.
+    Weights of the classes in the student's loss. They weigh texts, and leave a teacher's
+    probabilities as they are: a teacher has to be weighted itself.
 max_epochs : int or "auto", default="auto"
     Passes over the transfer set.
 gold_epochs : int, default=0
