@@ -70,7 +70,9 @@ class Ragged:
 
     def take(self, rows: np.ndarray) -> "Ragged":
         """Return the given rows, in the given order."""
-        lengths = self.lengths[rows]
+        starts = self.offsets[rows]
+        # Not `self.lengths`: a batch must not cost time in proportion to all rows.
+        lengths = self.offsets[rows + 1] - starts
         taken = Ragged.from_lengths(self.values, lengths)
-        shift = np.repeat(self.offsets[:-1][rows] - taken.offsets[:-1], lengths)
+        shift = np.repeat(starts - taken.offsets[:-1], lengths)
         return Ragged(self.values[shift + np.arange(len(shift))], taken.offsets)
