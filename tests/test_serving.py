@@ -194,6 +194,15 @@ def test_verbose_shows_a_bar(student, texts, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_an_error_closes_the_bar(student, capsys):
+    stream = student.compile().predict_proba_iter(["a", None], chunk_size=1, verbose=1)
+    next(stream)
+    with pytest.raises(ValueError, match=r"X\[1\]"):
+        next(stream)
+    # A bar that was closed ends its line.
+    assert capsys.readouterr().err.endswith("\n")
+
+
 def test_serving_needs_numpy_and_scipy_alone(student, tmp_path):
     student.save(tmp_path / "model.skd")
     code = """if True:

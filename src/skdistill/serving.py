@@ -295,11 +295,13 @@ def _iterate(
 
         bar = tqdm(desc="predicting", unit="text")
     n_done = 0
-    while chunk := list(islice(rows, chunk_size)):
-        texts = check_texts(chunk, first_row=n_done)
-        yield compute(network.predict_proba, texts, n_jobs)
-        n_done += len(texts)
+    try:
+        while chunk := list(islice(rows, chunk_size)):
+            texts = check_texts(chunk, first_row=n_done)
+            yield compute(network.predict_proba, texts, n_jobs)
+            n_done += len(texts)
+            if bar is not None:
+                bar.update(len(texts))
+    finally:
         if bar is not None:
-            bar.update(len(texts))
-    if bar is not None:
-        bar.close()
+            bar.close()
