@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
@@ -59,14 +59,17 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
             Texts.
         y : array-like of shape (n_texts,)
             Their labels.
-        sample_weight : object, default=None
-            Not used: nothing is learned.
+        sample_weight : array-like of shape (n_texts,), default=None
+            Checked, but without effect: nothing is learned.
 
         Returns
         -------
         self : object
         """
-        self.classes_, _ = check_labels(y, n_rows=len(check_texts(X)))
+        classes, codes = check_labels(y, n_rows=len(check_texts(X)))
+        if sample_weight is not None:
+            _check_sample_weight(sample_weight, codes)
+        self.classes_ = classes
         return self
 
     def predict_proba(self, X):
@@ -117,4 +120,5 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
+        tags.classifier_tags.poor_score = True  # it learns nothing
         return tags
