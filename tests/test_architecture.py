@@ -35,7 +35,7 @@ LAYERS = [
     ["runtime", "embedding_init"],
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
-    ["ragged", "metrics", "datasets", "schedule"],
+    ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_texts"],
 ]

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import EstimatorCheckFailedWarning, NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
@@ -73,9 +74,12 @@ def problems(results):
     }
 
 
-@pytest.mark.filterwarnings("ignore:The teacher Pipeline takes no sample_weight")
-def test_conventions_of_a_distilled_student():
-    student = DistilledMLPClassifier(make_tfidf_baseline(), **QUICK)
+@pytest.mark.filterwarnings("ignore:The teacher .* takes no sample_weight")
+@pytest.mark.parametrize(
+    "teacher", [make_tfidf_baseline(), OneVsRestClassifier(make_tfidf_baseline())]
+)
+def test_conventions_of_a_distilled_student(teacher):
+    student = DistilledMLPClassifier(teacher, **QUICK)
     expected = MINI_BATCHES | {
         "check_text_class_weight": "what a vague text is says the teacher, which is not weighted"
     }
@@ -118,7 +122,7 @@ class TwoClasses(FunctionTeacherClassifier):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_class = tags.classifier_tags.multi_label = False
         return tags
 
 

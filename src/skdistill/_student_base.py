@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax, logit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
@@ -125,7 +125,9 @@ verbose : int, default=0
 
 _SHARED_ATTRIBUTES = """\
 classes_ : ndarray of shape (n_classes,)
-    The sorted labels.
+    The sorted labels; for several labels a text, the columns' numbers.
+multilabel_ : bool
+    Whether a text may have several labels.
 vocabulary_ : dict of str to int
     The listed features and their rows of the embedding.
 network_ : torch.nn.Module
@@ -317,7 +319,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _stored(self) -> StoredModel:
         return StoredModel(
-            self._kind, self.classes_, self._vocabulary, self._weights, self._fitted_architecture
+            self._kind,
+            self.classes_,
+            self._vocabulary,
+            self._weights,
+            self._fitted_architecture,
+            multilabel=self.multilabel_,
         )
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -337,8 +344,9 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ----------
         X : iterable of str, of length n_labeled
             Texts with gold labels.
-        y : array-like of shape (n_labeled,)
-            Gold labels: the teacher is fitted on them.
+        y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
+            Gold labels: the teacher is fitted on them. Ones and zeros in several columns say of
+            each label whether a text has it; probabilities are then those of each label.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation pass a
             :class:`~skdistill.TextPool`, which is never cut to a fold.
@@ -364,12 +372,13 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             If a row of `X` or `X_unlabeled` is no text.
         """
         texts = check_texts(X)
-        classes, codes = check_labels(y, n_rows=len(texts))
+        classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
+        multilabel = codes.ndim == 2
         check_memory_location(self.memory)
-        if self.loss == "standardized_kl" and len(classes) < 3:
+        if self.loss == "standardized_kl" and (multilabel or len(classes) < 3):
             raise ValueError(
-                'loss="standardized_kl" needs at least three classes: of two, standardised logits '
-                'are always 1 and -1. Use "kl" or "mse".'
+                'loss="standardized_kl" needs at least three classes, of which a text has one: of '
+                'two, standardised logits are always 1 and -1. Use "kl" or "mse".'
             )
         if self.embedding_init == "teacher":
             find_embedding_source(self.teacher)
@@ -383,7 +392,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             labeler = SoftLabeler(
                 self.teacher,
                 texts,
-                classes[codes],
+                codes if multilabel else classes[codes],
                 sample_weight=sample_weight,
                 memory=self.memory,
                 verbose=self.verbose,
@@ -434,11 +443,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 self.teacher, vocabulary, architecture["embedding_dim"], seed
             )
         weights, history = self._train(
-            make_network, ids, transfer, len(texts), schedule, initial_weights, seed
+            make_network, ids, transfer, len(texts), schedule, initial_weights, seed, multilabel
         )
 
         # Only now, so that an interrupted fit leaves the estimator as it was.
         self.classes_ = classes
+        self.multilabel_ = multilabel
         self.history_ = history
         self.n_iter_ = len(history)
         self.transfer_size_ = len(transfer.texts)
@@ -516,6 +526,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         schedule: TrainingSchedule,
         initial_weights: dict[str, np.ndarray],
         seed: int,
+        multilabel: bool,
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
         from skdistill._torch import resolve_device
         from skdistill.training import TransferDataset, train
@@ -541,6 +552,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         run = partial(
             train,
             make_network,
+            multilabel=multilabel,
             batch_size=schedule.batch_size,
             seed=seed,
             device=resolve_device(self.device),
@@ -580,10 +592,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         logits : ndarray of shape (n_texts, n_classes), or (n_texts,) for two classes, float32
             Columns follow `classes_`; for two classes, as in scikit-learn, the second's logit
-            minus the first's.
+            minus the first's. Where a text may have several labels, it has those above 0.
         """
         logits = self._compute("decision_function", X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        if logits.shape[1] == 2 and not self.multilabel_:
+            return logits[:, 1] - logits[:, 0]
+        return logits
 
     def predict_proba(self, X):
         """Predict class probabilities, with NumPy and SciPy alone.
@@ -598,7 +612,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes), dtype float32
-            Probabilities; columns follow `classes_`.
+            Probabilities; columns follow `classes_`. Rows sum to 1 unless a text may have several
+            labels.
         """
         return self._compute("predict_proba", X)
 
@@ -615,10 +630,11 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         log_proba : ndarray of shape (n_texts, n_classes), dtype float32
             Natural logarithms; columns follow `classes_`.
         """
-        return log_softmax(self._compute("decision_function", X), axis=1)
+        logits = self._compute("decision_function", X)
+        return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
 
     def predict(self, X):
-        """Predict the most probable class of each text.
+        """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
         ----------
@@ -627,11 +643,11 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        y : ndarray of shape (n_texts,)
-            Labels out of `classes_`.
+        y : ndarray of shape (n_texts,) or (n_texts, n_labels)
+            Labels out of `classes_`; ones and zeros where a text may have several.
         """
         winners = self._compute("predict", X)
-        return self.classes_[winners]
+        return winners if self.multilabel_ else self.classes_[winners]
 
     def _compute(self, method: str, X) -> np.ndarray:
         self._check_is_fitted()
@@ -755,6 +771,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path} is damaged: {error!s:.200}") from error
         student.classes_ = model.classes
+        student.multilabel_ = model.multilabel
         student.n_parameters_ = _count_weights(model.weights)
         student._vocabulary = model.vocabulary
         student._counts = model.counts
@@ -847,13 +864,21 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
+        teacher = self.teacher
+        tags.classifier_tags.multi_label = (
+            teacher is None or get_tags(teacher).classifier_tags.multi_label
+        )
         return tags
 
 
 def _log_prior(codes: np.ndarray, n_classes: int, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Compute the logits of the classes' shares, or of the share of texts that has each label."""
+    floor = np.finfo(np.float32).eps
+    if codes.ndim == 2:
+        shares = np.clip(np.average(codes, axis=0, weights=sample_weight), floor, 1 - floor)
+        return logit(shares).astype(np.float32)
     counts = np.bincount(codes, weights=sample_weight, minlength=n_classes)
-    shares = counts / counts.sum()
-    return np.log(np.maximum(shares, np.finfo(np.float32).eps)).astype(np.float32)
+    return np.log(np.maximum(counts / counts.sum(), floor)).astype(np.float32)
 
 
 def _count_weights(weights: dict[str, np.ndarray]) -> int:

@@ -3,31 +3,36 @@
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
 
-def check_labels(y: Any, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes and each row's class as a number.
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,)
-        Class labels of any type that can be sorted.
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        Class labels of any type that can be sorted; or ones and zeros (an array, lists or a sparse
+        matrix), which say of each label whether a text has it.
     n_rows : int
         Number of texts.
+    multilabel : bool, default=False
+        Whether several labels a text are allowed.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The distinct labels, sorted.
-    codes : ndarray of shape (n_rows,), dtype int64
-        Positions in `classes`.
+        The distinct labels, sorted; for several labels a text, the numbers of the columns.
+    codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
+        Positions in `classes`; for several labels a text, `y`.
 
     Raises
     ------
     ValueError
-        If `y` is None, has another length, a missing value, continuous values or a single class.
+        If `y` is None, has another length, a missing value, continuous values or a single class;
+        or has several labels a text, and these are not allowed or not ones and zeros.
 
     Examples
     --------
@@ -37,6 +42,15 @@ def check_labels(y: Any, *, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    if multilabel and is_multilabel(y):
+        indicators = np.asarray(y.toarray() if issparse(y) else y)
+        check_same_length(n_rows, len(indicators), names=("X", "y"))
+        if not np.isin(indicators, (0, 1)).all():
+            raise ValueError(
+                "y has several columns, one for each label, and must then hold ones and zeros, but "
+                f"holds {np.unique(indicators).tolist()}."
+            )
+        return np.arange(indicators.shape[1]), indicators.astype(np.int64)
     y = column_or_1d(y, warn=True)
     check_same_length(n_rows, len(y), names=("X", "y"))
     assert_all_finite(y, input_name="y")
@@ -59,7 +73,14 @@ def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) 
 
 
 def check_probabilities(
-    proba: Any, *, n_rows: int, n_classes: int, name: str, rows: str = "X", atol: float = 1e-3
+    proba: Any,
+    *,
+    n_rows: int,
+    n_classes: int,
+    name: str,
+    rows: str = "X",
+    atol: float = 1e-3,
+    multilabel: bool = False,
 ) -> np.ndarray:
     """Return class probabilities as a float32 array whose rows sum to one.
 
@@ -75,6 +96,9 @@ def check_probabilities(
         How error messages call what the rows must match.
     atol : float, default=1e-3
         How far a row's sum may lie from 1 (float16 probabilities do miss it by some 1e-4).
+    multilabel : bool, default=False
+        Whether a text may have several labels: the rows may then have any sum, and no number may
+        be above 1.
 
     Returns
     -------
@@ -102,6 +126,12 @@ def check_probabilities(
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(f"{name}[{row}] holds a negative or non-finite number: {values[row]}.")
+    if multilabel:
+        wrong = (values > 1).any(axis=1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"{name}[{row}] holds a number above 1: {values[row]}.")
+        return values.astype(np.float32)
     totals = values.sum(axis=1)
     wrong = np.abs(totals - 1) > atol
     if wrong.any():

@@ -26,6 +26,7 @@ from skdistill.metrics import (
     paired_bootstrap,
     retention,
 )
+from skdistill.multilabel import as_questions
 from skdistill.soft_labels import SoftLabeler
 from skdistill.transfer import TextPool, make_transfer_set
 
@@ -48,7 +49,7 @@ class Scores:
     Parameters
     ----------
     accuracy, macro_f1 : float
-        Between 0 and 1.
+        Between 0 and 1. Where a text may have several labels, all of them must be right.
     fidelity : float
         The share of texts on which the model agrees with the teacher.
     calibration_error : float
@@ -60,6 +61,8 @@ class Scores:
         Standard deviations over the seeds; None for a single one, and for the teacher.
     n_epochs : float or None
         Passes over the training texts; None for the teacher.
+    micro_f1, micro_f1_std : float or None
+        Where a text may have several labels; elsewhere it is the accuracy.
     """
 
     accuracy: float
@@ -70,6 +73,8 @@ class Scores:
     accuracy_std: float | None = None
     macro_f1_std: float | None = None
     n_epochs: float | None = None
+    micro_f1: float | None = None
+    micro_f1_std: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,6 +173,8 @@ class DistillationReport:
 
     def _table(self) -> list[str]:
         measures = ["accuracy", "macro F1", "fidelity", "calibration error", "scaled"]
+        if self.teacher.micro_f1 is not None:
+            measures.append("micro F1")
         rows = [["", "texts", "epochs", *measures]]
         for name, n_texts, scores in [
             ("teacher", self.n_labeled, self.teacher),
@@ -181,6 +188,8 @@ class DistillationReport:
                 _percent(scores.calibration_error),
                 _percent(scores.scaled_calibration_error),
             ]
+            if scores.micro_f1 is not None:
+                cells.append(_percent(scores.micro_f1, scores.micro_f1_std))
             n_epochs = "" if scores.n_epochs is None else f"{scores.n_epochs:.3g}"
             rows.append([name, f"{n_texts:,}", n_epochs, *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -234,13 +243,13 @@ def distillation_report(
         is; it must not have seen the test texts.
     X : iterable of str, of length n_labeled
         Texts with gold labels.
-    y : array-like of shape (n_labeled,)
-        Gold labels.
+    y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
+        Gold labels; ones and zeros where a text may have several.
     X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
         Texts without gold labels, for the student alone.
     X_test : iterable of str, of length n_test, or None, default=None
         Texts to measure on. None holds out a stratified part of `X`.
-    y_test : array-like of shape (n_test,), default=None
+    y_test : array-like of shape (n_test,) or (n_test, n_labels), default=None
         Their gold labels.
     test_size : float or int, default=0.2
         Share or number of the texts of `X` to hold out; without effect with `X_test`.
@@ -302,7 +311,8 @@ def distillation_report(
     rng = check_random_state(random_state)
     seeds = rng.randint(2**31 - 1, size=n_seeds).tolist()
     texts, codes, test_texts, test_codes, classes = _split(X, y, X_test, y_test, test_size, rng)
-    labels, n_labeled = classes[codes], len(texts)
+    multilabel, n_labeled = codes.ndim == 2, len(texts)
+    labels = codes if multilabel else classes[codes]
     labeler = SoftLabeler(student.teacher, texts, labels, memory=student.memory, verbose=verbose)
     transfer = make_transfer_set(
         texts,
@@ -392,11 +402,24 @@ def _split(
         given, missing = ("y_test", "X_test") if X_test is None else ("X_test", "y_test")
         raise ValueError(f"{given} was given without {missing}; pass both or neither.")
     texts = check_texts(X)
-    classes, codes = check_labels(y, n_rows=len(texts))
+    classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
+    multilabel = codes.ndim == 2
     if X_test is None:
         texts, test_texts, codes, test_codes = train_test_split(
-            texts, codes, test_size=test_size, stratify=codes, random_state=rng
+            texts,
+            codes,
+            test_size=test_size,
+            stratify=None if multilabel else codes,
+            random_state=rng,
         )
+    elif multilabel:
+        test_texts = check_texts(X_test, name="X_test")
+        test_classes, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
+        if test_codes.shape[1:] != codes.shape[1:]:
+            raise ValueError(
+                f"y has {len(classes)} labels of which a text may have several; y_test must have "
+                f"the same, in columns, but has {len(test_classes)} classes."
+            )
     else:
         test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
         check_same_length(len(test_texts), len(test_labels), names=("X_test", "y_test"))
@@ -419,7 +442,14 @@ def _protect(X_unlabeled: Iterable[str] | None) -> TextPool | None:
 
 def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:
     """Tell which texts each seed classifies correctly, as ones and zeros."""
-    return (np.stack(proba_by_seed).argmax(axis=2) == codes).astype(np.float64)
+    right = np.stack([_predict(proba, codes) == codes for proba in proba_by_seed])
+    if codes.ndim == 2:
+        right = np.logical_and.reduce(right, axis=2)
+    return right.astype(np.float64)
+
+
+def _predict(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return (proba > 0.5).astype(np.int64) if codes.ndim == 2 else proba.argmax(axis=1)
 
 
 def _score(
@@ -429,19 +459,31 @@ def _score(
     fold: np.ndarray,
     epochs: list[int] | None = None,
 ) -> Scores:
-    classes = np.arange(teacher_proba.shape[1])
+    multilabel = codes.ndim == 2
     accuracy = _right(proba_by_seed, codes).mean(axis=1)
-    macro_f1 = [f1_score(codes, proba.argmax(axis=1), average="macro") for proba in proba_by_seed]
+    predicted = [_predict(proba, codes) for proba in proba_by_seed]
+    macro_f1 = [f1_score(codes, labels, average="macro", zero_division=0) for labels in predicted]
+    micro_f1 = None
+    if multilabel:
+        micro_f1 = [f1_score(codes, labels, average="micro") for labels in predicted]
+    agreement = [fidelity(teacher_proba, proba, multilabel=multilabel) for proba in proba_by_seed]
+    if multilabel:
+        # Calibrated is what says of each label how likely it is.
+        proba_by_seed = [as_questions(proba) for proba in proba_by_seed]
+        fold, codes = fold.repeat(teacher_proba.shape[1]), codes.ravel()
+    classes = np.arange(proba_by_seed[0].shape[1])
     scaled = [_scale(proba, codes, fold) for proba in proba_by_seed]
     return Scores(
         accuracy=float(np.mean(accuracy)),
         macro_f1=float(np.mean(macro_f1)),
-        fidelity=float(np.mean([fidelity(teacher_proba, proba) for proba in proba_by_seed])),
+        fidelity=float(np.mean(agreement)),
         calibration_error=_mean_calibration_error(codes, proba_by_seed, classes),
         scaled_calibration_error=_mean_calibration_error(codes, scaled, classes),
         accuracy_std=_std(accuracy),
         macro_f1_std=_std(macro_f1),
         n_epochs=None if epochs is None else float(np.mean(epochs)),
+        micro_f1=None if micro_f1 is None else float(np.mean(micro_f1)),
+        micro_f1_std=None if micro_f1 is None else _std(micro_f1),
     )
 
 

@@ -15,12 +15,15 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
     ----------
     func : callable
         Maps a list of ``str`` to class probabilities of shape (n_texts, n_classes), with columns
-        in the sorted order of the labels. It learns nothing from `fit`.
+        in the sorted order of the labels; or to the probability of each label, where a text may
+        have several. It learns nothing from `fit`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels that `fit` has seen.
+        The sorted labels that `fit` has seen; for several labels a text, the columns' numbers.
+    multilabel_ : bool
+        Whether a text may have several labels.
 
     See Also
     --------
@@ -57,8 +60,8 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         ----------
         X : iterable of str, of length n_texts
             Texts.
-        y : array-like of shape (n_texts,)
-            Their labels.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+            Their labels; ones and zeros where a text may have several.
         sample_weight : array-like of shape (n_texts,), default=None
             Checked, but without effect: nothing is learned.
 
@@ -66,10 +69,11 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         -------
         self : object
         """
-        classes, codes = check_labels(y, n_rows=len(check_texts(X)))
+        classes, codes = check_labels(y, n_rows=len(check_texts(X)), multilabel=True)
         if sample_weight is not None:
             _check_sample_weight(sample_weight, codes)
         self.classes_ = classes
+        self.multilabel_ = codes.ndim == 2
         return self
 
     def predict_proba(self, X):
@@ -98,6 +102,7 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
             n_classes=len(self.classes_),
             name="func(texts)",
             rows="texts",
+            multilabel=self.multilabel_,
         )
 
     def predict(self, X):
@@ -110,10 +115,12 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        y : ndarray of shape (n_texts,)
-            Labels out of `classes_`.
+        y : ndarray of shape (n_texts,) or (n_texts, n_labels)
+            Labels out of `classes_`; ones and zeros where a text may have several.
         """
         proba = self.predict_proba(X)
+        if self.multilabel_:
+            return (proba > 0.5).astype(np.int64)
         return self.classes_[np.argmax(proba, axis=1)]
 
     def __sklearn_tags__(self):
@@ -121,4 +128,5 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.classifier_tags.poor_score = True  # it learns nothing
+        tags.classifier_tags.multi_label = True
         return tags

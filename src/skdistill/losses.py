@@ -147,6 +147,28 @@ def _standardize(logits: Tensor) -> Tensor:
     return centred / variance.sqrt()
 
 
+def as_questions(logits: Tensor) -> Tensor:
+    """Write the logits of labels, of which a text may have several, as those of no and yes.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_rows, n_labels)
+
+    Returns
+    -------
+    Tensor of shape (n_rows * n_labels, 2)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.losses import as_questions
+    >>> as_questions(torch.tensor([[2.0, -1.0]])).tolist()
+    [[0.0, 2.0], [0.0, -1.0]]
+    """
+    yes = logits.flatten()
+    return torch.stack([torch.zeros_like(yes), yes], dim=1)
+
+
 class DistillationLoss(torch.nn.Module):
     """Soft loss against the teacher mixed with cross-entropy against the gold labels.
 
@@ -155,6 +177,9 @@ class DistillationLoss(torch.nn.Module):
     loss : {"kl", "mse", "standardized_kl"}, default="kl"
     temperature : float, default=1.0
         Not for ``"mse"``.
+    multilabel : bool, default=False
+        Whether a text may have several labels. Each label is then a question with two answers,
+        and a text's loss the sum of its labels' losses.
 
     Examples
     --------
@@ -170,10 +195,11 @@ class DistillationLoss(torch.nn.Module):
     0.0
     """
 
-    def __init__(self, loss: str = "kl", temperature: float = 1.0):
+    def __init__(self, loss: str = "kl", temperature: float = 1.0, multilabel: bool = False):
         super().__init__()
         self.loss = loss
         self.temperature = temperature
+        self.multilabel = multilabel
 
     def forward(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Average the rows' weighted losses.
@@ -182,22 +208,29 @@ class DistillationLoss(torch.nn.Module):
         ----------
         logits : Tensor of shape (n_rows, n_classes)
         targets : dict of Tensor
-            ``proba`` (n_rows, n_classes), the teacher's; ``label`` (n_rows,), the gold class;
-            ``hard_weight`` (n_rows,), the share of the hard loss, 0 where there is no gold label;
+            ``proba`` (n_rows, n_classes), the teacher's; ``label`` (n_rows,), the gold class, or
+            (n_rows, n_labels), ones and zeros; ``hard_weight`` (n_rows,), the share of the hard
+            loss, 0 where there is no gold label;
             ``sample_weight`` (n_rows,), of mean 1 over the transfer set.
 
         Returns
         -------
         Tensor, a scalar
         """
+        proba, label, n_rows = targets["proba"], targets["label"], len(logits)
+        if self.multilabel:
+            logits, label = as_questions(logits), label.flatten()
+            proba = torch.stack([1 - proba.flatten(), proba.flatten()], dim=1)
         if self.loss == "kl":
-            soft = kl_divergence(logits, targets["proba"], self.temperature)
+            loss = kl_divergence(logits, proba, self.temperature)
         elif self.loss == "standardized_kl":
-            soft = standardized_kl(logits, targets["proba"], self.temperature)
+            loss = standardized_kl(logits, proba, self.temperature)
         else:
-            soft = logits_mse(logits, targets["proba"])
+            loss = logits_mse(logits, proba)
         share = targets["hard_weight"]
         if share.any():
-            hard = F.cross_entropy(logits, targets["label"], reduction="none")
-            soft = (1 - share) * soft + share * hard
-        return (targets["sample_weight"] * soft).mean()
+            share = share.repeat_interleave(len(loss) // n_rows)
+            loss = (1 - share) * loss + share * F.cross_entropy(logits, label, reduction="none")
+        if self.multilabel:
+            loss = loss.view(n_rows, -1).sum(dim=1)
+        return (targets["sample_weight"] * loss).mean()

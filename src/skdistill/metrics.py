@@ -20,7 +20,7 @@ _TEMPERATURE_RANGE = (0.05, 20.0)
 _CHUNK = 2**20
 
 
-def fidelity(teacher: ArrayLike, student: ArrayLike) -> float:
+def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False) -> float:
     """Compute the share of texts on which student and teacher predict the same class.
 
     Parameters
@@ -28,6 +28,9 @@ def fidelity(teacher: ArrayLike, student: ArrayLike) -> float:
     teacher, student : array-like of shape (n_texts,) or (n_texts, n_classes)
         Predicted labels, or class probabilities, of which the highest counts. The two may differ
         in kind only if the labels are column numbers.
+    multilabel : bool, default=False
+        Whether a text may have several labels: columns are then labels, which a text has if its
+        number is above 0.5, and two predictions are the same if all labels are.
 
     Returns
     -------
@@ -46,6 +49,8 @@ def fidelity(teacher: ArrayLike, student: ArrayLike) -> float:
     0.75
     >>> fidelity([[0.9, 0.1], [0.4, 0.6]], [[0.6, 0.4], [0.7, 0.3]])
     0.5
+    >>> fidelity([[0.9, 0.8]], [[0.6, 0.7]], multilabel=True)
+    1.0
     """
     teacher, student = np.asarray(teacher), np.asarray(student)
     check_same_length(len(teacher), len(student), names=("teacher", "student"))
@@ -56,6 +61,8 @@ def fidelity(teacher: ArrayLike, student: ArrayLike) -> float:
             "teacher and student must have the same classes, but have "
             f"{teacher.shape[1]} and {student.shape[1]} columns."
         )
+    if multilabel:
+        return float(np.mean(((teacher > 0.5) == (student > 0.5)).all(axis=1)))
     return float(np.mean(_predictions(teacher, "teacher") == _predictions(student, "student")))
 
 

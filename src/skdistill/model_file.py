@@ -70,6 +70,8 @@ class StoredModel:
         How often each feature occurred in the transfer set.
     estimator : dict, default={}
         Parameters and figures of the estimator that JSON can hold.
+    multilabel : bool, default=False
+        Whether a text may have several labels; `classes` are then their numbers.
     """
 
     kind: str
@@ -79,6 +81,7 @@ class StoredModel:
     architecture: dict[str, Any]
     counts: np.ndarray | None = None
     estimator: dict[str, Any] = field(default_factory=dict)
+    multilabel: bool = False
 
     def rounded(self, precision: Precision) -> "StoredModel":
         """Return the model as it is after it was saved with a precision."""
@@ -87,7 +90,8 @@ class StoredModel:
 
     def compile(self) -> CompiledNetwork:
         """Make the tables that predict."""
-        return COMPILED[self.kind](self.vocabulary, self.weights, self.architecture)
+        network = COMPILED[self.kind]
+        return network(self.vocabulary, self.weights, self.architecture, self.multilabel)
 
 
 def write_model(model: StoredModel, path: Path, precision: Precision = "float32") -> None:
@@ -134,6 +138,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
         tensors[_COUNTS] = _compress(model.counts[rows].astype("<f4").tobytes())
     description = {
         "kind": model.kind,
+        "multilabel": model.multilabel,
         "classes": {"type": model.classes.dtype.kind, "values": model.classes.tolist()},
         "vocabulary": {
             "analyzer": vocabulary.analyzer,
@@ -207,7 +212,10 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
         if len(counts) != len(vocabulary) or not np.isfinite(counts).all():
             raise ValueError("the counts are not those of the features")
     estimator = _of_type(description["estimator"], dict)
-    return StoredModel(kind, classes, vocabulary, weights, architecture, counts, estimator)
+    multilabel = _of_type(description["multilabel"], bool)
+    return StoredModel(
+        kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
+    )
 
 
 def _write_architecture(architecture: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class CompiledNetwork(ABC):
         The network's state.
     architecture : dict
         The network's keyword arguments.
+    multilabel : bool, default=False
+        Whether a text may have several labels.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class CompiledNetwork(ABC):
         vocabulary: Vocabulary,
         weights: dict[str, np.ndarray],
         architecture: dict[str, Any],
+        multilabel: bool = False,
     ):
         self.vocabulary = vocabulary
+        self.multilabel = multilabel
         self.pooling = architecture["pooling"]
         self.log_prior = weights["log_prior"]
         n_layers = sum(name.startswith("layers.") for name in weights) // 2
@@ -125,10 +129,11 @@ class CompiledNetwork(ABC):
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
-        return softmax(self.decision_function(texts, n_characters))
+        logits = self.decision_function(texts, n_characters)
+        return expit(logits) if self.multilabel else softmax(logits)
 
     def predict(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
-        """Compute the numbers of the most probable classes.
+        """Compute the numbers of the most probable classes, or which labels are likely.
 
         Parameters
         ----------
@@ -137,9 +142,10 @@ class CompiledNetwork(ABC):
 
         Returns
         -------
-        ndarray of shape (n_texts,), dtype int64
+        ndarray of shape (n_texts,), or (n_texts, n_labels) of ones and zeros, dtype int64
         """
-        return self.decision_function(texts, n_characters).argmax(axis=1)
+        logits = self.decision_function(texts, n_characters)
+        return (logits > 0).astype(np.int64) if self.multilabel else logits.argmax(axis=1)
 
     def _logits(self, ids: Ragged) -> np.ndarray:
         rows = ids.rows_with(ids.values != UNKNOWN)
@@ -183,8 +189,8 @@ class CompiledMLP(CompiledNetwork):
 
     _poolings = {"mean", "max", "attention"}
 
-    def __init__(self, vocabulary, weights, architecture):
-        super().__init__(vocabulary, weights, architecture)
+    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+        super().__init__(vocabulary, weights, architecture, multilabel)
         embedding = weights["embedding.weight"]
         blocks = np.split(self.layers[0][0], len(self.pooling))
         self.parts = [
@@ -307,8 +313,8 @@ class CompiledCNN(CompiledNetwork):
 
     _poolings = {"mean", "max"}
 
-    def __init__(self, vocabulary, weights, architecture):
-        super().__init__(vocabulary, weights, architecture)
+    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+        super().__init__(vocabulary, weights, architecture, multilabel)
         embedding = weights["embedding.weight"]
         self.convolutions = [
             (_by_place(embedding, weights[f"kernels.{i}"]), weights[f"biases.{i}"])
@@ -347,8 +353,8 @@ class CompiledRNN(CompiledNetwork):
 
     _poolings = {"mean", "max"}
 
-    def __init__(self, vocabulary, weights, architecture):
-        super().__init__(vocabulary, weights, architecture)
+    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+        super().__init__(vocabulary, weights, architecture, multilabel)
         self.step = {"gru": _gru_step, "lstm": _lstm_step}[architecture["cell"]]
         self.directions = []
         for number in range(1 + architecture["bidirectional"]):
@@ -527,6 +533,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
     return logits
+
+
+def expit(logits: np.ndarray) -> np.ndarray:
+    """Turn the logit of each label into its probability, precisely where that is small, too.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_texts, n_labels)
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_labels)
+    """
+    return np.exp(np.minimum(logits, 0)) / (1 + np.exp(-np.abs(logits)))
 
 
 # The networks by the name that a model file gives them.

@@ -31,7 +31,9 @@ class CompiledClassifier:
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels.
+        The sorted labels; for several labels a text, the columns' numbers.
+    multilabel_ : bool
+        Whether a text may have several labels.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class CompiledClassifier:
 
     def __init__(self, model: StoredModel):
         self.classes_ = model.classes
+        self.multilabel_ = model.multilabel
         self._model = model
         self._network = model.compile()
 
@@ -133,7 +136,7 @@ class CompiledClassifier:
         return compute(self._network.predict_proba, check_texts(X), n_jobs)
 
     def predict(self, X, *, n_jobs: int | None = None) -> np.ndarray:
-        """Predict the most probable class of each text.
+        """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
         ----------
@@ -144,10 +147,11 @@ class CompiledClassifier:
 
         Returns
         -------
-        ndarray of shape (n_texts,)
-            Labels out of `classes_`.
+        ndarray of shape (n_texts,) or (n_texts, n_labels)
+            Labels out of `classes_`; ones and zeros where a text may have several.
         """
-        return self.classes_[compute(self._network.predict, check_texts(X), n_jobs)]
+        winners = compute(self._network.predict, check_texts(X), n_jobs)
+        return winners if self.multilabel_ else self.classes_[winners]
 
     def predict_proba_iter(
         self,
@@ -199,8 +203,9 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
     ----------
     student : fitted student or CompiledClassifier
     X : iterable of str, of length n_texts
-    y : array-like of shape (n_texts,), default=None
-        Gold labels; with them accuracies are given.
+    y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+        Gold labels; with them accuracies are given. Where a text may have several labels, it is
+        right if all of them are.
     precision : {"float16", "int8"}, default="int8"
         What weights are rounded to.
 
@@ -223,23 +228,27 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
     rounded = CompiledClassifier(exact._model.rounded(precision))
     texts = check_texts(X)
     before, after = exact.predict_proba(texts), rounded.predict_proba(texts)
-    winners, rounded_winners = before.argmax(axis=1), after.argmax(axis=1)
+    predicted, rounded_predicted = exact.predict(texts), rounded.predict(texts)
     report = {
         "n_texts": len(texts),
         "largest_difference": float(np.abs(before - after).max()),
-        "agreement": float((winners == rounded_winners).mean()),
+        "agreement": _share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
         labels = np.asarray(y)
-        if labels.shape != (len(texts),):
+        if labels.shape != predicted.shape:
             raise ValueError(
-                f"y must hold one label for each of the {len(texts)} texts, but has shape "
-                f"{labels.shape}."
+                f"y must hold the labels of the {len(texts)} texts, in an array of shape "
+                f"{predicted.shape}, but has shape {labels.shape}."
             )
-        report["accuracy"] = float((exact.classes_[winners] == labels).mean())
-        report["rounded_accuracy"] = float((exact.classes_[rounded_winners] == labels).mean())
+        report["accuracy"] = _share_of_equal(predicted, labels)
+        report["rounded_accuracy"] = _share_of_equal(rounded_predicted, labels)
         report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]
     return report
+
+
+def _share_of_equal(left: np.ndarray, right: np.ndarray) -> float:
+    return float(np.equal(left, right).reshape(len(left), -1).all(axis=1).mean())
 
 
 def compute(

@@ -18,6 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from skdistill._validation import check_probabilities
+from skdistill.multilabel import join_columns, knows_labels
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
 _SHARD = 8192
@@ -126,8 +127,8 @@ class SoftLabeler:
         Cloned before it is fitted; a `FrozenEstimator` is used as it is.
     X : list of str, of length n_labeled
         The teacher's training texts.
-    y : ndarray of shape (n_labeled,)
-        Their labels.
+    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels)
+        Their labels; ones and zeros where a text may have several.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Passed to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
@@ -187,7 +188,7 @@ class SoftLabeler:
         location = check_memory_location(self.memory)
         labelled: dict[str, np.ndarray] = {}
         if not unique:
-            return np.empty((0, len(np.unique(self.y))), dtype=np.float32)
+            return np.empty((0, len(_classes_of(self.y))), dtype=np.float32)
         if location is None:
             for shard in self._ask(unique):
                 labelled |= shard
@@ -228,11 +229,10 @@ class SoftLabeler:
                 'CalibratedClassifierCV(FrozenEstimator(teacher), method="temperature") on rows '
                 "that it has not seen."
             )
-        classes = np.unique(self.y)
         rows, parts = [], []
         folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)
         for number, (train, held_out) in enumerate(folds):
-            lacking = np.setdiff1d(classes, self.y[train])
+            lacking = np.setdiff1d(np.unique(self.y), self.y[train])
             if len(lacking):
                 raise ValueError(
                     f"The training part of fold {number} has no text of the class "
@@ -258,7 +258,13 @@ class SoftLabeler:
         if texts:
             if self._fitted is None:
                 self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
-            yield from _label(self._fitted, texts, np.unique(self.y), self.verbose)
+            yield from _label(
+                self._fitted, texts, _classes_of(self.y), self.y.ndim == 2, self.verbose
+            )
+
+
+def _classes_of(y: np.ndarray) -> np.ndarray:
+    return np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
 
 
 def _has_frozen_part(teacher: BaseEstimator) -> bool:
@@ -285,9 +291,15 @@ def _fit(
 
 
 def _label(
-    teacher: BaseEstimator, texts: list[str], classes: np.ndarray, verbose: int
+    teacher: BaseEstimator, texts: list[str], classes: np.ndarray, multilabel: bool, verbose: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    if not np.array_equal(teacher.classes_, classes):
+    if multilabel and not knows_labels(teacher, len(classes)):
+        raise ValueError(
+            f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
+            f"{len(classes)} labels of which a text may have several; fit the teacher on labels of "
+            "that form."
+        )
+    if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(
             f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
             f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
@@ -296,11 +308,12 @@ def _label(
         for start in range(0, len(texts), _SHARD):
             shard = texts[start : start + _SHARD]
             proba = check_probabilities(
-                teacher.predict_proba(shard),
+                join_columns(teacher.predict_proba(shard)),
                 n_rows=len(shard),
                 n_classes=len(classes),
                 name="teacher.predict_proba(texts)",
                 rows="texts",
+                multilabel=multilabel,
             )
             yield dict(zip(shard, proba, strict=True))
             bar.update(len(shard))

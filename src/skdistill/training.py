@@ -58,9 +58,10 @@ class TransferDataset(Dataset):
 
     def with_gold_labels(self) -> "TransferDataset":
         """Put the gold labels in the place of the teacher's probabilities."""
-        proba, label = self.targets["proba"], self.targets["label"]
-        gold = torch.nn.functional.one_hot(label, proba.shape[1]).to(proba.dtype)
-        targets = {**self.targets, "proba": gold}
+        proba, gold = self.targets["proba"], self.targets["label"]
+        if gold.ndim == 1:
+            gold = torch.nn.functional.one_hot(gold, proba.shape[1])
+        targets = {**self.targets, "proba": gold.to(proba.dtype)}
         return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
 
     def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
@@ -158,10 +159,13 @@ class FidelityEarlyStopping(Callback):
     ----------
     patience : int
         Epochs without a better fidelity after which training stops.
+    multilabel : bool, default=False
+        Whether a text may have several labels; those are then counted, instead of texts.
     """
 
-    def __init__(self, patience: int):
+    def __init__(self, patience: int, multilabel: bool = False):
         self.patience = patience
+        self.multilabel = multilabel
 
     def on_train_begin(self, net, **kwargs):
         """Forget an earlier training."""
@@ -176,9 +180,13 @@ class FidelityEarlyStopping(Callback):
     def on_batch_end(self, net, batch, training, y_pred=None, **kwargs):
         """Count where student and teacher agree."""
         if not training:
-            teacher = batch[1]["proba"].argmax(dim=1)
-            self.agreed_ += int((y_pred.argmax(dim=1).cpu() == teacher).sum())
-            self.seen_ += len(teacher)
+            proba, logits = batch[1]["proba"], y_pred.cpu()
+            if self.multilabel:
+                agreed = (logits > 0) == (proba > 0.5)
+            else:
+                agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
+            self.agreed_ += int(agreed.sum())
+            self.seen_ += agreed.numel()
 
     def on_epoch_end(self, net, **kwargs):
         """Keep the best weights, or stop."""
@@ -246,6 +254,7 @@ def train(
     held_out: TransferDataset | None = None,
     loss: str = "kl",
     temperature: float = 1.0,
+    multilabel: bool = False,
     patience: int = 3,
     callbacks: Sequence[Any] | None = None,
     verbose: int = 0,
@@ -266,7 +275,7 @@ def train(
     device : torch.device
     held_out : TransferDataset or None, default=None
         Texts for early stopping on fidelity; None trains for all epochs.
-    loss, temperature
+    loss, temperature, multilabel
         See `DistillationLoss`. What ``"standardized_kl"`` leaves open, the size of the logits, is
         set after training, so that probabilities fit the teacher's.
     patience : int, default=3
@@ -296,7 +305,7 @@ def train(
     )
     own: list[tuple[str, Callback]] = [("decay", decay)]
     if held_out is not None:
-        own.append(("early_stopping", FidelityEarlyStopping(patience)))
+        own.append(("early_stopping", FidelityEarlyStopping(patience, multilabel)))
     if verbose:
         own.append(("progress", Progress(n_batches)))
 
@@ -311,6 +320,7 @@ def train(
         criterion=DistillationLoss,
         criterion__loss=loss,
         criterion__temperature=temperature,
+        criterion__multilabel=multilabel,
         optimizer=torch.optim.Adam,
         optimizer__fused=True,
         lr=lr,

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
 from skdistill._texts import check_texts
 from skdistill._validation import check_probabilities
 from skdistill.metrics import apply_temperature, fit_temperature
+from skdistill.multilabel import as_questions, from_questions
 from skdistill.soft_labels import SoftLabeler
 
 # Share of the labelled rows on which a teacher is calibrated, if no other rows are held out.
@@ -70,8 +71,8 @@ class TransferSet:
         The labelled texts, then the unlabelled ones, then the augmented ones.
     proba : ndarray of shape (n_texts, n_classes), dtype float32
         The teacher's probabilities, or gold labels as ones and zeros.
-    label : ndarray of shape (n_texts,), dtype int64
-        The gold class; 0 where there is none.
+    label : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
+        The gold class, or ones and zeros for several labels a text; 0 where there is none.
     hard_weight : ndarray of shape (n_texts,), dtype float32
         The share of the hard loss; 0 where there is no gold label.
     sample_weight : ndarray of shape (n_texts,), dtype float32
@@ -121,8 +122,8 @@ def make_transfer_set(
     X : list of str, of length n_labeled
     classes : ndarray of shape (n_classes,)
         The sorted labels.
-    codes : ndarray of shape (n_labeled,)
-        The gold classes as positions in `classes`.
+    codes : ndarray of shape (n_labeled,) or (n_labeled, n_labels)
+        The gold classes as positions in `classes`; or ones and zeros, for several labels a text.
     labeler : SoftLabeler or None, default=None
         The teacher, with `X` and the gold labels as its training rows.
     X_unlabeled : iterable of str, TextPool or None, default=None
@@ -139,7 +140,7 @@ def make_transfer_set(
         Share of the loss against the gold labels, on labelled rows.
     class_weight : dict, "balanced" or None, default=None
         A labelled row takes the weight of its class, another one the mean of the classes' weights
-        under its probabilities.
+        under its probabilities. Not for several labels a text.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         A row without a gold label weighs 1.
 
@@ -150,7 +151,8 @@ def make_transfer_set(
     Raises
     ------
     ValueError
-        If probabilities do not fit their rows, or nothing can label unlabelled or augmented texts.
+        If probabilities do not fit their rows, nothing can label unlabelled or augmented texts, or
+        classes of which a text has several are weighted.
 
     References
     ----------
@@ -172,11 +174,15 @@ def make_transfer_set(
     ([[0.0, 1.0], [0.5, 0.5]], array([1.2, 0.8], dtype=float32))
     """
     pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
-    n_classes = len(classes)
+    n_classes, multilabel = len(classes), codes.ndim == 2
     known: list[np.ndarray | None] = [None, None, None]
     if teacher_proba is not None:
         known[0] = check_probabilities(
-            teacher_proba, n_rows=len(X), n_classes=n_classes, name="teacher_proba"
+            teacher_proba,
+            n_rows=len(X),
+            n_classes=n_classes,
+            name="teacher_proba",
+            multilabel=multilabel,
         )
     if unlabeled_proba is not None:
         known[1] = check_probabilities(
@@ -185,10 +191,13 @@ def make_transfer_set(
             n_classes=n_classes,
             name="unlabeled_proba",
             rows="X_unlabeled",
+            multilabel=multilabel,
         )
     if labeler is None:
         _check_nothing_to_label(pool, known[1], augmenter)
-        gold = np.eye(n_classes, dtype=np.float32)[codes]
+        gold = (
+            codes.astype(np.float32) if multilabel else np.eye(n_classes, dtype=np.float32)[codes]
+        )
         blocks = [X, pool]
         proba = gold if known[0] is None else known[0]
         if known[1] is not None:
@@ -202,7 +211,7 @@ def make_transfer_set(
     return TransferSet(
         texts=list(chain.from_iterable(blocks)),
         proba=proba,
-        label=np.concatenate([codes, np.zeros(n_others, dtype=np.int64)]),
+        label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
         sample_weight=(weights / weights.mean()).astype(np.float32),
     )
@@ -234,7 +243,7 @@ def _complete(
     """Ask the teacher for the probabilities that are not known; labelled texts come first."""
     blocks_to_label = [i for i, proba in enumerate(known) if proba is None]
     asked: dict[int, np.ndarray] = {}
-    temperature = 1.0
+    temperature, multilabel = 1.0, codes.ndim == 2
     if teacher_cv is not None and 0 in blocks_to_label:
         rows, proba = labeler.label_held_out(teacher_cv)
         if len(rows) < len(codes):
@@ -246,26 +255,42 @@ def _complete(
         asked[0] = proba
     if calibrate_teacher and any(blocks[i] for i in {*asked, *blocks_to_label}):
         if 0 not in asked:
-            n_held_out = ceil(_CALIBRATION_FRACTION * len(codes))
-            n_classes = codes.max() + 1
-            if np.bincount(codes).min() < 2 or n_held_out < n_classes:
-                raise ValueError(
-                    f"calibrate_teacher holds out {n_held_out} of {len(codes)} rows, too few for "
-                    f"{n_classes} classes of at least two rows each; use teacher_cv beside it, "
-                    "whose held-out rows serve, or more rows."
-                )
-            split = StratifiedShuffleSplit(1, test_size=n_held_out, random_state=0)
-            rows, proba = labeler.label_held_out(split)
-        temperature = fit_temperature(proba, codes[rows])
+            rows, proba = labeler.label_held_out(_calibration_split(codes))
+        if multilabel:
+            temperature = fit_temperature(as_questions(proba), codes[rows].ravel())
+        else:
+            temperature = fit_temperature(proba, codes[rows])
     labelled = labeler.label([text for i in blocks_to_label for text in blocks[i]])
     ends = np.cumsum([len(blocks[i]) for i in blocks_to_label])
     asked |= zip(blocks_to_label, np.split(labelled, ends[:-1]), strict=True)
     return np.concatenate(
         [
-            apply_temperature(asked[i], temperature) if proba is None else proba
+            _soften(asked[i], temperature, multilabel) if proba is None else proba
             for i, proba in enumerate(known)
         ]
     ).astype(np.float32, copy=False)
+
+
+def _calibration_split(codes: np.ndarray) -> ShuffleSplit | StratifiedShuffleSplit:
+    """Hold out a tenth of the labelled rows, of each class where a text has one."""
+    n_held_out = ceil(_CALIBRATION_FRACTION * len(codes))
+    if codes.ndim == 2:
+        return ShuffleSplit(1, test_size=n_held_out, random_state=0)
+    n_classes = codes.max() + 1
+    if np.bincount(codes).min() < 2 or n_held_out < n_classes:
+        raise ValueError(
+            f"calibrate_teacher holds out {n_held_out} of {len(codes)} rows, too few for "
+            f"{n_classes} classes of at least two rows each; use teacher_cv beside it, "
+            "whose held-out rows serve, or more rows."
+        )
+    return StratifiedShuffleSplit(1, test_size=n_held_out, random_state=0)
+
+
+def _soften(proba: np.ndarray, temperature: float, multilabel: bool) -> np.ndarray:
+    if not multilabel:
+        return apply_temperature(proba, temperature)
+    questions = apply_temperature(as_questions(proba), temperature)
+    return from_questions(questions, proba.shape[1])
 
 
 def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> list[str]:
@@ -309,5 +334,12 @@ def _weights(
     sample_weight: np.ndarray | None,
 ) -> np.ndarray:
     labelled = np.ones(len(codes)) if sample_weight is None else sample_weight
+    if codes.ndim == 2:
+        if class_weight is not None:
+            raise ValueError(
+                "class_weight weighs classes of which a text has exactly one; y has several labels "
+                "a text. Use sample_weight instead."
+            )
+        return np.concatenate([labelled, np.ones(len(pool_proba))])
     by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
     return np.concatenate([labelled * by_class[codes], pool_proba @ by_class])

@@ -1,0 +1,84 @@
+"""Several labels a text: each label is a question of its own, with the answers no and yes.
+
+What is done with the probabilities of classes of which a text has one, can thus be done with those
+of labels of which it has any number, two columns a label.
+"""
+
+from typing import Any
+
+import numpy as np
+
+
+def as_questions(proba: np.ndarray) -> np.ndarray:
+    """Write the probabilities of labels as those of two classes.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_texts, n_labels)
+        The probability of each label.
+
+    Returns
+    -------
+    ndarray of shape (n_texts * n_labels, 2)
+        The probabilities of no and of yes; the labels of a text stand one after the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.multilabel import as_questions
+    >>> as_questions(np.array([[0.25, 1.0]])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    yes = proba.reshape(-1)
+    return np.column_stack([1 - yes, yes])
+
+
+def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
+    """Undo `as_questions`.
+
+    Parameters
+    ----------
+    questions : ndarray of shape (n_texts * n_labels, 2)
+    n_labels : int
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_labels)
+    """
+    return questions[:, 1].reshape(-1, n_labels)
+
+
+def knows_labels(classifier: Any, n_labels: int) -> bool:
+    """Tell whether the `classes_` of a fitted classifier are those of so many labels.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+        scikit-learn's have either the labels' numbers or, for each label, the classes 0 and 1.
+    n_labels : int
+
+    Returns
+    -------
+    bool
+    """
+    classes = classifier.classes_
+    if isinstance(classes, list):
+        return len(classes) == n_labels and all(np.array_equal(pair, [0, 1]) for pair in classes)
+    return np.array_equal(classes, np.arange(n_labels))
+
+
+def join_columns(proba: Any) -> Any:
+    """Bring what `predict_proba` gives for several labels into one array.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_texts, n_labels), or list of arrays of shape (n_texts, 2)
+        scikit-learn's forests, trees and neighbours give a list.
+
+    Returns
+    -------
+    array-like of shape (n_texts, n_labels)
+    """
+    if isinstance(proba, list) and all(np.ndim(answers) == 2 for answers in proba):
+        return np.column_stack([np.asarray(answers)[:, 1] for answers in proba])
+    return proba
