@@ -17,7 +17,7 @@ LAYERS = [
     ["demo"],
     ["report", "estimator_checks"],
     ["recommendation"],
-    ["student", "baseline", "function_teacher"],
+    ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
     ["_student_base"],
     ["transfer"],

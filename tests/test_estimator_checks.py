@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from conftest import make_checkpoint
 from skdistill import (
+    CascadeClassifier,
     DistilledCNNClassifier,
     DistilledMLPClassifier,
     DistilledRNNClassifier,
@@ -56,6 +57,7 @@ def expected_failures(estimator):
         DistilledMLPClassifier(**QUICK),
         DistilledCNNClassifier(**QUICK),
         DistilledRNNClassifier(**QUICK),
+        CascadeClassifier(DistilledMLPClassifier(**QUICK), make_tfidf_baseline(), random_state=0),
         make_tfidf_baseline(),
         make_pipeline(CountVectorizer(), MultinomialNB()),
         make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression()),

@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 # Public names and the modules that define them: importing the package stays fast, because torch,
 # transformers and scikit-learn load with the first name that needs them.
 _EXPORTS = {
+    "CascadeClassifier": "cascade",
     "CompiledClassifier": "serving",
     "DistilledCNNClassifier": "student",
     "DistilledMLPClassifier": "student",
