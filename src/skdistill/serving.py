@@ -219,7 +219,7 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
     >>> report["agreement"], report["accuracy_change"]
     (1.0, 0.0)
     """
-    exact = student if isinstance(student, CompiledClassifier) else student.compile()
+    exact = as_compiled(student)
     rounded = CompiledClassifier(exact._model.rounded(precision))
     texts = check_texts(X)
     before, after = exact.predict_proba(texts), rounded.predict_proba(texts)
@@ -240,6 +240,32 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
         report["rounded_accuracy"] = float((exact.classes_[rounded_winners] == labels).mean())
         report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]
     return report
+
+
+def as_compiled(student) -> CompiledClassifier:
+    """Compile a student, unless it is compiled.
+
+    Parameters
+    ----------
+    student : fitted student or CompiledClassifier
+
+    Returns
+    -------
+    CompiledClassifier
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if isinstance(student, CompiledClassifier):
+        return student
+    if not hasattr(student, "compile"):
+        raise TypeError(
+            f"{type(student).__name__} is no student: pass a fitted student or a "
+            "CompiledClassifier; a committee's members one by one."
+        )
+    return student.compile()
 
 
 def compute(
