@@ -97,9 +97,7 @@ def add_network(graph: GraphWriter, model: StoredModel, ids: str) -> str:
         vectors = _read(graph, model, vectors, inside)
     elif "attention" in model.architecture["pooling"]:
         scores = _score_windows(graph, weights["window"], vectors)
-    pooled = [
-        _pool(graph, how, vectors, inside, scores) for how in model.architecture["pooling"]
-    ]
+    pooled = [_pool(graph, how, vectors, inside, scores) for how in model.architecture["pooling"]]
     hidden = graph.add("Concat", *pooled, axis=1)
     n_layers = sum(name.startswith("layers.") for name in weights) // 2
     for number in range(n_layers):

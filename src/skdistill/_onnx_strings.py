@@ -2,8 +2,8 @@
 
 ONNX has no operator that finds words. What it has splits strings at one fixed delimiter, so that
 texts are split at blanks, and words with punctuation in them at one mark after the other. That is
-exact for texts of characters whose part is known: ASCII, letters of the basic multilingual plane
-that are not lower-cased, a few more blanks, and the marks that the student's vocabulary lists.
+exact for texts of characters whose part is known: those of ASCII, letters of the basic
+multilingual plane that are not lower-cased, and what marks the student's vocabulary lists.
 Other texts are recognised by a regular expression.
 """
 
@@ -13,9 +13,8 @@ from skdistill._onnx_graph import ML, PAD, GraphWriter
 from skdistill.vocabulary import UNKNOWN, Vocabulary, split_words
 
 _BLANKS = " \t\n\r\N{NO-BREAK SPACE}"
-# The basic multilingual plane without control characters and surrogates.
-_CHARACTERS = [*_BLANKS, *(c for c in map(chr, range(0xFFFF)) if c.isprintable() or ord(c) > 159)]
-_CHARACTERS = [c for c in _CHARACTERS if not "\ud800" <= c <= "\udfff"]
+# The basic multilingual plane, without control characters and surrogates.
+_PLANE = [*map(chr, [*range(32, 127), *range(160, 0xD800), *range(0xE000, 0xFFFF)])]
 
 
 def check_tokenizable(vocabulary: Vocabulary) -> None:
@@ -69,31 +68,30 @@ def add_tokenizer(graph: GraphWriter, vocabulary: Vocabulary, texts: str) -> tup
     separators = _BLANKS.replace(" ", "")
     pattern = f"[^{_character_class([*marks, *separators])}]*"
     is_plain = graph.add("RegexFullMatch", words, pattern=pattern)
-    plain = [graph.add("Compress", part, is_plain) for part in (words, places)]
+    plain, plain_places = (graph.add("Compress", part, is_plain) for part in (words, places))
     is_mixed = graph.add("Not", is_plain)
     pieces, owners = (graph.add("Compress", part, is_mixed) for part in (words, places))
     for separator in separators:
         pieces, owners = _split(graph, pieces, owners, separator)
     for mark in marks:
         pieces, owners = _split(graph, pieces, owners, mark, keep=True)
-    ids = graph.add("Concat", *(_look_up(graph, vocabulary, w) for w in (plain[0], pieces)), axis=0)
-    owners = graph.add("Concat", plain[1], owners, axis=0)
-    # Equal ones stay in their order: the operator promises that.
-    owners, order = graph.add(
-        "TopK", owners, graph.add("Shape", owners), n_outputs=2, largest=0, sorted=1
-    )
-    rows = graph.add("Gather", rows, owners)
-    return _pad(graph, graph.add("Gather", ids, order), rows, graph.add("Shape", texts)), exact
+    ids = _look_up(graph, vocabulary, graph.add("Concat", plain, pieces, axis=0))
+    owners = graph.add("Concat", plain_places, owners, axis=0)
+    # Pieces of one word keep their order: the operator puts the first of equal values first.
+    owners, order = graph.add("TopK", owners, graph.add("Shape", owners), n_outputs=2, largest=0)
+    ids, rows = graph.add("Gather", ids, order), graph.add("Gather", rows, owners)
+    return _pad(graph, ids, rows, graph.add("Shape", texts)), exact
 
 
 def _classify_characters(vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
     """List the marks and the letters that the graph treats as the vocabulary does."""
-    found = {*split_words(" ".join(f"a{character}a" for character in _CHARACTERS))}
-    letters = [c for c in _CHARACTERS if f"a{c}a" in found]
-    marks = [c for c in _CHARACTERS if c in found and f"a{c}a" not in found]
+    listed = {feature for feature in vocabulary.features if len(feature) == 1}
+    characters = [*_PLANE, *listed.difference(_PLANE)]
+    found = {*split_words(" ".join(f"a{character}a" for character in characters))}
+    letters = [c for c in characters if f"a{c}a" in found]
     if vocabulary.lowercase:
         letters = [c for c in letters if c.isascii() or c.lower() == c]
-    listed = {*vocabulary.features}
+    marks = [c for c in characters if f"a{c}a" not in found and c in found]
     return [mark for mark in marks if mark.isascii() or mark in listed], letters
 
 

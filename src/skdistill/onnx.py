@@ -90,7 +90,8 @@ def export_onnx(
     See Also
     --------
     OnnxTextEncoder : Makes the ids.
-    CompiledClassifier : For programs that run Python: faster, and its files are smaller.
+    CompiledClassifier : For programs that run Python: faster for many texts at a time, and its
+        files are smaller.
 
     References
     ----------
@@ -167,7 +168,8 @@ class OnnxTextEncoder:
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            The texts. Memory grows with their number times the longest one.
+            The texts. Memory and time grow with their number times the longest one: let texts of
+            like length share a batch.
 
         Returns
         -------
@@ -250,6 +252,7 @@ def _compare(
     from onnxruntime import InferenceSession
 
     session = InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
     encoder = OnnxTextEncoder(compiled)
     n_compared, largest = 0, 0.0
     for run in _runs(texts, verbose):
@@ -257,16 +260,15 @@ def _compare(
             feed = {"ids": encoder.encode(run)}
         else:
             feed = {"texts": np.array(run, dtype=object)}
-        found = dict(
-            zip([output.name for output in session.get_outputs()], session.run(None, feed))
-        )
+        found = dict(zip(names, session.run(None, feed), strict=True))
         is_exact = found.get("exact", np.ones(len(run), dtype=bool))
         differences = np.abs(found["probabilities"] - compiled.predict_proba(run))[is_exact]
         n_compared += len(differences)
         largest = max(largest, float(differences.max(initial=0)))
-        # So that a difference that is not a number fails, too.
-        if not (differences <= _TOLERANCE).all():
-            row = int(np.flatnonzero(is_exact)[(~(differences <= _TOLERANCE)).any(axis=1)][0])
+        # Not "greater than", which what is not a number would pass.
+        is_wrong = ~(differences <= _TOLERANCE).all(axis=1)
+        if is_wrong.any():
+            row = np.flatnonzero(is_exact)[is_wrong][0]
             raise ValueError(
                 f"The graph's probabilities differ from the student's by {differences.max():.2g}, "
                 f"more than {_TOLERANCE}, first for {run[row]!r:.80}; nothing was written."
