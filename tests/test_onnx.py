@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnxruntime import InferenceSession
 from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
 
 import skdistill
 from skdistill import (
@@ -206,6 +207,14 @@ def test_strings_are_refused_where_the_graph_could_not_be_exact(params, reason, 
 
 
 @pytest.mark.parametrize("inputs", ["ids", "strings"])
+def test_a_vocabulary_with_what_no_string_of_onnx_can_hold(inputs, topics, tmp_path):
+    X = [f"\ud83d half\ud83d {text}" for text in topics[0][:100]]
+    student = make_mlp().fit(X, topics[1][:100])
+    assert "\ud83d" in student.vocabulary_
+    assert export_onnx(student, tmp_path / "student.onnx", inputs=inputs)["n_texts"] > 900
+
+
+@pytest.mark.parametrize("inputs", ["ids", "strings"])
 def test_a_graph_that_differs_is_not_written(inputs, topics, tmp_path, monkeypatch):
     student = make_rnn().fit(*topics)
     (tmp_path / "student.onnx").write_text("earlier")
@@ -306,8 +315,12 @@ def test_what_cannot_be_exported_is_refused(topics, tmp_path, monkeypatch):
     student = make_mlp().fit(*topics)
     with pytest.raises(ValueError, match=r"inputs='words' must be"):
         export_onnx(student, tmp_path / "student.onnx", inputs="words")
-    with pytest.raises(TypeError, match="VotingClassifier is no student"):
-        export_onnx(VotingClassifier([("student", student)]), tmp_path / "student.onnx")
+    committee = VotingClassifier([("student", student)])
+    for other in (committee, student.network_):
+        with pytest.raises(TypeError, match=f"{type(other).__name__} is no student"):
+            export_onnx(other, tmp_path / "student.onnx")
+    with pytest.raises(NotFittedError):
+        export_onnx(make_mlp(), tmp_path / "student.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"needs onnxruntime: pip install 'skdistill\[onnx\]'"):
         export_onnx(student, tmp_path / "student.onnx")

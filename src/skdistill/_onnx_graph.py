@@ -12,6 +12,8 @@ PAD = -1
 ML = "ai.onnx.ml"
 
 _LOWEST = np.float32(np.finfo(np.float32).min)
+# Element types, as ONNX's `TensorProto` numbers them.
+_FLOAT, _INT32 = 1, 6
 # Where ONNX's gates stand among torch's: update, reset, new; and input, output, forget, cell.
 _GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
 
@@ -181,7 +183,3 @@ def _read(graph: GraphWriter, model: StoredModel, vectors: str, inside: str) -> 
     # From (n_tokens, n_directions, n_texts, hidden_dim).
     by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
     return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim])
-
-
-# Element types of ONNX, as `TensorProto` numbers them.
-_FLOAT, _INT32 = 1, 6

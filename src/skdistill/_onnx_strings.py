@@ -7,11 +7,14 @@ multilingual plane that are not lower-cased, and what marks the student's vocabu
 Other texts are recognised by a regular expression.
 """
 
+import re
+
 import numpy as np
 
 from skdistill._onnx_graph import ML, PAD, GraphWriter
 from skdistill.vocabulary import UNKNOWN, Vocabulary, split_words
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANKS = " \t\n\r\N{NO-BREAK SPACE}"
 # The basic multilingual plane, without control characters and surrogates.
 _PLANE = [*map(chr, [*range(32, 127), *range(160, 0xD800), *range(0xE000, 0xFFFF)])]
@@ -85,7 +88,7 @@ def add_tokenizer(graph: GraphWriter, vocabulary: Vocabulary, texts: str) -> tup
 
 def _classify_characters(vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
     """List the marks and the letters that the graph treats as the vocabulary does."""
-    listed = {feature for feature in vocabulary.features if len(feature) == 1}
+    listed = {word for word in encodable_words(vocabulary) if len(word) == 1}
     characters = [*_PLANE, *listed.difference(_PLANE)]
     found = {*split_words(" ".join(f"a{character}a" for character in characters))}
     letters = [c for c in characters if f"a{c}a" in found]
@@ -121,14 +124,21 @@ def _split(
 
 
 def _look_up(graph: GraphWriter, vocabulary: Vocabulary, words: str) -> str:
+    known = encodable_words(vocabulary)
     return graph.add(
         "LabelEncoder",
         words,
         domain=ML,
-        keys_strings=vocabulary.features,
-        values_int64s=[*range(1, len(vocabulary.features) + 1)],
+        keys_strings=[*known],
+        values_int64s=[*known.values()],
         default_int64=UNKNOWN,
     )
+
+
+def encodable_words(vocabulary: Vocabulary) -> dict[str, int]:
+    """Return the ids of words without a lone surrogate, which no string of ONNX can hold."""
+    numbered = enumerate(vocabulary.features, start=UNKNOWN + 1)
+    return {word: number for number, word in numbered if not _SURROGATE.search(word)}
 
 
 def _range_of(graph: GraphWriter, flat: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 import skdistill
 from skdistill._onnx_graph import ML, PAD, GraphWriter, add_network
-from skdistill._onnx_strings import add_tokenizer, check_tokenizable
+from skdistill._onnx_strings import add_tokenizer, check_tokenizable, encodable_words
 from skdistill._texts import check_texts
 from skdistill.model_file import StoredModel
 from skdistill.serving import CompiledClassifier, as_compiled
@@ -299,7 +299,7 @@ def _make_texts(vocabulary: Vocabulary) -> list[str]:
             "some as `texts`, to compare probabilities on."
         )
     rng = np.random.default_rng(0)
-    words = np.array([*vocabulary.features, "unheard-of"], dtype=object)
+    words = np.array([*encodable_words(vocabulary), "unheard-of"], dtype=object)
     separators = np.array([" ", " ", " ", " ", ", ", "-", "\n", "..."], dtype=object)
     lengths = rng.integers(0, _MAX_WORDS, size=_N_TEXTS)
     return ["".join(rng.choice(words, n) + rng.choice(separators, n)) for n in lengths]

@@ -260,7 +260,8 @@ def as_compiled(student) -> CompiledClassifier:
     """
     if isinstance(student, CompiledClassifier):
         return student
-    if not hasattr(student, "compile"):
+    # Not by `compile`, which torch's modules have too.
+    if not hasattr(student, "predict_proba_iter"):
         raise TypeError(
             f"{type(student).__name__} is no student: pass a fitted student or a "
             "CompiledClassifier; a committee's members one by one."
