@@ -52,9 +52,9 @@ def export_onnx(
 
     The graph of strings also gives ``exact``, bool of shape (n_texts,). It is false for a text with
     characters that standard operators cannot take apart or lower-case as the student does:
-    capitals beyond ASCII, emoji and rare punctuation that the vocabulary does not list. Such a
-    text has probabilities of NaN and the label ``""`` or the smallest int64; give it to the graph
-    of ids. Texts of ASCII, without control characters, are always exact.
+    capitals beyond ASCII, emoji and rare punctuation that the vocabulary does not list, control
+    characters. Such a text has probabilities of NaN and the label ``""`` or the smallest int64;
+    give it to the graph of ids. Texts of printable ASCII, tabs and line ends are always exact.
 
     The graph's metadata hold ``skdistill`` (the version), ``classes`` and ``vocabulary`` (JSON),
     ``pad_id``, and what was compared: ``n_texts`` and ``largest_difference``.
@@ -90,8 +90,7 @@ def export_onnx(
     See Also
     --------
     OnnxTextEncoder : Makes the ids.
-    CompiledClassifier : For programs that run Python: faster for many texts at a time, and its
-        files are smaller.
+    CompiledClassifier : For programs that run Python: it pads nothing, and its files are smaller.
 
     References
     ----------
