@@ -1,10 +1,10 @@
 """Students as ONNX graphs, for programs that run no Python.
 
 The graph is written from the network's weights: an embedding, and ONNX's own operators for
-convolutions and recurrent layers. It is as small as the student, needs no torch, and the same
-for every batch size and length. What `torch.onnx.export` would trace are flat ids and offsets,
-whose scatters suit few runtimes; and the tables of `skdistill.runtime` would take several times
-the room, and replace recurrent operators by loops.
+convolutions and recurrent layers. It is as small as the student, takes any number of texts of any
+length, and is made without torch. Tracing the torch module would give a graph of flat ids and
+offsets, which is not what programs around a graph are used to; and the tables of
+`skdistill.runtime` would take more room, and need a loop where ONNX has a recurrent operator.
 """
 
 import json
