@@ -224,7 +224,7 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
     >>> report["agreement"], report["accuracy_change"]
     (1.0, 0.0)
     """
-    exact = student if isinstance(student, CompiledClassifier) else student.compile()
+    exact = as_compiled(student)
     rounded = CompiledClassifier(exact._model.rounded(precision))
     texts = check_texts(X)
     before, after = exact.predict_proba(texts), rounded.predict_proba(texts)
@@ -249,6 +249,33 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
 
 def _share_of_equal(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.equal(left, right).reshape(len(left), -1).all(axis=1).mean())
+
+
+def as_compiled(student) -> CompiledClassifier:
+    """Compile a student, unless it is compiled.
+
+    Parameters
+    ----------
+    student : fitted student or CompiledClassifier
+
+    Returns
+    -------
+    CompiledClassifier
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if isinstance(student, CompiledClassifier):
+        return student
+    # Not by `compile`, which torch's modules have too.
+    if not hasattr(student, "predict_proba_iter"):
+        raise TypeError(
+            f"{type(student).__name__} is no student: pass a fitted student or a "
+            "CompiledClassifier; a committee's members one by one."
+        )
+    return student.compile()
 
 
 def compute(
