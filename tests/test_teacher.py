@@ -648,6 +648,16 @@ class TestFromFinetuned:
             topics[0][:9]
         ).tolist()
 
+    @pytest.mark.parametrize(("family", "use_cache"), [("distilbert", None), ("gpt2", True)])
+    def test_configuration_is_the_model_s_own(self, tmp_path, rows, family, use_cache):
+        size = {"n_embd": 32, "n_layer": 1, "n_head": 2} if family == "gpt2" else {}
+        folder = make_checkpoint(tmp_path / "encoder", rows[0], family=family, **size)
+        teacher = quick(folder, max_epochs=1).fit(*rows)
+        assert getattr(teacher.model_.config, "use_cache", None) is use_cache
+        teacher.save_pretrained(tmp_path / "saved")
+        saved = TransformerTeacherClassifier.from_finetuned(tmp_path / "saved")
+        assert saved._fingerprint() == teacher._fingerprint()
+
     def test_may_be_fitted_further(self, finetuned_checkpoint, rows):
         teacher = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, max_epochs=1)
         labels = np.where(rows[1] == "trains", "rail", "other")

@@ -249,6 +249,7 @@ def fine_tune(
         tqdm(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
     ):
         folder = scratch if checkpoints is None else str(checkpoints.folder)
+        use_cache = vars(model.config).get("use_cache")
         trainer = _WeightedTrainer(
             model=model,
             args=_training_arguments(arguments, folder, device, save=checkpoints is not None),
@@ -262,6 +263,7 @@ def fine_tune(
     if device.type != "cpu":
         trainer.accelerator.free_memory()
     _undo_mixed_precision(model)
+    _undo_cache_setting(model.config, use_cache)
     if epochs.best is not None:
         model.load_state_dict(epochs.best)
     return progress.history
@@ -275,6 +277,14 @@ def _undo_mixed_precision(model: Any) -> None:
     """Give back the model's own ``forward``, which accelerate hides behind one that autocasts."""
     vars(model).pop("forward", None)
     vars(model).pop("_original_forward", None)
+
+
+def _undo_cache_setting(config: Any, use_cache: bool | None) -> None:
+    """Give back what the Trainer overwrites, even where a configuration has no such entry."""
+    if use_cache is None:
+        vars(config).pop("use_cache", None)
+    else:
+        config.use_cache = use_cache
 
 
 def _training_arguments(
