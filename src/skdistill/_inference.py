@@ -110,8 +110,18 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
     return TokenisedTexts(
         fields={name: Ragged.concatenate(part) for name, part in parts.items()},
         padding=padding,
-        padding_side=tokenizer.padding_side,
+        padding_side=_padding_side(tokenizer, model),
     )
+
+
+def _padding_side(tokenizer: Any, model: Any) -> str:
+    """Return the side on which padding leaves what a model makes of a text alone.
+
+    Where positions are counted from the first column, or a decoder reads the padding, that is the
+    right one, whatever the tokenizer's settings for writing are.
+    """
+    counts = "position_ids" in inspect.signature(model.forward).parameters
+    return "right" if counts or model.config.is_encoder_decoder else tokenizer.padding_side
 
 
 def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> np.ndarray:
@@ -200,12 +210,15 @@ def compute_logits(
     model.eval()
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
     logits = np.empty((len(tokens), model.config.num_labels), dtype=np.float32)
+    # What decoders keep of a text, in order to go on with it, can be larger than the model.
+    accepts_cache = "use_cache" in inspect.signature(model.forward).parameters
+    options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
         tqdm(total=len(tokens), desc="predicting", unit="text", disable=not verbose) as bar,
     ):
         for rows in batches_by_length(tokens.lengths, batch_tokens):
             inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}
-            logits[rows] = model(**inputs).logits.float().cpu().numpy()
+            logits[rows] = model(**inputs, **options).logits.float().cpu().numpy()
             bar.update(len(rows))
     return logits
