@@ -2,6 +2,8 @@
 
 import gc
 import pickle
+import shutil
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -219,6 +221,17 @@ class TestPadding:
         tokenizer.save_pretrained(tmp_path)
         with pytest.raises(ValueError, match=r"looks for the end of each text; set tokenizer.pad"):
             finetuned(tmp_path)
+
+
+@pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="needs it to be missing")
+@pytest.mark.parametrize("name", ["albert", "deberta-v2", "t5", "xlm-roberta"])
+def test_a_tokenizer_that_takes_another_package(name, checkpoints, rows, tmp_path):
+    folder = shutil.copytree(checkpoints[name], tmp_path / name)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    (folder / "tokenizer.json").unlink()
+    (folder / tokenizer.vocab_files_names["vocab_file"]).write_bytes(b"\n\x0e\n\x05<unk>")
+    with pytest.raises(ImportError, match=r"no tokenizer\.json.*pip install sentencepiece"):
+        quick(folder).fit(*rows)
 
 
 class TestEncoderDecoder:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,25 @@ def load_config(name: str, revision: str | None = None) -> Any:
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """Return a checkpoint's tokenizer; raises as `load_config` does."""
-    with _explained(name):
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
+    """Return a checkpoint's tokenizer; raises as `load_config` does.
+
+    Raises
+    ------
+    ImportError
+        If its only file is one of SentencePiece's, and that package is not installed.
+    """
+    try:
+        with _explained(name):
+            return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
+    except ValueError as error:
+        # transformers tries SentencePiece first and complains of the next package that it tries.
+        if "tiktoken" not in str(error) or find_spec("sentencepiece") is not None:
+            raise
+        raise ImportError(
+            f"The checkpoint {name!r} has no tokenizer.json, only a file of SentencePiece's, which "
+            "takes `pip install sentencepiece protobuf` to read; or save the tokenizer into a "
+            "folder where those are installed: a tokenizer.json lies beside it from then on."
+        ) from error
 
 
 def load_classifier(

@@ -287,6 +287,8 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             If an input or a parameter is wrong, or the training diverges.
         OSError
             If the checkpoint cannot be found.
+        ImportError
+            If its tokenizer takes a package that is not installed.
         """
         # Here, because the Trainer alone takes seconds to import.
         from skdistill._finetune import (
@@ -400,6 +402,8 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             text-to-text model writes.
         OSError
             If the checkpoint cannot be found.
+        ImportError
+            If its tokenizer takes a package that is not installed.
         """
         teacher = cls(path_or_name, **params)
         teacher._validate_params()
