@@ -292,8 +292,8 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
                 "tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
-    n_tokens = model.get_input_embeddings().num_embeddings
-    if tokenizer.pad_token_id >= n_tokens:
+    n_tokens = getattr(model.config, "vocab_size", None)
+    if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
         raise ValueError(
             f"The tokenizer's padding token {tokenizer.pad_token!r} has the number "
             f"{tokenizer.pad_token_id}, but the model has embeddings of {n_tokens} tokens only; "

@@ -53,9 +53,8 @@ class LabelTexts:
         targets = torch.full((len(rows), max(map(len, rows))), _NOTHING)
         for target, row in zip(targets, rows, strict=True):
             target[: len(row)] = torch.tensor(row)
-        return cls(
-            targets, model.prepare_decoder_input_ids_from_labels(targets), model.config.vocab_size
-        )
+        decoder_inputs = model.prepare_decoder_input_ids_from_labels(targets)
+        return cls(targets, decoder_inputs, len(model.get_output_embeddings().weight))
 
     def sizes(self, lengths: np.ndarray) -> np.ndarray:
         """Return the tokens that texts count in a batch, with the logits that they bring about.

@@ -69,8 +69,8 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files), or the
         name of one on the Hugging Face Hub. A model without a classification layer gets a new,
         random one, unless it writes its answer (see `head`); so does a classifier with another
-        number of classes. Code that comes with a checkpoint is
-        never run, and weights in pickle files are refused.
+        number of classes. Code that comes with a checkpoint is never run, and weights in pickle
+        files are refused.
     revision : str, default=None
         Branch, tag or commit on the Hub; None is the latest.
     head : {"auto", "classification", "text-to-text"}, default="auto"
