@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary, ref
 
@@ -42,6 +43,7 @@ from transformers.utils import logging as transformers_logging
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier, _finetune, _int8
 from skdistill import teacher as teacher_module
+from skdistill._inference import tokenise
 from skdistill.soft_labels import teacher_fingerprint
 from skdistill.teacher import is_finetuned
 
@@ -218,13 +220,20 @@ class TestPrediction:
 
     def test_left_padding(self, finetuned_checkpoint, topics):
         teacher = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, device="cpu")
-        tokens = teacher.tokenizer_(topics[0][:3], padding=True, padding_side="left")
-        teacher.tokenizer_.padding_side = "left"
-        from skdistill._inference import tokenise
-
-        padded = tokenise(teacher.tokenizer_, teacher.model_, topics[0][:3], 64).pad(np.arange(3))
+        expected = teacher.tokenizer_(topics[0][:3], padding=True, padding_side="left")
+        tokens = tokenise(teacher.tokenizer_, teacher.model_, topics[0][:3], 64)
+        padded = replace(tokens, padding_side="left").pad(np.arange(3))
         for name, values in padded.items():
-            np.testing.assert_array_equal(values.numpy(), tokens[name])
+            np.testing.assert_array_equal(values.numpy(), expected[name])
+
+    @pytest.mark.parametrize("family", ["bert", "gpt2"])
+    def test_padding_on_the_left_moves_no_positions(self, family, tmp_path, topics):
+        size = {"n_embd": 32, "n_layer": 1, "n_head": 2} if family == "gpt2" else {}
+        folder = make_checkpoint(tmp_path, topics[0], family=family, head=TOPICS, **size)
+        teacher = TransformerTeacherClassifier.from_finetuned(folder, device="cpu")
+        teacher.tokenizer_.padding_side = "left"
+        logits = reference_logits(folder, topics[0][:20], 64)
+        np.testing.assert_allclose(teacher.decision_function(topics[0][:20]), logits, atol=1e-5)
 
     def test_identical_texts_are_computed_once(self, learned, topics, monkeypatch):
         computed = []
@@ -647,6 +656,16 @@ class TestFromFinetuned:
         assert [row["label"] for row in direct(topics[0][:9])] == learned.predict(
             topics[0][:9]
         ).tolist()
+
+    @pytest.mark.parametrize(("family", "use_cache"), [("distilbert", None), ("gpt2", True)])
+    def test_configuration_is_the_model_s_own(self, tmp_path, rows, family, use_cache):
+        size = {"n_embd": 32, "n_layer": 1, "n_head": 2} if family == "gpt2" else {}
+        folder = make_checkpoint(tmp_path / "encoder", rows[0], family=family, **size)
+        teacher = quick(folder, max_epochs=1).fit(*rows)
+        assert getattr(teacher.model_.config, "use_cache", None) is use_cache
+        teacher.save_pretrained(tmp_path / "saved")
+        saved = TransformerTeacherClassifier.from_finetuned(tmp_path / "saved")
+        assert saved._fingerprint() == teacher._fingerprint()
 
     def test_may_be_fitted_further(self, finetuned_checkpoint, rows):
         teacher = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, max_epochs=1)

@@ -1,4 +1,4 @@
-"""Fine-tuning of a sequence classifier with the Hugging Face Trainer.
+"""Fine-tuning of a text classifier with the Hugging Face Trainer.
 
 Importing this module takes seconds, because the Trainer does; only ``fit`` needs it.
 """
@@ -27,6 +27,7 @@ from skdistill._checkpoints import Checkpoints, Progress
 from skdistill._hf import ONE_AT_A_TIME, load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
+from skdistill._text_to_text import LabelTexts
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -63,11 +64,14 @@ class Examples(torch.utils.data.Dataset):
         The number of each one's class.
     weights : ndarray of shape (n_examples,), dtype float32
         What each one counts, 1 on average.
+    label_texts : LabelTexts, default=None
+        The labels of a model that writes them; None for one with a classification layer.
     """
 
     tokens: TokenisedTexts
     targets: np.ndarray
     weights: np.ndarray
+    label_texts: LabelTexts | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -130,37 +134,35 @@ def row_weights(
     return weights * by_class[codes]
 
 
-def split(
-    tokens: TokenisedTexts, codes: np.ndarray, weights: np.ndarray, fraction: float, seed: int
-) -> tuple[Examples, Examples | None]:
+def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
     """Return what to train on and what to validate on, without the rows of weight 0.
 
     Parameters
     ----------
-    tokens : TokenisedTexts
-    codes, weights : ndarray of shape (n_texts,)
-        The number of each text's class, and what it counts.
+    examples : Examples
+        Their weights on any scale.
     fraction : float
         Share of rows to validate on, stratified by class; 0 for none.
     seed : int
         Chooses the rows.
     """
-    rows = np.flatnonzero(weights)
+    rows = np.flatnonzero(examples.weights)
     if fraction == 0:
-        return _examples(tokens, codes, weights, rows), None
+        return _take(examples, rows), None
     training, validation = train_test_split(
-        rows, test_size=fraction, stratify=codes[rows], random_state=seed
+        rows, test_size=fraction, stratify=examples.targets[rows], random_state=seed
     )
-    return _examples(tokens, codes, weights, training), _examples(
-        tokens, codes, weights, validation
-    )
+    return _take(examples, training), _take(examples, validation)
 
 
-def _examples(
-    tokens: TokenisedTexts, codes: np.ndarray, weights: np.ndarray, rows: np.ndarray
-) -> Examples:
-    scaled = weights[rows] / weights[rows].mean()
-    return Examples(tokens.take(rows), codes[rows], scaled.astype(np.float32))
+def _take(examples: Examples, rows: np.ndarray) -> Examples:
+    scaled = examples.weights[rows] / examples.weights[rows].mean()
+    return dataclasses.replace(
+        examples,
+        tokens=examples.tokens.take(rows),
+        targets=examples.targets[rows],
+        weights=scaled.astype(np.float32),
+    )
 
 
 def training_precision(precision: str, device: torch.device) -> str:
@@ -213,7 +215,7 @@ def fine_tune(
     Parameters
     ----------
     model : PreTrainedModel
-        A sequence classifier; its weights afterwards are those of the last epoch or, with
+        A text classifier; its weights afterwards are those of the last epoch or, with
         `validation`, of the best one.
     training, validation : Examples
         What to learn from and, for early stopping, what to measure on; no validation if None.
@@ -249,6 +251,7 @@ def fine_tune(
         tqdm(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
     ):
         folder = scratch if checkpoints is None else str(checkpoints.folder)
+        use_cache = vars(model.config).get("use_cache")
         trainer = _WeightedTrainer(
             model=model,
             args=_training_arguments(arguments, folder, device, save=checkpoints is not None),
@@ -262,6 +265,7 @@ def fine_tune(
     if device.type != "cpu":
         trainer.accelerator.free_memory()
     _undo_mixed_precision(model)
+    _undo_cache_setting(model.config, use_cache)
     if epochs.best is not None:
         model.load_state_dict(epochs.best)
     return progress.history
@@ -275,6 +279,14 @@ def _undo_mixed_precision(model: Any) -> None:
     """Give back the model's own ``forward``, which accelerate hides behind one that autocasts."""
     vars(model).pop("forward", None)
     vars(model).pop("_original_forward", None)
+
+
+def _undo_cache_setting(config: Any, use_cache: bool | None) -> None:
+    """Give back what the Trainer overwrites, even where a configuration has no such entry."""
+    if use_cache is None:
+        vars(config).pop("use_cache", None)
+    else:
+        config.use_cache = use_cache
 
 
 def _training_arguments(
@@ -319,8 +331,9 @@ class _WeightedTrainer(Trainer):
     # The loss is a mean over the batch at hand, to be divided by the gradient accumulation steps.
     loss_is_scaled_for_ga = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, train_dataset: Examples, **kwargs: Any) -> None:
+        super().__init__(train_dataset=train_dataset, **kwargs)
+        self.label_texts = train_dataset.label_texts
         self.model_accepts_loss_kwargs = False
         self._loss_sum: torch.Tensor | float = 0.0
         self._weight_sum: torch.Tensor | float = 0.0
@@ -333,13 +346,17 @@ class _WeightedTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         labels, weights = inputs["labels"], inputs["weights"]
-        outputs = model(**{k: v for k, v in inputs.items() if k not in ("labels", "weights")})
-        losses = weights * F.cross_entropy(
-            outputs.logits.float(),
-            labels,
-            reduction="none",
-            label_smoothing=self.args.label_smoothing_factor,
-        )
+        read = {k: v for k, v in inputs.items() if k not in ("labels", "weights")}
+        smoothing = self.args.label_smoothing_factor
+        if self.label_texts is None:
+            outputs = model(**read)
+            losses = F.cross_entropy(
+                outputs.logits.float(), labels, reduction="none", label_smoothing=smoothing
+            )
+        else:
+            outputs = model(**read, decoder_input_ids=self.label_texts.read(labels))
+            losses = self.label_texts.losses(outputs.logits, labels, smoothing)
+        losses = weights * losses
         self._loss_sum += losses.detach().sum()
         self._weight_sum += weights.sum()
         loss = losses.mean()
@@ -419,7 +436,9 @@ class _Epochs(TrainerCallback):
 def _validate(model: Any, examples: Examples, device: torch.device) -> dict[str, float]:
     """Return the weighted loss and accuracy on validation rows."""
     with torch.no_grad():
-        logits = compute_logits(model, examples.tokens, device=device)
+        logits = compute_logits(
+            model, examples.tokens, device=device, label_texts=examples.label_texts
+        )
     log_proba = log_softmax(logits.astype(np.float64), axis=1)
     losses = -log_proba[np.arange(len(logits)), examples.targets]
     correct = logits.argmax(axis=1) == examples.targets

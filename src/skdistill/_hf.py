@@ -6,12 +6,12 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from huggingface_hub import constants as hub_constants
 from huggingface_hub.utils import (
@@ -24,19 +24,21 @@ from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
 from transformers.utils import logging as transformers_logging
 
-_HEAD = "ForSequenceClassification"
+from skdistill._heads import choose_head, is_finetuned_classifier
+
 _CHUNK_BYTES = 1 << 20
 
 # Of a checkpoint's folder, what a model or tokenizer is made from.
 _CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
 
 # Entries of these files that tell where and by what they were written, not what is in them.
-_DESCRIPTIONS = ("config.json", "tokenizer_config.json")
+_DESCRIPTIONS = ("config.json", "generation_config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
 
 
@@ -128,13 +130,31 @@ def load_config(name: str, revision: str | None = None) -> Any:
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """Return a checkpoint's tokenizer; raises as `load_config` does."""
-    with _explained(name):
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
+    """Return a checkpoint's tokenizer; raises as `load_config` does.
+
+    Raises
+    ------
+    ImportError
+        If its only file is one of SentencePiece's, and that package is not installed.
+    """
+    try:
+        with _explained(name):
+            return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
+    except ValueError as error:
+        # transformers tries SentencePiece first and complains of the next package that it tries.
+        if "tiktoken" not in str(error) or find_spec("sentencepiece") is not None:
+            raise
+        raise ImportError(
+            f"The checkpoint {name!r} has no tokenizer.json, only a file of SentencePiece's, which "
+            "takes `pip install sentencepiece protobuf` to read; or save the tokenizer into a "
+            "folder where those are installed: a tokenizer.json lies beside it from then on."
+        ) from error
 
 
-def load_classifier(name: str, revision: str | None = None, **config: Any) -> tuple[Any, list[str]]:
-    """Return a sequence classifier in float32 on the CPU, and what its checkpoint lacked.
+def load_classifier(
+    name: str, revision: str | None = None, head: str = "auto", **config: Any
+) -> tuple[Any, list[str]]:
+    """Return a text classifier in float32 on the CPU, and what its checkpoint lacked.
 
     Parameters
     ----------
@@ -142,6 +162,8 @@ def load_classifier(name: str, revision: str | None = None, **config: Any) -> tu
         A folder or a name on the Hub; only safetensors files are read.
     revision : str, default=None
         A branch, tag or commit on the Hub.
+    head : {"auto", "classification", "text-to-text"}, default="auto"
+        Whether the model chooses a class or writes its label; ``"auto"`` asks the checkpoint.
     **config
         Entries that override the checkpoint's configuration.
 
@@ -156,8 +178,10 @@ def load_classifier(name: str, revision: str | None = None, **config: Any) -> tu
     OSError, ValueError
         If the checkpoint cannot be loaded; the message says what can be done.
     """
+    head = choose_head(name, load_config(name, revision), head)
+    auto = AutoModelForSeq2SeqLM if head == "text-to-text" else AutoModelForSequenceClassification
     with _explained(name):
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = auto.from_pretrained(
             name,
             dtype=torch.float32,
             use_safetensors=True,
@@ -234,7 +258,8 @@ def is_finetuned(path_or_name: str | os.PathLike, revision: str | None = None) -
     -------
     bool
         Whether ``TransformerTeacherClassifier.from_finetuned`` is meant for it; False for an
-        encoder that has to be fine-tuned first.
+        encoder that has to be fine-tuned first, and for an encoder-decoder that does not name the
+        labels that it writes.
 
     Raises
     ------
@@ -242,62 +267,7 @@ def is_finetuned(path_or_name: str | os.PathLike, revision: str | None = None) -
         If there is no such checkpoint.
     """
     with quiet():
-        return has_classification_head(load_config(os.fspath(path_or_name), revision))
-
-
-def has_classification_head(config: Any) -> bool:
-    """Tell whether a configuration describes a text classifier."""
-    return any(name.endswith(_HEAD) for name in config.architectures or ())
-
-
-def check_single_label_classifier(name: str, config: Any) -> None:
-    """Refuse a checkpoint that does not choose one of several classes.
-
-    Raises
-    ------
-    ValueError
-        If it has no classification layer, or one for regression or several labels a text.
-    """
-    if not has_classification_head(config):
-        raise ValueError(
-            f"The checkpoint {name!r} has no classification layer (its architectures are "
-            f"{config.architectures}); fine-tune it: "
-            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
-        )
-    if config.num_labels == 1 or config.problem_type not in (None, "single_label_classification"):
-        kind = config.problem_type or "regression"
-        raise ValueError(
-            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
-            f"{config.num_labels} output(s); a teacher chooses one of at least 2 classes."
-        )
-
-
-def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
-    """Return the label of each of the model's outputs.
-
-    Parameters
-    ----------
-    config : PreTrainedConfig
-    classes : sequence of labels or None
-        None takes the names in `config`, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer labels than outputs.
-    """
-    n_outputs = config.num_labels
-    if classes is not None:
-        if len(classes) != n_outputs:
-            raise ValueError(
-                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
-                f"{list(config.id2label.values())}."
-            )
-        return np.asarray(classes)
-    names = [config.id2label[output] for output in range(n_outputs)]
-    if names == [f"LABEL_{output}" for output in range(n_outputs)]:
-        return np.arange(n_outputs)
-    return np.asarray(names)
+        return is_finetuned_classifier(load_config(os.fspath(path_or_name), revision))
 
 
 def ensure_padding(model: Any, tokenizer: Any) -> None:
@@ -306,7 +276,7 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
     Raises
     ------
     ValueError
-        If the tokenizer has neither.
+        If the tokenizer has neither, or the model could not tell padding from what it reads.
     """
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
@@ -315,7 +285,21 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
                 "texts of different length make no batch; set tokenizer.pad_token and save the "
                 "tokenizer into the checkpoint's folder."
             )
+        if model.config.is_encoder_decoder:
+            raise ValueError(
+                "The checkpoint's tokenizer has no padding token, and the end-of-text token cannot "
+                "stand in for it, because an encoder-decoder looks for the end of each text; set "
+                "tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
+            )
         tokenizer.pad_token = tokenizer.eos_token
+    n_tokens = getattr(model.config, "vocab_size", None)
+    if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
+        raise ValueError(
+            f"The tokenizer's padding token {tokenizer.pad_token!r} has the number "
+            f"{tokenizer.pad_token_id}, but the model has embeddings of {n_tokens} tokens only; "
+            "call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
+            "tokenizer.pad_token to one that the model knows."
+        )
     model.config.pad_token_id = tokenizer.pad_token_id
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from skdistill._heads import end_of_text
+from skdistill._text_to_text import LabelTexts
 from skdistill.ragged import Ragged
 
 # Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
@@ -72,6 +74,8 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
 
     A text without any token (an empty one, where the tokenizer adds no special tokens) becomes
     one padding token; half surrogate pairs, which no tokenizer takes, become question marks.
+    Texts of an encoder-decoder, which looks for their end, have the end-of-text token there and
+    nowhere else.
 
     Parameters
     ----------
@@ -103,6 +107,11 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
             return_attention_mask=False,
             verbose=False,
         )
+        if model.config.is_encoder_decoder:
+            end = end_of_text(model.config)
+            encoded["input_ids"] = [
+                _ended_once(row, end, max_length) for row in encoded["input_ids"]
+            ]
         for name, part in parts.items():
             rows = [row or [padding[name]] for row in encoded[name]]
             values = np.concatenate([np.asarray(row, dtype=np.int32) for row in rows])
@@ -110,8 +119,23 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
     return TokenisedTexts(
         fields={name: Ragged.concatenate(part) for name, part in parts.items()},
         padding=padding,
-        padding_side=tokenizer.padding_side,
+        padding_side=_padding_side(tokenizer, model),
     )
+
+
+def _ended_once(row: list[int], end: int, max_length: int) -> list[int]:
+    others = [token for token in row if token != end]
+    return [*others[: max_length - 1], end]
+
+
+def _padding_side(tokenizer: Any, model: Any) -> str:
+    """Return the side on which padding leaves what a model makes of a text alone.
+
+    Where positions are counted from the first column, or a decoder reads the padding, that is the
+    right one, whatever the tokenizer's settings for writing are.
+    """
+    counts = "position_ids" in inspect.signature(model.forward).parameters
+    return "right" if counts or model.config.is_encoder_decoder else tokenizer.padding_side
 
 
 def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> np.ndarray:
@@ -175,19 +199,22 @@ def compute_logits(
     tokens: TokenisedTexts,
     *,
     device: torch.device,
+    label_texts: LabelTexts | None = None,
     autocast: torch.dtype | None = None,
     verbose: int = 0,
 ) -> np.ndarray:
-    """Return the model's logits for tokenised texts.
+    """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
 
     The caller chooses between ``torch.inference_mode()`` and ``torch.no_grad()``.
 
     Parameters
     ----------
     model : PreTrainedModel
-        A sequence classifier that lies on `device`; it is put into evaluation mode.
+        A text classifier that lies on `device`; it is put into evaluation mode.
     tokens : TokenisedTexts
     device : torch.device
+    label_texts : LabelTexts, default=None
+        The labels of a model that writes them; None for one with a classification layer.
     autocast : torch.dtype, default=None
         Run matrix products in this half precision; None computes in float32 throughout.
     verbose : int, default=0
@@ -200,12 +227,20 @@ def compute_logits(
     model.eval()
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
     logits = np.empty((len(tokens), model.config.num_labels), dtype=np.float32)
+    sizes = tokens.lengths if label_texts is None else label_texts.sizes(tokens.lengths)
+    # What decoders keep of a text, in order to go on with it, can be larger than the model.
+    accepts_cache = "use_cache" in inspect.signature(model.forward).parameters
+    options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
         tqdm(total=len(tokens), desc="predicting", unit="text", disable=not verbose) as bar,
     ):
-        for rows in batches_by_length(tokens.lengths, batch_tokens):
+        for rows in batches_by_length(sizes, batch_tokens):
             inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}
-            logits[rows] = model(**inputs).logits.float().cpu().numpy()
+            if label_texts is None:
+                scores = model(**inputs, **options).logits
+            else:
+                scores = label_texts.scores(model, inputs)
+            logits[rows] = scores.float().cpu().numpy()
             bar.update(len(rows))
     return logits

@@ -109,9 +109,9 @@ def check_int8_device(device: torch.device) -> None:
 def quantised(model: Any) -> Any:
     """Return a model's copy whose encoder multiplies 8-bit integers; it is made once a model.
 
-    The two share all weights but those of the encoder's linear layers, in which the copy does not
-    follow if the model is changed in place. The classification layer stays as it is: it takes no
-    time, and its rounding would show at once.
+    The two share all weights but those of the encoder's linear layers, a decoder's among them, in
+    which the copy does not follow if the model is changed in place. The last layer, which gives
+    the logits, stays as it is: its rounding would show at once.
 
     Parameters
     ----------
@@ -132,7 +132,11 @@ def quantised(model: Any) -> Any:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         twin = copy.deepcopy(model, shared)
         encoder = twin.base_model
-        layers = {k: v for k, v in encoder.named_modules() if type(v) is nn.Linear}
+        layers = {
+            name: layer
+            for name, layer in encoder.named_modules()
+            if type(layer) is nn.Linear and layer is not twin.get_output_embeddings()
+        }
         if not layers:
             raise ValueError(
                 f'precision="int8" rounds linear layers, but {type(encoder).__name__} has none; '

@@ -311,11 +311,12 @@ def _describe(texts: Bunch) -> str:
 
 def _is_fine_tuned(weights: str, classes: np.ndarray) -> bool:
     """Tell whether a checkpoint classifies into just these classes already."""
-    from skdistill._hf import has_classification_head, load_config, quiet
+    from skdistill._heads import is_finetuned_classifier
+    from skdistill._hf import load_config, quiet
 
     with quiet():
         config = load_config(weights)
-    return has_classification_head(config) and sorted(config.id2label.values()) == [*classes]
+    return is_finetuned_classifier(config) and sorted(config.id2label.values()) == [*classes]
 
 
 class _Stopwatch:

@@ -16,8 +16,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._checkpoints import Checkpoints
-from skdistill._hf import (
+from skdistill._heads import (
     check_single_label_classifier,
+    choose_head,
+    is_text_to_text,
+    label_entries,
+    output_labels,
+    written_labels,
+)
+from skdistill._hf import (
     checkpoint_from_bytes,
     checkpoint_to_bytes,
     ensure_padding,
@@ -27,13 +34,13 @@ from skdistill._hf import (
     load_classifier,
     load_config,
     load_tokenizer,
-    output_labels,
     quiet,
     save_checkpoint,
     usable_length,
 )
 from skdistill._inference import compute_logits, mean_token_vectors, tokenise
 from skdistill._int8 import check_int8_device, quantised
+from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
 from skdistill._validation import check_labels
@@ -51,19 +58,26 @@ _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
     r"""A pretrained transformer, fine-tuned to classify texts.
 
-    A linear layer on top of a pretrained encoder, all of it trained on the labelled texts [1]_ with
-    the Hugging Face ``Trainer`` [2]_: AdamW, the learning rate rising linearly for the first part
-    of the steps and then falling linearly to zero, batches of texts of like length.
+    A classification layer on top of a pretrained model, all of it trained on the labelled texts
+    [1]_ with the Hugging Face ``Trainer`` [2]_: AdamW, the learning rate rising linearly for the
+    first part of the steps and then falling linearly to zero, batches of texts of like length. A
+    text-to-text model such as T5 [3]_ gets no such layer: it learns to write the label.
 
     Parameters
     ----------
     model_name : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files), or the
-        name of one on the Hugging Face Hub. An encoder gets a new, random classification layer;
-        so does a classifier with another number of classes. Code that comes with a checkpoint is
-        never run, and weights in pickle files are refused.
+        name of one on the Hugging Face Hub. A model without a classification layer gets a new,
+        random one, unless it writes its answer (see `head`); so does a classifier with another
+        number of classes. Code that comes with a checkpoint is never run, and weights in pickle
+        files are refused.
     revision : str, default=None
         Branch, tag or commit on the Hub; None is the latest.
+    head : {"auto", "classification", "text-to-text"}, default="auto"
+        How the model answers: by a classification layer, or by writing the text of the label, for
+        which it needs a decoder beside its encoder. ``"auto"`` follows the architecture in the
+        checkpoint's ``config.json``: ``T5ForConditionalGeneration``, which the plain ``t5-small``
+        is as well, and its like write; all others get, or have, a classification layer.
     max_length : int, default=128
         Longer texts are cut after so many tokens, special tokens included; fewer, if the model has
         no more positions.
@@ -93,7 +107,8 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         BF16 or AMX: some 1.7 times as fast), and predicts in float32. ``"int8"`` trains as
         ``"auto"`` does and predicts in 8-bit integers, on x86 CPUs alone: about as fast as
         bfloat16 where the hardware has that, faster than float32 where it has VNNI. The encoder's
-        linear layers are rounded in a copy, made at the first prediction and never saved.
+        linear layers are rounded in a copy, made at the first prediction and never saved. GPT-2,
+        which has none, is refused.
     checkpoint_dir : str or path-like, default=None
         A folder where each epoch is saved. Another ``fit`` with the same texts, labels, weights and
         parameters goes on from there, or only loads the result if nothing is left to do. None
@@ -122,8 +137,9 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         Number of weights, embeddings included.
     history_ : list of dict
         One entry an epoch: ``"epoch"``, ``"train_loss"`` (the weighted mean cross-entropy, in
-        nats, while the weights were changing) and, with `early_stopping`, ``"valid_loss"`` and
-        ``"valid_accuracy"``.
+        nats, while the weights were changing; of a text-to-text model, that of the label's tokens,
+        in nats a token) and, with `early_stopping`, ``"valid_loss"`` and ``"valid_accuracy"`` (of
+        the classes, in any case).
 
     See Also
     --------
@@ -136,6 +152,18 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
     class, scaled to a mean of 1 over all training rows. Rows of weight 0 are left out from the
     start: fitting with them is fitting without them.
 
+    A text-to-text model reads text :math:`x` once and scores each class by the text of its label,
+    ``str(label)``, which is tokens :math:`t_1, \ldots, t_n`, the end-of-text token included:
+    :math:`\frac{1}{n} \sum_i \log p(t_i \mid t_1, \ldots, t_{i-1}, x)`. The softmax of these scores
+    gives the probabilities. In training, :math:`\ell_i` is the score of the right label with the
+    sign turned. Nothing is put before a text: where a model was fine-tuned with a prefix such as
+    ``"sst2 sentence: "``, add it in front of the teacher, in a pipeline.
+
+    Where a tokenizer has no padding token, as GPT-2's and Llama's, the end-of-text token takes its
+    place, in `tokenizer_` and in the configuration of `model_`. Whatever side a tokenizer pads on,
+    a text's prediction does not depend on the texts beside it: models that count positions from
+    the first column, and decoders, are padded on the right.
+
     A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
     predicts bit for bit the same on the same machine.
 
@@ -146,6 +174,9 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
        https://aclanthology.org/N19-1423
     .. [2] Trainer, in the documentation of transformers.
        https://huggingface.co/docs/transformers/main_classes/trainer
+    .. [3] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
+       Transformer", Journal of Machine Learning Research 21, 2020.
+       https://jmlr.org/papers/v21/20-074.html
 
     Examples
     --------
@@ -174,6 +205,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "model_name": [str, os.PathLike],
         "revision": [str, None],
+        "head": [StrOptions({"auto", "classification", "text-to-text"})],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -196,6 +228,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         model_name="sentence-transformers/all-MiniLM-L6-v2",
         *,
         revision=None,
+        head="auto",
         max_length=128,
         max_epochs=4,
         batch_size=32,
@@ -214,6 +247,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
     ):
         self.model_name = model_name
         self.revision = revision
+        self.head = head
         self.max_length = max_length
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -253,9 +287,18 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             If an input or a parameter is wrong, or the training diverges.
         OSError
             If the checkpoint cannot be found.
+        ImportError
+            If its tokenizer takes a package that is not installed.
         """
         # Here, because the Trainer alone takes seconds to import.
-        from skdistill._finetune import fine_tune, row_weights, seeded, split, training_precision
+        from skdistill._finetune import (
+            Examples,
+            fine_tune,
+            row_weights,
+            seeded,
+            split,
+            training_precision,
+        )
 
         texts = check_texts(X)
         classes, codes = check_labels(y, n_rows=len(texts))
@@ -273,9 +316,12 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         with quiet(self.verbose), seeded(seed):
             model, tokenizer = self._load_pretrained(classes)
             max_length = usable_length(model, tokenizer, self.max_length)
+            label_texts = _label_texts(model, tokenizer)
             tokens = tokenise(tokenizer, model, texts, max_length)
             training, validation = split(
-                tokens, codes, weights, self.validation_fraction if self.early_stopping else 0, seed
+                Examples(tokens, codes, weights, label_texts),
+                self.validation_fraction if self.early_stopping else 0,
+                seed,
             )
             history = fine_tune(
                 model,
@@ -290,13 +336,12 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
 
     def _load_pretrained(self, classes):
         name = os.fspath(self.model_name)
-        names = dict(enumerate(map(str, classes)))
         model, _ = load_classifier(
             name,
             self.revision,
-            id2label=names,
-            label2id={label: i for i, label in names.items()},
+            self.head,
             problem_type="single_label_classification",
+            **label_entries(classes),
         )
         tokenizer = load_tokenizer(name, self.revision)
         ensure_padding(model, tokenizer)
@@ -336,7 +381,10 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             The checkpoint's folder, or its name on the Hub.
         classes : sequence of labels, default=None
             The labels in the order of the model's outputs. None takes the names in the
-            checkpoint's configuration, or the integers 0 to n_classes - 1 where it has none.
+            checkpoint's configuration, or the integers 0 to n_classes - 1 where it has none. Of a
+            text-to-text model, the labels whose texts it was fine-tuned to write, in any order;
+            None takes the names in the configuration, which that of a teacher saved by
+            `save_pretrained` has.
         **params
             Other parameters of the constructor, such as `max_length` or `device`.
 
@@ -350,18 +398,27 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If the checkpoint has no classification layer or one of another kind (regression,
-            several labels a text), or `classes` does not fit it.
+            several labels a text), `classes` does not fit it, or nothing says which labels a
+            text-to-text model writes.
         OSError
             If the checkpoint cannot be found.
+        ImportError
+            If its tokenizer takes a package that is not installed.
         """
         teacher = cls(path_or_name, **params)
         teacher._validate_params()
         name = os.fspath(path_or_name)
         with quiet(teacher.verbose):
             config = load_config(name, teacher.revision)
-            check_single_label_classifier(name, config)
-            labels = output_labels(config, classes)
-            model, missing = load_classifier(name, teacher.revision)
+            head = choose_head(name, config, teacher.head)
+            if head == "text-to-text":
+                labels = written_labels(name, config, classes)
+                names = label_entries(labels)
+            else:
+                check_single_label_classifier(name, config)
+                labels = output_labels(config, classes)
+                names = {}
+            model, missing = load_classifier(name, teacher.revision, head, **names)
             if missing:
                 raise ValueError(
                     f"The checkpoint {name!r} lacks weights of a text classifier, which would be "
@@ -418,6 +475,8 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X):
         """Return the model's logits.
 
+        Those of a text-to-text model are the mean log-likelihoods of each label's tokens, in nats.
+
         Parameters
         ----------
         X : iterable of str, of length n_texts
@@ -446,6 +505,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
                 quantised(model) if products is torch.int8 else model,
                 tokens,
                 device=device,
+                label_texts=_label_texts(self.model_, self.tokenizer_),
                 autocast=None if products is torch.int8 else products,
                 verbose=self.verbose,
             )
@@ -471,7 +531,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         else:
             with quiet(self.verbose):
                 name = os.fspath(self.model_name)
-                model, _ = load_classifier(name, self.revision)
+                model, _ = load_classifier(name, self.revision, self.head)
                 tokenizer = load_tokenizer(name, self.revision)
         table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
         return mean_token_vectors(tokenizer, table, words)
@@ -533,6 +593,10 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             model, tokenizer = checkpoint_from_bytes(state.pop("_checkpoint"))
             state |= {"model_": model, "tokenizer_": tokenizer}
         super().__setstate__(state)
+
+
+def _label_texts(model: Any, tokenizer: Any) -> LabelTexts | None:
+    return LabelTexts.of(model, tokenizer) if is_text_to_text(model.config) else None
 
 
 def _hash(value: Any) -> str:

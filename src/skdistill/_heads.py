@@ -1,0 +1,161 @@
+"""What a checkpoint's configuration says about how its model answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+
+_CLASSIFIER = "ForSequenceClassification"
+
+# Architectures that read one text and write another; the last is T5's name of old.
+_WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
+
+
+def is_text_to_text(config: Any) -> bool:
+    """Tell whether a configuration describes a model that writes its answer."""
+    return any(name in _WRITERS for name in config.architectures or ())
+
+
+def choose_head(name: str, config: Any, head: str) -> str:
+    """Return ``"classification"`` or ``"text-to-text"``.
+
+    Parameters
+    ----------
+    name : str
+        The checkpoint's, for the message.
+    config : PreTrainedConfig
+    head : {"auto", "classification", "text-to-text"}
+        What was asked for; ``"auto"`` follows the checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If the model is to write but has no decoder beside its encoder.
+    """
+    if head == "auto":
+        return "text-to-text" if is_text_to_text(config) else "classification"
+    if head == "text-to-text" and not config.is_encoder_decoder:
+        raise ValueError(
+            f'head="text-to-text" needs an encoder-decoder such as T5, but the checkpoint {name!r} '
+            f'is of the kind {config.model_type!r}; use head="auto" or "classification".'
+        )
+    return head
+
+
+def end_of_text(config: Any) -> int:
+    """Return the token that ends the texts of an encoder-decoder.
+
+    Raises
+    ------
+    ValueError
+        If the configuration names none.
+    """
+    end = config.eos_token_id
+    if end is None:
+        raise ValueError(
+            f"The configuration of the {config.model_type} names no end-of-text token; set "
+            "eos_token_id in the config.json of the checkpoint."
+        )
+    return end if isinstance(end, int) else end[0]
+
+
+def is_finetuned_classifier(config: Any) -> bool:
+    """Tell whether a configuration describes a text classifier whose labels are known."""
+    return has_classification_head(config) or (is_text_to_text(config) and not _unnamed(config))
+
+
+def has_classification_head(config: Any) -> bool:
+    """Tell whether a configuration describes a text classifier."""
+    return any(name.endswith(_CLASSIFIER) for name in config.architectures or ())
+
+
+def check_single_label_classifier(name: str, config: Any) -> None:
+    """Refuse a checkpoint that does not choose one of several classes.
+
+    Raises
+    ------
+    ValueError
+        If it has no classification layer, or one for regression or several labels a text.
+    """
+    if not has_classification_head(config):
+        raise ValueError(
+            f"The checkpoint {name!r} has no classification layer (its architectures are "
+            f"{config.architectures}); fine-tune it: "
+            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
+        )
+    if config.num_labels == 1 or config.problem_type not in (None, "single_label_classification"):
+        kind = config.problem_type or "regression"
+        raise ValueError(
+            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
+            f"{config.num_labels} output(s); a teacher chooses one of at least 2 classes."
+        )
+
+
+def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
+    """Return the label of each of the model's outputs.
+
+    Parameters
+    ----------
+    config : PreTrainedConfig
+    classes : sequence of labels or None
+        None takes the names in `config`, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer labels than outputs.
+    """
+    n_outputs = config.num_labels
+    if classes is not None:
+        if len(classes) != n_outputs:
+            raise ValueError(
+                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
+                f"{list(config.id2label.values())}."
+            )
+        return np.asarray(classes)
+    return np.arange(n_outputs) if _unnamed(config) else _names(config)
+
+
+def written_labels(name: str, config: Any, classes: Sequence | None) -> np.ndarray:
+    """Return the labels whose texts a text-to-text model writes.
+
+    Parameters
+    ----------
+    name : str
+        The checkpoint's, for the message.
+    config : PreTrainedConfig
+    classes : sequence of labels or None
+        None takes the names in `config`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or fewer than two.
+    """
+    if classes is None and _unnamed(config):
+        raise ValueError(
+            f"The checkpoint {name!r} writes texts and does not say which labels it was "
+            "fine-tuned to write; name them, as in classes=['negative', 'positive'], or fine-tune "
+            f"it: TransformerTeacherClassifier({name!r}).fit(X, y)."
+        )
+    labels = _names(config) if classes is None else np.asarray(classes)
+    if len(labels) < 2:
+        raise ValueError(f"classes must hold at least 2 labels, but holds {labels.tolist()}.")
+    return labels
+
+
+def label_entries(labels: Sequence | np.ndarray) -> dict[str, dict]:
+    """Return the entries of a configuration that name the labels."""
+    names = dict(enumerate(map(str, labels)))
+    return {"id2label": names, "label2id": {label: i for i, label in names.items()}}
+
+
+def _names(config: Any) -> np.ndarray:
+    return np.asarray([config.id2label[output] for output in range(config.num_labels)])
+
+
+def _unnamed(config: Any) -> bool:
+    """Tell whether the labels are called ``LABEL_0``, ``LABEL_1``, ... for want of names."""
+    generic = [f"LABEL_{output}" for output in range(config.num_labels)]
+    return _names(config).tolist() == generic
