@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from skdistill._torch import ONE_AT_A_TIME
+
 _HEAD = "ForSequenceClassification"
 _CHUNK_BYTES = 1 << 20
 
@@ -38,10 +39,6 @@ _CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"
 # Entries of these files that tell where and by what they were written, not what is in them.
 _DESCRIPTIONS = ("config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
-
-
-# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
-ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
