@@ -3,6 +3,7 @@
 torch loads with `fit` alone: a fitted student predicts without it.
 """
 
+import sys
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
@@ -856,6 +857,14 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         )
         network.load_state_dict(weights)
         return network.eval()
+
+    def __dir__(self):
+        # scikit-learn's own reads each attribute, and its HTML shows what is listed: `network_`
+        # would load torch only to be looked at.
+        names = set(object.__dir__(self))
+        if "torch" not in sys.modules:
+            names.remove("network_")
+        return [name for name in names if hasattr(self, name)]
 
     def __getstate__(self):
         state = dict(super().__getstate__())
