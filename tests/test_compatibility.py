@@ -72,7 +72,7 @@ from skdistill import (
 
 N_TRAIN, N_TEST = 120, 60
 
-QUICK = {"max_epochs": 8, "lr": 0.05, "batch_size": 32, "embedding_dim": 8, "random_state": 0}
+QUICK = {"max_epochs": 5, "lr": 0.1, "batch_size": 32, "embedding_dim": 8, "random_state": 0}
 
 
 def make_student(teacher=None, student_class=DistilledMLPClassifier, **params):
@@ -337,7 +337,7 @@ def test_evaluations(rows, kind, evaluate, holds, column):
 
 def test_validation_curves_vary_a_parameter(rows):
     _, scores = validation_curve(
-        make_student(), *rows, cv=2, param_name="lr", param_range=[1e-6, 0.05]
+        make_student(), *rows, cv=2, param_name="lr", param_range=[1e-6, 0.1]
     )
     assert scores[0].max() < 0.6 < 0.8 < scores[1].min()
 
@@ -370,7 +370,7 @@ def area_below(x, y):
 
 def varied(model):
     if isinstance(model, DistilledMLPClassifier):
-        return {"param_name": "lr", "param_range": [0.04, 0.05]}
+        return {"param_name": "lr", "param_range": [0.08, 0.1]}
     return {"param_name": "logisticregression__C", "param_range": [1, 10]}
 
 
@@ -789,8 +789,7 @@ def test_html_of_a_loaded_student_needs_no_torch(rows, tmp_path):
         "html = student._repr_mimebundle_()['text/html'];"
         "assert 'n_parameters_' in html and 'network_' not in html;"
         "make_pipeline(student)._repr_mimebundle_();"
-        "assert 'torch' not in sys.modules;"
-        "student.network_; assert 'network_' in dir(student)"
+        "assert 'torch' not in sys.modules"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "student.skd")]
     subprocess.run(command, check=True, timeout=60)
