@@ -39,7 +39,7 @@ LAYERS = [
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
-    ["_validation", "_versions", "_torch", "quantization", "_tensor_file"],
+    ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

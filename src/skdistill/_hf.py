@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -31,6 +30,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from skdistill._heads import choose_head, is_finetuned_classifier
+from skdistill._torch import ONE_AT_A_TIME
 
 _CHUNK_BYTES = 1 << 20
 
@@ -40,10 +40,6 @@ _CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"
 # Entries of these files that tell where and by what they were written, not what is in them.
 _DESCRIPTIONS = ("config.json", "generation_config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
-
-
-# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
-ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager

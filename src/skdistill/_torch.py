@@ -1,9 +1,13 @@
 """What every module that runs torch shares: devices and seeds."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+# Generators, log levels and accelerate's state are global: threads train one after the other.
+ONE_AT_A_TIME = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -45,8 +49,11 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and give its global generators back untouched."""
+    """Seed torch inside the block and give its global generators back untouched.
+
+    Other threads wait: what they drew from the same generators would depend on who comes first.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

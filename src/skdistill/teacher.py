@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,11 +12,13 @@ import torch
 import transformers
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._checkpoints import Checkpoints
+from skdistill._epoch_tasks import EpochTasks
 from skdistill._heads import (
     check_single_label_classifier,
     choose_head,
@@ -55,7 +58,7 @@ _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
+class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""A pretrained transformer, fine-tuned to classify texts.
 
     A classification layer on top of a pretrained model, all of it trained on the labelled texts
@@ -166,6 +169,9 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
 
     A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
     predicts bit for bit the same on the same machine.
+
+    Callbacks of scikit-learn, given to :meth:`set_callbacks`, are told of each epoch that is
+    trained: not of those that a checkpoint spares.
 
     References
     ----------
@@ -323,6 +329,15 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
             )
+            learned = partial(self._learned, tokenizer, classes, np.arange(len(classes)))
+            tasks = EpochTasks(
+                self,
+                self._n_epochs(),
+                learned,
+                X=texts,
+                y=classes[codes],
+                sample_weight=sample_weight,
+            )
             history = fine_tune(
                 model,
                 training,
@@ -330,9 +345,17 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
                 arguments=self._trainer_arguments(seed, precision),
                 device=device,
                 checkpoints=checkpoints,
+                tasks=tasks,
                 verbose=self.verbose,
             )
-        return self._learned(model, tokenizer, classes, np.arange(len(classes)), history)
+        self.__dict__.update(learned(model, history))
+        tasks.close()
+        return self
+
+    def _n_epochs(self):
+        """Return the number of epochs, or None where `trainer_args` sets the length."""
+        overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
+        return None if overridden else self.max_epochs
 
     def _load_pretrained(self, classes):
         name = os.fspath(self.model_name)
@@ -360,16 +383,17 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             **(self.trainer_args or {}),
         }
 
-    def _learned(self, model, tokenizer, classes, columns, history):
-        self.model_ = model.eval()
-        self.tokenizer_ = tokenizer
-        self.classes_ = classes
-        self.max_length_ = usable_length(model, tokenizer, self.max_length)
-        self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
-        self.history_ = history
-        # The model's output that belongs to each class.
-        self._columns = columns
-        return self
+    def _learned(self, tokenizer, classes, columns, model, history):
+        return {
+            "model_": model.eval(),
+            "tokenizer_": tokenizer,
+            "classes_": classes,
+            "max_length_": usable_length(model, tokenizer, self.max_length),
+            "n_parameters_": sum(weight.numel() for weight in model.parameters()),
+            "history_": history,
+            # The model's output that belongs to each class.
+            "_columns": columns,
+        }
 
     @classmethod
     def from_finetuned(cls, path_or_name, classes=None, **params):
@@ -429,7 +453,9 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         sorted_classes, columns = np.unique(labels, return_index=True)
         if len(sorted_classes) != len(labels):
             raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
-        return teacher._learned(model, tokenizer, sorted_classes, columns, [])
+        learned = teacher._learned(tokenizer, sorted_classes, columns, model, [])
+        teacher.__dict__.update(learned)
+        return teacher
 
     def predict(self, X):
         """Predict the most probable class of each text.
