@@ -17,6 +17,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
+from skdistill._files import replacing
 from skdistill._validation import check_probabilities
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
@@ -73,14 +74,8 @@ class SoftLabelStore:
         folder = self._folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
         digests = np.frombuffer(b"".join(map(_digest, labelled)), dtype=np.uint8).reshape(-1, 16)
-        path = folder / f"{uuid.uuid4().hex}.npz"
-        draft = path.with_suffix(".partial")
-        try:
-            with open(draft, "wb") as file:
-                np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(folder / f"{uuid.uuid4().hex}.npz") as file:
+            np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
 
     def _folder(self, teacher_key: str) -> Path:
         return self.location / "soft_labels" / teacher_key
