@@ -29,11 +29,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from skdistill._checkpoint_source import CONTENT_SUFFIXES, check_folder, check_source
+
 _HEAD = "ForSequenceClassification"
 _CHUNK_BYTES = 1 << 20
-
-# Of a checkpoint's folder, what a model or tokenizer is made from.
-_CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
 
 # Entries of these files that tell where and by what they were written, not what is in them.
 _DESCRIPTIONS = ("config.json", "tokenizer_config.json")
@@ -108,7 +107,7 @@ def _explained(name: str) -> Iterator[None]:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r} could not be loaded: {reason}. Give a local folder with "
+            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Give a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
             f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
             "code are refused."
@@ -124,12 +123,14 @@ def load_config(name: str, revision: str | None = None) -> Any:
         If there is no such checkpoint; the message says what can be done.
     """
     with _explained(name):
+        check_source(name, revision)
         return AutoConfig.from_pretrained(name, trust_remote_code=False, **_at(revision))
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """Return a checkpoint's tokenizer; raises as `load_config` does."""
     with _explained(name):
+        check_source(name, revision)
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
 
 
@@ -157,6 +158,7 @@ def load_classifier(name: str, revision: str | None = None, **config: Any) -> tu
         If the checkpoint cannot be loaded; the message says what can be done.
     """
     with _explained(name):
+        check_source(name, revision)
         model, report = AutoModelForSequenceClassification.from_pretrained(
             name,
             dtype=torch.float32,
@@ -195,6 +197,7 @@ def load_masked_lm(name: str) -> tuple[Any, Any]:
         If it lacks weights, which would be random, or such a tokenizer.
     """
     with _explained(name):
+        check_source(name)
         model, report = AutoModelForMaskedLM.from_pretrained(
             name,
             dtype=torch.float32,
@@ -404,10 +407,18 @@ def hash_checkpoint(model: Any, tokenizer: Any) -> str:
 
 
 def hash_folder(folder: str | os.PathLike) -> str:
-    """Return a hash of the weights, configuration and tokenizer files that lie in a folder."""
+    """Return a hash of the weights, configuration and tokenizer files that lie in a folder.
+
+    Raises
+    ------
+    ValueError
+        If they lead out of the folder.
+    """
+    with _explained(os.fspath(folder)):
+        check_folder(Path(folder))
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and path.suffix in _CONTENT_SUFFIXES:
+        if path.is_file() and path.suffix in CONTENT_SUFFIXES:
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK_BYTES):
