@@ -37,7 +37,7 @@ LAYERS = [
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "datasets", "schedule"],
     ["_validation", "_versions", "_torch", "quantization", "_tensor_file"],
-    ["_checkpoint_source", "_files", "_texts"],
+    ["_checkpoint_source", "_files", "_interruption", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

@@ -34,6 +34,7 @@ from skdistill._hf import (
 )
 from skdistill._inference import compute_logits, mean_token_vectors, tokenise
 from skdistill._int8 import check_int8_device, quantised
+from skdistill._interruption import all_or_nothing
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
 from skdistill._validation import check_labels
@@ -231,6 +232,7 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fine-tune the pretrained model on labelled texts.
 
