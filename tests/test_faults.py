@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -285,35 +286,52 @@ def test_killed_labelling_asks_only_for_what_is_missing(tmp_path, point, call, n
 N_PROCESSES = 8
 
 
-def label_overlapping(log, folder, number, ready):
+class PatientTeacher(HashTeacher):
+    """A teacher whose training lasts until all other processes wait for it."""
+
+    def fit(self, X, y):
+        """Wait."""
+        while len([*Path(self.log).parent.rglob("*.request")]) < N_PROCESSES - 1:
+            time.sleep(0.01)
+        return super().fit(X, y)
+
+
+def label_overlapping(log, folder, number):
     from skdistill import soft_labels
 
     soft_labels._SHARD = 3
     texts = [f"text {i}" for i in range(5 * number, 5 * number + 25)]
-    Path(ready, str(number)).touch()
-    while len(os.listdir(ready)) < N_PROCESSES:
-        pass
-    return texts, SoftLabeler(HashTeacher(log), X, Y, memory=folder).label(texts[::-1])
+    return texts, SoftLabeler(PatientTeacher(log), X, Y, memory=folder).label(texts[::-1])
 
 
 def test_eight_processes_share_a_store(tmp_path):
-    log, folder, ready = tmp_path / "log", tmp_path / "memory", tmp_path / "ready"
-    ready.mkdir()
-    running = [
-        start(label_overlapping, log, folder, number, ready) for number in range(N_PROCESSES)
-    ]
+    log, folder = tmp_path / "log", tmp_path / "memory"
+    running = [start(label_overlapping, log, folder, number) for number in range(N_PROCESSES)]
     for texts, proba in [finish(*one) for one in running]:
         np.testing.assert_array_equal(proba[::-1], hashed_proba(texts).astype(np.float32))
     n_fits, asked = notes(log)
     everything = {f"text {i}" for i in range(60)}
+    assert n_fits == 1
     assert Counter(asked) == Counter(everything)
-    # Each process that finds a text missing needs the teacher, which is not kept on disk.
-    assert 1 <= n_fits <= N_PROCESSES
     (key,) = os.listdir(folder / "soft_labels")
+    assert {Path(name).suffix for name in os.listdir(folder / "soft_labels" / key)} == {".npz", ""}
     stored = SoftLabelStore(folder).read(key, sorted(everything))
+    assert stored.keys() == everything
     for text, row in stored.items():
         np.testing.assert_array_equal(row, hashed_proba([text])[0].astype(np.float32))
-    assert stored.keys() == everything
+
+
+def test_eight_processes_that_die_lose_no_label(tmp_path):
+    log, folder = tmp_path / "log", tmp_path / "memory"
+    running = [
+        start(label_until_killed, log, folder, "teacher asked", 1 + number)
+        for number in range(N_PROCESSES)
+    ]
+    outcomes = [finish(*one) for one in running]
+    assert set(outcomes) <= {signal.SIGKILL, None}
+    log.write_text("")
+    proba = SoftLabeler(HashTeacher(log), X, Y, memory=folder).label(TEXTS)
+    np.testing.assert_array_equal(proba, hashed_proba(TEXTS).astype(np.float32))
 
 
 # ---- files, at every byte

@@ -24,9 +24,10 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from skdistill._checkpoints import Checkpoints, Progress, explaining_saves, whole_or_gone
-from skdistill._hf import ONE_AT_A_TIME, load_classifier
+from skdistill._hf import load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
+from skdistill._torch import ONE_AT_A_TIME
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2

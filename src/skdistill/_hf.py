@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from skdistill._checkpoint_source import CONTENT_SUFFIXES, check_folder, check_source
+from skdistill._torch import ONE_AT_A_TIME
 
 _HEAD = "ForSequenceClassification"
 _CHUNK_BYTES = 1 << 20
@@ -37,10 +37,6 @@ _CHUNK_BYTES = 1 << 20
 # Entries of these files that tell where and by what they were written, not what is in them.
 _DESCRIPTIONS = ("config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
-
-
-# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
-ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
@@ -173,6 +169,21 @@ def load_classifier(name: str, revision: str | None = None, **config: Any) -> tu
     model.config.architectures = [type(model).__name__]
     mismatched = {key[0] for key in report["mismatched_keys"]}
     return model, sorted({*report["missing_keys"], *mismatched})
+
+
+def load_token_embeddings(name: str, revision: str | None = None) -> tuple[np.ndarray, Any]:
+    """Return a checkpoint's token embeddings and its tokenizer; raises as `load_classifier` does.
+
+    Returns
+    -------
+    table : ndarray of shape (n_tokens, width), dtype float32
+    tokenizer : PreTrainedTokenizerBase
+    """
+    # The classification layer that comes along may be random, and is of no use here.
+    with torch.random.fork_rng(devices=[]):
+        model, _ = load_classifier(name, revision)
+    table = model.get_input_embeddings().weight.detach().float().numpy()
+    return table, load_tokenizer(name, revision)
 
 
 def load_masked_lm(name: str) -> tuple[Any, Any]:

@@ -1,9 +1,13 @@
 """What every module that runs torch shares: devices and seeds."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
+ONE_AT_A_TIME = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -47,6 +51,6 @@ def resolve_device(device: str) -> torch.device:
 def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside the block and give its global generators back untouched."""
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

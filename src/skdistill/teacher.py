@@ -26,6 +26,7 @@ from skdistill._hf import (
     is_finetuned,
     load_classifier,
     load_config,
+    load_token_embeddings,
     load_tokenizer,
     output_labels,
     quiet,
@@ -469,13 +470,11 @@ class TransformerTeacherClassifier(ClassifierMixin, BaseEstimator):
             of the pretrained checkpoint. Zeros for a word without any token.
         """
         if self.__sklearn_is_fitted__():
-            model, tokenizer = self.model_, self.tokenizer_
+            tokenizer = self.tokenizer_
+            table = self.model_.get_input_embeddings().weight.detach().cpu().float().numpy()
         else:
             with quiet(self.verbose):
-                name = os.fspath(self.model_name)
-                model, _ = load_classifier(name, self.revision)
-                tokenizer = load_tokenizer(name, self.revision)
-        table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
+                table, tokenizer = load_token_embeddings(os.fspath(self.model_name), self.revision)
         return mean_token_vectors(tokenizer, table, words)
 
     def save_pretrained(self, folder):
