@@ -155,7 +155,7 @@ TRAINING_KILLS = [
     ("undeclared", 3, 2),
     ("trained", 1, 3),
 ]
-QUICK_KILLS = {0, 2, 4, 5, 9, 11, 13}
+QUICK_KILLS = {0, 5, 9, 11, 13}
 
 
 def _slow_unless(cases, quick):
@@ -210,7 +210,7 @@ def count_steps(monkeypatch):
 def test_a_killed_training_keeps_its_best_epoch(tiny_checkpoint, rows, tmp_path, point, call):
     params = {"early_stopping": True, "max_epochs": 5, "lr": 0.1}
     teacher = make_teacher(tiny_checkpoint, checkpoint_dir=tmp_path, **params)
-    call_in_process(train_until_killed, teacher, *rows, point, call)
+    assert call_in_process(train_until_killed, teacher, *rows, point, call) == signal.SIGKILL
     expected = make_teacher(tiny_checkpoint, **params).fit(*rows)
     assert teacher.fit(*rows).history_ == expected.history_
     for name, value in weights(expected).items():
@@ -269,7 +269,9 @@ LABELLING_KILLS = [
 ]
 
 
-@pytest.mark.parametrize(("point", "call", "n_kept"), LABELLING_KILLS)
+@pytest.mark.parametrize(
+    ("point", "call", "n_kept"), _slow_unless(LABELLING_KILLS, {0, 2, 5, 7, 10})
+)
 def test_killed_labelling_asks_only_for_what_is_missing(tmp_path, point, call, n_kept):
     log, folder = tmp_path / "log", tmp_path / "memory"
     log.touch()
@@ -420,7 +422,7 @@ def write_until_killed(write, folder, room):
         write(folder, 2)
 
 
-@pytest.mark.parametrize("room", [0, 1, 40, None])
+@pytest.mark.parametrize("room", [0, pytest.param(1, marks=pytest.mark.slow), 40, None])
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_killed_writer_leaves_what_was_there(tmp_path, write, room):
     if write is not write_training:
@@ -554,17 +556,17 @@ def test_labels_on_a_full_disk(tmp_path, n_bytes):
     assert is_right
 
 
-@pytest.mark.parametrize(
-    ("kind", "n_bytes"),
-    [
-        (on_limited_files, 100),  # training.json
-        (on_limited_files, 20_000),  # the weights
-        (on_limited_files, 150_000),  # the optimizer's state
-        (on_small_disk, 65_536),  # the first checkpoint's weights
-        (on_small_disk, 200_000),  # its optimizer's state
-        (on_small_disk, 600_000),  # a later checkpoint
-    ],
-)
+TRAINING_DISKS = [
+    (on_limited_files, 100),  # training.json
+    (on_limited_files, 20_000),  # the weights
+    (on_limited_files, 150_000),  # the optimizer's state
+    (on_small_disk, 65_536),  # the first checkpoint's weights
+    (on_small_disk, 200_000),  # its optimizer's state
+    (on_small_disk, 600_000),  # a later checkpoint
+]
+
+
+@pytest.mark.parametrize(("kind", "n_bytes"), _slow_unless(TRAINING_DISKS, {1, 2, 5}))
 def test_a_training_on_a_full_disk(tiny_checkpoint, rows, tmp_path, straight, kind, n_bytes):
     teacher = make_teacher(tiny_checkpoint)
     message, resumed = full_disk(kind, train_on_full_disk, tmp_path, n_bytes, teacher, *rows)
@@ -685,30 +687,34 @@ def check_interruption(outcome, name, is_refit):
 refits = pytest.mark.parametrize("is_refit", [False, True], ids=["first fit", "refit"])
 
 
+STUDENT_INTERRUPTIONS = [
+    ("teacher labels", 1),
+    ("labels are stored", 1),
+    ("texts are copied", 1),
+    ("vocabulary", 1),
+    ("batch", 1),
+    ("batch", 2),
+    ("end of an epoch", 1),
+    ("tables", 1),
+]
+TEACHER_INTERRUPTIONS = [
+    ("pretrained weights", 1),
+    ("step", 2),
+    ("validation", 1),
+    ("checkpoint", 1),
+    ("learned", 2),
+]
+
+
 @refits
-@pytest.mark.parametrize(
-    ("point", "call"),
-    [
-        ("teacher labels", 1),
-        ("labels are stored", 1),
-        ("texts are copied", 1),
-        ("vocabulary", 1),
-        ("batch", 1),
-        ("batch", 2),
-        ("end of an epoch", 1),
-        ("tables", 1),
-    ],
-)
+@pytest.mark.parametrize(("point", "call"), _slow_unless(STUDENT_INTERRUPTIONS, {1, 5, 6, 7}))
 def test_ctrl_c_leaves_a_student_as_it_was(point, call, is_refit):
     outcome = call_in_process(interrupt_student, point, call, is_refit)
     check_interruption(outcome, "DistilledMLPClassifier", is_refit)
 
 
 @refits
-@pytest.mark.parametrize(
-    ("point", "call"),
-    [("pretrained weights", 1), ("step", 2), ("validation", 1), ("checkpoint", 1), ("learned", 2)],
-)
+@pytest.mark.parametrize(("point", "call"), _slow_unless(TEACHER_INTERRUPTIONS, {1, 4}))
 def test_ctrl_c_leaves_a_teacher_as_it_was(tiny_checkpoint, rows, point, call, is_refit):
     outcome = call_in_process(interrupt_teacher, tiny_checkpoint, *rows, point, call, is_refit)
     check_interruption(outcome, "TransformerTeacherClassifier", is_refit)
