@@ -1,6 +1,7 @@
 """Files that are whole or not there: byte by byte in tests/test_faults.py."""
 
 import errno
+import os
 import stat
 import sys
 
@@ -60,6 +61,24 @@ def test_an_abandoned_draft_is_removed_and_a_live_one_is_not(tmp_path):
             second.write(b"second")
     found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert found == {"a.bin": b"first", "b.bin": b"second", "b.partial": b"somebody else's"}
+
+
+@posix
+def test_a_complete_draft_is_not_taken_for_abandoned(tmp_path, monkeypatch):
+    rename, names = os.replace, []
+
+    def rename_after_another_write(draft, path):
+        names.append(path.name)
+        if path.name == "a.bin":
+            with replacing(tmp_path / "b.bin") as file:
+                file.write(b"second")
+        rename(draft, path)
+
+    monkeypatch.setattr(os, "replace", rename_after_another_write)
+    with replacing(tmp_path / "a.bin") as file:
+        file.write(b"first")
+    assert names == ["a.bin", "b.bin"]
+    assert (tmp_path / "a.bin").read_bytes() == b"first"
 
 
 @posix

@@ -20,7 +20,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when it is complete and on the disk.
 
     Until then it lies beside, under another name. What a process that was killed has left there
-    is removed by the next one that writes into the same folder.
+    is removed by the next one that writes into the same folder, but not on Windows.
 
     Parameters
     ----------
@@ -58,7 +58,10 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(draft, path)
+                if sys.platform != "win32":
+                    os.replace(draft, path)  # as long as the lock says that it is not abandoned
+            if sys.platform == "win32":  # where no open file can be renamed
+                os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -83,7 +86,7 @@ def _open_draft(path: Path) -> tuple[Path, BinaryIO]:
     while True:
         draft = path.with_name(_DRAFT.format(name=path.name, key=uuid4().hex))
         file = draft.open("xb")
-        if sys.platform == "win32":  # where nobody removes a file that is open
+        if sys.platform == "win32":  # where drafts are not removed
             return draft, file
         _lock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
@@ -92,15 +95,13 @@ def _open_draft(path: Path) -> tuple[Path, BinaryIO]:
 
 
 def _remove_abandoned_drafts(folder: Path) -> None:
+    if sys.platform == "win32":
+        return
     for draft in folder.glob(_DRAFT.format(name="*", key="*")):
         # Another process was faster, or is writing it.
-        with suppress(FileNotFoundError, PermissionError):
-            if sys.platform == "win32":
+        with suppress(FileNotFoundError, PermissionError), draft.open("rb") as file:
+            if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 draft.unlink()
-                continue
-            with draft.open("rb") as file:
-                if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                    draft.unlink()
 
 
 def _lock(file: BinaryIO, operation: int) -> bool:
