@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from skdistill._checkpoints import Checkpoints, Progress
+from skdistill._checkpoints import Checkpoints, Progress, explaining_saves, whole_or_gone
 from skdistill._epoch_tasks import EpochTasks
 from skdistill._hf import load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
@@ -372,6 +372,12 @@ class _WeightedTrainer(Trainer):
         # The Trainer's own way ignores weights whose names on disk are not those in the model.
         trained: Any = model or self.model
         trained.load_state_dict(_read_weights(Path(resume_from_checkpoint)))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = str(self.args.output_dir)
+        checkpoint = Path(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        with whole_or_gone(checkpoint), explaining_saves(checkpoint):
+            super()._save_checkpoint(model, trial)
 
     def pop_mean_loss(self) -> float:
         """Return the weighted mean loss since the last call."""

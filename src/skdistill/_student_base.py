@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._epoch_tasks import EpochTasks, check_no_fit_callbacks
+from skdistill._interruption import all_or_nothing
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels
@@ -335,6 +336,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
             multilabel=self.multilabel_,
         )
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-# Generators, log levels and accelerate's state are global: threads train one after the other.
+# Generators, log levels and accelerate's state are global: threads load and train one by one.
 ONE_AT_A_TIME = threading.RLock()
 
 

@@ -36,6 +36,7 @@ from skdistill._hf import (
     is_finetuned,
     load_classifier,
     load_config,
+    load_token_embeddings,
     load_tokenizer,
     quiet,
     save_checkpoint,
@@ -43,6 +44,7 @@ from skdistill._hf import (
 )
 from skdistill._inference import compute_logits, mean_token_vectors, tokenise
 from skdistill._int8 import check_int8_device, quantised
+from skdistill._interruption import all_or_nothing
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
@@ -270,6 +272,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fine-tune the pretrained model on labelled texts.
@@ -553,13 +556,12 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
             of the pretrained checkpoint. Zeros for a word without any token.
         """
         if self.__sklearn_is_fitted__():
-            model, tokenizer = self.model_, self.tokenizer_
+            tokenizer = self.tokenizer_
+            table = self.model_.get_input_embeddings().weight.detach().cpu().float().numpy()
         else:
             with quiet(self.verbose):
                 name = os.fspath(self.model_name)
-                model, _ = load_classifier(name, self.revision, self.head)
-                tokenizer = load_tokenizer(name, self.revision)
-        table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
+                table, tokenizer = load_token_embeddings(name, self.revision, self.head)
         return mean_token_vectors(tokenizer, table, words)
 
     def save_pretrained(self, folder):

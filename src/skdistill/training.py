@@ -1,5 +1,6 @@
 """The skorch net that trains a student, fed with batches cut from flat id arrays."""
 
+import dis
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ class StudentNet(NeuralNet):
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as interrupt:
-            if method_name == "on_epoch_end":
+            if method_name == "on_epoch_end" and _was_raised_by_code(interrupt):
                 raise StopTraining from interrupt
             raise
 
@@ -174,6 +175,16 @@ class StudentNet(NeuralNet):
         if stopped:
             self.history.record("stopped_early", True)
         self.notify("on_train_end", X=dataset, y=None)
+
+
+def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
+    """Tell a callback's own `raise` from Ctrl-C, which may come between any two instructions."""
+    step = interrupt.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    return dis.opname[step.tb_frame.f_code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
 
 
 class FidelityEarlyStopping(Callback):
