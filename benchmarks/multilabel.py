@@ -1,4 +1,4 @@
-"""Several labels a text: does a student that is distilled beat its twin on hard labels?
+"""Several labels a text: a distilled student beside its twin on hard labels.
 
     SKDISTILL_DATA=folder python benchmarks/multilabel.py
 
