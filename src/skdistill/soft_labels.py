@@ -189,7 +189,7 @@ class SoftLabeler:
     ):
         self.teacher = teacher
         self.X = X
-        self.y = y
+        self.y = np.asarray(y)
         self.sample_weight = sample_weight
         self.memory = memory
         self.verbose = verbose
