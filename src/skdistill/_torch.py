@@ -34,7 +34,8 @@ def resolve_device(device: str) -> torch.device:
     device(type='cpu')
     """
     if device == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
