@@ -26,7 +26,7 @@ LAYERS = [
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
     ["teacher"],
-    ["_finetune"],
+    ["_finetune", "_transformer"],
     ["_checkpoints", "_inference", "_int8"],
     ["_hf", "_text_to_text"],
     ["_heads"],

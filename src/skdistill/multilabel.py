@@ -48,6 +48,21 @@ def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
     return questions[:, 1].reshape(-1, n_labels)
 
 
+def refuse_class_weight(class_weight: Any) -> None:
+    """Refuse weights of classes where a text may have several labels.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    if class_weight is not None:
+        raise ValueError(
+            "class_weight weighs classes of which a text has exactly one; y has several labels "
+            "a text. Use sample_weight instead."
+        )
+
+
 def knows_labels(classifier: Any, n_labels: int) -> bool:
     """Tell whether the `classes_` of a fitted classifier are those of so many labels.
 
