@@ -20,7 +20,7 @@ LAYERS = [
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
     ["_student_base"],
-    ["transfer"],
+    ["_labels", "transfer"],
     ["augment"],
     ["_word_neighbours"],
     ["_masked_lm", "_word_roles"],

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.special import log_expit, log_softmax, logit
+from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skdistill._labels import Labels
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
-from skdistill._validation import check_labels
 from skdistill._versions import stamp, unstamp
 from skdistill.embedding_init import find_embedding_source, initial_embedding
 from skdistill.model_file import StoredModel, read_model, write_model
@@ -31,12 +31,26 @@ from skdistill.quantization import Precision
 from skdistill.ragged import Ragged
 from skdistill.schedule import TrainingSchedule, fit_budget, make_schedule
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
-from skdistill.soft_labels import SoftLabeler, check_memory_location, unfitted
+from skdistill.soft_labels import (
+    SoftLabeler,
+    check_memory_location,
+    needs_no_labels,
+    unfitted,
+)
 from skdistill.transfer import TransferSet, make_transfer_set
 from skdistill.vocabulary import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
+
+# Parameters that mean nothing without gold labels, and what for they take them.
+_FOR_GOLD_LABELS = {
+    "hard_label_weight": "mixes gold labels into the loss",
+    "teacher_cv": "fits teachers on the gold labels of other folds",
+    "calibrate_teacher": "fits a temperature to gold labels",
+    "class_weight": "weighs texts by their gold labels",
+    "gold_epochs": "trains on gold labels",
+}
 
 
 _SHARED_PARAMETERS = """\
@@ -331,7 +345,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def fit(
         self,
         X,
-        y,
+        y=None,
         *,
         X_unlabeled=None,
         teacher_proba=None,
@@ -344,9 +358,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ----------
         X : iterable of str, of length n_labeled
             Texts with gold labels.
-        y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
+        y : array-like of shape (n_labeled,) or (n_labeled, n_labels), default=None
             Gold labels: the teacher is fitted on them. Ones and zeros in several columns say of
-            each label whether a text has it; probabilities are then those of each label.
+            each label whether a text has it; probabilities are then those of each label. None is
+            for a teacher that is fitted already, in a :class:`~sklearn.frozen.FrozenEstimator`, or
+            needs no labels, such as a :class:`~skdistill.ZeroShotTeacherClassifier`: the classes
+            are the teacher's, and no text has a gold label.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation pass a
             :class:`~skdistill.TextPool`, which is never cut to a fold.
@@ -367,14 +384,17 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a text is missing, `y` has another length or a single class, parameters contradict
             each other, probabilities have the wrong shape or do not sum to 1, the teacher's
-            classes are not those of `y`, or nothing can label `X_unlabeled`.
+            classes are not those of `y`, nothing can label `X_unlabeled`, or `y` is None and the
+            teacher, or a parameter, needs it.
         TypeError
             If a row of `X` or `X_unlabeled` is no text.
         """
         texts = check_texts(X)
-        classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
-        multilabel = codes.ndim == 2
         check_memory_location(self.memory)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
+        labels, labeler = self._read_labels(texts, y, sample_weight)
+        classes, multilabel = labels.classes, labels.multilabel
         if self.loss == "standardized_kl" and (multilabel or len(classes) < 3):
             raise ValueError(
                 'loss="standardized_kl" needs at least three classes, of which a text has one: of '
@@ -385,22 +405,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         architecture = self._architecture()
         vocabulary_options = self._vocabulary_options()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, codes, ensure_non_negative=True)
-        labeler = None
-        if self.teacher is not None:
-            labeler = SoftLabeler(
-                self.teacher,
-                texts,
-                codes if multilabel else classes[codes],
-                sample_weight=sample_weight,
-                memory=self.memory,
-                verbose=self.verbose,
-            )
         transfer = make_transfer_set(
             texts,
             classes,
-            codes,
+            labels.codes,
             labeler=labeler,
             X_unlabeled=X_unlabeled,
             augmenter=self.augmenter,
@@ -412,7 +420,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             class_weight=self.class_weight,
             sample_weight=sample_weight,
         )
-        log_prior = _log_prior(codes, len(classes), sample_weight)
+        log_prior = labels.log_prior(transfer.proba[: len(texts)], sample_weight)
         schedule = make_schedule(
             n_texts=len(transfer.texts),
             dropout=self.dropout,
@@ -460,6 +468,34 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         self._fitted_architecture = architecture
         self._compile()
         return self
+
+    def _read_labels(
+        self, texts: list[str], y: Any, sample_weight: np.ndarray | None
+    ) -> tuple[Labels, SoftLabeler | None]:
+        """Return gold labels, or else the classes that the teacher knows, and the teacher."""
+        labeler_for = partial(
+            SoftLabeler,
+            self.teacher,
+            texts,
+            sample_weight=sample_weight,
+            memory=self.memory,
+            verbose=self.verbose,
+        )
+        if y is None and needs_no_labels(self.teacher):
+            self._refuse_gold_parameters()
+            labeler = labeler_for(None)
+            return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
+        labels = Labels.gold(y, n_rows=len(texts))
+        return labels, None if self.teacher is None else labeler_for(labels.y)
+
+    def _refuse_gold_parameters(self) -> None:
+        for name, reason in _FOR_GOLD_LABELS.items():
+            value = getattr(self, name)
+            if value:
+                raise ValueError(
+                    f"{name}={value!r} {reason}, but y is None; pass y, or leave {name} at its "
+                    "default."
+                )
 
     def _poolings(self, known: tuple[str, ...]) -> tuple[str, ...]:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
@@ -865,20 +901,11 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         teacher = self.teacher
+        tags.target_tags.required = not needs_no_labels(teacher)
         tags.classifier_tags.multi_label = (
             teacher is None or get_tags(teacher).classifier_tags.multi_label
         )
         return tags
-
-
-def _log_prior(codes: np.ndarray, n_classes: int, sample_weight: np.ndarray | None) -> np.ndarray:
-    """Compute the logits of the classes' shares, or of the share of texts that has each label."""
-    floor = np.finfo(np.float32).eps
-    if codes.ndim == 2:
-        shares = np.clip(np.average(codes, axis=0, weights=sample_weight), floor, 1 - floor)
-        return logit(shares).astype(np.float32)
-    counts = np.bincount(codes, weights=sample_weight, minlength=n_classes)
-    return np.log(np.maximum(counts / counts.sum(), floor)).astype(np.float32)
 
 
 def _count_weights(weights: dict[str, np.ndarray]) -> int:

@@ -82,6 +82,19 @@ def knows_labels(classifier: Any, n_labels: int) -> bool:
     return np.array_equal(classes, np.arange(n_labels))
 
 
+def gives_several_labels(classifier: Any, text: str) -> bool:
+    """Tell whether a fitted classifier gives any number of labels to a text.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+        One that does not say it, by an attribute `multilabel_`, is asked to classify a text.
+    text : str
+    """
+    known = getattr(classifier, "multilabel_", None)
+    return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
+
+
 def join_columns(proba: Any) -> Any:
     """Bring what `predict_proba` gives for several labels into one array.
 
