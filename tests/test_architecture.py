@@ -25,7 +25,7 @@ LAYERS = [
     ["_word_neighbours"],
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
-    ["teacher"],
+    ["teacher", "zero_shot"],
     ["_finetune", "_transformer"],
     ["_checkpoints", "_inference", "_int8"],
     ["_hf", "_text_to_text"],

@@ -97,6 +97,44 @@ def has_several_labels(config: Any) -> bool:
     return config.problem_type == "multi_label_classification"
 
 
+def inference_outputs(name: str, config: Any) -> tuple[int, int]:
+    """Return which outputs of a model of natural language inference say what.
+
+    Parameters
+    ----------
+    name : str
+        The checkpoint's, for the message.
+    config : PreTrainedConfig
+
+    Returns
+    -------
+    contradiction, entailment : int
+        The first is found by its name, too, or else is the first output, or the last if entailment
+        is the first.
+
+    Raises
+    ------
+    ValueError
+        If no output is called entailment.
+    """
+    entailment = _output_called("entail", config)
+    if entailment is None:
+        raise ValueError(
+            f"The checkpoint {name!r} does not say which of its outputs means entailment: its "
+            f"label2id is {config.label2id}. Take a model that was fine-tuned for natural language "
+            'inference, or name that output "entailment" in its config.json.'
+        )
+    contradiction = _output_called("contradict", config)
+    if contradiction is None:
+        contradiction = config.num_labels - 1 if entailment == 0 else 0
+    return contradiction, entailment
+
+
+def _output_called(prefix: str, config: Any) -> int | None:
+    outputs = (o for label, o in config.label2id.items() if label.lower().startswith(prefix))
+    return next(outputs, None)
+
+
 def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
     """Return the label of each of the model's outputs.
 

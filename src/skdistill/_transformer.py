@@ -18,9 +18,10 @@ from skdistill._hf import (
     checkpoint_to_bytes,
     hash_checkpoint,
     hash_folder,
+    quiet,
     save_checkpoint,
 )
-from skdistill._inference import TokenisedTexts, compute_logits
+from skdistill._inference import TokenisedTexts, compute_logits, mean_token_vectors
 from skdistill._int8 import check_int8_device, quantised
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
@@ -52,6 +53,10 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _reading(self) -> Any:
         """Return what tells how outputs become logits of classes, as values that have a `repr`."""
+
+    @abstractmethod
+    def _pretrained(self) -> tuple[Any, Any]:
+        """Return the model that ``fit`` begins with, and its tokenizer."""
 
     def _label_texts(self) -> LabelTexts | None:
         """Return the labels of a model that writes them."""
@@ -146,6 +151,27 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         position = {text: row for row, text in enumerate(unique)}
         rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         return self._class_logits(outputs)[rows].astype(np.float64)
+
+    def word_vectors(self, words):
+        """Look words up in the token embeddings, without running the model.
+
+        Parameters
+        ----------
+        words : list of str, of length n_words
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_words, width), dtype float32
+            The mean of each word's token embeddings: the fitted model's or, before ``fit``, those
+            of the pretrained checkpoint. Zeros for a word without any token.
+        """
+        if self.__sklearn_is_fitted__():
+            model, tokenizer = self.model_, self.tokenizer_
+        else:
+            with quiet(self.verbose):
+                model, tokenizer = self._pretrained()
+        table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
+        return mean_token_vectors(tokenizer, table, words)
 
     def save_pretrained(self, folder):
         """Write model and tokenizer as a checkpoint that transformers loads.

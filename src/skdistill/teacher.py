@@ -25,11 +25,12 @@ from skdistill._hf import (
     is_finetuned,
     load_classifier,
     load_config,
+    load_finetuned,
     load_tokenizer,
     quiet,
     usable_length,
 )
-from skdistill._inference import mean_token_vectors, tokenise
+from skdistill._inference import tokenise
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
@@ -425,16 +426,9 @@ class TransformerTeacherClassifier(TransformerClassifier):
                 )
             multilabel = head == "classification" and has_several_labels(config)
             renamed = head == "text-to-text" or (multilabel and classes is not None)
-            model, missing = load_classifier(
+            model, tokenizer = load_finetuned(
                 name, teacher.revision, head, **(label_entries(labels) if renamed else {})
             )
-            if missing:
-                raise ValueError(
-                    f"The checkpoint {name!r} lacks weights of a text classifier, which would be "
-                    f"random: {', '.join(missing)}. Fine-tune it first, with fit."
-                )
-            tokenizer = load_tokenizer(name, teacher.revision)
-        ensure_padding(model, tokenizer)
         if multilabel:
             sorted_classes = columns = np.arange(len(labels))
         return teacher._learned(model, tokenizer, sorted_classes, columns, multilabel, [])
@@ -451,28 +445,10 @@ class TransformerTeacherClassifier(TransformerClassifier):
     def _reading(self):
         return self._columns.tolist()
 
-    def word_vectors(self, words):
-        """Look words up in the token embeddings, without running the model.
-
-        Parameters
-        ----------
-        words : list of str, of length n_words
-
-        Returns
-        -------
-        vectors : ndarray of shape (n_words, width), dtype float32
-            The mean of each word's token embeddings: the fitted model's or, before ``fit``, those
-            of the pretrained checkpoint. Zeros for a word without any token.
-        """
-        if self.__sklearn_is_fitted__():
-            model, tokenizer = self.model_, self.tokenizer_
-        else:
-            with quiet(self.verbose):
-                name = os.fspath(self.model_name)
-                model, _ = load_classifier(name, self.revision, self.head)
-                tokenizer = load_tokenizer(name, self.revision)
-        table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
-        return mean_token_vectors(tokenizer, table, words)
+    def _pretrained(self):
+        name = os.fspath(self.model_name)
+        model, _ = load_classifier(name, self.revision, self.head)
+        return model, load_tokenizer(name, self.revision)
 
 
 def _written_texts(model: Any, tokenizer: Any) -> LabelTexts | None:
