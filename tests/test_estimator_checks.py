@@ -35,6 +35,8 @@ from skdistill._validation import check_labels
 from skdistill.estimator_checks import _WORDS, NumbersAsTexts
 from test_zero_shot import write_nli
 
+# The words in which `NumbersAsTexts` writes the numbers of scikit-learn's checks down.
+NUMBERS = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]
 QUICK = {"vocabulary_size": 200, "max_epochs": 10, "lr": 0.05, "random_state": 0}
 
 MINI_BATCHES = {
@@ -97,9 +99,8 @@ def test_conventions_of_a_distilled_student(teacher):
 
 @pytest.mark.slow
 def test_conventions_of_a_transformer(tmp_path):
-    numbers = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]
     teacher = TransformerTeacherClassifier(
-        make_checkpoint(tmp_path, [*_WORDS, *numbers]),
+        make_checkpoint(tmp_path, [*_WORDS, *NUMBERS]),
         lr=5e-3,
         batch_size=8,
         max_epochs=5,
@@ -126,8 +127,7 @@ class NamesItsLabels(ZeroShotTeacherClassifier):
 
 @pytest.mark.slow
 def test_conventions_of_a_zero_shot_teacher(tmp_path):
-    numbers = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]
-    checkpoint = write_nli(tmp_path, [*_WORDS, *numbers], initializer_range=0.02)
+    checkpoint = write_nli(tmp_path, [*_WORDS, *NUMBERS], initializer_range=0.02)
     teacher = NamesItsLabels(checkpoint, ["good", "bad"], device="cpu")
     results = check_text_estimator(teacher, on_fail=None, on_skip=None)
     assert problems(results) == {}

@@ -331,7 +331,9 @@ def test_progress(checkpoint, texts, capfd):
     make_teacher(checkpoint).fit(texts).predict(texts)
     assert capfd.readouterr() == ("", "")
     make_teacher(checkpoint, verbose=1).fit(texts).predict(texts)
-    assert "180/180" in capfd.readouterr().err
+    err = capfd.readouterr().err
+    assert "180/180" in err
+    assert "pair/s" in err
 
 
 def test_tags(checkpoint):

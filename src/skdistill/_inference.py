@@ -262,6 +262,7 @@ def compute_logits(
     device: torch.device,
     label_texts: LabelTexts | None = None,
     autocast: torch.dtype | None = None,
+    unit: str = "text",
     verbose: int = 0,
 ) -> np.ndarray:
     """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
@@ -278,8 +279,10 @@ def compute_logits(
         The labels of a model that writes them; None for one with a classification layer.
     autocast : torch.dtype, default=None
         Run matrix products in this half precision; None computes in float32 throughout.
+    unit : str, default="text"
+        What the progress bar counts.
     verbose : int, default=0
-        Whether to show a progress bar, in texts.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -294,7 +297,7 @@ def compute_logits(
     options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-        tqdm(total=len(tokens), desc="predicting", unit="text", disable=not verbose) as bar,
+        tqdm(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
     ):
         for rows in batches_by_length(sizes, batch_tokens):
             inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}

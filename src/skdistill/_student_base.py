@@ -57,8 +57,9 @@ _SHARED_PARAMETERS = """\
 teacher : classifier with `predict_proba` over texts, or None, default=None
     Cloned and fitted in `fit`. A :class:`~sklearn.frozen.FrozenEstimator` is used as it is; it
     must not have seen the rows that a cross-validation holds out. A
-    :class:`~sklearn.ensemble.VotingClassifier` averages several, and
-    :class:`~skdistill.FunctionTeacherClassifier` wraps any function. None trains on gold labels.
+    :class:`~sklearn.ensemble.VotingClassifier` averages several,
+    :class:`~skdistill.FunctionTeacherClassifier` wraps any function, and
+    :class:`~skdistill.ZeroShotTeacherClassifier` needs no labels. None trains on gold labels.
 vocabulary_size : int, default=5000
     Rows of the embedding: the most frequent features of the transfer set, and one row for all
     others.
@@ -357,7 +358,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_labeled
-            Texts with gold labels.
+            Texts, with gold labels unless `y` is None.
         y : array-like of shape (n_labeled,) or (n_labeled, n_labels), default=None
             Gold labels: the teacher is fitted on them. Ones and zeros in several columns say of
             each label whether a text has it; probabilities are then those of each label. None is
@@ -372,7 +373,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         unlabeled_proba : array-like of shape (n_unlabeled, n_classes), default=None
             The same for `X_unlabeled`.
         sample_weight : array-like of shape (n_labeled,), default=None
-            Weights of the labelled rows, for teacher and student; unlabelled rows weigh 1.
+            Weights of the rows of `X`, for teacher and student; those of `X_unlabeled` weigh 1.
 
         Returns
         -------
@@ -638,7 +639,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     def predict_proba(self, X):
         """Predict class probabilities, with NumPy and SciPy alone.
 
-        A text without any known feature gets the classes' shares among the training labels.
+        A text without any known feature gets the classes' shares among the training labels or,
+        where there were none, the mean of the teacher's probabilities.
 
         Parameters
         ----------

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -41,6 +41,9 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     A subclass has the parameters `model_name`, `revision`, `device`, `precision` and `verbose`, and
     learns `model_`, `tokenizer_`, `max_length_`, `classes_` and `multilabel_`.
     """
+
+    # What the model reads at a time, for the progress bar.
+    _unit: ClassVar[str] = "text"
 
     @abstractmethod
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -146,6 +149,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 device=device,
                 label_texts=self._label_texts(),
                 autocast=None if products is torch.int8 else products,
+                unit=self._unit,
                 verbose=self.verbose,
             )
         position = {text: row for row, text in enumerate(unique)}

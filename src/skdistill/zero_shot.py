@@ -129,6 +129,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     # The answers depend on the parameters alone, whatever rows `fit` is given.
     _learns_nothing = True
 
+    _unit = "pair"
+
     _parameter_constraints: dict = {
         "model_name": [str, os.PathLike],
         "candidate_labels": [dict, "array-like"],
