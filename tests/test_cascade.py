@@ -93,6 +93,7 @@ def test_a_teacher_that_is_no_better_is_never_asked(frozen_pair):
     student, teacher, texts, y = frozen_pair
     cascade = CascadeClassifier(teacher, student, max_teacher_rate=1.0).fit(texts, y)
     assert cascade.teacher_rate_ == 0
+    assert cascade.threshold_ == 0
     assert not cascade.asks_teacher(texts).any()
 
 

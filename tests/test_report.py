@@ -1,6 +1,5 @@
 import itertools
 import json
-import stat
 import sys
 
 import joblib
@@ -24,7 +23,6 @@ from skdistill.report import (
     measure_model,
     measure_speed,
     plot_accuracy_against_size,
-    replacing,
     spread,
     write_json,
 )
@@ -208,41 +206,6 @@ def test_json_holds_the_table_and_its_context(table, tmp_path):
     pd.testing.assert_frame_equal(
         pd.DataFrame(content["models"]), table, check_dtype=False, check_exact=True
     )
-
-
-def test_a_file_is_replaced_when_complete(tmp_path):
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-    with replacing(path) as file:
-        file.write(b"new")
-        file.flush()
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
-def test_a_replaced_file_can_be_read_by_others(tmp_path):
-    path, plain = tmp_path / "a.bin", tmp_path / "plain"
-    plain.touch()
-    with replacing(path) as file:
-        file.write(b"new")
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
-
-
-def test_a_file_survives_a_failure_to_replace_it(tmp_path):
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-
-    def fail_half_way():
-        with replacing(path) as file:
-            file.write(b"half")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail_half_way()
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 # ---- figure

@@ -99,9 +99,12 @@ def learned(tiny_checkpoint, topics):
 def interrupt():
     """Stop a training, as a user would, when an epoch begins."""
 
+    original = _finetune._Epochs.on_epoch_begin
+
     @contextmanager
     def at(epoch):
         def begin(self, args, state, control, **kwargs):
+            original(self, args, state, control, **kwargs)
             if round(state.epoch or 0) == epoch:
                 raise KeyboardInterrupt
 

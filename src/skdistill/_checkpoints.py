@@ -2,10 +2,17 @@
 
 import json
 import os
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+
+from skdistill._files import explaining_writes, replacing
 
 _TRAINING_FILE = "training.json"
 _EPOCH_FILE = "epochs.json"
@@ -76,7 +83,7 @@ class Checkpoints:
                 "texts, labels or parameters), but none of this one: it starts afresh, in "
                 f"{self.folder.name}.",
                 UserWarning,
-                stacklevel=4,  # past fit and scikit-learn's wrapper around it
+                stacklevel=5,  # past fit and the wrappers around it
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(about, {"fingerprint": self.fingerprint, "seed": seed})
@@ -93,17 +100,37 @@ class Checkpoints:
 
     def complete(self, checkpoint: Path, progress: Progress, best: dict | None, model: Any) -> None:
         """Add the best weights, where they are others than the last, and declare it whole."""
-        if best is not None and progress.best_epoch != progress.epoch:
-            model.save_pretrained(self.best_weights(checkpoint, progress), state_dict=best)
-        _write_json(checkpoint / _EPOCH_FILE, asdict(progress))
+        with whole_or_gone(checkpoint):
+            if best is not None and progress.best_epoch != progress.epoch:
+                with explaining_saves(checkpoint):
+                    model.save_pretrained(self.best_weights(checkpoint, progress), state_dict=best)
+            _write_json(checkpoint / _EPOCH_FILE, asdict(progress))
 
     def best_weights(self, checkpoint: Path, progress: Progress) -> Path:
         """Return the folder that holds the weights of the best epoch."""
         return checkpoint if progress.best_epoch == progress.epoch else checkpoint / "best"
 
 
+@contextmanager
+def whole_or_gone(checkpoint: Path) -> Iterator[None]:
+    """Remove a checkpoint that the disk does not take to its end."""
+    try:
+        yield
+    except OSError:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def explaining_saves(checkpoint: Path) -> Iterator[None]:
+    """Make an `OSError` with the next step of what safetensors and torch raise on a full disk."""
+    with explaining_writes(checkpoint):
+        try:
+            yield
+        except (SafetensorError, RuntimeError) as error:
+            raise OSError(str(error)) from error
+
+
 def _write_json(path: Path, content: dict) -> None:
-    """Write a file that is either whole or not there."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    partial.replace(path)
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=2).encode())

@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from skdistill._checkpoints import Checkpoints, Progress
-from skdistill._hf import ONE_AT_A_TIME, load_classifier
+from skdistill._checkpoints import Checkpoints, Progress, explaining_saves, whole_or_gone
+from skdistill._epoch_tasks import EpochTasks
+from skdistill._hf import load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
 from skdistill._text_to_text import LabelTexts
+from skdistill._torch import ONE_AT_A_TIME
 from skdistill.multilabel import refuse_class_weight
 
 # Epochs without a lower validation loss after which early stopping gives up.
@@ -217,6 +220,7 @@ def fine_tune(
     arguments: dict[str, Any],
     device: torch.device,
     checkpoints: Checkpoints | None = None,
+    tasks: EpochTasks | None = None,
     verbose: int = 0,
 ) -> list[dict[str, Any]]:
     """Fine-tune a model in place.
@@ -234,6 +238,8 @@ def fine_tune(
         Where to train.
     checkpoints : Checkpoints, default=None
         Where each epoch is saved and an interrupted training goes on from.
+    tasks : EpochTasks, default=None
+        Is told of each epoch with a copy of the model and the history, and may stop the training.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -267,7 +273,7 @@ def fine_tune(
             train_dataset=training,
             data_collator=training.collate,
         )
-        epochs = _Epochs(trainer, validation, checkpoints, progress, best, bar)
+        epochs = _Epochs(trainer, validation, checkpoints, progress, best, tasks, bar)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(epochs)
         trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed is not None else None)
@@ -404,6 +410,12 @@ class _WeightedTrainer(Trainer):
         trained: Any = model or self.model
         trained.load_state_dict(_read_weights(Path(resume_from_checkpoint)))
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = str(self.args.output_dir)
+        checkpoint = Path(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        with whole_or_gone(checkpoint), explaining_saves(checkpoint):
+            super()._save_checkpoint(model, trial)
+
     def pop_mean_loss(self) -> float:
         """Return the weighted mean loss since the last call."""
         mean = float(self._loss_sum) / float(self._weight_sum)
@@ -421,6 +433,7 @@ class _Epochs(TrainerCallback):
         checkpoints: Checkpoints | None,
         progress: Progress,
         best: dict[str, torch.Tensor] | None,
+        tasks: EpochTasks | None,
         bar: tqdm,
     ) -> None:
         self.trainer = trainer
@@ -429,11 +442,16 @@ class _Epochs(TrainerCallback):
         self.checkpoints = checkpoints
         self.progress = progress
         self.best = best
+        self.tasks = tasks
         self.bar = bar
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.reset(total=state.max_steps)
         self.bar.update(state.global_step)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.tasks is not None:
+            self.tasks.begin()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.update(1)
@@ -452,6 +470,14 @@ class _Epochs(TrainerCallback):
         if self.validation is not None:
             self._keep_the_best(control)
         self.bar.set_postfix({k: f"{v:.4f}" for k, v in entry.items() if k != "epoch"})
+        if self.tasks is not None:
+            self.tasks.end(self._state)
+            control.should_training_stop |= self.tasks.stopped
+
+    def _state(self) -> tuple[Any, list[dict[str, Any]]]:
+        model = deepcopy(self.model)  # training goes on, in place
+        _undo_mixed_precision(model)
+        return model, list(self.progress.history)
 
     def _keep_the_best(self, control: Any) -> None:
         if self.progress.best_epoch == self.progress.epoch:
@@ -463,8 +489,10 @@ class _Epochs(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.checkpoints is None:
             return
-        self.progress.finished = control.should_training_stop or (
-            state.global_step >= state.max_steps
+        # What a callback of scikit-learn stopped goes on another time: it may be gone by then.
+        interrupted = self.tasks is not None and self.tasks.stopped
+        self.progress.finished = state.global_step >= state.max_steps or (
+            control.should_training_stop and not interrupted
         )
         checkpoint = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         self.checkpoints.complete(checkpoint, self.progress, self.best, self.model)

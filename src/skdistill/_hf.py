@@ -5,13 +5,13 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub import constants as hub_constants
 from huggingface_hub.utils import (
@@ -30,20 +30,15 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from skdistill._checkpoint_source import CONTENT_SUFFIXES, check_folder, check_source
 from skdistill._heads import choose_head, is_finetuned_classifier
+from skdistill._torch import ONE_AT_A_TIME
 
 _CHUNK_BYTES = 1 << 20
-
-# Of a checkpoint's folder, what a model or tokenizer is made from.
-_CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
 
 # Entries of these files that tell where and by what they were written, not what is in them.
 _DESCRIPTIONS = ("config.json", "generation_config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
-
-
-# Seeds, log levels and accelerate's state are global: threads load and train one after the other.
-ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
@@ -110,7 +105,7 @@ def _explained(name: str) -> Iterator[None]:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r} could not be loaded: {reason}. Give a local folder with "
+            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Give a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
             f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
             "code are refused."
@@ -126,6 +121,7 @@ def load_config(name: str, revision: str | None = None) -> Any:
         If there is no such checkpoint; the message says what can be done.
     """
     with _explained(name):
+        check_source(name, revision)
         return AutoConfig.from_pretrained(name, trust_remote_code=False, **_at(revision))
 
 
@@ -139,6 +135,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
     """
     try:
         with _explained(name):
+            check_source(name, revision)
             return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
     except ValueError as error:
         # transformers tries SentencePiece first and complains of the next package that it tries.
@@ -181,6 +178,7 @@ def load_classifier(
     head = choose_head(name, load_config(name, revision), head)
     auto = AutoModelForSeq2SeqLM if head == "text-to-text" else AutoModelForSequenceClassification
     with _explained(name):
+        check_source(name, revision)
         model, report = auto.from_pretrained(
             name,
             dtype=torch.float32,
@@ -230,6 +228,23 @@ def load_finetuned(
     return model, tokenizer
 
 
+def load_token_embeddings(
+    name: str, revision: str | None = None, head: str = "auto"
+) -> tuple[np.ndarray, Any]:
+    """Return a checkpoint's token embeddings and its tokenizer; raises as `load_classifier` does.
+
+    Returns
+    -------
+    table : ndarray of shape (n_tokens, width), dtype float32
+    tokenizer : PreTrainedTokenizerBase
+    """
+    # The classification layer that comes along may be random, and is of no use here.
+    with torch.random.fork_rng(devices=[]):
+        model, _ = load_classifier(name, revision, head)
+    table = model.get_input_embeddings().weight.detach().float().numpy()
+    return table, load_tokenizer(name, revision)
+
+
 def load_masked_lm(name: str) -> tuple[Any, Any]:
     """Return a masked language model in float32 on the CPU, and its tokenizer.
 
@@ -252,6 +267,7 @@ def load_masked_lm(name: str) -> tuple[Any, Any]:
         If it lacks weights, which would be random, or such a tokenizer.
     """
     with _explained(name):
+        check_source(name)
         model, report = AutoModelForMaskedLM.from_pretrained(
             name,
             dtype=torch.float32,
@@ -421,10 +437,18 @@ def hash_checkpoint(model: Any, tokenizer: Any) -> str:
 
 
 def hash_folder(folder: str | os.PathLike) -> str:
-    """Return a hash of the weights, configuration and tokenizer files that lie in a folder."""
+    """Return a hash of the weights, configuration and tokenizer files that lie in a folder.
+
+    Raises
+    ------
+    ValueError
+        If they lead out of the folder.
+    """
+    with _explained(os.fspath(folder)):
+        check_folder(Path(folder))
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and path.suffix in _CONTENT_SUFFIXES:
+        if path.is_file() and path.suffix in CONTENT_SUFFIXES:
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK_BYTES):

@@ -52,8 +52,10 @@ class Labels:
         return self.codes.ndim == 2
 
     @property
-    def y(self) -> np.ndarray:
-        """What a teacher is fitted on."""
+    def y(self) -> np.ndarray | None:
+        """The gold labels, which a teacher is fitted on, as they are written; None if not known."""
+        if not self.known:
+            return None
         return self.codes if self.multilabel else self.classes[self.codes]
 
     def log_prior(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:

@@ -3,6 +3,7 @@
 torch loads with `fit` alone: a fitted student predicts without it.
 """
 
+import sys
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
@@ -17,10 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skdistill._epoch_tasks import EpochTasks, check_no_fit_callbacks
+from skdistill._interruption import all_or_nothing
 from skdistill._labels import Labels
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
@@ -134,7 +138,8 @@ device : str, default="auto"
 n_jobs : int or None, default=None
     Threads among which `predict` divides many texts, through joblib; -1 takes all processors.
 callbacks : list of skorch callbacks or None, default=None
-    Added to the training's own.
+    Added to the training's own: they see the torch network. Callbacks of scikit-learn
+    (:mod:`sklearn.callback`) go to :meth:`set_callbacks` instead; both work side by side.
 verbose : int, default=0
     0 is silent; 1 shows progress bars for labelling and training."""
 
@@ -188,7 +193,7 @@ def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:
     return complete
 
 
-class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of the students.
 
     A subclass lists its parameters in an `__init__` of its own, as scikit-learn asks, and says
@@ -244,6 +249,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     _kind: ClassVar[str]
     # Whether texts of like length share a batch: pays where time grows with the longest.
     _batches_by_length = False
+
+    _vocabulary: Vocabulary
+    _counts: np.ndarray | None
+    _weights: dict[str, np.ndarray]
 
     def __init__(
         self,
@@ -342,6 +351,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             multilabel=self.multilabel_,
         )
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
@@ -392,6 +402,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         texts = check_texts(X)
         check_memory_location(self.memory)
+        check_no_fit_callbacks(self.callbacks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, sample_weight)
@@ -451,23 +462,49 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             initial_weights["embedding.weight"] = initial_embedding(
                 self.teacher, vocabulary, architecture["embedding_dim"], seed
             )
-        weights, history = self._train(
-            make_network, ids, transfer, len(texts), schedule, initial_weights, seed, multilabel
-        )
 
+        def learned(
+            weights: dict[str, np.ndarray], history: list[dict[str, float]]
+        ) -> dict[str, Any]:
+            model = StoredModel(
+                self._kind, classes, vocabulary, weights, architecture, multilabel=multilabel
+            )
+            return {
+                "classes_": classes,
+                "multilabel_": multilabel,
+                "history_": history,
+                "n_iter_": len(history),
+                "transfer_size_": len(transfer.texts),
+                "n_parameters_": _count_weights(weights),
+                "_vocabulary": vocabulary,
+                "_counts": ids.count_values(len(vocabulary)).astype(np.float32),
+                "_weights": weights,
+                "_fitted_architecture": architecture,
+                "_runtime": model.compile(),
+            }
+
+        tasks = EpochTasks(
+            self,
+            schedule.max_epochs + self.gold_epochs,
+            learned,
+            X=texts,
+            y=labels.y,
+            sample_weight=sample_weight,
+        )
+        weights, history = self._train(
+            make_network,
+            ids,
+            transfer,
+            len(texts),
+            schedule,
+            initial_weights,
+            seed,
+            multilabel,
+            tasks,
+        )
         # Only now, so that an interrupted fit leaves the estimator as it was.
-        self.classes_ = classes
-        self.multilabel_ = multilabel
-        self.history_ = history
-        self.n_iter_ = len(history)
-        self.transfer_size_ = len(transfer.texts)
-        self.n_parameters_ = _count_weights(weights)
-        self._vocabulary = vocabulary
-        counts = ids.count_values(len(vocabulary))
-        self._counts: np.ndarray | None = counts.astype(np.float32)
-        self._weights = weights
-        self._fitted_architecture = architecture
-        self._compile()
+        self.__dict__.update(learned(weights, history))
+        tasks.close()
         return self
 
     def _read_labels(
@@ -564,6 +601,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         initial_weights: dict[str, np.ndarray],
         seed: int,
         multilabel: bool,
+        tasks: EpochTasks,
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
         from skdistill._torch import resolve_device
         from skdistill.training import TransferDataset, train
@@ -596,6 +634,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             callbacks=deepcopy(self.callbacks),
             verbose=self.verbose,
             by_length=self._batches_by_length,
+            tasks=tasks,
         )
         weights, history = run(
             dataset,
@@ -607,15 +646,15 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             patience=self.n_iter_no_change,
             initial_weights=initial_weights,
         )
-        if not self.gold_epochs or not len(gold):
+        if tasks.stopped or not self.gold_epochs or not len(gold):
             return weights, history
-        weights, gold_history = run(
+        return run(
             gold.with_gold_labels(),
             max_epochs=self.gold_epochs,
             lr=schedule.gold_lr,
             initial_weights=weights,
+            earlier_history=history,
         )
-        return weights, history + gold_history
 
     def decision_function(self, X):
         """Compute the logits: the logarithms of class probabilities, up to a constant a text.
@@ -885,6 +924,14 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         )
         network.load_state_dict(weights)
         return network.eval()
+
+    def __dir__(self):
+        # scikit-learn's own reads each attribute, and its HTML shows what is listed: `network_`
+        # would load torch only to be looked at.
+        names = set(object.__dir__(self))
+        if "torch" not in sys.modules:
+            names.remove("network_")
+        return [name for name in names if hasattr(self, name)]
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -7,12 +7,12 @@ The layout [1]_: eight bytes with the length of a JSON header, the header, and t
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
+
+from skdistill._files import replacing
 
 _DTYPES: dict[str, np.dtype] = {
     "F32": np.dtype("<f4"),
@@ -58,18 +58,11 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > _MAX_HEADER:
         raise ValueError(f"The header of {path} would hold {len(text)} bytes: too many labels.")
-    draft = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-    try:
-        with draft.open("xb") as file:
-            file.write(len(text).to_bytes(8, "little"))
-            file.write(text)
-            for array in tensors.values():
-                file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in tensors.values():
+            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -68,9 +68,10 @@ def _as_list(X: Any, name: str) -> list:
     shape = getattr(X, "shape", None)
     if hasattr(X, "column_names") or (isinstance(shape, tuple) and len(shape) != 1):
         size = f" of shape {shape}" if shape is not None else ""
+        column = f"{name}[:, 0]" if isinstance(X, np.ndarray) else f'{name}["text"]'
         raise ValueError(
-            f"{name} is a table{size}, not a column of texts; select one column, as in "
-            f'{name}["text"].'
+            f"{name} is a table{size}, not a column of texts; select one column, as in {column}; "
+            "inside a pipeline, by a FunctionTransformer before this step."
         )
     if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
         raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")

@@ -1,9 +1,13 @@
 """What every module that runs torch shares: devices and seeds."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+# Generators, log levels and accelerate's state are global: threads load and train one by one.
+ONE_AT_A_TIME = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -30,7 +34,10 @@ def resolve_device(device: str) -> torch.device:
     device(type='cpu')
     """
     if device == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+        found = (
+            torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        )
+        return found or torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError as error:
@@ -45,8 +52,11 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and give its global generators back untouched."""
+    """Seed torch inside the block and give its global generators back untouched.
+
+    Other threads wait: what they drew from the same generators would depend on who comes first.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

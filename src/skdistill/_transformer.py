@@ -58,8 +58,8 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what tells how outputs become logits of classes, as values that have a `repr`."""
 
     @abstractmethod
-    def _pretrained(self) -> tuple[Any, Any]:
-        """Return the model that ``fit`` begins with, and its tokenizer."""
+    def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
+        """Return the token embeddings that ``fit`` begins with, and their tokenizer."""
 
     def _label_texts(self) -> LabelTexts | None:
         """Return the labels of a model that writes them."""
@@ -170,11 +170,11 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             of the pretrained checkpoint. Zeros for a word without any token.
         """
         if self.__sklearn_is_fitted__():
-            model, tokenizer = self.model_, self.tokenizer_
+            tokenizer = self.tokenizer_
+            table = self.model_.get_input_embeddings().weight.detach().cpu().float().numpy()
         else:
             with quiet(self.verbose):
-                model, tokenizer = self._pretrained()
-        table = model.get_input_embeddings().weight.detach().cpu().float().numpy()
+                table, tokenizer = self._pretrained_embeddings()
         return mean_token_vectors(tokenizer, table, words)
 
     def save_pretrained(self, folder):

@@ -3,7 +3,7 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skdistill._hf import load_classifier, load_tokenizer, quiet
+from skdistill._hf import load_token_embeddings, quiet
 from skdistill._inference import mean_token_vectors
 from skdistill._masked_lm import TOP_K, drawable_words
 from skdistill._text_units import Units
@@ -18,9 +18,7 @@ class NeighbourWords:
 
     def __init__(self, name: str, analyzer: str):
         with quiet():
-            model, _ = load_classifier(name)
-            self._tokenizer = load_tokenizer(name)
-        self._table = model.get_input_embeddings().weight.detach().float().numpy()
+            self._table, self._tokenizer = load_token_embeddings(name)
         drawable = drawable_words(self._tokenizer, analyzer)
         self._words = np.array([*drawable.values()], dtype=object)
         self._spellings: dict[str, list[int]] = {}

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from skdistill._interruption import all_or_nothing
 from skdistill._text_units import Units, kept_offsets, single_spaced
 from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
@@ -213,6 +214,7 @@ class TextAugmenter(BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y=None):
         """Learn the roles of words.
 
@@ -277,7 +279,7 @@ class TextAugmenter(BaseEstimator):
             warnings.warn(
                 f"The words of X are more than {_LONG_WORDS} characters long on average. For a "
                 'script that writes no spaces, use analyzer="char".',
-                stacklevel=4,  # past fit and scikit-learn's wrapper around it
+                stacklevel=5,  # past fit and the wrappers around it
             )
 
     def augment(self, X):

@@ -86,7 +86,8 @@ def cascade_curve(
         student_accuracy = by_student[n_asked] / (n_texts - n_asked)
     return pd.DataFrame(
         {
-            "threshold": np.append(confidence, np.inf)[n_asked],
+            # No confidence is below 0, where none is to be asked.
+            "threshold": np.append(confidence, np.inf)[n_asked] * (n_asked > 0),
             "teacher_rate": rate,
             "coverage": 1 - rate,
             "accuracy": (by_teacher + by_student)[n_asked] / n_texts,

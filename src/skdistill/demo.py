@@ -21,6 +21,7 @@ from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
 from skdistill import __version__
+from skdistill._files import replacing
 from skdistill.baseline import make_tfidf_baseline
 from skdistill.datasets import load_emotion, load_text_dataset, read_texts
 from skdistill.docstrings import load_docstrings
@@ -30,7 +31,6 @@ from skdistill.report import (
     make_table,
     measure_model,
     plot_accuracy_against_size,
-    replacing,
     require_matplotlib,
     write_json,
 )

@@ -465,14 +465,16 @@ def _yield_text_checks(estimator: Any) -> Iterator[Callable]:
     yield check_text_unicode
     yield check_text_lone_surrogates
     yield check_text_control_characters
-    yield check_text_one_megabyte
+    if hasattr(estimator, "predict"):
+        yield check_text_one_megabyte
     yield check_text_before_fit
     yield check_text_clone_is_unfitted
     yield check_text_fit_forgets
     yield check_text_fit_keeps_parameters
     yield check_text_fit_leaves_its_input
     yield check_text_predict_changes_nothing
-    yield check_text_cross_validation
+    if hasattr(estimator, "score"):
+        yield check_text_cross_validation
     if not tags.non_deterministic:
         yield check_text_order_invariance
         yield check_text_subset_invariance

@@ -8,16 +8,14 @@ offsets, which is not what programs around a graph are used to; and the tables o
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import numpy as np
 
 import skdistill
+from skdistill._files import replacing
 from skdistill._onnx_graph import ML, PAD, GraphWriter, add_network
 from skdistill._onnx_strings import add_tokenizer, check_tokenizable, encodable_words
 from skdistill._texts import check_texts
@@ -128,7 +126,8 @@ def export_onnx(
     metadata = _describe(model) | {name: str(value) for name, value in report.items()}
     for name, value in metadata.items():
         proto.metadata_props.add(key=name, value=value)
-    _write(proto.SerializeToString(), Path(path))
+    with replacing(path) as file:
+        file.write(proto.SerializeToString())
     return report
 
 
@@ -341,12 +340,3 @@ def _read_vocabulary(metadata: Mapping[str, str]) -> Vocabulary:
             "OnnxTextEncoder of the student itself."
         )
     return Vocabulary(**options | {"ngram_range": tuple(options["ngram_range"])})
-
-
-def _write(data: bytes, path: Path) -> None:
-    draft = path.with_name(f".{path.name}.{uuid4().hex}.partial")
-    try:
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -4,11 +4,9 @@ import json
 import os
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import joblib
 import numpy as np
@@ -18,6 +16,7 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
+from skdistill._files import replacing
 from skdistill.metrics import expected_calibration_error, fidelity, retention
 
 # What a model is to the comparison: how it is drawn, in colours that colour-blind readers can
@@ -258,30 +257,6 @@ def format_bytes(count: float) -> str:
         del units[0]
     digits = 0 if units[0] == "B" or count >= 99.95 else 1
     return f"{count:.{digits}f} {units[0]}"
-
-
-@contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when it is complete.
-
-    Parameters
-    ----------
-    path : str or path
-        The final name; a file of that name stays as it is if writing fails.
-
-    Yields
-    ------
-    file
-        Open for writing bytes.
-    """
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with draft.open("xb") as file:
-            yield file
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_json(path: str | os.PathLike, table: pd.DataFrame, **context: Any) -> None:

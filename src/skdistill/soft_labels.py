@@ -1,17 +1,19 @@
 """The teacher's probabilities: fitted once, asked once for each text, kept on disk."""
 
 import hashlib
+import json
 import os
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
@@ -19,6 +21,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
+from skdistill._files import replacing
 from skdistill._validation import check_probabilities
 from skdistill.multilabel import gives_several_labels, join_columns, knows_labels
 
@@ -32,6 +35,8 @@ class SoftLabelStore:
     """Probabilities on disk, by teacher and by the content of each text.
 
     A store may be shared by processes: every write is a new file, renamed into place when whole.
+    Labelled texts are known by a hash; only a process that waits for its turn leaves the texts
+    themselves there, until it has it.
 
     Parameters
     ----------
@@ -52,11 +57,40 @@ class SoftLabelStore:
     def __init__(self, location: str | os.PathLike):
         self.location = Path(location)
 
-    def lock(self, teacher_key: str) -> FileLock:
-        """Return a lock between processes that label with the same teacher."""
+    @contextmanager
+    def turn(self, teacher_key: str, texts: list[str]) -> Iterator[None]:
+        """Wait until no other process labels with the same teacher.
+
+        The texts are written down meanwhile, so that the other one can label them as well.
+        """
         folder = self._folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / "lock")
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            request = folder / f"{uuid.uuid4().hex}.request"
+            with replacing(request) as file:
+                file.write(json.dumps(texts).encode())
+            try:
+                lock.acquire()
+            finally:
+                request.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def take_requests(self, teacher_key: str) -> list[str]:
+        """Return the texts for which other processes wait, each once, and that are not labelled."""
+        wanted: dict[str, None] = {}
+        for path in sorted(self._folder(teacher_key).glob("*.request")):
+            # Its process may have its turn by now, and no more need of it.
+            with suppress(FileNotFoundError):
+                wanted |= dict.fromkeys(json.loads(path.read_bytes()))
+                path.unlink()
+        known = self.read(teacher_key, [*wanted])
+        return [text for text in wanted if text not in known]
 
     def read(self, teacher_key: str, texts: list[str]) -> dict[str, np.ndarray]:
         """Return the probabilities of those texts that the store knows."""
@@ -76,14 +110,8 @@ class SoftLabelStore:
         folder = self._folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
         digests = np.frombuffer(b"".join(map(_digest, labelled)), dtype=np.uint8).reshape(-1, 16)
-        path = folder / f"{uuid.uuid4().hex}.npz"
-        draft = path.with_suffix(".partial")
-        try:
-            with open(draft, "wb") as file:
-                np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(folder / f"{uuid.uuid4().hex}.npz") as file:
+            np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
 
     def _folder(self, teacher_key: str) -> Path:
         return self.location / "soft_labels" / teacher_key
@@ -137,7 +165,7 @@ class SoftLabeler:
     memory : folder, joblib.Memory or None, default=None
         Where probabilities are kept from one call, process or session to the next, under the
         teacher's parameters, training rows and weights, and each text's content. Of several
-        processes that need the same teacher, one fits it and the others wait.
+        processes that need the same teacher, one fits it and labels for the others, which wait.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -165,7 +193,7 @@ class SoftLabeler:
     ):
         self.teacher = teacher
         self.X = X
-        self.y = y
+        self.y = None if y is None else np.asarray(y)
         self.sample_weight = sample_weight
         self.memory = memory
         self.verbose = verbose
@@ -216,12 +244,16 @@ class SoftLabeler:
             return np.asarray([labelled[text] for text in texts])
         store = SoftLabelStore(location)
         key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
-        with store.lock(key):
+        with store.turn(key, unique):
             labelled = store.read(key, unique)
             missing = [text for text in unique if text not in labelled]
             for shard in self._ask(missing):
                 store.write(key, shard)
                 labelled |= shard
+            # Who waits would have to fit the teacher again, which is at hand here.
+            while missing and (wanted := store.take_requests(key)):
+                for shard in self._ask(wanted):
+                    store.write(key, shard)
         return np.asarray([labelled[text] for text in texts])
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:

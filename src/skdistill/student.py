@@ -43,6 +43,10 @@ class DistilledMLPClassifier(DistilledClassifier):
     -----
     A fitted student is pickled without what its teacher has learned.
 
+    Callbacks of scikit-learn, given to :meth:`set_callbacks` or passed on by a search or a
+    pipeline, are told of each epoch, with a student of that epoch's weights and with the labelled
+    texts. They hear nothing of the teacher, which has a :meth:`set_callbacks` of its own.
+
     References
     ----------
     .. [1] Wasserblat (2021), "Best Practices for Text Classification with Distillation", parts 1

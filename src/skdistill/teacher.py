@@ -1,16 +1,19 @@
 """The teacher: a pretrained transformer that is fine-tuned to classify texts."""
 
 import os
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import joblib
 import numpy as np
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._checkpoints import Checkpoints
+from skdistill._epoch_tasks import EpochTasks
 from skdistill._heads import (
     check_classifier,
     choose_head,
@@ -26,11 +29,13 @@ from skdistill._hf import (
     load_classifier,
     load_config,
     load_finetuned,
+    load_token_embeddings,
     load_tokenizer,
     quiet,
     usable_length,
 )
 from skdistill._inference import tokenise
+from skdistill._interruption import all_or_nothing
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
@@ -40,7 +45,7 @@ from skdistill._validation import check_labels
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
 
-class TransformerTeacherClassifier(TransformerClassifier):
+class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     r"""A pretrained transformer, fine-tuned to classify texts.
 
     A classification layer on top of a pretrained model, all of it trained on the labelled texts
@@ -158,6 +163,9 @@ class TransformerTeacherClassifier(TransformerClassifier):
     A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
     predicts bit for bit the same on the same machine.
 
+    Callbacks of scikit-learn, given to :meth:`set_callbacks`, are told of each epoch that is
+    trained: not of those that a checkpoint spares.
+
     References
     ----------
     .. [1] J. Devlin, M.-W. Chang, K. Lee and K. Toutanova, "BERT: Pre-training of Deep
@@ -255,6 +263,7 @@ class TransformerTeacherClassifier(TransformerClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fine-tune the pretrained model on labelled texts.
@@ -316,6 +325,16 @@ class TransformerTeacherClassifier(TransformerClassifier):
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
             )
+            columns = np.arange(len(classes))
+            learned = partial(self._learned, tokenizer, classes, columns, multilabel)
+            tasks = EpochTasks(
+                self,
+                self._n_epochs(),
+                learned,
+                X=texts,
+                y=codes if multilabel else classes[codes],
+                sample_weight=sample_weight,
+            )
             history = fine_tune(
                 model,
                 training,
@@ -323,10 +342,17 @@ class TransformerTeacherClassifier(TransformerClassifier):
                 arguments=self._trainer_arguments(seed, precision),
                 device=device,
                 checkpoints=checkpoints,
+                tasks=tasks,
                 verbose=self.verbose,
             )
-        columns = np.arange(len(classes))
-        return self._learned(model, tokenizer, classes, columns, multilabel, history)
+        self.__dict__.update(learned(model, history))
+        tasks.close()
+        return self
+
+    def _n_epochs(self):
+        """Return the number of epochs, or None where `trainer_args` sets the length."""
+        overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
+        return None if overridden else self.max_epochs
 
     def _load_pretrained(self, classes, multilabel):
         name = os.fspath(self.model_name)
@@ -362,17 +388,18 @@ class TransformerTeacherClassifier(TransformerClassifier):
             **(self.trainer_args or {}),
         }
 
-    def _learned(self, model, tokenizer, classes, columns, multilabel, history):
-        self.model_ = model.eval()
-        self.tokenizer_ = tokenizer
-        self.classes_ = classes
-        self.multilabel_ = multilabel
-        self.max_length_ = usable_length(model, tokenizer, self.max_length)
-        self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
-        self.history_ = history
-        # The model's output that belongs to each class.
-        self._columns = columns
-        return self
+    def _learned(self, tokenizer, classes, columns, multilabel, model, history):
+        return {
+            "model_": model.eval(),
+            "tokenizer_": tokenizer,
+            "classes_": classes,
+            "multilabel_": multilabel,
+            "max_length_": usable_length(model, tokenizer, self.max_length),
+            "n_parameters_": sum(weight.numel() for weight in model.parameters()),
+            "history_": history,
+            # The model's output that belongs to each class.
+            "_columns": columns,
+        }
 
     @classmethod
     def from_finetuned(cls, path_or_name, classes=None, **params):
@@ -431,7 +458,9 @@ class TransformerTeacherClassifier(TransformerClassifier):
             )
         if multilabel:
             sorted_classes = columns = np.arange(len(labels))
-        return teacher._learned(model, tokenizer, sorted_classes, columns, multilabel, [])
+        learned = teacher._learned(tokenizer, sorted_classes, columns, multilabel, model, [])
+        teacher.__dict__.update(learned)
+        return teacher
 
     def _tokenise(self, texts):
         return tokenise(self.tokenizer_, self.model_, texts, self.max_length_)
@@ -445,10 +474,8 @@ class TransformerTeacherClassifier(TransformerClassifier):
     def _reading(self):
         return self._columns.tolist()
 
-    def _pretrained(self):
-        name = os.fspath(self.model_name)
-        model, _ = load_classifier(name, self.revision, self.head)
-        return model, load_tokenizer(name, self.revision)
+    def _pretrained_embeddings(self):
+        return load_token_embeddings(os.fspath(self.model_name), self.revision, self.head)
 
 
 def _written_texts(model: Any, tokenizer: Any) -> LabelTexts | None:

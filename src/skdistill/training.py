@@ -1,5 +1,6 @@
 """The skorch net that trains a student, fed with batches cut from flat id arrays."""
 
+import dis
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from skdistill._epoch_tasks import EpochTasks
 from skdistill._torch import torch_seed
 from skdistill.losses import DistillationLoss, kl_divergence
 from skdistill.ragged import Ragged
@@ -133,23 +135,56 @@ class StudentNet(NeuralNet):
         return self.module_(x.ids.to(self.device), x.offsets.to(self.device))
 
     def notify(self, method_name, **kwargs):
-        """Call the callbacks; skorch's own way to stop early is a KeyboardInterrupt."""
+        """Call skorch's callbacks; its own way to stop early is a KeyboardInterrupt."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as interrupt:
-            if method_name == "on_epoch_end":
+            if method_name == "on_epoch_end" and _was_raised_by_code(interrupt):
                 raise StopTraining from interrupt
             raise
 
-    def fit_until_stopped(self, dataset: TransferDataset) -> None:
-        """Train; unlike skorch's `fit`, let a real Ctrl-C through."""
+    def fit_until_stopped(
+        self,
+        dataset: TransferDataset,
+        tasks: EpochTasks | None = None,
+        state: Callable[[], tuple] = tuple,
+    ) -> None:
+        """Train; unlike skorch's `fit`, let a real Ctrl-C through.
+
+        Parameters
+        ----------
+        dataset : TransferDataset
+        tasks : EpochTasks or None, default=None
+            Is told of each epoch, and may stop the training.
+        state : callable, default=tuple
+            Returns what `tasks` may make a student of at an epoch's end.
+        """
         self.initialize()
         self.notify("on_train_begin", X=dataset, y=None)
-        try:
-            self.fit_loop(dataset)
-        except StopTraining:
+        stopped = False
+        while not stopped and len(self.history) < self.max_epochs:
+            if tasks is not None:
+                tasks.begin()
+            try:
+                self.fit_loop(dataset, epochs=1)
+            except StopTraining:
+                stopped = True
+            if tasks is not None:
+                tasks.end(state)
+                stopped = stopped or tasks.stopped
+        if stopped:
             self.history.record("stopped_early", True)
         self.notify("on_train_end", X=dataset, y=None)
+
+
+def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
+    """Tell a callback's own `raise` from Ctrl-C, which may come between any two instructions."""
+    step = interrupt.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    return dis.opname[step.tb_frame.f_code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
 
 
 class FidelityEarlyStopping(Callback):
@@ -260,6 +295,8 @@ def train(
     verbose: int = 0,
     by_length: bool = False,
     initial_weights: dict[str, np.ndarray] | None = None,
+    earlier_history: Sequence[dict[str, float]] = (),
+    tasks: EpochTasks | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     """Train a network on a transfer set with Adam and a linearly falling learning rate.
 
@@ -287,13 +324,17 @@ def train(
         See `Batches`.
     initial_weights : dict of ndarray or None, default=None
         Where to start from, for some or all of the network's weights.
+    earlier_history : sequence of dict, default=()
+        Figures of the epochs of an earlier training that this one goes on from.
+    tasks : EpochTasks or None, default=None
+        Is told of each epoch with its weights and history, and may stop the training.
 
     Returns
     -------
     weights : dict of ndarray
         The network's state.
     history : list of dict
-        Figures of each epoch.
+        Figures of each epoch, those of `earlier_history` first.
     """
     n_batches = -(-len(dataset) // batch_size)
     n_steps = max_epochs * n_batches
@@ -336,23 +377,38 @@ def train(
         verbose=0,
         device=device,
     )
+
+    def state() -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        weights = {
+            name: value.cpu().numpy().copy() for name, value in net.module_.state_dict().items()
+        }
+        if loss == "standardized_kl":
+            factor = logit_scale(net, dataset)
+            last = f"layers.{len(net.module_.layers) - 1}."
+            weights |= {
+                name: values * factor for name, values in weights.items() if name.startswith(last)
+            }
+        return weights, [*earlier_history, *summarize(net.history)]
+
     with torch_seed(seed, device):
-        net.fit_until_stopped(dataset)
-    if loss == "standardized_kl":
-        scale_logits(net, dataset)
-    weights = {name: value.cpu().numpy() for name, value in net.module_.state_dict().items()}
-    return weights, summarize(net.history)
+        net.fit_until_stopped(dataset, tasks, state)
+    return state()
 
 
-def scale_logits(net: StudentNet, dataset: TransferDataset) -> None:
-    """Multiply the last layer by the factor that brings probabilities closest to the teacher's.
+def logit_scale(net: StudentNet, dataset: TransferDataset) -> float:
+    """Find the factor of the logits that brings probabilities closest to the teacher's.
 
     Parameters
     ----------
     net : StudentNet
-        A trained one; changed in place.
+        A trained one; left in evaluation mode.
     dataset : TransferDataset
         Up to 10,000 of its texts are looked at.
+
+    Returns
+    -------
+    float
+        Positive.
     """
     rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 10_000)).astype(np.int64)
     features, targets = dataset.batch(rows)
@@ -368,9 +424,7 @@ def scale_logits(net: StudentNet, dataset: TransferDataset) -> None:
         found = minimize_scalar(
             divergence, bounds=(-5, 5), method="bounded", options={"xatol": 1e-8}
         )
-        factor = exp(found.x)
-        for parameter in net.module_.layers[-1].parameters():
-            parameter.mul_(factor)
+    return exp(found.x)
 
 
 def summarize(history) -> list[dict[str, float]]:

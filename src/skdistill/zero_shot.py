@@ -10,7 +10,13 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._heads import check_classifier, inference_outputs
-from skdistill._hf import load_config, load_finetuned, quiet, usable_length
+from skdistill._hf import (
+    load_config,
+    load_finetuned,
+    load_token_embeddings,
+    quiet,
+    usable_length,
+)
 from skdistill._inference import tokenise_pairs
 from skdistill._texts import check_texts
 from skdistill._transformer import TransformerClassifier, hash_of
@@ -202,7 +208,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             config = load_config(name, self.revision)
             check_classifier(name, config)
             outputs = inference_outputs(name, config)
-            model, tokenizer = self._pretrained()
+            model, tokenizer = load_finetuned(name, self.revision)
             max_length = usable_length(model, tokenizer, self.max_length)
             _check_room(hypotheses, model, tokenizer, max_length)
         self.model_ = model.eval()
@@ -216,8 +222,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         self._outputs = outputs
         return self
 
-    def _pretrained(self):
-        return load_finetuned(os.fspath(self.model_name), self.revision)
+    def _pretrained_embeddings(self):
+        return load_token_embeddings(os.fspath(self.model_name), self.revision)
 
     def _candidates(self) -> tuple[np.ndarray, list[str]]:
         """Return the classes and the hypothesis of each."""
