@@ -25,13 +25,19 @@ from skdistill import (
     FunctionTeacherClassifier,
     TextAugmenter,
     TransformerTeacherClassifier,
+    ZeroShotTeacherClassifier,
     check_text_estimator,
     estimator_checks,
     make_tfidf_baseline,
     parametrize_with_text_checks,
 )
+from skdistill._texts import check_texts
+from skdistill._validation import check_labels
 from skdistill.estimator_checks import _WORDS, NumbersAsTexts
+from test_zero_shot import write_nli
 
+# The words in which `NumbersAsTexts` writes the numbers of scikit-learn's checks down.
+NUMBERS = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]
 QUICK = {"vocabulary_size": 200, "max_epochs": 10, "lr": 0.05, "random_state": 0}
 
 MINI_BATCHES = {
@@ -95,9 +101,8 @@ def test_conventions_of_a_distilled_student(teacher):
 
 @pytest.mark.slow
 def test_conventions_of_a_transformer(tmp_path):
-    numbers = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]
     teacher = TransformerTeacherClassifier(
-        make_checkpoint(tmp_path, [*_WORDS, *numbers]),
+        make_checkpoint(tmp_path, [*_WORDS, *NUMBERS]),
         lr=5e-3,
         batch_size=8,
         max_epochs=5,
@@ -108,6 +113,27 @@ def test_conventions_of_a_transformer(tmp_path):
         teacher, on_fail=None, on_skip=None, expected_failed_checks=MINI_BATCHES
     )
     assert problems(results) == {}
+
+
+class NamesItsLabels(ZeroShotTeacherClassifier):
+    """Takes the labels that it is shown for candidates: checks bring labels of their own."""
+
+    def fit(self, X, y):
+        self._shown, _ = check_labels(y, n_rows=len(check_texts(X)))
+        return super().fit(X, y)
+
+    def _candidates(self):
+        words = _WORDS[: len(self._shown)]
+        return self._shown, [self.hypothesis_template.replace("{}", word) for word in words]
+
+
+@pytest.mark.slow
+def test_conventions_of_a_zero_shot_teacher(tmp_path):
+    checkpoint = write_nli(tmp_path, [*_WORDS, *NUMBERS], initializer_range=0.02)
+    teacher = NamesItsLabels(checkpoint, ["good", "bad"], device="cpu")
+    results = check_text_estimator(teacher, on_fail=None, on_skip=None)
+    assert problems(results) == {}
+    assert len(results) > 100
 
 
 def count_letters(texts):

@@ -19,6 +19,7 @@ _EXPORTS = {
     "TextAugmenter": "augment",
     "TextPool": "transfer",
     "TransformerTeacherClassifier": "teacher",
+    "ZeroShotTeacherClassifier": "zero_shot",
     "check_text_estimator": "estimator_checks",
     "distillation_report": "control",
     "export_onnx": "onnx",

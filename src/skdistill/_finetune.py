@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
@@ -31,6 +30,7 @@ from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import ONE_AT_A_TIME
+from skdistill.multilabel import refuse_class_weight
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -63,8 +63,8 @@ class Examples(torch.utils.data.Dataset):
     Attributes
     ----------
     tokens : TokenisedTexts
-    targets : ndarray of shape (n_examples,), dtype int64
-        The number of each one's class.
+    targets : ndarray of shape (n_examples,) or (n_examples, n_labels), dtype int64
+        The number of each one's class; or ones and zeros, for several labels a text.
     weights : ndarray of shape (n_examples,), dtype float32
         What each one counts, 1 on average.
     label_texts : LabelTexts, default=None
@@ -97,14 +97,16 @@ def row_weights(
 ) -> np.ndarray:
     """Multiply the weights of rows and of their classes.
 
+    Classes of which a text may have several cannot be weighted.
+
     Parameters
     ----------
     sample_weight : array-like of shape (n_texts,) or None
     class_weight : dict, "balanced" or None
         As scikit-learn has it; ``"balanced"`` counts rows by their `sample_weight`.
     classes : ndarray of shape (n_classes,)
-    codes : ndarray of shape (n_texts,)
-        Positions in `classes`.
+    codes : ndarray of shape (n_texts,) or (n_texts, n_labels)
+        Positions in `classes`; or ones and zeros, for several labels a text.
 
     Returns
     -------
@@ -113,7 +115,8 @@ def row_weights(
     Raises
     ------
     ValueError
-        If weights are negative, not finite, all zero, or of another number than the texts.
+        If weights are negative, not finite, all zero, or of another number than the texts; or
+        classes of which a text may have several are weighted.
 
     Examples
     --------
@@ -123,6 +126,8 @@ def row_weights(
     array([1., 1., 6.])
     """
     weights = _check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+    if codes.ndim == 2:
+        refuse_class_weight(class_weight)
     if class_weight is None:
         return weights
     rows = weights > 0
@@ -145,15 +150,19 @@ def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Exa
     examples : Examples
         Their weights on any scale.
     fraction : float
-        Share of rows to validate on, stratified by class; 0 for none.
+        Share of rows to validate on, stratified by class where a text has one; 0 for none.
     seed : int
         Chooses the rows.
     """
     rows = np.flatnonzero(examples.weights)
     if fraction == 0:
         return _take(examples, rows), None
+    targets = examples.targets[rows]
     training, validation = train_test_split(
-        rows, test_size=fraction, stratify=examples.targets[rows], random_state=seed
+        rows,
+        test_size=fraction,
+        stratify=targets if targets.ndim == 1 else None,
+        random_state=seed,
     )
     return _take(examples, training), _take(examples, validation)
 
@@ -331,6 +340,36 @@ def _training_arguments(
     return arguments
 
 
+def cross_entropies(
+    logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return the cross-entropy of each text's class, or the mean over its labels.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_texts, n_classes)
+    targets : Tensor of shape (n_texts,) or (n_texts, n_labels), dtype int64
+        The number of each text's class; or ones and zeros, for several labels a text.
+    label_smoothing : float, default=0.0
+        Share of the target that is spread over the classes, or over a label's no and yes.
+
+    Returns
+    -------
+    Tensor of shape (n_texts,), in nats
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill._finetune import cross_entropies
+    >>> cross_entropies(torch.zeros(1, 4), torch.tensor([[1, 0, 0, 1]]))  # the logarithm of 2
+    tensor([0.6931])
+    """
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
+    shares = targets.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
+    return F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=1)
+
+
 class _WeightedTrainer(Trainer):
     """A Trainer whose loss weighs each text, and that adds the loss up over an epoch."""
 
@@ -356,9 +395,7 @@ class _WeightedTrainer(Trainer):
         smoothing = self.args.label_smoothing_factor
         if self.label_texts is None:
             outputs = model(**read)
-            losses = F.cross_entropy(
-                outputs.logits.float(), labels, reduction="none", label_smoothing=smoothing
-            )
+            losses = cross_entropies(outputs.logits.float(), labels, smoothing)
         else:
             outputs = model(**read, decoder_input_ids=self.label_texts.read(labels))
             losses = self.label_texts.losses(outputs.logits, labels, smoothing)
@@ -467,9 +504,12 @@ def _validate(model: Any, examples: Examples, device: torch.device) -> dict[str,
         logits = compute_logits(
             model, examples.tokens, device=device, label_texts=examples.label_texts
         )
-    log_proba = log_softmax(logits.astype(np.float64), axis=1)
-    losses = -log_proba[np.arange(len(logits)), examples.targets]
-    correct = logits.argmax(axis=1) == examples.targets
+    targets = examples.targets
+    losses = cross_entropies(torch.from_numpy(logits).double(), torch.from_numpy(targets)).numpy()
+    if targets.ndim == 1:
+        correct = logits.argmax(axis=1) == targets
+    else:
+        correct = ((logits > 0) == targets).mean(axis=1)
     return {
         "valid_loss": float(np.average(losses, weights=examples.weights)),
         "valid_accuracy": float(np.average(correct, weights=examples.weights)),

@@ -70,13 +70,13 @@ def has_classification_head(config: Any) -> bool:
     return any(name.endswith(_CLASSIFIER) for name in config.architectures or ())
 
 
-def check_single_label_classifier(name: str, config: Any) -> None:
-    """Refuse a checkpoint that does not choose one of several classes.
+def check_classifier(name: str, config: Any) -> None:
+    """Refuse a checkpoint that does not choose among several classes.
 
     Raises
     ------
     ValueError
-        If it has no classification layer, or one for regression or several labels a text.
+        If it has no classification layer, or one for regression.
     """
     if not has_classification_head(config):
         raise ValueError(
@@ -84,12 +84,55 @@ def check_single_label_classifier(name: str, config: Any) -> None:
             f"{config.architectures}); fine-tune it: "
             f"TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
-    if config.num_labels == 1 or config.problem_type not in (None, "single_label_classification"):
+    if config.num_labels == 1 or config.problem_type == "regression":
         kind = config.problem_type or "regression"
         raise ValueError(
             f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
-            f"{config.num_labels} output(s); a teacher chooses one of at least 2 classes."
+            f"{config.num_labels} output(s); a teacher chooses among at least 2 classes."
         )
+
+
+def has_several_labels(config: Any) -> bool:
+    """Tell whether a configuration describes a model of which a text may get several labels."""
+    return config.problem_type == "multi_label_classification"
+
+
+def inference_outputs(name: str, config: Any) -> tuple[int, int]:
+    """Return which outputs of a model of natural language inference say what.
+
+    Parameters
+    ----------
+    name : str
+        The checkpoint's, for the message.
+    config : PreTrainedConfig
+
+    Returns
+    -------
+    contradiction, entailment : int
+        The first is found by its name, too, or else is the first output, or the last if entailment
+        is the first.
+
+    Raises
+    ------
+    ValueError
+        If no output is called entailment.
+    """
+    entailment = _output_called("entail", config)
+    if entailment is None:
+        raise ValueError(
+            f"The checkpoint {name!r} does not say which of its outputs means entailment: its "
+            f"label2id is {config.label2id}. Take a model that was fine-tuned for natural language "
+            'inference, or name that output "entailment" in its config.json.'
+        )
+    contradiction = _output_called("contradict", config)
+    if contradiction is None:
+        contradiction = config.num_labels - 1 if entailment == 0 else 0
+    return contradiction, entailment
+
+
+def _output_called(prefix: str, config: Any) -> int | None:
+    outputs = (o for label, o in config.label2id.items() if label.lower().startswith(prefix))
+    return next(outputs, None)
 
 
 def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:

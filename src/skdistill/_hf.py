@@ -195,6 +195,39 @@ def load_classifier(
     return model, sorted({*report["missing_keys"], *mismatched})
 
 
+def load_finetuned(
+    name: str, revision: str | None = None, head: str = "auto", **config: Any
+) -> tuple[Any, Any]:
+    """Return a text classifier that lacks nothing, and its tokenizer, ready for batches.
+
+    Parameters
+    ----------
+    name, revision, head, **config
+        See `load_classifier`.
+
+    Returns
+    -------
+    model : PreTrainedModel
+    tokenizer : PreTrainedTokenizerBase
+
+    Raises
+    ------
+    OSError, ValueError
+        If the checkpoint cannot be loaded, or weights would be random.
+    ImportError
+        If its tokenizer takes a package that is not installed.
+    """
+    model, missing = load_classifier(name, revision, head, **config)
+    if missing:
+        raise ValueError(
+            f"The checkpoint {name!r} lacks weights of a text classifier, which would be random: "
+            f"{', '.join(missing)}. Fine-tune it first, with TransformerTeacherClassifier.fit."
+        )
+    tokenizer = load_tokenizer(name, revision)
+    ensure_padding(model, tokenizer)
+    return model, tokenizer
+
+
 def load_token_embeddings(
     name: str, revision: str | None = None, head: str = "auto"
 ) -> tuple[np.ndarray, Any]:

@@ -1,7 +1,7 @@
 """Texts to logits: tokenised once, batched by length, padded as little as possible."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,17 +91,10 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
     -------
     TokenisedTexts
     """
-    accepted = inspect.signature(model.forward).parameters
-    names = [name for name in tokenizer.model_input_names if name in accepted]
-    padding = {name: 0 for name in names if name != "attention_mask"}
-    padding["input_ids"] = tokenizer.pad_token_id
-    if "token_type_ids" in padding:
-        padding["token_type_ids"] = tokenizer.pad_token_type_id
-    parts: dict[str, list[Ragged]] = {name: [] for name in padding}
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        chunk = texts[start : start + _TEXTS_AT_ONCE]
+
+    def encode(chunk: list[str]) -> Any:
         encoded = tokenizer(
-            [text.encode("utf-8", "replace").decode("utf-8") for text in chunk],
+            [_encodable(text) for text in chunk],
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
@@ -112,6 +105,74 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
             encoded["input_ids"] = [
                 _ended_once(row, end, max_length) for row in encoded["input_ids"]
             ]
+        return encoded
+
+    return _tokenise_in_chunks(tokenizer, model, texts, encode, _TEXTS_AT_ONCE)
+
+
+def tokenise_pairs(
+    tokenizer: Any, model: Any, texts: list[str], hypotheses: list[str], max_length: int
+) -> TokenisedTexts:
+    """Tokenise each text together with each hypothesis about it.
+
+    Of a pair that is too long the text is cut. For an encoder-decoder, which looks for the end of
+    a pair, end-of-text tokens that a text spells out become spaces.
+
+    Parameters
+    ----------
+    tokenizer, model
+        See `tokenise`.
+    texts : list of str, not empty
+    hypotheses : list of str, not empty
+    max_length : int
+        Tokens of a pair at most, special tokens included; more than any hypothesis has.
+
+    Returns
+    -------
+    TokenisedTexts
+        The pairs of the first text, then those of the second, and so on.
+    """
+    end = None
+    if model.config.is_encoder_decoder:
+        end = tokenizer.convert_ids_to_tokens(end_of_text(model.config))
+
+    def encode(chunk: list[str]) -> Any:
+        premises = [_encodable(text) for text in chunk]
+        if end is not None:
+            premises = [premise.replace(end, " ") for premise in premises]
+        return tokenizer(
+            [premise for premise in premises for _ in hypotheses],
+            hypotheses * len(premises),
+            truncation="only_first",
+            max_length=max_length,
+            return_attention_mask=False,
+            verbose=False,
+        )
+
+    texts_at_once = max(1, _TEXTS_AT_ONCE // len(hypotheses))
+    return _tokenise_in_chunks(tokenizer, model, texts, encode, texts_at_once)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _tokenise_in_chunks(
+    tokenizer: Any,
+    model: Any,
+    texts: list[str],
+    encode: Callable[[list[str]], Any],
+    texts_at_once: int,
+) -> TokenisedTexts:
+    accepted = inspect.signature(model.forward).parameters
+    names = [name for name in tokenizer.model_input_names if name in accepted]
+    padding = {name: 0 for name in names if name != "attention_mask"}
+    padding["input_ids"] = tokenizer.pad_token_id
+    if "token_type_ids" in padding:
+        padding["token_type_ids"] = tokenizer.pad_token_type_id
+    parts: dict[str, list[Ragged]] = {name: [] for name in padding}
+    for start in range(0, len(texts), texts_at_once):
+        encoded = encode(texts[start : start + texts_at_once])
         for name, part in parts.items():
             rows = [row or [padding[name]] for row in encoded[name]]
             values = np.concatenate([np.asarray(row, dtype=np.int32) for row in rows])
@@ -153,7 +214,7 @@ def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> n
     ndarray of shape (n_words, width), dtype float32
         Zeros for a word without any token.
     """
-    texts = [word.encode("utf-8", "replace").decode("utf-8") for word in words]
+    texts = [_encodable(word) for word in words]
     rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     vectors = np.zeros((len(words), table.shape[1]), dtype=np.float32)
     for vector, tokens in zip(vectors, rows, strict=True):
@@ -201,6 +262,7 @@ def compute_logits(
     device: torch.device,
     label_texts: LabelTexts | None = None,
     autocast: torch.dtype | None = None,
+    unit: str = "text",
     verbose: int = 0,
 ) -> np.ndarray:
     """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
@@ -217,8 +279,10 @@ def compute_logits(
         The labels of a model that writes them; None for one with a classification layer.
     autocast : torch.dtype, default=None
         Run matrix products in this half precision; None computes in float32 throughout.
+    unit : str, default="text"
+        What the progress bar counts.
     verbose : int, default=0
-        Whether to show a progress bar, in texts.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -233,7 +297,7 @@ def compute_logits(
     options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-        tqdm(total=len(tokens), desc="predicting", unit="text", disable=not verbose) as bar,
+        tqdm(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
     ):
         for rows in batches_by_length(sizes, batch_tokens):
             inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.special import log_expit, log_softmax, logit
+from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
@@ -25,9 +25,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._interruption import all_or_nothing
+from skdistill._labels import Labels
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
-from skdistill._validation import check_labels
 from skdistill._versions import stamp, unstamp
 from skdistill.embedding_init import find_embedding_source, initial_embedding
 from skdistill.model_file import StoredModel, read_model, write_model
@@ -35,20 +35,35 @@ from skdistill.quantization import Precision
 from skdistill.ragged import Ragged
 from skdistill.schedule import TrainingSchedule, fit_budget, make_schedule
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
-from skdistill.soft_labels import SoftLabeler, check_memory_location, unfitted
+from skdistill.soft_labels import (
+    SoftLabeler,
+    check_memory_location,
+    needs_no_labels,
+    unfitted,
+)
 from skdistill.transfer import TransferSet, make_transfer_set
 from skdistill.vocabulary import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
 
+# Parameters that mean nothing without gold labels, and what for they take them.
+_FOR_GOLD_LABELS = {
+    "hard_label_weight": "mixes gold labels into the loss",
+    "teacher_cv": "fits teachers on the gold labels of other folds",
+    "calibrate_teacher": "fits a temperature to gold labels",
+    "class_weight": "weighs texts by their gold labels",
+    "gold_epochs": "trains on gold labels",
+}
+
 
 _SHARED_PARAMETERS = """\
 teacher : classifier with `predict_proba` over texts, or None, default=None
     Cloned and fitted in `fit`. A :class:`~sklearn.frozen.FrozenEstimator` is used as it is; it
     must not have seen the rows that a cross-validation holds out. A
-    :class:`~sklearn.ensemble.VotingClassifier` averages several, and
-    :class:`~skdistill.FunctionTeacherClassifier` wraps any function. None trains on gold labels.
+    :class:`~sklearn.ensemble.VotingClassifier` averages several,
+    :class:`~skdistill.FunctionTeacherClassifier` wraps any function, and
+    :class:`~skdistill.ZeroShotTeacherClassifier` needs no labels. None trains on gold labels.
 vocabulary_size : int, default=5000
     Rows of the embedding: the most frequent features of the transfer set, and one row for all
     others.
@@ -341,7 +356,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
     def fit(
         self,
         X,
-        y,
+        y=None,
         *,
         X_unlabeled=None,
         teacher_proba=None,
@@ -353,10 +368,13 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         Parameters
         ----------
         X : iterable of str, of length n_labeled
-            Texts with gold labels.
-        y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
+            Texts, with gold labels unless `y` is None.
+        y : array-like of shape (n_labeled,) or (n_labeled, n_labels), default=None
             Gold labels: the teacher is fitted on them. Ones and zeros in several columns say of
-            each label whether a text has it; probabilities are then those of each label.
+            each label whether a text has it; probabilities are then those of each label. None is
+            for a teacher that is fitted already, in a :class:`~sklearn.frozen.FrozenEstimator`, or
+            needs no labels, such as a :class:`~skdistill.ZeroShotTeacherClassifier`: the classes
+            are the teacher's, and no text has a gold label.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation pass a
             :class:`~skdistill.TextPool`, which is never cut to a fold.
@@ -365,7 +383,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         unlabeled_proba : array-like of shape (n_unlabeled, n_classes), default=None
             The same for `X_unlabeled`.
         sample_weight : array-like of shape (n_labeled,), default=None
-            Weights of the labelled rows, for teacher and student; unlabelled rows weigh 1.
+            Weights of the rows of `X`, for teacher and student; those of `X_unlabeled` weigh 1.
 
         Returns
         -------
@@ -377,16 +395,18 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         ValueError
             If a text is missing, `y` has another length or a single class, parameters contradict
             each other, probabilities have the wrong shape or do not sum to 1, the teacher's
-            classes are not those of `y`, or nothing can label `X_unlabeled`.
+            classes are not those of `y`, nothing can label `X_unlabeled`, or `y` is None and the
+            teacher, or a parameter, needs it.
         TypeError
             If a row of `X` or `X_unlabeled` is no text.
         """
         texts = check_texts(X)
-        classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
-        multilabel = codes.ndim == 2
-        labels = codes if multilabel else classes[codes]
         check_memory_location(self.memory)
         check_no_fit_callbacks(self.callbacks)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
+        labels, labeler = self._read_labels(texts, y, sample_weight)
+        classes, multilabel = labels.classes, labels.multilabel
         if self.loss == "standardized_kl" and (multilabel or len(classes) < 3):
             raise ValueError(
                 'loss="standardized_kl" needs at least three classes, of which a text has one: of '
@@ -397,22 +417,10 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         architecture = self._architecture()
         vocabulary_options = self._vocabulary_options()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, codes, ensure_non_negative=True)
-        labeler = None
-        if self.teacher is not None:
-            labeler = SoftLabeler(
-                self.teacher,
-                texts,
-                labels,
-                sample_weight=sample_weight,
-                memory=self.memory,
-                verbose=self.verbose,
-            )
         transfer = make_transfer_set(
             texts,
             classes,
-            codes,
+            labels.codes,
             labeler=labeler,
             X_unlabeled=X_unlabeled,
             augmenter=self.augmenter,
@@ -424,7 +432,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
             class_weight=self.class_weight,
             sample_weight=sample_weight,
         )
-        log_prior = _log_prior(codes, len(classes), sample_weight)
+        log_prior = labels.log_prior(transfer.proba[: len(texts)], sample_weight)
         schedule = make_schedule(
             n_texts=len(transfer.texts),
             dropout=self.dropout,
@@ -480,7 +488,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
             schedule.max_epochs + self.gold_epochs,
             learned,
             X=texts,
-            y=labels,
+            y=labels.y,
             sample_weight=sample_weight,
         )
         weights, history = self._train(
@@ -498,6 +506,34 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         self.__dict__.update(learned(weights, history))
         tasks.close()
         return self
+
+    def _read_labels(
+        self, texts: list[str], y: Any, sample_weight: np.ndarray | None
+    ) -> tuple[Labels, SoftLabeler | None]:
+        """Return gold labels, or else the classes that the teacher knows, and the teacher."""
+        labeler_for = partial(
+            SoftLabeler,
+            self.teacher,
+            texts,
+            sample_weight=sample_weight,
+            memory=self.memory,
+            verbose=self.verbose,
+        )
+        if y is None and needs_no_labels(self.teacher):
+            self._refuse_gold_parameters()
+            labeler = labeler_for(None)
+            return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
+        labels = Labels.gold(y, n_rows=len(texts))
+        return labels, None if self.teacher is None else labeler_for(labels.y)
+
+    def _refuse_gold_parameters(self) -> None:
+        for name, reason in _FOR_GOLD_LABELS.items():
+            value = getattr(self, name)
+            if value:
+                raise ValueError(
+                    f"{name}={value!r} {reason}, but y is None; pass y, or leave {name} at its "
+                    "default."
+                )
 
     def _poolings(self, known: tuple[str, ...]) -> tuple[str, ...]:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
@@ -642,7 +678,8 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
     def predict_proba(self, X):
         """Predict class probabilities, with NumPy and SciPy alone.
 
-        A text without any known feature gets the classes' shares among the training labels.
+        A text without any known feature gets the classes' shares among the training labels or,
+        where there were none, the mean of the teacher's probabilities.
 
         Parameters
         ----------
@@ -913,20 +950,11 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         teacher = self.teacher
+        tags.target_tags.required = not needs_no_labels(teacher)
         tags.classifier_tags.multi_label = (
             teacher is None or get_tags(teacher).classifier_tags.multi_label
         )
         return tags
-
-
-def _log_prior(codes: np.ndarray, n_classes: int, sample_weight: np.ndarray | None) -> np.ndarray:
-    """Compute the logits of the classes' shares, or of the share of texts that has each label."""
-    floor = np.finfo(np.float32).eps
-    if codes.ndim == 2:
-        shares = np.clip(np.average(codes, axis=0, weights=sample_weight), floor, 1 - floor)
-        return logit(shares).astype(np.float32)
-    counts = np.bincount(codes, weights=sample_weight, minlength=n_classes)
-    return np.log(np.maximum(counts / counts.sum(), floor)).astype(np.float32)
 
 
 def _count_weights(weights: dict[str, np.ndarray]) -> int:

@@ -34,7 +34,9 @@ def resolve_device(device: str) -> torch.device:
     device(type='cpu')
     """
     if device == "auto":
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        found = (
+            torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        )
         return found or torch.device("cpu")
     try:
         resolved = torch.device(device)

@@ -51,16 +51,38 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
                 f"holds {np.unique(indicators).tolist()}."
             )
         return np.arange(indicators.shape[1]), indicators.astype(np.int64)
-    y = column_or_1d(y, warn=True)
-    check_same_length(n_rows, len(y), names=("X", "y"))
-    assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
+    y = check_label_column(y, n_rows=n_rows)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
             f"A classifier needs at least 2 classes, but y holds only one class: {classes[0]!r}."
         )
     return classes, codes
+
+
+def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
+    """Return class labels, one a text, as an array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+    n_rows : int
+        Number of texts.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If `y` has another shape, a missing value, or continuous values.
+    """
+    y = column_or_1d(y, warn=True)
+    check_same_length(n_rows, len(y), names=("X", "y"))
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
 
 
 def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:

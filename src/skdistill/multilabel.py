@@ -48,6 +48,21 @@ def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
     return questions[:, 1].reshape(-1, n_labels)
 
 
+def refuse_class_weight(class_weight: Any) -> None:
+    """Refuse weights of classes where a text may have several labels.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    if class_weight is not None:
+        raise ValueError(
+            "class_weight weighs classes of which a text has exactly one; y has several labels "
+            "a text. Use sample_weight instead."
+        )
+
+
 def knows_labels(classifier: Any, n_labels: int) -> bool:
     """Tell whether the `classes_` of a fitted classifier are those of so many labels.
 
@@ -65,6 +80,19 @@ def knows_labels(classifier: Any, n_labels: int) -> bool:
     if isinstance(classes, list):
         return len(classes) == n_labels and all(np.array_equal(pair, [0, 1]) for pair in classes)
     return np.array_equal(classes, np.arange(n_labels))
+
+
+def gives_several_labels(classifier: Any, text: str) -> bool:
+    """Tell whether a fitted classifier gives any number of labels to a text.
+
+    Parameters
+    ----------
+    classifier : fitted classifier
+        One that does not say it, by an attribute `multilabel_`, is asked to classify a text.
+    text : str
+    """
+    known = getattr(classifier, "multilabel_", None)
+    return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
 
 
 def join_columns(proba: Any) -> Any:

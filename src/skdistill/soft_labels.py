@@ -7,21 +7,23 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from skdistill._files import replacing
 from skdistill._validation import check_probabilities
-from skdistill.multilabel import join_columns, knows_labels
+from skdistill.multilabel import gives_several_labels, join_columns, knows_labels
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
 _SHARD = 8192
@@ -155,8 +157,9 @@ class SoftLabeler:
         Cloned before it is fitted; a `FrozenEstimator` is used as it is.
     X : list of str, of length n_labeled
         The teacher's training texts.
-    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels)
-        Their labels; ones and zeros where a text may have several.
+    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
+        Their labels; ones and zeros where a text may have several. None for a teacher that needs
+        none: see `needs_no_labels`.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Passed to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
@@ -168,9 +171,10 @@ class SoftLabeler:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skdistill import make_tfidf_baseline
     >>> from skdistill.soft_labels import SoftLabeler
-    >>> X, y = ["good film", "bad film", "good", "bad"], ["pos", "neg", "pos", "neg"]
+    >>> X, y = ["good film", "bad film", "good", "bad"], np.array(["pos", "neg", "pos", "neg"])
     >>> labeler = SoftLabeler(make_tfidf_baseline(), X, y)
     >>> proba = labeler.label(["very good", "so bad", "very good"])
     >>> proba.shape, proba.argmax(axis=1).tolist()
@@ -181,7 +185,7 @@ class SoftLabeler:
         self,
         teacher: BaseEstimator,
         X: list[str],
-        y: np.ndarray,
+        y: np.ndarray | None,
         *,
         sample_weight: np.ndarray | None = None,
         memory: str | os.PathLike | joblib.Memory | None = None,
@@ -189,11 +193,28 @@ class SoftLabeler:
     ):
         self.teacher = teacher
         self.X = X
-        self.y = np.asarray(y)
+        self.y = None if y is None else np.asarray(y)
         self.sample_weight = sample_weight
         self.memory = memory
         self.verbose = verbose
         self._fitted: BaseEstimator | None = None
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The sorted labels; for several labels a text, the columns' numbers."""
+        return self._form[0]
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a text may have several labels."""
+        return self._form[1]
+
+    @cached_property
+    def _form(self) -> tuple[np.ndarray, bool]:
+        if self.y is None:
+            return _own_classes(self._fitted_teacher(), self.X[0])
+        multilabel = self.y.ndim == 2
+        return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
     def label(self, texts: list[str]) -> np.ndarray:
         """Return the teacher's probabilities; it is fitted only if they are not known yet.
@@ -216,7 +237,7 @@ class SoftLabeler:
         location = check_memory_location(self.memory)
         labelled: dict[str, np.ndarray] = {}
         if not unique:
-            return np.empty((0, len(_classes_of(self.y))), dtype=np.float32)
+            return np.empty((0, len(self.classes)), dtype=np.float32)
         if location is None:
             for shard in self._ask(unique):
                 labelled |= shard
@@ -252,8 +273,10 @@ class SoftLabeler:
         Raises
         ------
         ValueError
-            If the teacher is frozen, or a row is held out twice.
+            If the teacher is frozen, a row is held out twice, or there are no labels.
         """
+        if self.y is None:
+            raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
         if _has_frozen_part(self.teacher):
             raise ValueError(
                 "A frozen teacher cannot be fitted without some of its rows, which teacher_cv and "
@@ -288,15 +311,61 @@ class SoftLabeler:
 
     def _ask(self, texts: list[str]) -> Iterator[dict[str, np.ndarray]]:
         if texts:
-            if self._fitted is None:
-                self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
-            yield from _label(
-                self._fitted, texts, _classes_of(self.y), self.y.ndim == 2, self.verbose
-            )
+            teacher = self._fitted_teacher()
+            yield from _label(teacher, texts, self.classes, self.multilabel, self.verbose)
+
+    def _fitted_teacher(self) -> BaseEstimator:
+        if self._fitted is None:
+            self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
+        return self._fitted
 
 
-def _classes_of(y: np.ndarray) -> np.ndarray:
-    return np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+def needs_no_labels(teacher: BaseEstimator | None) -> bool:
+    """Tell whether a teacher gives probabilities without having been shown labels here.
+
+    Parameters
+    ----------
+    teacher : estimator or None
+        A fitted classifier in a `FrozenEstimator` needs none, nor does a classifier whose tags say
+        that it does not. scikit-learn's meta-estimators do not pass that tag on: of theirs, every
+        classifier inside has to say so.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.soft_labels import needs_no_labels
+    >>> teacher = make_tfidf_baseline().fit(["good", "bad"], ["+", "-"])
+    >>> needs_no_labels(FrozenEstimator(teacher)), needs_no_labels(teacher)
+    (True, False)
+    """
+    if teacher is None:
+        return False
+    if isinstance(teacher, FrozenEstimator):
+        return hasattr(teacher, "classes_")
+    parts = [teacher, *teacher.get_params().values()]
+    classifiers = [
+        part for part in parts if isinstance(part, BaseEstimator) and is_classifier(part)
+    ]
+    required = [get_tags(classifier).target_tags.required for classifier in classifiers]
+    return bool(required) and not any(required)
+
+
+def _own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
+    """Return the classes that a fitted teacher knows, and whether a text may have several."""
+    if gives_several_labels(teacher, text):
+        return np.arange(len(teacher.classes_)), True
+    classes = np.asarray(teacher.classes_)
+    if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
+        raise ValueError(
+            f"The teacher's classes {classes.tolist()} must be at least two, and sorted, for a "
+            "student to learn them without y."
+        )
+    return classes, False
 
 
 def _has_frozen_part(teacher: BaseEstimator) -> bool:
@@ -307,10 +376,10 @@ def _has_frozen_part(teacher: BaseEstimator) -> bool:
 
 
 def _fit(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray, sample_weight: np.ndarray | None
+    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     teacher = clone(teacher)
-    if sample_weight is None or isinstance(teacher, FrozenEstimator):
+    if sample_weight is None or isinstance(teacher, FrozenEstimator) or _learns_nothing(teacher):
         return teacher.fit(X, y)
     if has_fit_parameter(teacher, "sample_weight"):
         return teacher.fit(X, y, sample_weight=sample_weight)
@@ -351,8 +420,16 @@ def _label(
             bar.update(len(shard))
 
 
+def _learns_nothing(teacher: BaseEstimator) -> bool:
+    """Tell whether a teacher answers the same whatever rows it is fitted on."""
+    return getattr(teacher, "_learns_nothing", False)
+
+
 def teacher_fingerprint(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray, sample_weight: np.ndarray | None = None
+    teacher: BaseEstimator,
+    X: list[str],
+    y: np.ndarray | None,
+    sample_weight: np.ndarray | None = None,
 ) -> str:
     """Name what a teacher's probabilities depend on.
 
@@ -360,9 +437,9 @@ def teacher_fingerprint(
     ----------
     teacher : estimator
         For an unfitted one its class, parameters and training rows count, for a `FrozenEstimator`
-        what it has learned.
+        what it has learned. The rows do not count for one that learns nothing from them.
     X : list of str, of length n_labeled
-    y : ndarray of shape (n_labeled,)
+    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
 
     Returns
@@ -371,7 +448,10 @@ def teacher_fingerprint(
     """
     if isinstance(teacher, FrozenEstimator):
         return joblib.hash(_identity(teacher))
-    return joblib.hash((_identity(clone(teacher)), X, y, sample_weight))
+    identity = _identity(clone(teacher))
+    if _learns_nothing(teacher):
+        return joblib.hash(identity)
+    return joblib.hash((identity, X, y, sample_weight))
 
 
 def _identity(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """The teacher: a pretrained transformer that is fine-tuned to classify texts."""
 
-import hashlib
 import os
 from functools import partial
 from numbers import Integral, Real
@@ -8,59 +7,45 @@ from typing import Any
 
 import joblib
 import numpy as np
-import torch
-import transformers
-from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from skdistill._checkpoints import Checkpoints
 from skdistill._epoch_tasks import EpochTasks
 from skdistill._heads import (
-    check_single_label_classifier,
+    check_classifier,
     choose_head,
+    has_several_labels,
     is_text_to_text,
     label_entries,
     output_labels,
     written_labels,
 )
 from skdistill._hf import (
-    checkpoint_from_bytes,
-    checkpoint_to_bytes,
     ensure_padding,
-    hash_checkpoint,
-    hash_folder,
     is_finetuned,
     load_classifier,
     load_config,
+    load_finetuned,
     load_token_embeddings,
     load_tokenizer,
     quiet,
-    save_checkpoint,
     usable_length,
 )
-from skdistill._inference import compute_logits, mean_token_vectors, tokenise
-from skdistill._int8 import check_int8_device, quantised
+from skdistill._inference import tokenise
 from skdistill._interruption import all_or_nothing
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
 from skdistill._torch import resolve_device
+from skdistill._transformer import TransformerClassifier, hash_of
 from skdistill._validation import check_labels
-from skdistill._versions import stamp, unstamp
 
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
-# What predictions are multiplied in, where it is not float32.
-_PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
-# Parameters that say where and how loudly a teacher works, not what it learns.
-_WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
-
-
-class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     r"""A pretrained transformer, fine-tuned to classify texts.
 
     A classification layer on top of a pretrained model, all of it trained on the labelled texts
@@ -100,9 +85,11 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         Set rows aside, measure the loss on them after each epoch, keep the weights of the best
         epoch, and stop after two epochs in a row without improvement.
     validation_fraction : float, default=0.1
-        The share of rows set aside, stratified by class; used with `early_stopping` only.
+        The share of rows set aside, stratified by class where a text has one; used with
+        `early_stopping` only.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by label. They multiply `sample_weight`.
+        Weights of the classes, by label. They multiply `sample_weight`. Not for several labels a
+        text.
     device : str, default="auto"
         The name of a torch device; ``"auto"`` takes an accelerator if there is one, else the CPU.
         Looked up at each use, so that a model fitted on a GPU predicts anywhere.
@@ -131,7 +118,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted; for several labels a text, the columns' numbers.
+    multilabel_ : bool
+        Whether a text may have several labels.
     model_ : transformers.PreTrainedModel
         The fine-tuned model, in float32.
     tokenizer_ : transformers.PreTrainedTokenizerBase
@@ -144,7 +133,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         One entry an epoch: ``"epoch"``, ``"train_loss"`` (the weighted mean cross-entropy, in
         nats, while the weights were changing; of a text-to-text model, that of the label's tokens,
         in nats a token) and, with `early_stopping`, ``"valid_loss"`` and ``"valid_accuracy"`` (of
-        the classes, in any case).
+        the classes, or the share of all labels that are right).
 
     See Also
     --------
@@ -155,7 +144,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
     The loss of a batch :math:`B` is :math:`\frac{1}{|B|} \sum_{i \in B} w_i \ell_i`, where
     :math:`\ell_i` is the cross-entropy, and :math:`w_i` the weight of the row times that of its
     class, scaled to a mean of 1 over all training rows. Rows of weight 0 are left out from the
-    start: fitting with them is fitting without them.
+    start: fitting with them is fitting without them. Where a text may have several labels,
+    :math:`\ell_i` is the mean of their binary cross-entropies, so that their number does not change
+    what `lr` means, and each label's probability is the logistic function of its logit.
 
     A text-to-text model reads text :math:`x` once and scores each class by the text of its label,
     ``str(label)``, which is tokens :math:`t_1, \ldots, t_n`, the end-of-text token included:
@@ -281,8 +272,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         ----------
         X : iterable of str, of length n_texts
             Texts.
-        y : array-like of shape (n_texts,)
-            Class labels of any type that can be sorted.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+            Class labels of any type that can be sorted. Ones and zeros in several columns say of
+            each label whether a text has it.
         sample_weight : array-like of shape (n_texts,), default=None
             What each text counts in the loss, not negative; None is 1 each.
 
@@ -310,35 +302,37 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         )
 
         texts = check_texts(X)
-        classes, codes = check_labels(y, n_rows=len(texts))
+        classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
+        multilabel = codes.ndim == 2
         weights = row_weights(sample_weight, self.class_weight, classes, codes)
         device = resolve_device(self.device)
         precision = training_precision(self.precision, device)
         checkpoints = None
         if self.checkpoint_dir is not None:
-            fingerprint = _hash((self._recipe(), joblib.hash((texts, classes, codes, weights))))
+            fingerprint = hash_of((self._recipe(), joblib.hash((texts, classes, codes, weights))))
             checkpoints = Checkpoints(self.checkpoint_dir, fingerprint)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if checkpoints is not None:
             seed = checkpoints.open(seed)
 
         with quiet(self.verbose), seeded(seed):
-            model, tokenizer = self._load_pretrained(classes)
+            model, tokenizer = self._load_pretrained(classes, multilabel)
             max_length = usable_length(model, tokenizer, self.max_length)
-            label_texts = _label_texts(model, tokenizer)
+            label_texts = _written_texts(model, tokenizer)
             tokens = tokenise(tokenizer, model, texts, max_length)
             training, validation = split(
                 Examples(tokens, codes, weights, label_texts),
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
             )
-            learned = partial(self._learned, tokenizer, classes, np.arange(len(classes)))
+            columns = np.arange(len(classes))
+            learned = partial(self._learned, tokenizer, classes, columns, multilabel)
             tasks = EpochTasks(
                 self,
                 self._n_epochs(),
                 learned,
                 X=texts,
-                y=classes[codes],
+                y=codes if multilabel else classes[codes],
                 sample_weight=sample_weight,
             )
             history = fine_tune(
@@ -360,13 +354,21 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
         return None if overridden else self.max_epochs
 
-    def _load_pretrained(self, classes):
+    def _load_pretrained(self, classes, multilabel):
         name = os.fspath(self.model_name)
+        head = choose_head(name, load_config(name, self.revision), self.head)
+        if multilabel and head == "text-to-text":
+            raise ValueError(
+                f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
+                'labels a text; use head="classification", or one teacher for each label in '
+                "sklearn.multiclass.OneVsRestClassifier."
+            )
+        kind = "multi" if multilabel else "single"
         model, _ = load_classifier(
             name,
             self.revision,
-            self.head,
-            problem_type="single_label_classification",
+            head,
+            problem_type=f"{kind}_label_classification",
             **label_entries(classes),
         )
         tokenizer = load_tokenizer(name, self.revision)
@@ -386,11 +388,12 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
             **(self.trainer_args or {}),
         }
 
-    def _learned(self, tokenizer, classes, columns, model, history):
+    def _learned(self, tokenizer, classes, columns, multilabel, model, history):
         return {
             "model_": model.eval(),
             "tokenizer_": tokenizer,
             "classes_": classes,
+            "multilabel_": multilabel,
             "max_length_": usable_length(model, tokenizer, self.max_length),
             "n_parameters_": sum(weight.numel() for weight in model.parameters()),
             "history_": history,
@@ -409,9 +412,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         classes : sequence of labels, default=None
             The labels in the order of the model's outputs. None takes the names in the
             checkpoint's configuration, or the integers 0 to n_classes - 1 where it has none. Of a
-            text-to-text model, the labels whose texts it was fine-tuned to write, in any order;
-            None takes the names in the configuration, which that of a teacher saved by
-            `save_pretrained` has.
+            model for several labels a text, whose `classes_` are the outputs' numbers, the names
+            that its configuration is to have. Of a text-to-text model, the labels whose texts it
+            was fine-tuned to write, in any order; None takes the names in the configuration, which
+            that of a teacher saved by `save_pretrained` has.
         **params
             Other parameters of the constructor, such as `max_length` or `device`.
 
@@ -424,9 +428,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
         Raises
         ------
         ValueError
-            If the checkpoint has no classification layer or one of another kind (regression,
-            several labels a text), `classes` does not fit it, or nothing says which labels a
-            text-to-text model writes.
+            If the checkpoint has no classification layer or one for regression, `classes` does not
+            fit it, or nothing says which labels a text-to-text model writes.
         OSError
             If the checkpoint cannot be found.
         ImportError
@@ -440,192 +443,40 @@ class TransformerTeacherClassifier(CallbackSupportMixin, ClassifierMixin, BaseEs
             head = choose_head(name, config, teacher.head)
             if head == "text-to-text":
                 labels = written_labels(name, config, classes)
-                names = label_entries(labels)
             else:
-                check_single_label_classifier(name, config)
+                check_classifier(name, config)
                 labels = output_labels(config, classes)
-                names = {}
-            model, missing = load_classifier(name, teacher.revision, head, **names)
-            if missing:
+            sorted_classes, columns = np.unique(labels, return_index=True)
+            if len(sorted_classes) != len(labels):
                 raise ValueError(
-                    f"The checkpoint {name!r} lacks weights of a text classifier, which would be "
-                    f"random: {', '.join(missing)}. Fine-tune it first, with fit."
+                    f"The classes must differ from each other, but are {list(labels)}."
                 )
-            tokenizer = load_tokenizer(name, teacher.revision)
-        ensure_padding(model, tokenizer)
-        sorted_classes, columns = np.unique(labels, return_index=True)
-        if len(sorted_classes) != len(labels):
-            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
-        learned = teacher._learned(tokenizer, sorted_classes, columns, model, [])
+            multilabel = head == "classification" and has_several_labels(config)
+            renamed = head == "text-to-text" or (multilabel and classes is not None)
+            model, tokenizer = load_finetuned(
+                name, teacher.revision, head, **(label_entries(labels) if renamed else {})
+            )
+        if multilabel:
+            sorted_classes = columns = np.arange(len(labels))
+        learned = teacher._learned(tokenizer, sorted_classes, columns, multilabel, model, [])
         teacher.__dict__.update(learned)
         return teacher
 
-    def predict(self, X):
-        """Predict the most probable class of each text.
+    def _tokenise(self, texts):
+        return tokenise(self.tokenizer_, self.model_, texts, self.max_length_)
 
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
+    def _label_texts(self):
+        return _written_texts(self.model_, self.tokenizer_)
 
-        Returns
-        -------
-        ndarray of shape (n_texts,)
-        """
-        winners = self._logits(X).argmax(axis=1)
-        return self.classes_[winners]
+    def _class_logits(self, outputs):
+        return outputs[:, self._columns]
 
-    def predict_proba(self, X):
-        """Predict the probability of each class.
+    def _reading(self):
+        return self._columns.tolist()
 
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-            Columns in the order of `classes_`; rows sum to 1.
-        """
-        return softmax(self._logits(X), axis=1)
-
-    def predict_log_proba(self, X):
-        """Predict the natural logarithm of each class's probability.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-        """
-        return log_softmax(self._logits(X), axis=1)
-
-    def decision_function(self, X):
-        """Return the model's logits.
-
-        Those of a text-to-text model are the mean log-likelihoods of each label's tokens, in nats.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-            With two classes of shape (n_texts,): the log-odds of ``classes_[1]``.
-        """
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
-
-    def _logits(self, X):
-        check_is_fitted(self)
-        texts = check_texts(X)
-        device = resolve_device(self.device)
-        products = _PRODUCTS.get(self.precision)
-        if products is torch.int8:
-            check_int8_device(device)
-        # Each text once and in an order of its own, so that what surrounds it in X does not matter.
-        unique = sorted(set(texts))
-        tokens = tokenise(self.tokenizer_, self.model_, unique, self.max_length_)
-        with torch.inference_mode():
-            model = self.model_.to(device)
-            logits = compute_logits(
-                quantised(model) if products is torch.int8 else model,
-                tokens,
-                device=device,
-                label_texts=_label_texts(self.model_, self.tokenizer_),
-                autocast=None if products is torch.int8 else products,
-                verbose=self.verbose,
-            )
-        position = {text: row for row, text in enumerate(unique)}
-        rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
-        return logits[np.ix_(rows, self._columns)].astype(np.float64)
-
-    def word_vectors(self, words):
-        """Look words up in the token embeddings, without running the model.
-
-        Parameters
-        ----------
-        words : list of str, of length n_words
-
-        Returns
-        -------
-        vectors : ndarray of shape (n_words, width), dtype float32
-            The mean of each word's token embeddings: the fitted model's or, before ``fit``, those
-            of the pretrained checkpoint. Zeros for a word without any token.
-        """
-        if self.__sklearn_is_fitted__():
-            tokenizer = self.tokenizer_
-            table = self.model_.get_input_embeddings().weight.detach().cpu().float().numpy()
-        else:
-            with quiet(self.verbose):
-                name = os.fspath(self.model_name)
-                table, tokenizer = load_token_embeddings(name, self.revision, self.head)
-        return mean_token_vectors(tokenizer, table, words)
-
-    def save_pretrained(self, folder):
-        """Write model and tokenizer as a checkpoint that transformers loads.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            Made if need be.
-        """
-        check_is_fitted(self)
-        save_checkpoint(self.model_, self.tokenizer_, folder)
-
-    def _fingerprint(self):
-        """Return a hash that names this teacher's predictions or, before ``fit``, its recipe."""
-        if not self.__sklearn_is_fitted__():
-            return self._recipe()
-        learned = (
-            hash_checkpoint(self.model_, self.tokenizer_),
-            self.max_length_,
-            self.classes_.tolist(),
-            self._columns.tolist(),
-            str(_PRODUCTS.get(self.precision)),
-        )
-        return _hash(learned)
-
-    def _recipe(self):
-        """Hash what ``fit`` depends on beside the data: parameters and the pretrained model."""
-        params = {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
-        name = os.fspath(self.model_name)
-        origin = hash_folder(name) if os.path.isdir(name) else name
-        return _hash((type(self).__module__, type(self).__qualname__, origin, joblib.hash(params)))
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "model_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "model_" in state:
-            state["_checkpoint"] = checkpoint_to_bytes(state.pop("model_"), state.pop("tokenizer_"))
-            state["_made_with"] = {
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            }
-        return stamp(state)
-
-    def __setstate__(self, state):
-        state = unstamp(state, type(self).__name__)
-        state.pop("_made_with", None)
-        if "_checkpoint" in state:
-            model, tokenizer = checkpoint_from_bytes(state.pop("_checkpoint"))
-            state |= {"model_": model, "tokenizer_": tokenizer}
-        super().__setstate__(state)
+    def _pretrained_embeddings(self):
+        return load_token_embeddings(os.fspath(self.model_name), self.revision, self.head)
 
 
-def _label_texts(model: Any, tokenizer: Any) -> LabelTexts | None:
+def _written_texts(model: Any, tokenizer: Any) -> LabelTexts | None:
     return LabelTexts.of(model, tokenizer) if is_text_to_text(model.config) else None
-
-
-def _hash(value: Any) -> str:
-    return hashlib.blake2b(repr(value).encode(), digest_size=16).hexdigest()

@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from skdistill._texts import check_texts
 from skdistill._validation import check_probabilities
 from skdistill.metrics import apply_temperature, fit_temperature
-from skdistill.multilabel import as_questions, from_questions
+from skdistill.multilabel import as_questions, from_questions, refuse_class_weight
 from skdistill.soft_labels import SoftLabeler
 
 # Share of the labelled rows on which a teacher is calibrated, if no other rows are held out.
@@ -335,11 +335,7 @@ def _weights(
 ) -> np.ndarray:
     labelled = np.ones(len(codes)) if sample_weight is None else sample_weight
     if codes.ndim == 2:
-        if class_weight is not None:
-            raise ValueError(
-                "class_weight weighs classes of which a text has exactly one; y has several labels "
-                "a text. Use sample_weight instead."
-            )
+        refuse_class_weight(class_weight)
         return np.concatenate([labelled, np.ones(len(pool_proba))])
     by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
     return np.concatenate([labelled * by_class[codes], pool_proba @ by_class])
