@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from weakref import WeakKeyDictionary, ref
 
@@ -252,6 +253,33 @@ class TestPrediction:
         proba = learned.predict_proba([*topics[0][:5] * 40, topics[0][0]])
         assert computed == [len(set(topics[0][:5]))]
         np.testing.assert_array_equal(proba[::5], np.tile(proba[0], (41, 1)))
+
+    def test_batches_shrink_where_memory_is_short(self, learned, topics, monkeypatch):
+        expected = learned.predict_proba(topics[0])
+        forward, sizes = type(learned.model_).forward, []
+
+        @wraps(forward)
+        def short_of_memory(self, input_ids, **inputs):
+            sizes.append(input_ids.numel())
+            if input_ids.numel() > 200:
+                raise torch.OutOfMemoryError("out of memory")
+            return forward(self, input_ids=input_ids, **inputs)
+
+        monkeypatch.setattr(type(learned.model_), "forward", short_of_memory)
+        proba = learned.predict_proba(topics[0])
+        np.testing.assert_allclose(proba, expected, atol=1e-6)
+        too_large = [row for row, size in enumerate(sizes) if size > 200]
+        # All later batches are smaller at once, not each after a failure of its own.
+        assert 1 <= len(too_large) == too_large[-1] + 1 < 5
+
+    def test_a_text_that_fits_nowhere_says_what_to_do(self, learned, monkeypatch):
+        def fail(self, input_ids, attention_mask=None, token_type_ids=None):
+            raise torch.OutOfMemoryError("out of memory")
+
+        monkeypatch.setattr(type(learned.model_), "forward", fail)
+        with pytest.raises(torch.OutOfMemoryError) as caught:
+            learned.predict_proba(["bread and salt", "wind"])
+        assert "choose a lower max_length" in caught.value.__notes__[0]
 
     def test_no_rows(self, learned):
         with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):

@@ -1,6 +1,7 @@
 """Texts to logits: tokenised once, batched by length, padded as little as possible."""
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from tqdm.auto import tqdm
 
 from skdistill._heads import end_of_text
 from skdistill._text_to_text import LabelTexts
+from skdistill._torch import free_memory
 from skdistill.ragged import Ragged
 
 # Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
@@ -267,7 +269,8 @@ def compute_logits(
 ) -> np.ndarray:
     """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
 
-    The caller chooses between ``torch.inference_mode()`` and ``torch.no_grad()``.
+    A device that runs out of memory gets batches of half the size from then on. The caller chooses
+    between ``torch.inference_mode()`` and ``torch.no_grad()``.
 
     Parameters
     ----------
@@ -287,6 +290,11 @@ def compute_logits(
     Returns
     -------
     ndarray of shape (n_texts, n_outputs), dtype float32
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        If not even a single text fits.
     """
     model.eval()
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
@@ -299,12 +307,32 @@ def compute_logits(
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
         tqdm(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
     ):
-        for rows in batches_by_length(sizes, batch_tokens):
-            inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}
-            if label_texts is None:
-                scores = model(**inputs, **options).logits
+        waiting = deque(batches_by_length(sizes, batch_tokens))
+        while waiting:
+            rows = waiting.popleft()
+            try:
+                inputs = {name: values.to(device) for name, values in tokens.pad(rows).items()}
+                if label_texts is None:
+                    scores = model(**inputs, **options).logits
+                else:
+                    scores = label_texts.scores(model, inputs)
+                logits[rows] = scores.float().cpu().numpy()
+            except torch.OutOfMemoryError as error:
+                if len(rows) == 1:
+                    error.add_note(
+                        f"A single text of {tokens.lengths[rows[0]]} tokens is too much for the "
+                        f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
+                    )
+                    raise
+                # Those that wait were cut for as much memory.
+                waiting = deque(_in_halves([rows, *waiting]))
             else:
-                scores = label_texts.scores(model, inputs)
-            logits[rows] = scores.float().cpu().numpy()
-            bar.update(len(rows))
+                bar.update(len(rows))
+                continue
+            free_memory(device)  # here, where the error no longer holds the tensors
     return logits
+
+
+def _in_halves(batches: list[np.ndarray]) -> Iterator[np.ndarray]:
+    for rows in batches:
+        yield from (half for half in np.array_split(rows, 2) if len(half))

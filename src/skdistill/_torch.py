@@ -1,5 +1,6 @@
 """What every module that runs torch shares: devices and seeds."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,3 +61,10 @@ def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
     with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def free_memory(device: torch.device) -> None:
+    """Give memory that a device no longer uses back to other processes; a CPU's needs no help."""
+    if device.type != "cpu":
+        gc.collect()
+        torch.get_device_module(device).empty_cache()

@@ -25,7 +25,7 @@ from skdistill._inference import TokenisedTexts, compute_logits, mean_token_vect
 from skdistill._int8 import check_int8_device, quantised
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
-from skdistill._torch import resolve_device
+from skdistill._torch import free_memory, resolve_device
 from skdistill._versions import stamp, unstamp
 
 # What predictions are multiplied in, where it is not float32.
@@ -155,6 +155,13 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         position = {text: row for row, text in enumerate(unique)}
         rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         return self._class_logits(outputs)[rows].astype(np.float64)
+
+    def release_memory(self):
+        """Leave the device on which the model has predicted; the next prediction moves it back."""
+        check_is_fitted(self)
+        device = self.model_.device
+        self.model_.to("cpu")
+        free_memory(device)
 
     def word_vectors(self, words):
         """Look words up in the token embeddings, without running the model.
