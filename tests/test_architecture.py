@@ -20,6 +20,7 @@ LAYERS = [
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
     ["_student_base"],
+    ["_fitted_student", "_student_docs"],
     ["_labels", "transfer"],
     ["augment"],
     ["_word_neighbours"],

@@ -4,7 +4,8 @@ from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skdistill._student_base import DistilledClassifier, document
+from skdistill._student_base import DistilledClassifier
+from skdistill._student_docs import document
 
 
 @document(
