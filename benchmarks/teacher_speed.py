@@ -72,30 +72,30 @@ def speeds(seconds, amount):
     }
 
 
-def measure_labelling(teacher, texts, repeats):
-    """Time predictions in each precision."""
+def measure_labelling(teacher, texts, repeats, precisions=PRECISIONS):
+    """Time predictions in each precision, where the teacher's parameter `device` says."""
     classify = pipeline(
         "text-classification",
         model=teacher.model_,
         tokenizer=teacher.tokenizer_,
         batch_size=BATCH_SIZE,
-        device="cpu",
+        device=teacher.device,
     )
 
     def ours(precision, texts):
         return lambda: teacher.set_params(precision=precision).predict_proba(texts)
 
-    for precision in PRECISIONS:
+    for precision in precisions:
         ours(precision, texts[:BATCH_SIZE])()
     arms = {f"{STOCK}, fp32": lambda: classify(texts)}
-    arms |= {f"skdistill, {precision}": ours(precision, texts) for precision in PRECISIONS}
+    arms |= {f"skdistill, {precision}": ours(precision, texts) for precision in precisions}
     return speeds(take_turns(arms, repeats), len(texts))
 
 
-def measure_agreement(teacher, parts):
+def measure_agreement(teacher, parts, precisions=PRECISIONS):
     """Return the share of texts in each part that keep their label, by precision."""
     labels = {}
-    for precision in PRECISIONS:
+    for precision in precisions:
         teacher.set_params(precision=precision)
         labels[precision] = {part: teacher.predict(X) for part, X in parts.items()}
     return {
@@ -103,11 +103,11 @@ def measure_agreement(teacher, parts):
             part: float((labels[precision][part] == exact).mean())
             for part, exact in labels["fp32"].items()
         }
-        for precision in PRECISIONS[1:]
+        for precision in precisions[1:]
     }
 
 
-def train_stock(checkpoint, texts, codes, precision):
+def train_stock(checkpoint, texts, codes, precision, device):
     """Fine-tune as the documentation of transformers does."""
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -123,7 +123,7 @@ def train_stock(checkpoint, texts, codes, precision):
                 per_device_train_batch_size=BATCH_SIZE,
                 learning_rate=LR,
                 bf16=precision == "bf16",
-                use_cpu=True,
+                use_cpu=device == "cpu",
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -138,25 +138,27 @@ def train_stock(checkpoint, texts, codes, precision):
         trainer.train()
 
 
-def measure_learning(texts, labels, repeats):
-    """Time an epoch in float32 and, where the processor has it, in bfloat16."""
+def measure_learning(texts, labels, repeats, device="cpu"):
+    """Time an epoch in float32 and, where the device has it, in bfloat16."""
     checkpoint = str(base_model())
     codes = np.unique(labels, return_inverse=True)[1]
     tokens = AutoTokenizer.from_pretrained(checkpoint)(texts, truncation=True, max_length=128)
     n_tokens = sum(map(len, tokens["input_ids"]))
     figures = {}
-    for precision in dict.fromkeys(["fp32", training_precision("auto", torch.device("cpu"))]):
+    for precision in dict.fromkeys(["fp32", training_precision("auto", torch.device(device))]):
         teacher = TransformerTeacherClassifier(
             checkpoint,
             max_epochs=1,
             batch_size=BATCH_SIZE,
             lr=LR,
             precision=precision,
-            device="cpu",
+            device=device,
             random_state=0,
         )
         arms = {
-            f"{STOCK}, {precision}": lambda p=precision: train_stock(checkpoint, texts, codes, p),
+            f"{STOCK}, {precision}": lambda p=precision: train_stock(
+                checkpoint, texts, codes, p, device
+            ),
             f"skdistill, {precision}": lambda t=teacher: t.fit(texts, labels),
         }
         figures |= speeds(take_turns(arms, repeats), n_tokens)
