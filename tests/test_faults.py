@@ -43,11 +43,7 @@ from skdistill._tensor_file import ModelFileError
 from skdistill.report import write_json
 from skdistill.soft_labels import SoftLabeler, SoftLabelStore
 
-pytestmark = [
-    needs_posix,
-    # transformers 5.0 takes epochs of under a second for a broken clock.
-    pytest.mark.filterwarnings("ignore:mtime may not be reliable:UserWarning"),
-]
+pytestmark = needs_posix
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])

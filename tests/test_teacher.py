@@ -832,7 +832,6 @@ class TestFingerprint:
 
 
 # transformers 5.0 takes epochs of under a second for a broken clock.
-@pytest.mark.filterwarnings("ignore:mtime may not be reliable:UserWarning")
 class TestCheckpoints:
     @pytest.mark.parametrize("early_stopping", [False, True])
     @pytest.mark.parametrize("random_state", [0, None])
