@@ -14,6 +14,7 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
+    ["_cli_cache"],
     ["demo"],
     ["report", "estimator_checks"],
     ["recommendation"],
@@ -25,6 +26,7 @@ LAYERS = [
     ["_word_neighbours"],
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
+    ["_labelling", "soft_label_store"],
     ["teacher"],
     ["_finetune"],
     ["_checkpoints", "_inference", "_int8"],

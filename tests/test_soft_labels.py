@@ -10,7 +10,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
-from skdistill import make_tfidf_baseline
+from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.soft_labels import (
     SoftLabeler,
     SoftLabelStore,
@@ -267,6 +267,29 @@ def test_progress(capsys):
     assert capsys.readouterr().err == ""
     label_texts(make_tfidf_baseline(), X, Y, TEXTS, verbose=1)
     assert "labelling: 100%" in capsys.readouterr().err
+
+
+def test_progress_tells_what_the_memory_held(log, tmp_path, capsys):
+    for texts, found in [
+        (["a", "b", "a"], "hits=0, misses=2"),
+        (["a", "b", "c"], "hits=2, misses=1"),
+        (["b", "c"], "hits=2, misses=0"),
+    ]:
+        label_texts(Counting(log), X, Y, texts, memory=tmp_path, verbose=1)
+        shown = capsys.readouterr()
+        assert found in shown.err
+        assert not shown.out
+    assert calls(log) == ["fit", "label 2", "fit", "label 1"]
+
+
+def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys):
+    params = {"memory": tmp_path / "memory", "max_epochs": 1, "random_state": 0, "verbose": 1}
+    pool = TextPool([f"text {i}" for i in range(20)])
+    DistilledMLPClassifier(Counting(log), embedding_dim=2, **params).fit(X, Y, X_unlabeled=pool)
+    assert "hits=0, misses=24" in capsys.readouterr().err
+    DistilledMLPClassifier(Counting(log), embedding_dim=4, **params).fit(X, Y, X_unlabeled=pool)
+    assert "hits=24, misses=0" in capsys.readouterr().err
+    assert calls(log) == ["fit", "label 24"]
 
 
 def test_unfitted_reaches_frozen_parts():
