@@ -42,6 +42,7 @@ LAYERS = [
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
+    ["_text_streams"],
     ["_checkpoint_source", "_files", "_interruption", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

@@ -175,14 +175,18 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
 
 def test_fingerprints_are_the_same_in_another_process():
     code = (
-        "import numpy as np; from skdistill import make_tfidf_baseline; "
+        "import numpy as np; from sklearn.frozen import FrozenEstimator; "
+        "from skdistill import make_tfidf_baseline as make; "
         "from skdistill.soft_labels import teacher_fingerprint as f; "
-        f"print(f(make_tfidf_baseline(), {X!r}, np.array({Y.tolist()!r})))"
+        f"X, y = {X!r}, np.array({Y.tolist()!r}); "
+        "print(f(make(), X, y), f(FrozenEstimator(make().fit(X, y)), X, y))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.strip() == teacher_fingerprint(make_tfidf_baseline(), X, Y)
+    fitted = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
+    expected = [teacher_fingerprint(teacher, X, Y) for teacher in (make_tfidf_baseline(), fitted)]
+    assert done.stdout.split() == expected
 
 
 def test_fingerprint_of_a_frozen_teacher_is_what_it_learned():

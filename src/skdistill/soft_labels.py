@@ -369,8 +369,19 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def _fitted_identity(estimator: BaseEstimator) -> Any:
-    return estimator._fingerprint() if hasattr(estimator, "_fingerprint") else estimator
+def _fitted_identity(value: Any) -> Any:
+    """Describe what has been learned, alike in all processes."""
+    if hasattr(value, "_fingerprint"):
+        return value._fingerprint()
+    if isinstance(value, BaseEstimator):
+        state = dict(value.__getstate__())
+        state.pop("_stop_words_id", None)  # of vectorizers: an address in memory
+        return type(value).__module__, type(value).__qualname__, _fitted_identity(state)
+    if isinstance(value, dict):
+        return {name: _fitted_identity(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_fitted_identity, value)]
+    return value
 
 
 def unfitted(teacher: BaseEstimator) -> BaseEstimator:
