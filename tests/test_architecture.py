@@ -14,7 +14,8 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
-    ["_cli_cache"],
+    ["_cli_cache", "_cli_predict"],
+    ["_bulk_prediction"],
     ["demo"],
     ["report", "estimator_checks"],
     ["recommendation"],
@@ -42,7 +43,7 @@ LAYERS = [
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
-    ["_text_streams"],
+    ["_row_files", "_text_streams"],
     ["_checkpoint_source", "_files", "_interruption", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

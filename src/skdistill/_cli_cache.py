@@ -47,7 +47,7 @@ def _print_info(arguments: argparse.Namespace) -> None:
 def _print_table(teachers: list["StoredTeacher"]) -> None:
     from datetime import datetime
 
-    rows = [("teacher", "texts", "classes", "bytes", "last written")]
+    rows: list[tuple[str, ...]] = [("teacher", "texts", "classes", "bytes", "last written")]
     for teacher in teachers:
         written = datetime.fromtimestamp(teacher.last_written).isoformat(" ", "seconds")
         numbers = (f"{n:,}" for n in (teacher.n_texts, teacher.n_classes, teacher.n_bytes))

@@ -1,15 +1,23 @@
 """Texts that stay on disk: read anew, some thousands at a time, each time they are needed."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 from skdistill._texts import check_texts
 
 # Texts in memory at a time.
 _BATCH = 2**14
+
+
+class Texts(Protocol):
+    """Texts, whether in memory or not: a number of them, which can be gone through repeatedly."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[str]: ...
 
 
 class ParquetTexts:
@@ -106,7 +114,7 @@ class CheckedTexts:
                 "stay as it is while it is used."
             )
 
-    def _batches(self) -> Iterable[list]:
+    def _batches(self) -> Iterable[Sequence]:
         if isinstance(self.source, ParquetTexts):
             return self.source.batches()
         return (self.source[start : start + _BATCH] for start in range(0, len(self.source), _BATCH))
@@ -123,7 +131,7 @@ class JoinedTexts:
     (3, ['one', 'two', 'three'])
     """
 
-    def __init__(self, blocks: list[Collection[str]]):
+    def __init__(self, blocks: Sequence[Texts]):
         self.blocks = blocks
 
     def __len__(self) -> int:
@@ -133,7 +141,7 @@ class JoinedTexts:
         return chain.from_iterable(self.blocks)
 
 
-def is_on_disk(texts: Any) -> bool:
+def is_on_disk(texts: Any) -> TypeGuard[ParquetTexts | Sequence]:
     """Tell whether texts are such as need not be in memory at once.
 
     Parameters

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from skdistill import __version__, _cli_cache
+from skdistill import __version__, _cli_cache, _cli_predict
 
 _FAILURE = 1
 _INTERRUPTED = 130
@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
+    _cli_predict.add_command(commands)
     _cli_cache.add_command(commands)
     return parser
 

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import compress
 from pathlib import Path
@@ -18,6 +18,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from skdistill._labelling import count_workers, label_here, label_in_workers
+from skdistill._text_streams import Texts
 from skdistill._validation import check_probabilities
 from skdistill.multilabel import knows_labels
 from skdistill.soft_label_store import SoftLabelStore, digest_texts
@@ -109,7 +110,7 @@ class SoftLabeler:
         self.verbose = verbose
         self._fitted: BaseEstimator | None = None
 
-    def label(self, texts: Collection[str]) -> np.ndarray:
+    def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; it is fitted only if they are not known yet.
 
         Parameters
@@ -224,7 +225,7 @@ class SoftLabeler:
         return held_out, np.concatenate(parts)[order]
 
     def _ask(
-        self, texts: Collection[str], wanted: np.ndarray, folder: Path
+        self, texts: Texts, wanted: np.ndarray, folder: Path
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Have the wanted texts labelled, shard by shard; yield their row numbers and answers."""
         if not wanted.any():
@@ -253,7 +254,7 @@ class SoftLabeler:
 class _Answers:
     """Which of some texts, of which identical ones count once, have got their probabilities."""
 
-    def __init__(self, texts: Collection[str], n_classes: int):
+    def __init__(self, texts: Texts, n_classes: int):
         self._digests, self._first, self._number = np.unique(
             digest_texts(texts), return_index=True, return_inverse=True
         )

@@ -1,7 +1,7 @@
 """The transfer set: every text a student learns from, with soft labels and weights."""
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from os import PathLike
@@ -12,7 +12,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
-from skdistill._text_streams import CheckedTexts, JoinedTexts, ParquetTexts, is_on_disk
+from skdistill._text_streams import (
+    CheckedTexts,
+    JoinedTexts,
+    ParquetTexts,
+    Texts,
+    is_on_disk,
+)
 from skdistill._texts import check_texts
 from skdistill._validation import check_probabilities
 from skdistill.metrics import apply_temperature, fit_temperature
@@ -120,7 +126,7 @@ class TransferSet:
         Weights of mean 1.
     """
 
-    texts: Collection[str]
+    texts: Texts
     proba: np.ndarray
     label: np.ndarray
     hard_weight: np.ndarray
@@ -239,7 +245,7 @@ def make_transfer_set(
         gold = (
             codes.astype(np.float32) if multilabel else np.eye(n_classes, dtype=np.float32)[codes]
         )
-        blocks: list[Collection[str]] = [X, pool]
+        blocks: list[Texts] = [X, pool]
         proba = gold if known[0] is None else known[0]
         if known[1] is not None:
             proba = np.concatenate([proba, known[1]])
@@ -262,7 +268,7 @@ def make_transfer_set(
 
 
 def _check_nothing_to_label(
-    pool: Collection[str], pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
+    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
 ) -> None:
     if augmenter is not None:
         raise ValueError(
@@ -278,7 +284,7 @@ def _check_nothing_to_label(
 
 def _complete(
     known: list[np.ndarray | None],
-    blocks: list[Collection[str]],
+    blocks: list[Texts],
     labeler: SoftLabeler,
     codes: np.ndarray,
     teacher_cv: Any,
@@ -337,7 +343,7 @@ def _soften(proba: np.ndarray, temperature: float, multilabel: bool) -> np.ndarr
     return from_questions(questions, proba.shape[1])
 
 
-def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Collection[str]:
+def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
     """Check unlabelled texts, and warn where cross-validation may have cut them.
 
     Parameters

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, pairwise, repeat
 from typing import Literal
@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from skdistill._text_streams import batches
+from skdistill._text_streams import Texts, batches
 from skdistill._word_table import END, WordTable, is_word_character
 from skdistill.ragged import Ragged
 
@@ -185,7 +185,7 @@ class Vocabulary:
 
     @classmethod
     def build(
-        cls, texts: Collection[str], size: int, *, weights: np.ndarray | None = None, **options
+        cls, texts: Texts, size: int, *, weights: np.ndarray | None = None, **options
     ) -> "Vocabulary":
         """Take the most frequent features of some texts.
 
