@@ -74,7 +74,9 @@ def test_teachers_are_listed(tmp_path):
     (path,) = tmp_path.rglob("*.npz")
     stat = path.stat()
     assert store.teachers() == [StoredTeacher("key", 2, 2, stat.st_size, stat.st_mtime)]
+    (store.folder("key") / "teacher.pickle").touch()  # of a process that was killed
     store.clear("key")
     assert store.teachers() == []
+    assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
     with store.turn("key", []), pytest.raises(OSError, match="is labelling with the teacher key"):
         store.clear("key")

@@ -97,7 +97,7 @@ calibrate_teacher : bool, default=False
     held-out rows best: those of `teacher_cv`, or a tenth that one more teacher does not see.
 memory : str, path-like, joblib.Memory or None, default=None
     Folder in which the teacher's probabilities are kept: a search over student sizes fits the
-    teacher once a fold, a second search not at all.
+    teacher once a fold, a second search not at all. ``skdistill cache info FOLDER`` lists them.
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the student's loss. They weigh texts, and leave a teacher's
     probabilities as they are: a teacher has to be weighted itself.
@@ -126,7 +126,8 @@ callbacks : list of skorch callbacks or None, default=None
     Added to the training's own: they see the torch network. Callbacks of scikit-learn
     (:mod:`sklearn.callback`) go to :meth:`set_callbacks` instead; both work side by side.
 verbose : int, default=0
-    0 is silent; 1 shows progress bars for labelling and training."""
+    0 is silent; 1 shows progress bars for labelling, with what `memory` held (hits) and what not
+    (misses), and for training."""
 
 _SHARED_ATTRIBUTES = """\
 classes_ : ndarray of shape (n_classes,)
@@ -359,7 +360,7 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
             each label whether a text has it; probabilities are then those of each label.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation pass a
-            :class:`~skdistill.TextPool`, which is never cut to a fold.
+            :class:`~skdistill.TextPool`, which is never cut to a fold, and may lie on disk.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
             Class probabilities of `X`, columns in sorted order of the classes; spares the teacher.
         unlabeled_proba : array-like of shape (n_unlabeled, n_classes), default=None
@@ -380,6 +381,20 @@ class DistilledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator, 
             classes are not those of `y`, or nothing can label `X_unlabeled`.
         TypeError
             If a row of `X` or `X_unlabeled` is no text.
+        RuntimeError
+            If workers that label die again and again.
+
+        Notes
+        -----
+        Where joblib's active backend has several worker processes, they label side by side::
+
+            with joblib.parallel_config("dask"):  # or ("loky", n_jobs=4)
+                student.fit(X, y, X_unlabeled=pool)
+
+        Each loads the fitted teacher once. With `memory` every finished shard of texts is kept, and
+        if a worker dies only unfinished ones are labelled again. Workers on several machines need
+        a `memory` that all of them see. Inside a search whose candidates are fitted by workers,
+        each labels for itself. Loky and Dask are tested, Ray is not.
         """
         texts = check_texts(X)
         classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)

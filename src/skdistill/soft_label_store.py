@@ -177,8 +177,9 @@ class SoftLabelStore:
                 "stop it."
             ) from None
         try:
-            for path in self._shards(teacher_key):
-                path.unlink(missing_ok=True)
+            for path in self.folder(teacher_key).iterdir():
+                if path.name != "lock":
+                    path.unlink(missing_ok=True)
         finally:
             lock.release()
 
