@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
 from _faults import hashed_proba, needs_posix
-from skdistill import DistilledMLPClassifier, TextPool
+from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
 from skdistill._labelling import _at_most, _read_teacher, count_workers
 from skdistill.soft_label_store import SoftLabelStore
 from skdistill.soft_labels import SoftLabeler
@@ -159,6 +160,20 @@ def test_a_text_that_kills_every_worker_is_an_error(tmp_path, small_shards):
     ):
         SoftLabeler(teacher, X, Y, memory=memory).label(TEXTS[:600])
     assert not [*memory.rglob("teacher.pickle")]
+
+
+@pytest.mark.slow
+def test_workers_label_as_a_transformer_does_here(backend, tiny_checkpoint, topics, tmp_path):
+    texts, labels = topics
+    teacher = TransformerTeacherClassifier(
+        tiny_checkpoint, max_epochs=1, random_state=0, device="cpu", precision="fp32"
+    ).fit(texts[:60], labels[:60])
+    with backend:
+        labeler = SoftLabeler(FrozenEstimator(teacher), texts[:60], labels[:60], memory=tmp_path)
+        proba = labeler.label(texts)
+    distinct = [*dict.fromkeys(texts)]
+    expected = dict(zip(distinct, teacher.predict_proba(distinct), strict=True))
+    np.testing.assert_allclose(proba, [expected[text] for text in texts], atol=1e-6)
 
 
 @pytest.mark.slow

@@ -83,9 +83,10 @@ class SoftLabeler:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skdistill import make_tfidf_baseline
     >>> from skdistill.soft_labels import SoftLabeler
-    >>> X, y = ["good film", "bad film", "good", "bad"], ["pos", "neg", "pos", "neg"]
+    >>> X, y = ["good film", "bad film", "good", "bad"], np.array(["pos", "neg", "pos", "neg"])
     >>> labeler = SoftLabeler(make_tfidf_baseline(), X, y)
     >>> proba = labeler.label(["very good", "so bad", "very good"])
     >>> proba.shape, proba.argmax(axis=1).tolist()
