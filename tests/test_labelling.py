@@ -69,7 +69,11 @@ def read_log(log):
 @pytest.fixture(scope="module")
 def dask_client():
     distributed = pytest.importorskip("distributed")
+    import dask
+
+    # A death is told at once, instead of after the fourth of the same shard.
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
@@ -151,11 +155,11 @@ def test_a_worker_that_dies_costs_no_finished_shard(backend, tmp_path, small_sha
 @pytest.mark.slow
 @needs_posix
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
-def test_a_text_that_kills_every_worker_is_an_error(tmp_path, small_shards):
+def test_a_text_that_kills_every_worker_is_an_error(backend, tmp_path, small_shards):
     log, memory = tmp_path / "log", tmp_path / "memory"
     teacher = NotingTeacher(log, fatal=TEXTS[0], always=True)
     with (
-        joblib.parallel_config("loky", n_jobs=2),
+        backend,
         pytest.raises(RuntimeError, match=r"Workers died 3 times .* texts are not labelled"),
     ):
         SoftLabeler(teacher, X, Y, memory=memory).label(TEXTS[:600])

@@ -4,9 +4,9 @@ import hashlib
 import pickle
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from itertools import compress, islice
 from math import ceil
 from pathlib import Path
@@ -168,9 +168,10 @@ def _run(
     path: Path, key: str, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int
 ) -> Iterator[Shard]:
     given: dict[int, tuple[np.ndarray, list[str]]] = {}
+    backend, _ = get_active_backend()
+    client = getattr(backend, "client", None)
     shards = _cut(texts, wanted.copy(), size)
-    as_they_come = get_active_backend()[0].supports_return_generator
-    if not as_they_come:  # then a few at a time: who calls will ask for the rest
+    if not backend.supports_return_generator:  # then a few: who calls will ask for the rest
         shards = islice(shards, n_workers)
 
     def tasks() -> Iterator[tuple]:
@@ -178,11 +179,41 @@ def _run(
             given[number] = rows, shard
             yield delayed(_label_in_worker)(number, shard, str(path), key, n_workers)
 
-    parallel = Parallel(return_as="generator_unordered" if as_they_come else "list", batch_size=1)
-    answers = parallel(tasks())
-    with closing(answers) if as_they_come else nullcontext():
+    answers: Generator[tuple[int, Any], None, None]
+    if client is not None:
+        answers = _run_on_dask(client, tasks(), 2 * n_workers)
+    elif backend.supports_return_generator:
+        answers = Parallel(return_as="generator_unordered", batch_size=1)(tasks())
+    else:
+        answers = (answer for answer in Parallel(batch_size=1)(tasks()))
+    with closing(answers):
         for number, proba in answers:
             yield *given.pop(number), proba
+
+
+def _run_on_dask(
+    client: Any, tasks: Iterator[tuple], n_ahead: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Do as joblib's backend does, but raise where that waits for ever: if workers die."""
+    from distributed import as_completed
+
+    def submit(n_tasks: int) -> list:
+        return [
+            client.submit(function, *args, pure=False, **options)
+            for function, args, options in islice(tasks, n_tasks)
+        ]
+
+    running = submit(n_ahead)
+    finished = as_completed(running)
+    try:
+        for future in finished:
+            yield future.result()
+            running.remove(future)
+            added = submit(1)
+            running += added
+            finished.update(added)
+    finally:
+        client.cancel(running)
 
 
 def _label_in_worker(
