@@ -14,6 +14,8 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
+    ["_cli_cache", "_cli_predict"],
+    ["_bulk_prediction"],
     ["demo"],
     ["report", "estimator_checks"],
     ["recommendation"],
@@ -26,6 +28,7 @@ LAYERS = [
     ["_word_neighbours"],
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
+    ["_labelling", "soft_label_store"],
     ["teacher", "zero_shot"],
     ["_finetune", "_transformer"],
     ["_checkpoints", "_inference", "_int8"],
@@ -41,6 +44,7 @@ LAYERS = [
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
+    ["_row_files", "_text_streams"],
     ["_checkpoint_source", "_files", "_interruption", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

@@ -56,12 +56,12 @@ def test_demo_passes_its_options_on(calls):
 
 
 @pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])
-def test_bad_input_ends_with_a_message_and_status_2(kind, monkeypatch, capsys):
+def test_bad_input_ends_with_a_message_and_status_1(kind, monkeypatch, capsys):
     def fail(*args, **kwargs):
         raise kind("the file is wrong; mend it")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 2
+    assert cli.main(["demo"]) == 1
     assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
 
 

@@ -10,7 +10,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
-from skdistill import make_tfidf_baseline
+from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.soft_labels import (
     SoftLabeler,
     SoftLabelStore,
@@ -175,14 +175,18 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
 
 def test_fingerprints_are_the_same_in_another_process():
     code = (
-        "import numpy as np; from skdistill import make_tfidf_baseline; "
+        "import numpy as np; from sklearn.frozen import FrozenEstimator; "
+        "from skdistill import make_tfidf_baseline as make; "
         "from skdistill.soft_labels import teacher_fingerprint as f; "
-        f"print(f(make_tfidf_baseline(), {X!r}, np.array({Y.tolist()!r})))"
+        f"X, y = {X!r}, np.array({Y.tolist()!r}); "
+        "print(f(make(), X, y), f(FrozenEstimator(make().fit(X, y)), X, y))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.strip() == teacher_fingerprint(make_tfidf_baseline(), X, Y)
+    fitted = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
+    expected = [teacher_fingerprint(teacher, X, Y) for teacher in (make_tfidf_baseline(), fitted)]
+    assert done.stdout.split() == expected
 
 
 def test_fingerprint_of_a_frozen_teacher_is_what_it_learned():
@@ -267,6 +271,29 @@ def test_progress(capsys):
     assert capsys.readouterr().err == ""
     label_texts(make_tfidf_baseline(), X, Y, TEXTS, verbose=1)
     assert "labelling: 100%" in capsys.readouterr().err
+
+
+def test_progress_tells_what_the_memory_held(log, tmp_path, capsys):
+    for texts, found in [
+        (["a", "b", "a"], "hits=0, misses=2"),
+        (["a", "b", "c"], "hits=2, misses=1"),
+        (["b", "c"], "hits=2, misses=0"),
+    ]:
+        label_texts(Counting(log), X, Y, texts, memory=tmp_path, verbose=1)
+        shown = capsys.readouterr()
+        assert found in shown.err
+        assert not shown.out
+    assert calls(log) == ["fit", "label 2", "fit", "label 1"]
+
+
+def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys):
+    params = {"memory": tmp_path / "memory", "max_epochs": 1, "random_state": 0, "verbose": 1}
+    pool = TextPool([f"text {i}" for i in range(20)])
+    DistilledMLPClassifier(Counting(log), embedding_dim=2, **params).fit(X, Y, X_unlabeled=pool)
+    assert "hits=0, misses=24" in capsys.readouterr().err
+    DistilledMLPClassifier(Counting(log), embedding_dim=4, **params).fit(X, Y, X_unlabeled=pool)
+    assert "hits=24, misses=0" in capsys.readouterr().err
+    assert calls(log) == ["fit", "label 24"]
 
 
 def test_unfitted_reaches_frozen_parts():

@@ -217,7 +217,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             are the teacher's, and no text has a gold label.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation pass a
-            :class:`~skdistill.TextPool`, which is never cut to a fold.
+            :class:`~skdistill.TextPool`, which is never cut to a fold, and may lie on disk.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
             Class probabilities of `X`, columns in sorted order of the classes; spares the teacher.
         unlabeled_proba : array-like of shape (n_unlabeled, n_classes), default=None
@@ -239,6 +239,20 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             teacher, or a parameter, needs it.
         TypeError
             If a row of `X` or `X_unlabeled` is no text.
+        RuntimeError
+            If workers that label die again and again.
+
+        Notes
+        -----
+        Where joblib's active backend has several worker processes, they label side by side::
+
+            with joblib.parallel_config("dask"):  # or ("loky", n_jobs=4)
+                student.fit(X, y, X_unlabeled=pool)
+
+        Each loads the fitted teacher once. With `memory` every finished shard of texts is kept, and
+        if a worker dies only unfinished ones are labelled again. Workers on several machines need
+        a `memory` that all of them see. Inside a search whose candidates are fitted by workers,
+        each labels for itself. Loky and Dask are tested, Ray is not.
         """
         texts = check_texts(X)
         check_memory_location(self.memory)

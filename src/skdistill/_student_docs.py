@@ -58,7 +58,7 @@ calibrate_teacher : bool, default=False
     held-out rows best: those of `teacher_cv`, or a tenth that one more teacher does not see.
 memory : str, path-like, joblib.Memory or None, default=None
     Folder in which the teacher's probabilities are kept: a search over student sizes fits the
-    teacher once a fold, a second search not at all.
+    teacher once a fold, a second search not at all. ``skdistill cache info FOLDER`` lists them.
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the student's loss. They weigh texts, and leave a teacher's
     probabilities as they are: a teacher has to be weighted itself.
@@ -87,7 +87,8 @@ callbacks : list of skorch callbacks or None, default=None
     Added to the training's own: they see the torch network. Callbacks of scikit-learn
     (:mod:`sklearn.callback`) go to :meth:`set_callbacks` instead; both work side by side.
 verbose : int, default=0
-    0 is silent; 1 shows progress bars for labelling and training."""
+    0 is silent; 1 shows progress bars for labelling, with what `memory` held (hits) and what not
+    (misses), and for training."""
 
 _SHARED_ATTRIBUTES = """\
 classes_ : ndarray of shape (n_classes,)

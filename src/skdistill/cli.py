@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from skdistill import __version__
+from skdistill import __version__, _cli_cache, _cli_predict
 
-_USAGE_ERROR = 2
+_FAILURE = 1
 _INTERRUPTED = 130
 
 
@@ -21,21 +21,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 for success, 2 for input that cannot be used (what is wrong and what to
-        do is on standard error), 130 if interrupted.
+        The exit status: 0 for success, 1 for input that cannot be used (what is wrong and what to
+        do is on standard error), 130 if interrupted. Wrong arguments end the process with 2.
 
     Examples
     --------
     >>> from skdistill.cli import main
     >>> main(["demo", "--data", "no-such-file.csv", "--no-plot"])
-    2
+    1
     """
     arguments = make_parser().parse_args(argv)
     try:
         arguments.run(arguments)
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"skdistill {arguments.command}: error: {error}", file=sys.stderr)
-        return _USAGE_ERROR
+        return _FAILURE
     except KeyboardInterrupt:
         print(f"skdistill {arguments.command}: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -57,6 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
+    _cli_predict.add_command(commands)
+    _cli_cache.add_command(commands)
     return parser
 
 

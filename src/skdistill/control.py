@@ -323,7 +323,7 @@ def distillation_report(
         **{name: getattr(student, name) for name in _LABELS_GIVEN},
     )
     soft_labels = {
-        "X_unlabeled": TextPool(transfer.texts[n_labeled:]),
+        "X_unlabeled": TextPool([*transfer.texts][n_labeled:]),
         "teacher_proba": transfer.proba[:n_labeled],
         "unlabeled_proba": transfer.proba[n_labeled:],
     }

@@ -1,19 +1,17 @@
 """The teacher's probabilities: fitted once, asked once for each text, kept on disk."""
 
-import hashlib
-import json
 import os
-import uuid
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from filelock import FileLock, Timeout
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
@@ -21,104 +19,16 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
-from skdistill._files import replacing
+from skdistill._labelling import count_workers, label_here, label_in_workers
+from skdistill._text_streams import Texts
 from skdistill._validation import check_probabilities
-from skdistill.multilabel import gives_several_labels, join_columns, knows_labels
+from skdistill.multilabel import gives_several_labels, knows_labels
+from skdistill.soft_label_store import SoftLabelStore, digest_texts
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
 _SHARD = 8192
 # Parameters that tell how a teacher works, not what it learns.
 _WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
-
-
-class SoftLabelStore:
-    """Probabilities on disk, by teacher and by the content of each text.
-
-    A store may be shared by processes: every write is a new file, renamed into place when whole.
-    Labelled texts are known by a hash; only a process that waits for its turn leaves the texts
-    themselves there, until it has it.
-
-    Parameters
-    ----------
-    location : str or path-like
-        The store's folder; made when first written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from skdistill.soft_labels import SoftLabelStore
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = SoftLabelStore(folder)
-    ...     store.write("teacher-1", {"a text": [0.25, 0.75]})
-    ...     store.read("teacher-1", ["a text", "another"])
-    {'a text': array([0.25, 0.75], dtype=float32)}
-    """
-
-    def __init__(self, location: str | os.PathLike):
-        self.location = Path(location)
-
-    @contextmanager
-    def turn(self, teacher_key: str, texts: list[str]) -> Iterator[None]:
-        """Wait until no other process labels with the same teacher.
-
-        The texts are written down meanwhile, so that the other one can label them as well.
-        """
-        folder = self._folder(teacher_key)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            request = folder / f"{uuid.uuid4().hex}.request"
-            with replacing(request) as file:
-                file.write(json.dumps(texts).encode())
-            try:
-                lock.acquire()
-            finally:
-                request.unlink(missing_ok=True)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def take_requests(self, teacher_key: str) -> list[str]:
-        """Return the texts for which other processes wait, each once, and that are not labelled."""
-        wanted: dict[str, None] = {}
-        for path in sorted(self._folder(teacher_key).glob("*.request")):
-            # Its process may have its turn by now, and no more need of it.
-            with suppress(FileNotFoundError):
-                wanted |= dict.fromkeys(json.loads(path.read_bytes()))
-                path.unlink()
-        known = self.read(teacher_key, [*wanted])
-        return [text for text in wanted if text not in known]
-
-    def read(self, teacher_key: str, texts: list[str]) -> dict[str, np.ndarray]:
-        """Return the probabilities of those texts that the store knows."""
-        wanted = {_digest(text): text for text in texts}
-        found = {}
-        for path in sorted(self._folder(teacher_key).glob("*.npz")):
-            with np.load(path, allow_pickle=False) as shard:
-                digests, proba = shard["digests"], shard["proba"]
-            for digest, row in zip(digests, proba, strict=True):
-                text = wanted.get(digest.tobytes())
-                if text is not None:
-                    found[text] = row
-        return found
-
-    def write(self, teacher_key: str, labelled: dict[str, np.ndarray]) -> None:
-        """Add the probabilities of some texts."""
-        folder = self._folder(teacher_key)
-        folder.mkdir(parents=True, exist_ok=True)
-        digests = np.frombuffer(b"".join(map(_digest, labelled)), dtype=np.uint8).reshape(-1, 16)
-        with replacing(folder / f"{uuid.uuid4().hex}.npz") as file:
-            np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
-
-    def _folder(self, teacher_key: str) -> Path:
-        return self.location / "soft_labels" / teacher_key
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def check_memory_location(memory: Any) -> Path | None:
@@ -150,6 +60,9 @@ class SoftLabeler:
     """A teacher together with the rows it learns from: asked for the probabilities of texts.
 
     The teacher is fitted when a text first needs it, and kept; identical texts are labelled once.
+    Where joblib's active backend has several workers, as within
+    ``joblib.parallel_config("loky", n_jobs=2)`` or ``("dask")``, they label shards of the texts
+    side by side. What they finish is kept even if a worker dies; others label the rest.
 
     Parameters
     ----------
@@ -166,8 +79,10 @@ class SoftLabeler:
         Where probabilities are kept from one call, process or session to the next, under the
         teacher's parameters, training rows and weights, and each text's content. Of several
         processes that need the same teacher, one fits it and labels for the others, which wait.
+        Workers on several machines need a folder that all of them see.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar; with `memory` it also tells how many texts were found there
+        (hits), and how many the teacher was asked for (misses).
 
     Examples
     --------
@@ -216,12 +131,13 @@ class SoftLabeler:
         multilabel = self.y.ndim == 2
         return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
-    def label(self, texts: list[str]) -> np.ndarray:
+    def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; it is fitted only if they are not known yet.
 
         Parameters
         ----------
-        texts : list of str, of length n_texts
+        texts : collection of str, of length n_texts
+            Gone through more than once.
 
         Returns
         -------
@@ -232,29 +148,51 @@ class SoftLabeler:
         ------
         ValueError
             If the teacher's classes are not those of `y`, or its probabilities do not sum to 1.
+        RuntimeError
+            If workers that label die again and again.
         """
-        unique = list(dict.fromkeys(texts))
+        answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
-        labelled: dict[str, np.ndarray] = {}
-        if not unique:
-            return np.empty((0, len(self.classes)), dtype=np.float32)
         if location is None:
-            for shard in self._ask(unique):
-                labelled |= shard
-            return np.asarray([labelled[text] for text in texts])
+            with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
+                for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
+                    answers.add(rows, [*shard.values()])
+                    bar.update(len(rows))
+            return answers.of_all()
         store = SoftLabelStore(location)
         key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
-        with store.turn(key, unique):
-            labelled = store.read(key, unique)
-            missing = [text for text in unique if text not in labelled]
-            for shard in self._ask(missing):
-                store.write(key, shard)
-                labelled |= shard
-            # Who waits would have to fit the teacher again, which is at hand here.
-            while missing and (wanted := store.take_requests(key)):
-                for shard in self._ask(wanted):
+        answers.look_up(store, key)
+        n_missing = int(np.count_nonzero(answers.wanted))
+        turn = store.turn(key, compress(texts, answers.wanted)) if n_missing else nullcontext()
+        with turn:
+            if n_missing:  # when its turn came, others may have labelled them
+                answers.look_up(store, key)
+                n_missing = int(np.count_nonzero(answers.wanted))
+            with self._progress(answers, n_known=len(answers) - n_missing) as bar:
+                for rows, shard in self._ask(texts, answers.wanted, store.folder(key)):
                     store.write(key, shard)
-        return np.asarray([labelled[text] for text in texts])
+                    answers.add(rows, [*shard.values()])
+                    bar.update(len(rows))
+            # Who waits would have to fit the teacher again, which is at hand here.
+            while n_missing and (wanted := store.take_requests(key)):
+                everything = np.ones(len(wanted), dtype=bool)
+                for _, shard in self._ask(wanted, everything, store.folder(key)):
+                    store.write(key, shard)
+        return answers.of_all()
+
+    def _progress(self, answers: "_Answers", n_known: int | None = None) -> tqdm:
+        """Make a bar of distinct texts; with a store, it tells what was found there."""
+        n_texts, found = len(answers), None
+        if n_known is not None:
+            found = {"hits": n_known, "misses": n_texts - n_known}
+        return tqdm(
+            total=n_texts,
+            initial=n_known or 0,
+            desc="labelling",
+            unit="text",
+            postfix=found,
+            disable=not self.verbose,
+        )
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:
         """Label training rows by teachers that have not seen them.
@@ -309,15 +247,76 @@ class SoftLabeler:
             raise ValueError(f"teacher_cv={cv!r} holds some row out twice; it must hold each once.")
         return held_out, np.concatenate(parts)[order]
 
-    def _ask(self, texts: list[str]) -> Iterator[dict[str, np.ndarray]]:
-        if texts:
-            teacher = self._fitted_teacher()
-            yield from _label(teacher, texts, self.classes, self.multilabel, self.verbose)
+    def _ask(
+        self, texts: Texts, wanted: np.ndarray, folder: Path
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """Have the wanted texts labelled, shard by shard; yield their row numbers and answers."""
+        if not wanted.any():
+            return
+        teacher = self._fitted_teacher()
+        _check_classes(teacher, self.classes, self.multilabel)
+        n_workers = count_workers()
+        if n_workers > 1:
+            shards = label_in_workers(teacher, texts, wanted, _SHARD, n_workers, folder)
+        else:
+            shards = label_here(teacher, texts, wanted, _SHARD)
+        for rows, shard, answer in shards:
+            proba = check_probabilities(
+                answer,
+                n_rows=len(shard),
+                n_classes=len(self.classes),
+                name="teacher.predict_proba(texts)",
+                rows="texts",
+                multilabel=self.multilabel,
+            )
+            yield rows, dict(zip(shard, proba, strict=True))
+        _release_memory(teacher)
 
     def _fitted_teacher(self) -> BaseEstimator:
         if self._fitted is None:
             self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
         return self._fitted
+
+
+def _release_memory(teacher: BaseEstimator) -> None:
+    """Let a transformer leave its GPU, where students are to be trained."""
+    if isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    if hasattr(teacher, "release_memory"):
+        teacher.release_memory()
+
+
+class _Answers:
+    """Which of some texts, of which identical ones count once, have got their probabilities."""
+
+    def __init__(self, texts: Texts, n_classes: int):
+        self._digests, self._first, self._number = np.unique(
+            digest_texts(texts), return_index=True, return_inverse=True
+        )
+        self._proba = np.empty((len(self._digests), n_classes), dtype=np.float32)
+        # Of each text: whether it is the first of its content, and has no answer.
+        self.wanted = np.zeros(len(self._number), dtype=bool)
+        self.wanted[self._first] = True
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def look_up(self, store: SoftLabelStore, teacher_key: str) -> None:
+        """Take what a store knows of those that have no answer."""
+        asked = np.flatnonzero(self.wanted[self._first])
+        numbers, proba = store.find(teacher_key, self._digests[asked])
+        if len(numbers):
+            self._proba[asked[numbers]] = proba
+            self.wanted[self._first[asked[numbers]]] = False
+
+    def add(self, rows: np.ndarray, proba: list[np.ndarray]) -> None:
+        """Take the answers for some rows."""
+        self._proba[self._number[rows]] = proba
+        self.wanted[rows] = False
+
+    def of_all(self) -> np.ndarray:
+        """Return the probabilities of all texts, in their order."""
+        return self._proba[self._number]
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
@@ -391,9 +390,7 @@ def _fit(
     return teacher.fit(X, y)
 
 
-def _label(
-    teacher: BaseEstimator, texts: list[str], classes: np.ndarray, multilabel: bool, verbose: int
-) -> Iterator[dict[str, np.ndarray]]:
+def _check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
     if multilabel and not knows_labels(teacher, len(classes)):
         raise ValueError(
             f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
@@ -405,19 +402,6 @@ def _label(
             f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
             f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
         )
-    with tqdm(total=len(texts), desc="labelling", unit="text", disable=not verbose) as bar:
-        for start in range(0, len(texts), _SHARD):
-            shard = texts[start : start + _SHARD]
-            proba = check_probabilities(
-                join_columns(teacher.predict_proba(shard)),
-                n_rows=len(shard),
-                n_classes=len(classes),
-                name="teacher.predict_proba(texts)",
-                rows="texts",
-                multilabel=multilabel,
-            )
-            yield dict(zip(shard, proba, strict=True))
-            bar.update(len(shard))
 
 
 def _learns_nothing(teacher: BaseEstimator) -> bool:
@@ -476,8 +460,19 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def _fitted_identity(estimator: BaseEstimator) -> Any:
-    return estimator._fingerprint() if hasattr(estimator, "_fingerprint") else estimator
+def _fitted_identity(value: Any) -> Any:
+    """Describe what has been learned, alike in all processes."""
+    if hasattr(value, "_fingerprint"):
+        return value._fingerprint()
+    if isinstance(value, BaseEstimator):
+        state = dict(value.__getstate__())
+        state.pop("_stop_words_id", None)  # of vectorizers: an address in memory
+        return type(value).__module__, type(value).__qualname__, _fitted_identity(state)
+    if isinstance(value, dict):
+        return {name: _fitted_identity(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_fitted_identity, value)]
+    return value
 
 
 def unfitted(teacher: BaseEstimator) -> BaseEstimator:

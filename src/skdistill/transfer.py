@@ -3,8 +3,8 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from math import ceil
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
+from skdistill._text_streams import (
+    CheckedTexts,
+    JoinedTexts,
+    ParquetTexts,
+    Texts,
+    is_on_disk,
+)
 from skdistill._texts import check_texts
 from skdistill._validation import check_probabilities
 from skdistill.metrics import apply_temperature, fit_temperature
@@ -28,6 +35,10 @@ class TextPool:
     scikit-learn slices every `fit` argument that has as many rows as `X` to the fold at hand, and
     with it, silently, a list of unlabelled texts that happens to be of that length. A pool has no
     length, so it always arrives whole.
+
+    A pool may be larger than memory: columns of a ``datasets.Dataset``, and other sequences that
+    are neither list nor tuple, are read by slices of some thousands, and parquet files batch by
+    batch. They are gone through several times; an augmenter takes all texts into memory.
 
     Parameters
     ----------
@@ -54,6 +65,41 @@ class TextPool:
             )
         self.texts = texts
 
+    @classmethod
+    def from_parquet(cls, location: str | PathLike, *, column: str = "text") -> "TextPool":
+        """Make a pool of the texts in parquet files, which stay on disk.
+
+        Parameters
+        ----------
+        location : str or path-like
+            A file, or a folder whose files ``*.parquet`` are read in the order of their names.
+        column : str, default="text"
+            The column of texts.
+
+        Returns
+        -------
+        TextPool
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file or folder, or the folder holds no parquet file.
+        ValueError
+            If a file lacks the column, or is no parquet file. Missing texts are found in `fit`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from skdistill import TextPool
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pd.DataFrame({"text": ["one", "two"]}).to_parquet(f"{folder}/part-0.parquet")
+        ...     pd.DataFrame({"text": ["three"]}).to_parquet(f"{folder}/part-1.parquet")
+        ...     list(TextPool.from_parquet(folder))
+        ['one', 'two', 'three']
+        """
+        return cls(ParquetTexts(location, column))
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.texts)
 
@@ -67,8 +113,9 @@ class TransferSet:
 
     Parameters
     ----------
-    texts : list of str, of length n_texts
-        The labelled texts, then the unlabelled ones, then the augmented ones.
+    texts : collection of str, of length n_texts
+        The labelled texts, then the unlabelled ones, then the augmented ones; those of a pool on
+        disk are read each time they are gone through.
     proba : ndarray of shape (n_texts, n_classes), dtype float32
         The teacher's probabilities, or gold labels as ones and zeros.
     label : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
@@ -79,7 +126,7 @@ class TransferSet:
         Weights of mean 1.
     """
 
-    texts: list[str]
+    texts: Texts
     proba: np.ndarray
     label: np.ndarray
     hard_weight: np.ndarray
@@ -198,18 +245,21 @@ def make_transfer_set(
         gold = (
             codes.astype(np.float32) if multilabel else np.eye(n_classes, dtype=np.float32)[codes]
         )
-        blocks = [X, pool]
+        blocks: list[Texts] = [X, pool]
         proba = gold if known[0] is None else known[0]
         if known[1] is not None:
             proba = np.concatenate([proba, known[1]])
     else:
-        augmented = [] if augmenter is None else clone(augmenter).fit(X + pool).augment(X + pool)
+        augmented = []
+        if augmenter is not None:
+            sources = [*X, *pool]
+            augmented = clone(augmenter).fit(sources).augment(sources)
         blocks = [X, pool, augmented]
         proba = _complete(known, blocks, labeler, codes, teacher_cv, calibrate_teacher)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
     n_others = len(proba) - len(X)
     return TransferSet(
-        texts=list(chain.from_iterable(blocks)),
+        texts=JoinedTexts(blocks),
         proba=proba,
         label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
@@ -218,7 +268,7 @@ def make_transfer_set(
 
 
 def _check_nothing_to_label(
-    pool: list[str], pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
+    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
 ) -> None:
     if augmenter is not None:
         raise ValueError(
@@ -234,7 +284,7 @@ def _check_nothing_to_label(
 
 def _complete(
     known: list[np.ndarray | None],
-    blocks: list[list[str]],
+    blocks: list[Texts],
     labeler: SoftLabeler,
     codes: np.ndarray,
     teacher_cv: Any,
@@ -260,7 +310,7 @@ def _complete(
             temperature = fit_temperature(as_questions(proba), codes[rows].ravel())
         else:
             temperature = fit_temperature(proba, codes[rows])
-    labelled = labeler.label([text for i in blocks_to_label for text in blocks[i]])
+    labelled = labeler.label(JoinedTexts([blocks[i] for i in blocks_to_label]))
     ends = np.cumsum([len(blocks[i]) for i in blocks_to_label])
     asked |= zip(blocks_to_label, np.split(labelled, ends[:-1]), strict=True)
     return np.concatenate(
@@ -293,8 +343,8 @@ def _soften(proba: np.ndarray, temperature: float, multilabel: bool) -> np.ndarr
     return from_questions(questions, proba.shape[1])
 
 
-def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> list[str]:
-    """Return unlabelled texts as a list, and warn where cross-validation may have cut them.
+def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
+    """Check unlabelled texts, and warn where cross-validation may have cut them.
 
     Parameters
     ----------
@@ -304,7 +354,7 @@ def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> lis
 
     Returns
     -------
-    list of str, of length n_unlabeled
+    list of str, or CheckedTexts of a pool on disk, of length n_unlabeled
 
     Warns
     -----
@@ -314,6 +364,8 @@ def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> lis
     if X_unlabeled is None:
         return []
     if isinstance(X_unlabeled, TextPool):
+        if is_on_disk(X_unlabeled.texts):
+            return CheckedTexts(X_unlabeled.texts, "X_unlabeled")
         return check_texts(X_unlabeled.texts, name="X_unlabeled", allow_empty=True)
     texts = check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True)
     if len(texts) == n_labeled:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, pairwise, repeat
 from typing import Literal
@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from skdistill._text_streams import Texts, batches
 from skdistill._word_table import END, WordTable, is_word_character
 from skdistill.ragged import Ragged
 
@@ -114,6 +115,13 @@ def slices(texts: list[str], n_characters: int | None = None) -> Iterator[slice]
         yield slice(start, stop)
 
 
+def _runs(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts in what `slices` makes of them, without having all in memory."""
+    for batch in batches(texts):
+        for rows in slices(batch):
+            yield batch[rows]
+
+
 class Vocabulary:
     """The features a student knows, and the translation of texts into their ids.
 
@@ -177,13 +185,14 @@ class Vocabulary:
 
     @classmethod
     def build(
-        cls, texts: list[str], size: int, *, weights: np.ndarray | None = None, **options
+        cls, texts: Texts, size: int, *, weights: np.ndarray | None = None, **options
     ) -> "Vocabulary":
         """Take the most frequent features of some texts.
 
         Parameters
         ----------
-        texts : list of str, of length n_texts
+        texts : collection of str, of length n_texts
+            Need not be in memory.
         size : int
             Number of ids, with the one for unknown features but without `hash_buckets`; equally
             frequent features are taken in alphabetical order.
@@ -198,8 +207,8 @@ class Vocabulary:
         """
         draft = cls([], **options)
         counts: Counter[str] = Counter()
-        for rows in slices(texts):
-            counts.update(draft._flat_features(texts[rows])[0])
+        for run in _runs(texts):
+            counts.update(draft._flat_features(run)[0])
         del counts[END]
         if weights is not None:
             everything = cls(list(counts), **options)
@@ -244,18 +253,18 @@ class Vocabulary:
         vars(self).update(state)
         self._number()
 
-    def encode(self, texts: list[str]) -> Ragged:
+    def encode(self, texts: Iterable[str]) -> Ragged:
         """Translate texts into ids.
 
         Parameters
         ----------
-        texts : list of str, of length n_texts
+        texts : iterable of str, of length n_texts
 
         Returns
         -------
         Ragged of int32, with n_texts rows
         """
-        runs = [self.encode_run(texts[rows]) for rows in slices(texts)]
+        runs = [*map(self.encode_run, _runs(texts))]
         return runs[0] if len(runs) == 1 else Ragged.concatenate(runs)
 
     def encode_run(self, texts: list[str]) -> Ragged:

@@ -1,0 +1,247 @@
+"""Predictions for files of any length, in constant memory, that go on where they were stopped."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from skdistill._files import replacing
+from skdistill._row_files import Rows, row_file
+from skdistill._texts import check_texts
+from skdistill.serving import CompiledClassifier
+
+# Rows in memory at a time, and in a part on disk; lines at a time.
+_PART = 2**16
+_LINES = 10_000
+
+
+class Columns:
+    """The columns that a classifier adds to texts.
+
+    Parameters
+    ----------
+    classifier : CompiledClassifier
+    label_column : str
+    proba : bool
+        Whether there is a column for each class, too: ``proba_`` and its name.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier
+    >>> from skdistill._bulk_prediction import Columns
+    >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+    >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+    >>> columns = Columns(student.compile(), "label", proba=True)
+    >>> columns.names
+    ['label', 'proba_food', 'proba_travel']
+    >>> columns.of(["soup", "train"])["label"]
+    ['food', 'travel']
+    """
+
+    def __init__(self, classifier: CompiledClassifier, label_column: str, proba: bool):
+        self.classifier = classifier
+        self.proba = proba
+        classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
+        self.names = [label_column, *classes]
+
+    def of(self, texts: list[str]) -> dict[str, list]:
+        """Return the columns for some texts.
+
+        Of several labels a text, their numbers stand in one string with blanks between them.
+        """
+        if not self.proba:
+            return {self.names[0]: self._labels(self.classifier.predict(texts))}
+        proba = self.classifier.predict_proba(texts)
+        if self.classifier.multilabel_:
+            labels = self._labels(proba > 0.5)
+        else:
+            labels = self._labels(self.classifier.classes_[proba.argmax(axis=1)])
+        return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
+
+    def _labels(self, predicted: np.ndarray) -> list:
+        if not self.classifier.multilabel_:
+            return predicted.tolist()
+        return [" ".join(map(str, np.flatnonzero(row))) for row in predicted]
+
+
+def predict_file(
+    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: tqdm
+) -> None:
+    """Predict the rows of a file, or the lines of standard input, into a file.
+
+    Parts are kept in the folder ``TARGET.partial`` until all are there. Called again after it was
+    stopped, it makes only those that lack, if model, input and options are the same.
+
+    Parameters
+    ----------
+    columns : Columns
+    model : Path
+        The classifier's file.
+    source : str
+        A file, or "-" for standard input, of which no part is used again.
+    target : Path
+        Keeps the columns of the source if it is of the same kind, else the texts alone.
+    text_column : str
+    bar : tqdm
+        Counts texts.
+    """
+    kind = row_file(target, text_column)
+    job = {
+        "model": _file_hash(model),
+        "input": _identity(source),
+        "columns": [text_column, *columns.names],
+    }
+    folder = target.with_name(f"{target.name}.partial")
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OSError(f"Another process is writing {target}; wait until it is done.") from None
+    with lock:
+        try:
+            parts = _predict_parts(columns, folder, job, source, target, text_column, bar)
+            with replacing(target) as file:
+                kind.join(parts, file)
+            shutil.rmtree(folder)
+        except BaseException:
+            if not any(_parts_in(folder)):
+                shutil.rmtree(folder)
+            raise
+
+
+def _predict_parts(
+    columns: Columns,
+    folder: Path,
+    job: dict[str, Any],
+    source: str,
+    target: Path,
+    text_column: str,
+    bar: tqdm,
+) -> list[Path]:
+    """Make all parts that are not there, and return the files."""
+    kind = row_file(target, text_column)
+    n_done = _parts_done(folder, job)
+    parts = []
+    same_kind = source != "-" and Path(source).suffix.lower() == target.suffix.lower()
+    for number, (rows, texts) in enumerate(_read(source, text_column, _PART)):
+        parts.append(folder / f"part-{number:06d}")
+        if number >= n_done:
+            kept = rows if same_kind else kind.from_texts(texts)
+            _check_names(kept, columns)
+            with replacing(parts[-1]) as file:
+                kind.write(file, kept, columns.of(texts), header=number == 0)
+        bar.update(len(texts))
+    if not parts:
+        raise ValueError(f"{_name(source)} has no rows.")
+    return parts
+
+
+def predict_lines(
+    columns: Columns, source: str, output: TextIO, text_column: str, bar: tqdm
+) -> None:
+    """Write a line for each text: the label and, set apart by tabs, probabilities.
+
+    Parameters
+    ----------
+    columns : Columns
+    source : str
+        A file, or "-" for standard input.
+    output : text file
+    text_column : str
+    bar : tqdm
+        Counts texts.
+    """
+    line = "%s" + "\t%.6g" * (len(columns.names) - 1) + "\n"
+    for _, texts in _read(source, text_column, _LINES):
+        rows = zip(*columns.of(texts).values(), strict=True)
+        output.write("".join(map(line.__mod__, rows)))
+        output.flush()
+        bar.update(len(texts))
+
+
+def _read(source: str, text_column: str, size: int) -> Iterator[tuple[Rows, list[str]]]:
+    """Yield rows, and their texts, which are checked."""
+    n_read = 0
+    if source == "-":
+        parts = _read_lines(sys.stdin.buffer, size)
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}.")
+        parts = row_file(path, text_column).read(path, size)
+    for rows in parts:
+        name = _name(source) if source == "-" else f"{source}: {text_column}"
+        yield rows, check_texts(rows.texts, name=name, allow_empty=True, first_row=n_read)
+        n_read += len(rows.texts)
+
+
+def _read_lines(file: BinaryIO, size: int) -> Iterator[Rows]:
+    lines = TextIOWrapper(file, encoding="utf-8", newline="\n")
+    n_read = 0
+    try:
+        while part := [line.rstrip("\r\n") for line in islice(lines, size)]:
+            n_read += len(part)
+            yield Rows([], part, None)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"standard input is not in UTF-8 somewhere after line {n_read}: {error}"
+        ) from error
+    finally:
+        lines.detach()
+
+
+def _check_names(rows: Rows, columns: Columns) -> None:
+    taken = [name for name in columns.names if name in rows.names]
+    if taken:
+        raise ValueError(
+            f"the input has a column {taken[0]!r} already; rename it, or name the new one by "
+            "--label-column."
+        )
+
+
+def _parts_done(folder: Path, job: dict[str, Any]) -> int:
+    """Return how many parts of the same job are there; otherwise prepare an empty folder."""
+    description = folder / "job.json"
+    begun = description.exists() and description.read_bytes() == _as_json(job)
+    if begun and job["input"] is not None:
+        return len(_parts_in(folder))
+    for path in _parts_in(folder):
+        path.unlink()
+    with replacing(description) as file:
+        file.write(_as_json(job))
+    return 0
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    return [*folder.glob("part-??????")]
+
+
+def _as_json(job: dict[str, Any]) -> bytes:
+    return json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
+
+
+def _identity(source: str) -> list | None:
+    """Tell one state of an input file from another; there is no telling for standard input."""
+    if source == "-":
+        return None
+    status = os.stat(source)
+    return [os.path.abspath(source), status.st_size, status.st_mtime_ns]
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _name(source: str) -> str:
+    return "standard input" if source == "-" else source
