@@ -1,10 +1,12 @@
 """Several labels a text: a distilled student beside its twin on hard labels.
 
-    SKDISTILL_DATA=folder python benchmarks/multilabel.py
+    SKDISTILL_DATA=folder python benchmarks/multilabel.py --teacher emotion=folder/of/a/teacher
 
-Two tweets of Emotion are joined into one text, whose labels are the emotions of both. A MiniLM is
-fine-tuned on some thousand such texts; the student also learns from pairs whose labels nobody
-knows. The twin is the same student, trained on the gold labels alone.
+Two tweets of Emotion are joined into one text, whose labels are the emotions of both. The teacher
+is a MiniLM that knows single tweets: it is asked for both halves, and a text has a label if one of
+them has it. Student and twin see the joined text alone. The labelled texts hold each training tweet
+once, so that the twin is told all gold labels that the teacher was trained on; the student also
+learns from other pairs of the same tweets, which the teacher labels.
 """
 
 import argparse
@@ -15,35 +17,47 @@ from pathlib import Path
 import numpy as np
 import torch
 from _corpora import load_corpus
-from _setting import base_model
-from sklearn.frozen import FrozenEstimator
+from _setting import SoftLabels, load_teacher
 
 from skdistill import (
     DistilledMLPClassifier,
+    FunctionTeacherClassifier,
     TextPool,
-    TransformerTeacherClassifier,
     distillation_report,
 )
 
 HERE = Path(__file__).parent
+SEPARATOR = " . "  # no tweet of Emotion holds a punctuation mark
 
 
-def join_pairs(texts, y, n_pairs, rng):
-    """Join random pairs of texts; tell of each label whether one of the two has it."""
+def join_pairs(texts, y, pairs):
+    """Join pairs of texts; tell of each label whether one of the two has it."""
     labels, codes = np.unique(y, return_inverse=True)
-    rows = rng.integers(len(texts), size=(n_pairs, 2))
-    indicators = np.zeros((n_pairs, len(labels)), dtype=int)
-    np.put_along_axis(indicators, codes[rows], 1, axis=1)
-    return [f"{texts[a]} . {texts[b]}" for a, b in rows], indicators
+    indicators = np.zeros((len(pairs), len(labels)), dtype=int)
+    np.put_along_axis(indicators, codes[pairs], 1, axis=1)
+    return [f"{texts[a]}{SEPARATOR}{texts[b]}" for a, b in pairs], indicators
+
+
+def make_teacher(labeler, texts):
+    """Make a teacher for pairs of the given texts out of one that knows single ones."""
+    known = dict(zip(texts, labeler.label(texts), strict=True))
+
+    def ask(pairs):
+        halves = [pair.split(SEPARATOR) for pair in pairs]
+        neither = [np.prod([1 - known[half] for half in pair], axis=0) for pair in halves]
+        return 1 - np.array(neither)
+
+    return FunctionTeacherClassifier(ask)
 
 
 def main():
-    """Fine-tune the teacher, or read it; train students and twins; print and write the report."""
+    """Train students and twins; print and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--labeled", type=int, default=4_000)
     parser.add_argument("--unlabeled", type=int, default=30_000)
     parser.add_argument("--test", type=int, default=4_000)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--teacher", nargs="+", default=[], metavar="DATA=FOLDER")
+    parser.add_argument("--precision", default="auto", help="of the teacher; bf16 where it pays")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("quality-work"))
     parser.add_argument("--output", type=Path, default=HERE / "results" / "multilabel.json")
@@ -51,19 +65,18 @@ def main():
     torch.set_num_threads(options.threads)
     data = load_corpus("emotion")
     rng = np.random.default_rng(0)
-    X, Y = join_pairs(data.X_train, data.y_train, options.labeled, rng)
-    pool, _ = join_pairs(data.X_train, data.y_train, options.unlabeled, rng)
-    X_test, Y_test = join_pairs(data.X_test, data.y_test, options.test, rng)
-    folder = options.work / "teachers" / f"pairs-{options.labeled}"
-    if not (folder / "config.json").exists():
-        teacher = TransformerTeacherClassifier(base_model(), random_state=0, verbose=1)
-        teacher.fit(X, Y).save_pretrained(folder)
-    teacher = TransformerTeacherClassifier.from_finetuned(folder, precision="auto")
-    student = DistilledMLPClassifier(
-        FrozenEstimator(teacher), memory=options.work / "soft_labels", n_parameters=80_000
-    )
+    n_train, n_test = len(data.X_train), len(data.X_test)
+    X, Y = join_pairs(data.X_train, data.y_train, rng.permutation(n_train).reshape(-1, 2))
+    others = rng.integers(n_train, size=(options.unlabeled, 2))
+    pool, _ = join_pairs(data.X_train, data.y_train, others)
+    tested = rng.integers(n_test, size=(options.test, 2))
+    X_test, Y_test = join_pairs(data.X_test, data.y_test, tested)
+    ready = dict(pair.split("=", 1) for pair in options.teacher)
+    single = load_teacher("emotion", data, options.work / "teachers", ready, options.precision)
+    labeler = SoftLabels("emotion", data, single, options.work / "soft_labels").labeler
+    teacher = make_teacher(labeler, [*data.X_train, *data.X_test])
     report = distillation_report(
-        student,
+        DistilledMLPClassifier(teacher, n_parameters=80_000),
         X,
         Y,
         X_unlabeled=TextPool(pool),
