@@ -115,6 +115,8 @@ def packed(data):
         ({"metadata": {"model": "[]"}}, "damaged"),
         ({"model": {"kind": "transformer"}}, "none of"),
         ({"model": {"kind": "cnn"}}, "damaged"),
+        ({"model": {"multilabel": 1}}, "no bool"),
+        ({"model": {"multilabel": True}}, "not numbered"),
         ({"model": {"classes/type": "O"}}, "none of"),
         ({"model": {"classes/values": ["no", 1]}}, "1 is no str"),
         ({"model": {"classes/values": ["no", "no"]}}, "different classes"),

@@ -213,6 +213,8 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
             raise ValueError("the counts are not those of the features")
     estimator = _of_type(description["estimator"], dict)
     multilabel = _of_type(description["multilabel"], bool)
+    if multilabel and classes.tolist() != [*range(len(classes))]:
+        raise ValueError("the classes of which a text may have several are not numbered")
     return StoredModel(
         kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
     )
