@@ -1,14 +1,19 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+TEST_OPTIONS := -n 2 --dist loadgroup --doctest-modules --doctest-glob=README.md tests src README.md
 
-.PHONY: demo test test-oldest lint clean
+.PHONY: demo test coverage test-oldest lint clean
 
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n 2 --doctest-modules --doctest-glob=README.md --cov --cov-report=term tests src README.md
+	$(VENV)/bin/python -m pytest $(TEST_OPTIONS)
+
+# A fifth slower.
+coverage: $(STAMP)
+	$(VENV)/bin/python -m pytest --cov --cov-report=term $(TEST_OPTIONS)
 
 # The oldest versions that pyproject.toml allows; where no build of torch without CUDA is found, several GB.
 test-oldest:
