@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-
 READ_DOCSTRINGS = (
     "::README.md",
     "::skdistill.docstrings.load_docstrings",
