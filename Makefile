@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
-TEST_OPTIONS := -n 2 --dist loadgroup --doctest-modules --doctest-glob=README.md tests src README.md
+TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md tests src README.md
 
 .PHONY: demo test coverage test-oldest lint clean
 

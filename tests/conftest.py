@@ -14,12 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-READ_DOCSTRINGS = (
-    "::README.md",
-    "::skdistill.docstrings.load_docstrings",
-    "::test_the_docstrings_of_this_machine",
-)
-
 
 def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run the tests that take minutes")
@@ -28,9 +22,6 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     has_data = bool(os.environ.get("SKDISTILL_DATA"))
     for item in items:
-        if item.nodeid.endswith(READ_DOCSTRINGS):
-            # A process reads the installed libraries once.
-            item.add_marker(pytest.mark.xdist_group("docstrings"))
         if "slow" in item.keywords and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: pass --run-slow"))
         if "data" in item.keywords and not has_data:
