@@ -39,7 +39,7 @@ if __name__ == "__main__":
         for number, source in enumerate(sources):
             texts[number::8].to_parquet(source)
         with (
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
             Client(cluster) as client,
         ):
             models = [folder / "student.skd"] * len(sources)
