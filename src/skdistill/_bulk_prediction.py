@@ -54,7 +54,7 @@ class Columns:
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
         self.names = [label_column, *classes]
 
-    def of(self, texts: list[str]) -> dict[str, list]:
+    def of(self, texts: list[str]) -> dict[str, list[Any]]:
         """Return the columns for some texts.
 
         Of several labels a text, their numbers stand in one string with blanks between them.
@@ -68,14 +68,14 @@ class Columns:
             labels = self._labels(self.classifier.classes_[proba.argmax(axis=1)])
         return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
 
-    def _labels(self, predicted: np.ndarray) -> list:
+    def _labels(self, predicted: np.ndarray) -> list[Any]:
         if not self.classifier.multilabel_:
             return predicted.tolist()
         return [" ".join(map(str, np.flatnonzero(row))) for row in predicted]
 
 
 def predict_file(
-    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: tqdm
+    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: "tqdm[Any]"
 ) -> None:
     """Predict the rows of a file, or the lines of standard input, into a file.
 
@@ -127,7 +127,7 @@ def _predict_parts(
     source: str,
     target: Path,
     text_column: str,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> list[Path]:
     """Make all parts that are not there, and return the files."""
     kind = row_file(target, text_column)
@@ -148,7 +148,7 @@ def _predict_parts(
 
 
 def predict_lines(
-    columns: Columns, source: str, output: TextIO, text_column: str, bar: tqdm
+    columns: Columns, source: str, output: TextIO, text_column: str, bar: "tqdm[Any]"
 ) -> None:
     """Write a line for each text: the label and, set apart by tabs, probabilities.
 
@@ -231,7 +231,7 @@ def _as_json(job: dict[str, Any]) -> bytes:
     return json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
 
 
-def _identity(source: str) -> list | None:
+def _identity(source: str) -> list[Any] | None:
     """Tell one state of an input file from another; there is no telling for standard input."""
     if source == "-":
         return None

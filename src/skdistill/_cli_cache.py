@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from skdistill.soft_label_store import SoftLabelStore, StoredTeacher
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its actions to the parsers of all commands."""
     cache = commands.add_parser(
         "cache",

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parsers of all commands."""
     predict = commands.add_parser(
         "predict",

@@ -16,7 +16,7 @@ _DRAFT = ".{name}.{key}.skdistill-draft"
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when it is complete and on the disk.
 
     Until then it lies beside, under another name. What a process that was killed has left there
@@ -67,7 +67,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def explaining_writes(path: str | os.PathLike) -> Iterator[None]:
+def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
     """Make an `OSError` inside the block name the file or folder, and say what to do."""
     try:
         yield

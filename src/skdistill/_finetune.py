@@ -57,7 +57,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Examples(torch.utils.data.Dataset):
+class Examples(torch.utils.data.Dataset[Any]):
     """Texts to train or validate on, with what is expected of them.
 
     Attributes
@@ -207,7 +207,7 @@ def _has_bf16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
 
@@ -434,7 +434,7 @@ class _Epochs(TrainerCallback):
         progress: Progress,
         best: dict[str, torch.Tensor] | None,
         tasks: EpochTasks | None,
-        bar: tqdm,
+        bar: "tqdm[Any]",
     ) -> None:
         self.trainer = trainer
         self.model: Any = trainer.model

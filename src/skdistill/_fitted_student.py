@@ -2,11 +2,14 @@
 
 import sys
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -46,7 +49,9 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
 
     @classmethod
     @abstractmethod
-    def _make_network(cls, log_prior: np.ndarray, n_features: int, **architecture) -> "nn.Module":
+    def _make_network(
+        cls, log_prior: np.ndarray, n_features: int, **architecture: Any
+    ) -> "nn.Module":
         """Build the torch module."""
 
     def _compile(self) -> None:
@@ -62,7 +67,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             multilabel=self.multilabel_,
         )
 
-    def decision_function(self, X):
+    def decision_function(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Compute the logits: the logarithms of class probabilities, up to a constant a text.
 
         Parameters
@@ -81,7 +86,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Predict class probabilities, with NumPy and SciPy alone.
 
         A text without any known feature gets the classes' shares among the training labels or,
@@ -100,7 +105,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         """
         return self._compute("predict_proba", X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Predict the logarithms of class probabilities.
 
         Parameters
@@ -116,7 +121,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         logits = self._compute("decision_function", X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
@@ -132,7 +137,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         winners = self._compute("predict", X)
         return winners if self.multilabel_ else self.classes_[winners]
 
-    def _compute(self, method: str, X) -> np.ndarray:
+    def _compute(self, method: str, X: Iterable[str]) -> np.ndarray:
         self._check_is_fitted()
         return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
 
@@ -141,7 +146,9 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         if "_runtime" not in vars(self):
             check_is_fitted(self)
 
-    def predict_proba_iter(self, X, *, chunk_size=10_000):
+    def predict_proba_iter(
+        self, X: Iterable[str], *, chunk_size: int = 10_000
+    ) -> Iterator[NDArray[np.float32]]:
         """Predict class probabilities of a stream of texts, some thousands at a time.
 
         Parameters
@@ -181,7 +188,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return CompiledClassifier(self._stored().rounded(precision))
 
-    def save(self, path, *, precision: Precision = "float32") -> None:
+    def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the fitted student into one file, with no pickle and no teacher in it.
 
         :meth:`load` makes an estimator of it again, and :meth:`CompiledClassifier.load` what
@@ -217,7 +224,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         write_model(model, Path(path), precision)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Read a fitted student from a file that :meth:`save` wrote; nothing in it is run.
 
         Parameters
@@ -263,7 +270,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         student._compile()
         return student
 
-    def prune_vocabulary(self, n_features):
+    def prune_vocabulary(self, n_features: int) -> Self:
         """Keep the features that matter most; the others become unknown ones.
 
         A feature matters by how often it occurred in the transfer set, times how far its
@@ -331,7 +338,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         network.load_state_dict(weights)
         return network.eval()
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         # scikit-learn's own reads each attribute, and its HTML shows what is listed: `network_`
         # would load torch only to be looked at.
         names = set(object.__dir__(self))
@@ -339,14 +346,14 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             names.remove("network_")
         return [name for name in names if hasattr(self, name)]
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "_runtime" in state:
             del state["_runtime"]
             state["teacher"] = None if self.teacher is None else unfitted(self.teacher)
         return stamp(state)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
             self._compile()

@@ -174,7 +174,7 @@ def _run(
     if not backend.supports_return_generator:  # then a few: who calls will ask for the rest
         shards = islice(shards, n_workers)
 
-    def tasks() -> Iterator[tuple]:
+    def tasks() -> Iterator[tuple[Any, ...]]:
         for number, (rows, shard) in enumerate(shards):
             given[number] = rows, shard
             yield delayed(_label_in_worker)(number, shard, str(path), key, n_workers)
@@ -192,12 +192,12 @@ def _run(
 
 
 def _run_on_dask(
-    client: Any, tasks: Iterator[tuple], n_ahead: int
+    client: Any, tasks: Iterator[tuple[Any, ...]], n_ahead: int
 ) -> Generator[tuple[int, Any], None, None]:
     """Do as joblib's backend does, but raise where that waits for ever: if workers die."""
     from distributed import as_completed
 
-    def submit(n_tasks: int) -> list:
+    def submit(n_tasks: int) -> list[Any]:
         return [
             client.submit(function, *args, pure=False, **options)
             for function, args, options in islice(tasks, n_tasks)

@@ -3,12 +3,14 @@
 import hashlib
 import os
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -65,7 +67,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the labels of a model that writes them."""
         return None
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
@@ -82,7 +84,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             return (logits > 0).astype(np.int64)
         return self.classes_[logits.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
         Parameters
@@ -97,7 +99,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         logits = self._logits(X)
         return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Predict the natural logarithm of each class's probability.
 
         Parameters
@@ -111,7 +113,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         logits = self._logits(X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Return the logits of the classes.
 
         Those of a text-to-text model are the mean log-likelihoods of each label's tokens, in nats.
@@ -131,7 +133,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def _logits(self, X) -> np.ndarray:
+    def _logits(self, X: Iterable[str]) -> np.ndarray:
         check_is_fitted(self)
         texts = check_texts(X)
         device = resolve_device(self.device)
@@ -156,14 +158,14 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         return self._class_logits(outputs)[rows].astype(np.float64)
 
-    def release_memory(self):
+    def release_memory(self) -> None:
         """Leave the device on which the model has predicted; the next prediction moves it back."""
         check_is_fitted(self)
         device = self.model_.device
         self.model_.to("cpu")
         free_memory(device)
 
-    def word_vectors(self, words):
+    def word_vectors(self, words: list[str]) -> NDArray[np.float32]:
         """Look words up in the token embeddings, without running the model.
 
         Parameters
@@ -184,7 +186,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 table, tokenizer = self._pretrained_embeddings()
         return mean_token_vectors(tokenizer, table, words)
 
-    def save_pretrained(self, folder):
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write model and tokenizer as a checkpoint that transformers loads.
 
         Parameters
@@ -218,17 +220,17 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             (type(self).__module__, type(self).__qualname__, origin, joblib.hash(params))
         )
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.classifier_tags.multi_label = True
         return tags
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state:
             state["_checkpoint"] = checkpoint_to_bytes(state.pop("model_"), state.pop("tokenizer_"))
@@ -238,7 +240,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             }
         return stamp(state)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = unstamp(state, type(self).__name__)
         state.pop("_made_with", None)
         if "_checkpoint" in state:

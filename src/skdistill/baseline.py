@@ -1,5 +1,9 @@
 """The baseline that every student is measured against."""
 
+from collections.abc import Iterable
+from typing import Any, Self
+
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -56,14 +60,15 @@ class CheckedTfidfVectorizer(TfidfVectorizer):
     an Arrow array.
     """
 
-    def fit(self, raw_documents, y=None):
+    def fit(self, raw_documents: Iterable[str], y: Any = None) -> Self:
         """Learn vocabulary and weights of a column of texts."""
-        return super().fit(check_texts(raw_documents), y)
+        super().fit(check_texts(raw_documents), y)
+        return self
 
-    def fit_transform(self, raw_documents, y=None):
+    def fit_transform(self, raw_documents: Iterable[str], y: Any = None) -> csr_matrix:
         """Learn vocabulary and weights, and weigh the words of the same texts."""
         return super().fit_transform(check_texts(raw_documents), y)
 
-    def transform(self, raw_documents):
+    def transform(self, raw_documents: Iterable[str]) -> csr_matrix:
         """Weigh the words of a column of texts."""
         return super().transform(check_texts(raw_documents))

@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_demo(commands: argparse._SubParsersAction) -> None:
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     demo = commands.add_parser(
         "demo",
         help="train and compare baseline, MLP, teacher and distilled MLP on real texts",

@@ -12,9 +12,10 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from tqdm.auto import tqdm
 
+from skdistill._decorators import validate_params
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_same_length

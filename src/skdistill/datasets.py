@@ -21,7 +21,7 @@ _VALIDATION_NAMES = ("validation", "val", "dev")
 _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
 
 
-def load_emotion(data_home: str | os.PathLike | None = None) -> Bunch:
+def load_emotion(data_home: str | os.PathLike[str] | None = None) -> Bunch:
     """Load Emotion: 16,000 / 2,000 / 2,000 English tweets of six emotions.
 
     Parameters
@@ -72,9 +72,9 @@ def load_emotion(data_home: str | os.PathLike | None = None) -> Bunch:
 
 
 def load_text_dataset(
-    name_or_path: str | os.PathLike,
+    name_or_path: str | os.PathLike[str],
     *,
-    data_home: str | os.PathLike | None = None,
+    data_home: str | os.PathLike[str] | None = None,
     text_column: str = "text",
     label_column: str = "label",
     test_size: float = 0.2,
@@ -158,7 +158,7 @@ def load_text_dataset(
 
 
 def _read_parts(
-    name_or_path: str | os.PathLike, data_home: str | os.PathLike | None, **columns: str
+    name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, **columns: str
 ) -> tuple[dict[str, Any], str]:
     """Find a data set and read its parts; also say where they are from."""
     path = Path(name_or_path)
@@ -174,7 +174,7 @@ def _read_parts(
 
 
 def read_texts(
-    path: str | os.PathLike, *, text_column: str = "text", label_column: str | None = "label"
+    path: str | os.PathLike[str], *, text_column: str = "text", label_column: str | None = "label"
 ) -> tuple[list[str], np.ndarray | None]:
     r"""Read texts, and their labels, from a csv, jsonl, parquet or txt file.
 
@@ -280,7 +280,7 @@ def _labels(column: pd.Series, name: str) -> np.ndarray:
     return np.array([str(label) for label in column])
 
 
-def _find_folder(name: str, data_home: str | os.PathLike | None) -> Path | None:
+def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:
     """Look for a data set in the folder of data sets; None if it is for the Hub to have it."""
     home = data_home or os.environ.get("SKDISTILL_DATA")
     folder = Path(home, name) if home else None
@@ -353,7 +353,7 @@ def _hub_texts(rows: Any, column: str, where: str) -> list[str]:
     return check_texts(_hub_column(rows, column, where), name=f"{where}: {column}")
 
 
-def _hub_labels(rows: Any, column: str, where: str) -> list:
+def _hub_labels(rows: Any, column: str, where: str) -> list[Any]:
     """Return labels, by name where numbers are stored that have names; None for withheld ones."""
     values = _hub_column(rows, column, where)
     feature = rows.features[column]
@@ -362,7 +362,7 @@ def _hub_labels(rows: Any, column: str, where: str) -> list:
     return [None if value in (None, -1) else feature.int2str(value) for value in values]
 
 
-def _hub_column(rows: Any, column: str, where: str) -> list:
+def _hub_column(rows: Any, column: str, where: str) -> list[Any]:
     if column not in rows.column_names:
         raise ValueError(
             f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}."

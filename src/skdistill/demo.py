@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -104,10 +104,10 @@ def run_demo(
     data: str = "docstrings",
     *,
     teacher: str | None = None,
-    unlabeled: str | os.PathLike | None = None,
+    unlabeled: str | os.PathLike[str] | None = None,
     text_column: str = "text",
     label_column: str = "label",
-    output: str | os.PathLike = "demo-output",
+    output: str | os.PathLike[str] = "demo-output",
     quick: bool = False,
     plot: bool = True,
     random_state: int = 0,
@@ -265,7 +265,7 @@ def _short_name(teacher: str | None) -> str:
 
 def _load(
     data: str,
-    unlabeled: str | os.PathLike | None,
+    unlabeled: str | os.PathLike[str] | None,
     text_column: str,
     label_column: str,
     random_state: int,
@@ -359,7 +359,7 @@ def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], f
 
     def accuracy(C: float) -> float:
         baseline: Pipeline = make_tfidf_baseline(C).fit(X, y)
-        return baseline.score(X_val, y_val)
+        return float(baseline.score(X_val, y_val))
 
     return accuracy
 
@@ -403,7 +403,7 @@ def _label(teacher: Any, texts: Bunch) -> tuple[np.ndarray, np.ndarray]:
 def _fit_distilled(
     texts: Bunch,
     soft_labels: tuple[np.ndarray, np.ndarray],
-    pooling: str | tuple[str, ...],
+    pooling: str | Sequence[str],
     random_state: int,
 ) -> Trained:
     student = DistilledMLPClassifier(pooling=pooling, random_state=random_state, verbose=1)

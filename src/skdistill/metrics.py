@@ -218,7 +218,8 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
     rows = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        return -log_softmax(log_proba / np.exp(log_temperature), axis=1)[rows, codes].mean()
+        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        return -float(log_probabilities[rows, codes].mean())
 
     bounds = tuple(np.log(_TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
@@ -259,7 +260,8 @@ def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
     if temperature == 1:
         return proba
     dtype = proba.dtype if proba.dtype.kind == "f" else np.float64
-    return softmax(log_proba / temperature, axis=1).astype(dtype)
+    scaled: np.ndarray = softmax(log_proba / temperature, axis=1)
+    return scaled.astype(dtype)
 
 
 def _log_probabilities(proba: ArrayLike) -> np.ndarray:

@@ -8,7 +8,7 @@ offsets, which is not what programs around a graph are used to; and the tables o
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -31,11 +31,11 @@ _RUN = 100
 
 
 def export_onnx(
-    student,
-    path: str | PathLike,
+    student: Any,
+    path: str | PathLike[str],
     *,
     inputs: Literal["ids", "strings"] = "ids",
-    texts=None,
+    texts: Iterable[str] | None = None,
     verbose: int = 0,
 ) -> dict[str, Any]:
     """Write a student as an ONNX graph, after its probabilities were compared with the student's.
@@ -155,13 +155,13 @@ class OnnxTextEncoder:
            [ 2, -1, -1]])
     """
 
-    def __init__(self, source):
+    def __init__(self, source: Any) -> None:
         if isinstance(source, Mapping):
             self._vocabulary = _read_vocabulary(source)
         else:
             self._vocabulary = as_compiled(source)._model.vocabulary
 
-    def encode(self, X) -> np.ndarray:
+    def encode(self, X: Iterable[str]) -> np.ndarray:
         """Translate texts into padded ids.
 
         Parameters

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval
 
+from skdistill._decorators import validate_params
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
 from skdistill._validation import check_same_length

@@ -259,7 +259,7 @@ def format_bytes(count: float) -> str:
     return f"{count:.{digits}f} {units[0]}"
 
 
-def write_json(path: str | os.PathLike, table: pd.DataFrame, **context: Any) -> None:
+def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:
     """Write a table, and what it was measured on, as JSON.
 
     Parameters
@@ -289,7 +289,7 @@ def require_matplotlib() -> None:
 
 
 def plot_accuracy_against_size(
-    table: pd.DataFrame, path: str | os.PathLike, title: str = ""
+    table: pd.DataFrame, path: str | os.PathLike[str], title: str = ""
 ) -> None:
     """Draw the article's figure: accuracy as % of the teacher's against parameters.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdistill._texts import check_texts
 from skdistill.model_file import StoredModel, read_model, write_model
@@ -56,7 +57,7 @@ class CompiledClassifier:
         self._network = model.compile()
 
     @classmethod
-    def load(cls, path: str | PathLike) -> "CompiledClassifier":
+    def load(cls, path: str | PathLike[str]) -> "CompiledClassifier":
         """Read a file that a student's `save` wrote; nothing in it is run.
 
         Parameters
@@ -81,7 +82,7 @@ class CompiledClassifier:
         """Trained parameters."""
         return sum(a.size for name, a in self._model.weights.items() if name != "log_prior")
 
-    def save(self, path: str | PathLike, *, precision: Precision = "float32") -> None:
+    def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the student into one file, without the parameters of its training.
 
         Parameters
@@ -93,7 +94,7 @@ class CompiledClassifier:
         """
         write_model(self._model, Path(path), precision)
 
-    def decision_function(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def decision_function(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Compute the logits.
 
         Parameters
@@ -109,7 +110,7 @@ class CompiledClassifier:
         """
         return compute(self._network.decision_function, check_texts(X), n_jobs)
 
-    def predict_proba(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def predict_proba(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict class probabilities.
 
         Parameters
@@ -135,7 +136,7 @@ class CompiledClassifier:
         """
         return compute(self._network.predict_proba, check_texts(X), n_jobs)
 
-    def predict(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def predict(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
@@ -196,7 +197,9 @@ class CompiledClassifier:
         return iterate_proba(self._network, X, chunk_size, n_jobs, verbose)
 
 
-def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[str, Any]:
+def parity_report(
+    student: Any, X: Iterable[str], y: ArrayLike | None = None, *, precision: Precision = "int8"
+) -> dict[str, Any]:
     """Tell what rounding a student's weights changes on some texts.
 
     Parameters
@@ -251,7 +254,7 @@ def _share_of_equal(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.equal(left, right).reshape(len(left), -1).all(axis=1).mean())
 
 
-def as_compiled(student) -> CompiledClassifier:
+def as_compiled(student: Any) -> CompiledClassifier:
     """Compile a student, unless it is compiled.
 
     Parameters
@@ -275,7 +278,8 @@ def as_compiled(student) -> CompiledClassifier:
             f"{type(student).__name__} is no student: pass a fitted student or a "
             "CompiledClassifier; a committee's members one by one."
         )
-    return student.compile()
+    compiled: CompiledClassifier = student.compile()
+    return compiled
 
 
 def compute(

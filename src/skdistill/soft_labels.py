@@ -103,7 +103,7 @@ class SoftLabeler:
         y: np.ndarray | None,
         *,
         sample_weight: np.ndarray | None = None,
-        memory: str | os.PathLike | joblib.Memory | None = None,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
         verbose: int = 0,
     ):
         self.teacher = teacher
@@ -180,7 +180,7 @@ class SoftLabeler:
                     store.write(key, shard)
         return answers.of_all()
 
-    def _progress(self, answers: "_Answers", n_known: int | None = None) -> tqdm:
+    def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a bar of distinct texts; with a store, it tells what was found there."""
         n_texts, found = len(answers), None
         if n_known is not None:

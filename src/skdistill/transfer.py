@@ -66,7 +66,7 @@ class TextPool:
         self.texts = texts
 
     @classmethod
-    def from_parquet(cls, location: str | PathLike, *, column: str = "text") -> "TextPool":
+    def from_parquet(cls, location: str | PathLike[str], *, column: str = "text") -> "TextPool":
         """Make a pool of the texts in parquet files, which stay on disk.
 
         Parameters
