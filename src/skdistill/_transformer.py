@@ -71,6 +71,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -88,6 +89,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -103,10 +105,12 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float64
+            Columns in the order of `classes_`.
         """
         logits = self._logits(X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
@@ -119,6 +123,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -169,6 +174,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         words : list of str, of length n_words
+            The words.
 
         Returns
         -------

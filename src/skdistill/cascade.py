@@ -205,6 +205,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted cascade.
 
         Raises
         ------
@@ -290,6 +291,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         asks : ndarray of shape (n_texts,), dtype bool
+            True where the student's highest probability is below `threshold_`.
         """
         check_is_fitted(self)
         return self.student_.predict_proba(check_texts(X)).max(axis=1) < self.threshold_
@@ -379,6 +381,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         routing : MetadataRouter
+            It hands them to `student`.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)

@@ -281,6 +281,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------

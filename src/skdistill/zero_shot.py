@@ -187,6 +187,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------
