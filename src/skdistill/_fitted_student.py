@@ -184,6 +184,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         Returns
         -------
         CompiledClassifier
+            It predicts what the student does, up to the rounding of `precision`.
         """
         check_is_fitted(self)
         return CompiledClassifier(self._stored().rounded(precision))
@@ -230,6 +231,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         path : path-like
+            The file.
 
         Returns
         -------

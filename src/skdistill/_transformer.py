@@ -73,6 +73,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -90,6 +91,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -105,10 +107,12 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float64
+            Columns in the order of `classes_`.
         """
         logits = self._logits(X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
@@ -121,6 +125,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -171,6 +176,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         words : list of str, of length n_words
+            The words.
 
         Returns
         -------

@@ -123,6 +123,10 @@ class TextAugmenter(BaseEstimator):
         The words of each role and how often they occur in it, each in its most frequent spelling.
         Roles are numbers, or the tagger's tags; with `masked_lm` or `word_vectors` there are none.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Takes one as `augmenter`, and has the teacher label its texts.
+
     Notes
     -----
     Roles are clusters (k-means) of words, regardless of case. A word is described by the square
@@ -231,6 +235,7 @@ class TextAugmenter(BaseEstimator):
         Returns
         -------
         self : object
+            The fitted augmenter.
 
         Raises
         ------

@@ -32,6 +32,10 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
         Unfitted, with the steps ``"tfidfvectorizer"`` and ``"logisticregression"``. It takes a
         column of texts of any kind, and refuses what the students refuse.
 
+    See Also
+    --------
+    distillation_report : The other control, a student's twin on hard labels.
+
     References
     ----------
     .. [1] M. Wasserblat. "Best practice for text classification with distillation". Intel Labs,

@@ -212,6 +212,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted cascade.
 
         Raises
         ------
@@ -298,6 +299,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         asks : ndarray of shape (n_texts,), dtype bool
+            True where the student's highest probability is below `threshold_`.
         """
         check_is_fitted(self)
         proba: np.ndarray = self.student_.predict_proba(check_texts(X))
@@ -389,6 +391,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         routing : MetadataRouter
+            It hands them to `student`.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)

@@ -268,6 +268,7 @@ def distillation_report(
     Returns
     -------
     DistillationReport
+        The scores of teacher, student and twin; its `verdict` is one sentence.
 
     Raises
     ------
@@ -277,6 +278,10 @@ def distillation_report(
         If the student has no teacher, only one of `X_test` and `y_test` is given, `y_test` holds
         a label that the training labels do not, the teacher classifies no test text correctly, or
         an argument or a parameter is out of range.
+
+    See Also
+    --------
+    recommend_student : Tells the kind of student before any is trained.
 
     Notes
     -----

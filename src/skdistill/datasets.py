@@ -44,6 +44,11 @@ def load_emotion(data_home: str | os.PathLike[str] | None = None) -> Bunch:
     OSError
         If there is no such folder and the Hub cannot be reached.
 
+    See Also
+    --------
+    load_text_dataset : Other data sets.
+    skdistill.load_docstrings : A corpus that needs no network.
+
     Notes
     -----
     The data are for research and education only. Some test texts also occur in the training
@@ -137,6 +142,11 @@ def load_text_dataset(
         If a file has not the columns, misses a value, or a class is too rare to be split.
     TypeError
         If a text is no text.
+
+    See Also
+    --------
+    load_emotion : The data set of the article.
+    skdistill.load_docstrings : A corpus that needs no network.
 
     Examples
     --------

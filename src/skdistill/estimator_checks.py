@@ -204,6 +204,7 @@ def parametrize_with_text_checks(
     Returns
     -------
     decorator : `pytest.mark.parametrize`
+        For a test with the arguments `estimator` and `check`.
 
     See Also
     --------

@@ -73,6 +73,7 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The teacher.
         """
         classes, codes = check_labels(y, n_rows=len(check_texts(X)), multilabel=True)
         if sample_weight is not None:

@@ -319,6 +319,10 @@ def word_order_sensitivity(
         If the lengths differ, `n_shuffles` or `window` is too small, the classifier knows a single
         class, or no text that can be shuffled is classified correctly.
 
+    See Also
+    --------
+    skdistill.recommend_student : What follows from it for the choice of a student.
+
     Notes
     -----
     Words are what white space separates, punctuation included; the white space itself stays. A

@@ -61,6 +61,7 @@ def export_onnx(
     Parameters
     ----------
     student : fitted student or CompiledClassifier
+        What is exported.
     path : path-like
         An earlier file is replaced once the new one is complete.
     inputs : {"ids", "strings"}, default="ids"
@@ -145,6 +146,10 @@ class OnnxTextEncoder:
     ValueError
         If the metadata are not those of `export_onnx`, or the student's analyzer is a function,
         which they do not hold.
+
+    See Also
+    --------
+    export_onnx : Writes the graph.
 
     Examples
     --------

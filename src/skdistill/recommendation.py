@@ -34,7 +34,7 @@ class Recommendation:
     kind : {"bag", "window", "recurrent", "teacher"}
         The student that is recommended; ``"teacher"`` means that none is.
     word_order_sensitivity : float
-        Of the teacher: see :func:`skdistill.metrics.word_order_sensitivity`.
+        Of the teacher: see :func:`skdistill.word_order_sensitivity`.
     accuracy : float
         Of the teacher, between 0 and 1.
     lead : float
@@ -139,6 +139,7 @@ def recommend_student(
     Returns
     -------
     Recommendation
+        The kind of student and the reasons; its `make_student` makes one.
 
     Raises
     ------
@@ -146,6 +147,11 @@ def recommend_student(
         If the lengths differ, or the teacher is no better than always the most frequent class.
     TypeError
         If a row of `X` is no text.
+
+    See Also
+    --------
+    word_order_sensitivity : The measure alone.
+    distillation_report : Measures what this function foretells.
 
     Notes
     -----

@@ -36,6 +36,12 @@ class CompiledClassifier:
     multilabel_ : bool
         Whether a text may have several labels.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Whose `compile` and `save` make one.
+    parity_report : Tells what rounded weights change.
+    export_onnx : For programs that run no Python.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -63,10 +69,12 @@ class CompiledClassifier:
         Parameters
         ----------
         path : path-like
+            The file.
 
         Returns
         -------
         CompiledClassifier
+            What was in it.
 
         Raises
         ------
@@ -107,6 +115,7 @@ class CompiledClassifier:
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
+            Logarithms of probabilities, up to a constant a text; columns follow `classes_`.
         """
         return compute(self._network.decision_function, check_texts(X), n_jobs)
 
@@ -175,9 +184,9 @@ class CompiledClassifier:
         verbose : int, default=0
             Whether to show a progress bar, in texts.
 
-        Yields
-        ------
-        ndarray of shape (chunk_size, n_classes), dtype float32
+        Returns
+        -------
+        iterator of ndarray of shape (chunk_size, n_classes), dtype float32
             Probabilities of the next texts; the last array may be shorter.
 
         Raises
@@ -205,7 +214,9 @@ def parity_report(
     Parameters
     ----------
     student : fitted student or CompiledClassifier
+        Whose weights are rounded.
     X : iterable of str, of length n_texts
+        The texts.
     y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
         Gold labels; with them accuracies are given. Where a text may have several labels, it is
         right if all of them are.
@@ -218,6 +229,10 @@ def parity_report(
         ``"n_texts"``; ``"largest_difference"`` between probabilities; ``"agreement"``, the share of
         texts whose class stays the same; and with `y` ``"accuracy"``, ``"rounded_accuracy"`` and
         ``"accuracy_change"``. Shares lie between 0 and 1.
+
+    See Also
+    --------
+    CompiledClassifier : What predicts from rounded weights.
 
     Examples
     --------

@@ -344,7 +344,7 @@ class DistilledRNNClassifier(DistilledClassifier):
     See Also
     --------
     DistilledMLPClassifier : The fastest student; see there for what all have in common.
-    skdistill.metrics.word_order_sensitivity : Tells whether the order of words matters.
+    word_order_sensitivity : Tells whether the order of words matters.
 
     References
     ----------

@@ -283,6 +283,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------

@@ -45,6 +45,10 @@ class TextPool:
     texts : iterable of str
         The texts; read anew at each fit, so not a generator.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Takes one as `X_unlabeled` in `fit`.
+
     References
     ----------
     .. [1] https://github.com/scikit-learn/scikit-learn/issues/30739

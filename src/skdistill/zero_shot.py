@@ -188,6 +188,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------
