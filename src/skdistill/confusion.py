@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
+from sklearn.utils import column_or_1d
 
 from skdistill._plotting import require_matplotlib
-from skdistill._validation import check_label_column, check_same_length
+from skdistill._validation import check_same_length
 
 # More classes than this have cells too small for numbers.
 _MOST_CLASSES_WITH_NUMBERS = 20
@@ -120,8 +121,7 @@ class ConfusionMatricesDisplay:
             # Seen where a class has no texts.
             axis.set_facecolor("#EEEEEE")
             ticks = np.arange(n_classes)
-            upright = {"rotation": 90, "ha": "center", "va": "top", "rotation_mode": "default"}
-            axis.set_xticks(ticks, labels, fontsize=9, **upright)
+            axis.set_xticks(ticks, labels, fontsize=9, rotation=_rotation(axis, labels))
             axis.set_yticks(ticks, labels if place == 0 else [], fontsize=9)
             axis.set(title=name, xlabel="predicted class")
             if include_values:
@@ -250,10 +250,10 @@ class ConfusionMatricesDisplay:
                 "y_true has several labels a text, which have no common confusion matrix; draw "
                 "that of one label, as in y_true[:, 0]."
             )
-        y_true = check_label_column(y_true, n_rows=len(y_true))
-        predictions = {
-            name: check_label_column(own, n_rows=len(y_true)) for name, own in predictions.items()
-        }
+        y_true = column_or_1d(y_true)
+        predictions = {name: column_or_1d(own) for name, own in predictions.items()}
+        for name, own in predictions.items():
+            check_same_length(len(y_true), len(own), names=("y_true", f"predictions[{name!r}]"))
         if labels is None:
             labels = np.unique(np.concatenate([y_true, *predictions.values()]))
         matrices = {
@@ -272,7 +272,13 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
     side = float(np.clip(_CELL * len(labels), _SMALLEST, _LARGEST))
     names = _LETTER * max(map(len, labels))
     size = (n_models * side + names + 1.6, side + names + 0.9)
-    return plt.subplots(1, n_models, figsize=size, layout="constrained", squeeze=False)[1]
+    return plt.subplots(1, n_models, figsize=size, layout="compressed", squeeze=False)[1]
+
+
+def _rotation(axis, labels: list[str]) -> int:
+    """Return the angle at which names of classes do not touch under their columns."""
+    width = axis.get_window_extent().width / axis.get_figure(root=True).dpi / len(labels)
+    return 0 if _LETTER * max(map(len, labels)) < 0.8 * width else 90
 
 
 def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:

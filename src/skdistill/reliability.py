@@ -112,7 +112,7 @@ class ReliabilityDisplay:
         for what in ("confidence", "accuracy"):
             check_same_length(len(counts), len(getattr(self, what)), names=("counts", what))
         check_same_length(len(counts) + 1, len(edges), names=("the ends of counts", "bin_edges"))
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (5.0, 5.6))
+        ax = get_axes(ax, f"{type(self).__name__}.plot", (5.4, 6.0))
         name = self.name if name is None else name
         label = name
         if self.calibration_error is not None:
@@ -143,12 +143,18 @@ class ReliabilityDisplay:
     @staticmethod
     def _prepare(ax: "Axes", ref_line: bool) -> None:
         """Set up both axes for the first model."""
+        from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
         if ref_line:
             style = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
             ax.plot([0, 1], [0, 1], label="calibrated", **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
         write_percent(ax)
-        counts_ax = ax.inset_axes((0, -0.36, 1, 0.3), sharex=ax, label=_COUNTS)
+        # As wide as the diagram; placed in inches, since the layout depends on its height.
+        figure = ax.get_figure(root=True)
+        up = figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+        place = blended_transform_factory(ax.transAxes, up)
+        counts_ax = ax.inset_axes((0, -1.0, 1, 0.85), transform=place, sharex=ax, label=_COUNTS)
         ax.tick_params(labelbottom=False)
         for own in (ax, counts_ax):
             soften(own)
