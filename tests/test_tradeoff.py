@@ -122,6 +122,9 @@ def test_retention_keeps_what_it_was_given_and_returns_itself(table):
     assert "bytes" in display.ax_.get_xlabel()
     assert "%" in display.ax_.get_ylabel()
     assert [text.get_text() for text in display.text_] == NAMES
+    # What the models are was not said.
+    legend = display.ax_.get_legend().get_texts()
+    assert [text.get_text() for text in legend] == ["teacher's accuracy"]
 
 
 def test_retention_shows_the_numbers_of_the_table(table):

@@ -86,8 +86,7 @@ def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns:
     """Put the legend under the label of the x-axis, where no data can be."""
     from matplotlib.transforms import ScaledTranslation
 
-    figure = ax.get_figure(root=True)
-    below = ax.transAxes + ScaledTranslation(0, -36 / 72, figure.dpi_scale_trans)
+    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     if handles is None:
         handles = ax.get_legend_handles_labels()[0]
     ax.legend(

@@ -58,11 +58,12 @@ class PointLabels(Artist):
         super().__init__()
         self.set_zorder(-1)
         self.set_in_layout(False)
+        self.ax = ax
         self.clearance = clearance
         self.avoid = avoid
         self.xy = np.column_stack([x, y])
         halo = [withStroke(linewidth=2.5, foreground=ax.get_facecolor())]
-        style = {"fontsize": 8.5, "path_effects": halo, "zorder": 6, **text_kw}
+        style: dict[str, Any] = {"fontsize": 8.5, "path_effects": halo, "zorder": 6, **text_kw}
         pixels = IdentityTransform()
         self.texts = [
             ax.text(0, 0, name, ha="left", va="bottom", transform=pixels, **style) for name in names
@@ -83,7 +84,7 @@ class PointLabels(Artist):
         padding = renderer.points_to_pixels(_PADDING)
         sizes = np.array([[box.width + padding, box.height + padding] for box in boxes])
         clearance = renderer.points_to_pixels(self.clearance)
-        points = self.axes.transData.transform(self.xy)
+        points = self.ax.transData.transform(self.xy)
         # From where a text is put to where its ink begins.
         offsets = [
             np.subtract((box.x0, box.y0), text.get_position())
@@ -92,7 +93,7 @@ class PointLabels(Artist):
         corners = place_labels(
             points,
             sizes,
-            self.axes.bbox.extents,
+            self.ax.bbox.extents,
             clearance=clearance,
             obstacles=_boxes_along(self.avoid, renderer.points_to_pixels(1.0)),
         )

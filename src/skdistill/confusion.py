@@ -112,7 +112,7 @@ class ConfusionMatricesDisplay:
             include_values = n_classes <= _MOST_CLASSES_WITH_NUMBERS
 
         self.im_ = []
-        self.text_ = [] if include_values else None
+        texts = []
         for place, (name, own) in enumerate(matrices.items()):
             shares = _shares_of_rows(own)
             axis = axes[place]
@@ -125,7 +125,8 @@ class ConfusionMatricesDisplay:
             axis.set_yticks(ticks, labels if place == 0 else [], fontsize=9)
             axis.set(title=name, xlabel="predicted class")
             if include_values:
-                self.text_.append(_write_shares(axis, shares, self.im_[-1], text_kw))
+                texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
+        self.text_ = texts if include_values else None
         axes[0].set_ylabel("true class")
         self.ax_, self.figure_ = axes, axes[0].figure
         self.colorbar_ = self.figure_.colorbar(
@@ -277,7 +278,7 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
 
 def _rotation(axis, labels: list[str]) -> int:
     """Return the angle at which names of classes do not touch under their columns."""
-    width = axis.get_window_extent().width / axis.get_figure(root=True).dpi / len(labels)
+    width = axis.get_window_extent().width / axis.figure.dpi / len(labels)
     return 0 if _LETTER * max(map(len, labels)) < 0.8 * width else 90
 
 

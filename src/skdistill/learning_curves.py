@@ -113,7 +113,7 @@ class LearningCurvesDisplay:
 
         soften(ax)
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(FixedLocator(sizes))
+        ax.xaxis.set_major_locator(FixedLocator(sizes.tolist()))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: format_count(size)))
         what = "accuracy, %" if self.score_name is None else self.score_name
@@ -214,7 +214,8 @@ class LearningCurvesDisplay:
             "n_jobs": n_jobs,
             "error_score": "raise",
         }
-        curves, frozen = {}, {}
+        curves: dict[str, Any] = {}
+        frozen: dict[str, list[float]] = {}
         for name, estimator in tqdm(
             estimators.items(), desc="learning curves", unit="model", disable=not verbose
         ):

@@ -1,6 +1,6 @@
 """Can probabilities be trusted? Confidence against the share of right predictions."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -143,16 +143,19 @@ class ReliabilityDisplay:
     @staticmethod
     def _prepare(ax: "Axes", ref_line: bool) -> None:
         """Set up both axes for the first model."""
-        from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+        from matplotlib.transforms import (
+            BboxTransformTo,
+            ScaledTranslation,
+            blended_transform_factory,
+        )
 
         if ref_line:
-            style = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
+            style: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
             ax.plot([0, 1], [0, 1], label="calibrated", **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
         write_percent(ax)
         # As wide as the diagram; placed in inches, since the layout depends on its height.
-        figure = ax.get_figure(root=True)
-        up = figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+        up = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, BboxTransformTo(ax.bbox))
         place = blended_transform_factory(ax.transAxes, up)
         counts_ax = ax.inset_axes((0, -1.0, 1, 0.85), transform=place, sharex=ax, label=_COUNTS)
         ax.tick_params(labelbottom=False)

@@ -84,7 +84,7 @@ def pareto_front(
         costs = -costs
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)
     better = (costs[:, None] < costs) | (scores[:, None] > scores)
-    return ~(no_worse & better).any(axis=0)
+    return ~np.any(no_worse & better, axis=0)
 
 
 class RetentionDisplay:
@@ -453,7 +453,7 @@ class _Points(NamedTuple):
     names: Sequence[str]
     x: np.ndarray
     y: np.ndarray
-    kinds: Sequence[str]
+    kinds: Sequence[str] | None
     against: str
 
     @classmethod
@@ -477,12 +477,11 @@ class _Points(NamedTuple):
                 f"{against} of {names[row]!r} is {x[row]:g}; a logarithmic axis needs positive "
                 "numbers."
             )
-        if kinds is None:
-            kinds = ["distilled"] * len(names)
-        check_same_length(len(names), len(kinds), names=("names", "kinds"))
-        unknown = sorted(set(kinds) - set(KINDS))
-        if unknown:
-            raise ValueError(f"kinds must be of {list(KINDS)}, but hold {unknown}.")
+        if kinds is not None:
+            check_same_length(len(names), len(kinds), names=("names", "kinds"))
+            unknown = sorted(set(kinds) - set(KINDS))
+            if unknown:
+                raise ValueError(f"kinds must be of {list(KINDS)}, but hold {unknown}.")
         return cls(names, x, y, kinds, against)
 
     @property
@@ -508,19 +507,20 @@ class _Points(NamedTuple):
         set_log_axis(ax, self.x_limits, cost.show)
         soften(ax)
         artists, handles = [], []
+        kinds = ["distilled"] * len(self.names) if self.kinds is None else self.kinds
         for kind, (color, marker) in KINDS.items():
-            rows = np.array([own == kind for own in self.kinds])
+            rows = np.array([own == kind for own in kinds])
             if not rows.any():
                 continue
             is_filled = np.ones(rows.sum(), bool) if filled is None else filled[rows]
             faces = [color if full else "white" for full in is_filled]
             # A star's arms are thin: it is as heavy as the others at three times their area.
             size = 3 * _MARKER_SIZE if marker == "*" else _MARKER_SIZE
-            style = {"s": size, "marker": marker, "facecolors": faces, "edgecolors": color}
-            style |= {"linewidths": 1.3, "zorder": 4, **(scatter_kw or {})}
+            style: dict[str, Any] = {"s": size, "marker": marker, "edgecolors": color}
+            style |= {"facecolors": faces, "linewidths": 1.3, "zorder": 4, **(scatter_kw or {})}
             artists.append(ax.scatter(self.x[rows], self.y[rows], **style))
             handles.append(Line2D([], [], color=color, marker=marker, linestyle="none", label=kind))
         ax.set_xlabel(cost.label)
-        legend_below(ax, [*handles, line], n_columns=5)
+        legend_below(ax, [line] if self.kinds is None else [*handles, line], n_columns=3)
         names = PointLabels(ax, self.x, self.y, labels, clearance=6, avoid=line, **(text_kw or {}))
         return artists, names.texts
