@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, learning_curve
 
 from skdistill import LearningCurvesDisplay, make_tfidf_baseline
+from skdistill._plotting import LINE_STYLES
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +101,7 @@ def test_grammar_and_numbers():
     np.testing.assert_allclose(bars.get_segments()[0], [[100, 0.5], [100, 0.7]])
     assert line.get_linewidth() == 7
     styles = [container[0] for container in display.errorbar_]
+    assert [line.get_marker() for line in styles] == [style.marker for style in LINE_STYLES[:2]]
     for style in ("get_color", "get_marker", "get_linestyle"):
         assert len({getattr(line, style)() for line in styles}) == 2
     axes.figure.draw_without_rendering()

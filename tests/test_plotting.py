@@ -1,12 +1,19 @@
 import itertools
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from skdistill import ConfusionMatricesDisplay, ReliabilityDisplay
+from skdistill import ConfusionMatricesDisplay, LearningCurvesDisplay, ReliabilityDisplay
 from skdistill._plotting import KINDS, LINE_STYLES, format_count, require_matplotlib
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,18 @@ def test_without_matplotlib_errors_name_the_extra(monkeypatch):
         ReliabilityDisplay([0.5], [0.5], [1], [0, 1]).plot()
     with pytest.raises(ImportError, match=r"ConfusionMatricesDisplay\.plot needs matplotlib"):
         ConfusionMatricesDisplay({"a": np.eye(2)}).plot()
+
+
+@pytest.mark.parametrize("length", [5, 40])
+def test_legends_stay_inside_the_figure(length):
+    names = [f"{letter * length}" for letter in "abcde"]
+    display = LearningCurvesDisplay([1, 2], {name: [[0.1], [0.2]] for name in names}).plot()
+    display.figure_.draw_without_rendering()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert all(display.figure_.bbox.contains(*corner) for corner in legend.corners())
+    assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
+    label = display.ax_.yaxis.label.get_window_extent()
+    assert all(display.figure_.bbox.contains(*corner) for corner in label.corners())
 
 
 def luminance(color):

@@ -7,6 +7,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito). None stands alone: each comes
 # with a marker, and lines with a pattern, for those who print in grey.
@@ -35,8 +36,11 @@ LINE_STYLES = [
     LineStyle("#E69F00", "P", (0, (3, 1, 1, 1))),
     LineStyle("#56B4E9", "X", (0, (1, 3))),
 ]
-# Marks the curves of an axes, so that the next one gets a style of its own.
+# Marks the curves of an axes, among lines that are none, such as error bars.
 _CURVE = "skdistill-curve"
+
+# Inches that a letter of a legend takes, about.
+_LETTER = 0.075
 
 
 def require_matplotlib(what: str, otherwise: str = "") -> None:
@@ -69,10 +73,19 @@ def get_axes(ax: "Axes | None", what: str, figsize: tuple[float, float]) -> "Axe
 
 
 def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the keyword arguments of a curve that differs from those that are there."""
+    """Return the keyword arguments of a curve that differs from those that are there.
+
+    The line is to be marked by :func:`mark_curve`.
+    """
     n_curves = sum(line.get_gid() == _CURVE for line in ax.get_lines())
     style = LINE_STYLES[n_curves % len(LINE_STYLES)]._asdict()
-    return {**style, "markersize": 5, "label": name, **(kwargs or {}), "gid": _CURVE}
+    return {**style, "markersize": 5, "label": name, **(kwargs or {})}
+
+
+def mark_curve(line: "Line2D") -> "Line2D":
+    """Make a line count as a curve, so that the next one gets another style."""
+    line.set_gid(_CURVE)
+    return line
 
 
 def soften(ax: "Axes") -> None:
@@ -83,18 +96,24 @@ def soften(ax: "Axes") -> None:
 
 
 def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns: int = 4) -> None:
-    """Put the legend under the label of the x-axis, where no data can be."""
+    """Put the legend under the label of the x-axis, where no data can be.
+
+    Long names stand in fewer columns.
+    """
     from matplotlib.transforms import ScaledTranslation
 
     below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     if handles is None:
         handles = ax.get_legend_handles_labels()[0]
+    longest = max(len(handle.get_label()) for handle in handles)
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    fitting = int(inches / (0.5 + _LETTER * longest))
     ax.legend(
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
         bbox_transform=below,
-        ncols=max(1, min(n_columns, len(handles))),
+        ncols=max(1, min(n_columns, len(handles), fitting)),
         frameon=False,
         borderaxespad=0,
         fontsize=9,

@@ -15,6 +15,7 @@ from skdistill._plotting import (
     format_count,
     get_axes,
     legend_below,
+    mark_curve,
     next_curve,
     require_matplotlib,
     soften,
@@ -60,7 +61,7 @@ class LearningCurvesDisplay:
     >>> scores = {"student": [[0.6, 0.7], [0.8, 0.8]], "twin": [[0.5, 0.5], [0.7, 0.8]]}
     >>> display = LearningCurvesDisplay([100, 1000], scores).plot()
     >>> display.ax_.get_ylabel()
-    'accuracy, % (mean ± standard deviation of 2 splits)'
+    'accuracy, % (mean ± std of 2 splits)'
     """
 
     def __init__(self, train_sizes, test_scores, *, score_name=None):
@@ -103,6 +104,7 @@ class LearningCurvesDisplay:
                 )
             style = {"capsize": 3, "linewidth": 1.4, **next_curve(ax, name, errorbar_kw)}
             self.errorbar_.append(ax.errorbar(sizes, scores.mean(1), scores.std(1), **style))
+            mark_curve(self.errorbar_[-1][0])
         self._label_axes(ax, sizes, n_splits=scores.shape[1])
         legend_below(ax, self.errorbar_, n_columns=3)
         self.ax_, self.figure_ = ax, ax.figure
@@ -119,7 +121,7 @@ class LearningCurvesDisplay:
         what = "accuracy, %" if self.score_name is None else self.score_name
         if self.score_name is None:
             write_percent(ax)
-        over = f" (mean ± standard deviation of {n_splits} splits)" if n_splits > 1 else ""
+        over = f" (mean ± std of {n_splits} splits)" if n_splits > 1 else ""
         ax.set(xlabel="labelled texts learned from (log scale)", ylabel=f"{what}{over}")
 
     @classmethod

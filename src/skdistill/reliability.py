@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skdistill._plotting import get_axes, legend_below, next_curve, soften, write_percent
+from skdistill._plotting import (
+    get_axes,
+    legend_below,
+    mark_curve,
+    next_curve,
+    soften,
+    write_percent,
+)
 from skdistill._validation import check_same_length
 from skdistill.metrics import CalibrationBins
 from skdistill.multilabel import as_questions, join_columns
@@ -123,11 +130,12 @@ class ReliabilityDisplay:
             self._prepare(ax, ref_line)
         self.counts_ax_ = next(child for child in ax.child_axes if child.get_label() == _COUNTS)
         filled = counts > 0
-        (self.line_,) = ax.plot(
+        (line,) = ax.plot(
             np.asarray(self.confidence, float)[filled],
             np.asarray(self.accuracy, float)[filled],
             **next_curve(ax, label, line_kw),
         )
+        self.line_ = mark_curve(line)
         self.counts_ = self.counts_ax_.stairs(
             counts,
             edges,
@@ -162,9 +170,7 @@ class ReliabilityDisplay:
         for own in (ax, counts_ax):
             soften(own)
         counts_ax.set_yscale("symlog", linthresh=1)
-        counts_ax.set(
-            xlabel="confidence: probability of the predicted class", ylabel="texts (log scale)"
-        )
+        counts_ax.set(xlabel="confidence: probability of the predicted class", ylabel="texts (log)")
 
     @classmethod
     def from_estimator(

@@ -2,7 +2,7 @@
 
 from math import nan
 
-from skdistill._plotting import get_axes, legend_below, next_curve, soften
+from skdistill._plotting import get_axes, legend_below, mark_curve, next_curve, soften
 from skdistill._validation import check_same_length
 
 _PARTS = {"train_loss": "training texts", "valid_loss": "held-out texts"}
@@ -97,7 +97,8 @@ class TrainingHistoryDisplay:
         for what, values in self.losses.items():
             broken = [*values[:n_soft], nan, *values[n_soft:]]
             label = what if name is None else f"{name}, {what}"
-            self.lines_ += ax.plot(epochs, broken, **next_curve(ax, label, line_kw))
+            (line,) = ax.plot(epochs, broken, **next_curve(ax, label, line_kw))
+            self.lines_.append(mark_curve(line))
         self.gold_line_ = None
         if self.n_gold_epochs:
             style = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
