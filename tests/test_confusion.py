@@ -45,7 +45,7 @@ def overlapping(boxes):
     return [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
 
 
-@pytest.mark.parametrize("n_classes", [2, 6, 14])
+@pytest.mark.parametrize("n_classes", [2, 14])
 def test_nothing_overlaps(n_classes):
     names = LONG_NAMES[:n_classes]
     y, first, second = np.random.default_rng(0).choice(names, size=(3, 500))

@@ -105,7 +105,7 @@ def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns:
     below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     if handles is None:
         handles = ax.get_legend_handles_labels()[0]
-    longest = max(len(handle.get_label()) for handle in handles)
+    longest = max(len(str(handle.get_label())) for handle in handles)
     inches = ax.get_window_extent().width / ax.figure.dpi
     fitting = int(inches / (0.5 + _LETTER * longest))
     ax.legend(
