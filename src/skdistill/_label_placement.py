@@ -6,8 +6,8 @@ import numpy as np
 _CROSSING = 10.0
 # Places tried along each side of the room.
 _N_PLACES = (90, 60)
-# Of these, the nearest so many are looked at more closely.
-_N_LOOKED_AT = 400
+# Of these the nearest so many are looked at more closely, and of the others one in so many.
+_N_NEAREST, _STRIDE = 300, 12
 # Where a leader is looked at, from its point to its name.
 _ALONG = np.linspace(0.15, 0.95, 9)
 
@@ -66,8 +66,10 @@ def place_labels(
         cost = np.hypot(*(ends - points[row]).T)
         # The costs of free places are small beside that of a single overlap.
         cost += 1e6 * _overlaps(boxes, np.concatenate([blocks, obstacles])).sum(axis=1)
-        near = np.argsort(cost, kind="stable")[:_N_LOOKED_AT]
-        others = np.delete(blocks, row, axis=0)
+        order = np.argsort(cost, kind="stable")
+        near = np.concatenate([order[:_N_NEAREST], order[_N_NEAREST::_STRIDE]])
+        # No leader can help to cross what its point lies in.
+        others = blocks[~_inside(points[row], blocks)]
         crossings = _crossings(points[row], ends[near], boxes[near], others, leaders)
         best = near[(cost[near] + _CROSSING * sizes[row, 1] * crossings).argmin()]
         corners[row] = starts[best]

@@ -487,7 +487,9 @@ class _Points(NamedTuple):
     @property
     def x_limits(self) -> tuple[float, float]:
         """The ends of the x-axis, which leave room around the points."""
-        return self.x.min() / 2, self.x.max() * 2
+        low, high = self.x.min(), self.x.max()
+        # A fifth of the axis on the left, where small models crowd.
+        return low / max(2.0, (high / low) ** 0.25), high * 2
 
     def draw(
         self,
