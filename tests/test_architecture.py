@@ -17,8 +17,10 @@ LAYERS = [
     ["_cli_cache", "_cli_predict"],
     ["_bulk_prediction"],
     ["demo"],
-    ["report", "estimator_checks"],
-    ["recommendation"],
+    ["comparison"],
+    ["tradeoff"],
+    ["report", "estimator_checks", "learning_curves"],
+    ["recommendation", "_unlabeled_texts"],
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
     ["_student_base"],
@@ -29,6 +31,7 @@ LAYERS = [
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
     ["_labelling", "soft_label_store"],
+    ["reliability", "confusion", "training_history"],
     ["teacher", "zero_shot"],
     ["_finetune", "_transformer"],
     ["_checkpoints", "_inference", "_int8"],
@@ -43,6 +46,8 @@ LAYERS = [
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
+    ["_point_labels"],
+    ["_label_placement", "_plotting"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
     ["_checkpoint_source", "_decorators", "_files", "_interruption", "_texts"],
@@ -89,6 +94,13 @@ def modules_after(statement):
 def test_importing_the_package_loads_nothing_heavy():
     heavy = {"torch", "transformers", "sklearn", "datasets", "pandas", "scipy", "numpy"}
     assert not heavy & modules_after("import skdistill")
+
+
+def test_displays_load_without_matplotlib():
+    names = [name for name in skdistill._EXPORTS if name.endswith("Display")]
+    loaded = modules_after(f"from skdistill import compare, {', '.join(names)}")
+    assert {"skdistill.tradeoff", "skdistill.reliability"} <= loaded
+    assert not {"matplotlib", "torch", "transformers", "datasets"} & loaded
 
 
 def test_a_student_loads_without_torch():

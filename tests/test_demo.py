@@ -77,6 +77,7 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
 
     names = {path.name for path in output.iterdir()}
     assert names == {"student.joblib", "table.json", "accuracy-against-size.png"}
+    assert (output / "accuracy-against-size.png").read_bytes().startswith(b"\x89PNG")
     content = json.loads((output / "table.json").read_text(encoding="utf-8"))
     assert [model["accuracy"] for model in content["models"]] == table["accuracy"].tolist()
     assert (content["n_train"], content["n_unlabeled"], content["n_test"]) == (160, 100, 40)

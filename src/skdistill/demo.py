@@ -22,20 +22,21 @@ from threadpoolctl import threadpool_limits
 
 from skdistill import __version__
 from skdistill._files import replacing
+from skdistill._plotting import require_matplotlib
 from skdistill.baseline import make_tfidf_baseline
 from skdistill.datasets import load_emotion, load_text_dataset, read_texts
 from skdistill.docstrings import load_docstrings
 from skdistill.report import (
+    Predictions,
     format_bytes,
     format_table,
     make_table,
     measure_model,
-    plot_accuracy_against_size,
-    require_matplotlib,
     write_json,
 )
 from skdistill.soft_labels import SoftLabeler
 from skdistill.student import DistilledMLPClassifier
+from skdistill.tradeoff import RetentionDisplay
 from skdistill.transfer import TextPool
 
 TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -158,7 +159,7 @@ def run_demo(
     """
     # Whatever can be wrong is found out before anything takes minutes.
     if plot:
-        require_matplotlib()
+        require_matplotlib("The figure", ", or leave the figure out with --no-plot")
     weights = teacher if teacher is not None else default_teacher()
     tell = Narrator(n_steps=7)
     tell.step(f"Reading texts: {data}")
@@ -184,8 +185,9 @@ def run_demo(
     settings = _teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
     big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
     trained.append(big)
-    test_proba = big.model.predict_proba(texts.X_test)
-    _tell_accuracies(tell, [big], texts, test_proba)
+    # The teacher is slow: it is asked once.
+    expected = Predictions.from_proba(big.model.predict_proba(texts.X_test), big.model.classes_)
+    _tell_accuracies(tell, [big], texts, expected)
 
     tell.step("The teacher labels all texts to learn from")
     with _timed() as labelling:
@@ -209,7 +211,8 @@ def run_demo(
                 texts.y_test,
                 kind=item.kind,
                 fit_seconds=item.fit_seconds,
-                teacher_proba=test_proba,
+                predictions=expected if item is big else None,
+                reference=expected,
             )
             for item in trained
         ]
@@ -232,9 +235,7 @@ def run_demo(
         skdistill=__version__,
     )
     if plot:
-        plot_accuracy_against_size(
-            table, output / "accuracy-against-size.png", title=_title(data, texts, quick)
-        )
+        _draw(table, output / "accuracy-against-size.png", title=_title(data, texts, quick))
     tell.note("done")
     _print_results(table, texts, student_file, output, plot=plot, quick=quick)
     return table
@@ -420,14 +421,11 @@ def _fit_distilled(
 
 
 def _tell_accuracies(
-    tell: Narrator, trained: list[Trained], texts: Bunch, proba: np.ndarray | None = None
+    tell: Narrator, trained: list[Trained], texts: Bunch, known: Predictions | None = None
 ) -> None:
     for item in trained:
-        if proba is None:
-            predictions = item.model.predict(texts.X_test)
-        else:
-            predictions = item.model.classes_[proba.argmax(axis=1)]
-        accuracy = np.mean(predictions == texts.y_test)
+        labels = item.model.predict(texts.X_test) if known is None else known.labels
+        accuracy = np.mean(labels == texts.y_test)
         tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
 
 
@@ -435,6 +433,18 @@ def _title(data: str, texts: Bunch, quick: bool) -> str:
     source = data if data in ("docstrings", "emotion") else Path(data).name
     remark = ", --quick" if quick else ""
     return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
+
+
+def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Write the article's figure, without the state and the windows of pyplot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    RetentionDisplay.from_comparison(table, ax=axes)
+    axes.set_title(title, loc="left")
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _print_results(
