@@ -1,4 +1,5 @@
 import copy
+import errno
 import gc
 import json
 import logging
@@ -689,6 +690,22 @@ class TestFromFinetuned:
         assert [row["label"] for row in direct(topics[0][:9])] == learned.predict(
             topics[0][:9]
         ).tolist()
+
+    def test_a_checkpoint_that_cannot_be_saved_leaves_the_earlier_one(
+        self, learned, tmp_path, monkeypatch
+    ):
+        learned.save_pretrained(tmp_path)
+        (tmp_path / "model.safetensors").write_bytes(b"an earlier one")
+
+        def fail(tokenizer, folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(type(learned.tokenizer_), "save_pretrained", fail)
+        names = sorted(os.listdir(tmp_path))
+        with pytest.raises(OSError, match=f"'{tmp_path}' could not be written: No space left"):
+            learned.save_pretrained(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == names
+        assert (tmp_path / "model.safetensors").read_bytes() == b"an earlier one"
 
     @pytest.mark.parametrize(("family", "use_cache"), [("distilbert", None), ("gpt2", True)])
     def test_configuration_is_the_model_s_own(self, tmp_path, rows, family, use_cache):

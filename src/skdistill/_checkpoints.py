@@ -124,7 +124,7 @@ def whole_or_gone(checkpoint: Path) -> Iterator[None]:
 
 
 @contextmanager
-def explaining_saves(checkpoint: Path) -> Iterator[None]:
+def explaining_saves(checkpoint: str | os.PathLike[str]) -> Iterator[None]:
     """Make an `OSError` with the next step of what safetensors and torch raise on a full disk."""
     with explaining_writes(checkpoint):
         try:

@@ -15,6 +15,8 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill._checkpoints import explaining_saves
+from skdistill._files import filling
 from skdistill._hf import (
     checkpoint_from_bytes,
     checkpoint_to_bytes,
@@ -198,10 +200,16 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         folder : str or path-like
-            Made if need be.
+            Made if need be. An earlier checkpoint is replaced once all new files are complete.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, or writing is not allowed; the message names the folder.
         """
         check_is_fitted(self)
-        save_checkpoint(self.model_, self.tokenizer_, folder)
+        with explaining_saves(folder), filling(folder) as draft:
+            save_checkpoint(self.model_, self.tokenizer_, draft)
 
     def _fingerprint(self) -> str:
         """Return a hash that names the predictions or, before ``fit``, their recipe."""

@@ -340,7 +340,8 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_texts,)
             Labels out of `classes_`.
         """
-        labels: np.ndarray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
         return labels
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
