@@ -45,7 +45,8 @@ LAYERS = [
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
-    ["_checkpoint_source", "_files", "_interruption", "_texts"],
+    ["_documentation_links", "_interruption", "_progress"],
+    ["_checkpoint_source", "_files", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -28,6 +28,7 @@ from skdistill._epoch_tasks import EpochTasks
 from skdistill._hf import load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
+from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import ONE_AT_A_TIME
 from skdistill.multilabel import refuse_class_weight
@@ -263,7 +264,7 @@ def fine_tune(
         return progress.history
     with (
         tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as scratch,
-        tqdm(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
+        progress_bar(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
     ):
         folder = scratch if checkpoints is None else str(checkpoints.folder)
         use_cache = vars(model.config).get("use_cache")

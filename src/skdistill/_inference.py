@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from skdistill._heads import end_of_text
+from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import free_memory
 from skdistill.ragged import Ragged
@@ -305,7 +305,7 @@ def compute_logits(
     options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-        tqdm(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
+        progress_bar(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
     ):
         waiting = deque(batches_by_length(sizes, batch_tokens))
         while waiting:

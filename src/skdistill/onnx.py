@@ -289,9 +289,9 @@ def _compare(
 
 
 def _runs(texts: list[str], verbose: int) -> Iterator[list[str]]:
-    from tqdm.auto import tqdm
+    from skdistill._progress import progress_bar
 
-    with tqdm(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
+    with progress_bar(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
         for start in range(0, len(texts), _RUN):
             run = texts[start : start + _RUN]
             yield run

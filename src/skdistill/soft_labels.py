@@ -17,9 +17,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from skdistill._labelling import count_workers, label_here, label_in_workers
+from skdistill._progress import progress_bar
 from skdistill._text_streams import Texts
 from skdistill._validation import check_probabilities
 from skdistill.multilabel import gives_several_labels, knows_labels
@@ -185,7 +186,7 @@ class SoftLabeler:
         n_texts, found = len(answers), None
         if n_known is not None:
             found = {"hits": n_known, "misses": n_texts - n_known}
-        return tqdm(
+        return progress_bar(
             total=n_texts,
             initial=n_known or 0,
             desc="labelling",
