@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
@@ -97,7 +98,7 @@ def cascade_curve(
     )
 
 
-class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A student that answers where it is sure, with a teacher behind it for the other texts.
 
     Parameters

@@ -4,11 +4,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
 
-class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
+class FunctionTeacherClassifier(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """A teacher made of a function, such as a call to a service or a prompt to a language model.
 
     Parameters
