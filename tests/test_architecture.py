@@ -14,10 +14,9 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
-    ["_cli_cache", "_cli_predict"],
-    ["_bulk_prediction"],
-    ["demo"],
-    ["report", "estimator_checks"],
+    ["_cli_cache", "_cli_demo", "_cli_export", "_cli_fit", "_cli_predict", "_cli_report"],
+    ["_bulk_prediction", "_cli_options", "_cli_tables", "_cli_training", "demo"],
+    ["report", "estimator_checks", "_evaluation", "_narrator", "_teacher_choice"],
     ["recommendation"],
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
@@ -45,7 +44,7 @@ LAYERS = [
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
-    ["_documentation_links", "_interruption", "_progress"],
+    ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
     ["_checkpoint_source", "_files", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

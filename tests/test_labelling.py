@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 
 from _faults import hashed_proba, needs_posix
 from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
-from skdistill._labelling import _at_most, _read_teacher, count_workers
+from skdistill._labelling import _read_teacher, count_workers
+from skdistill._threads import at_most
 from skdistill.soft_label_store import SoftLabelStore
 from skdistill.soft_labels import SoftLabeler
 
@@ -210,7 +211,7 @@ def test_threads_are_limited_for_a_while():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with _at_most(1):
+        with at_most(1):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import compress, islice
 from math import ceil
 from pathlib import Path
@@ -21,9 +21,9 @@ from joblib import (
     wrap_non_picklable_objects,
 )
 from joblib.parallel import get_active_backend
-from threadpoolctl import threadpool_limits
 
 from skdistill._files import replacing
+from skdistill._threads import at_most
 from skdistill.multilabel import join_columns
 
 # Workers that may die one after the other without a shard being finished in between.
@@ -223,7 +223,7 @@ def _label_in_worker(
         if key not in _loaded:
             _loaded.clear()
             _loaded[key] = _read_teacher(path, key)
-        with _at_most(max(1, cpu_count() // n_workers)):
+        with at_most(max(1, cpu_count() // n_workers)):
             return number, join_columns(_loaded[key].predict_proba(texts))
 
 
@@ -238,21 +238,6 @@ def _read_teacher(path: str, key: str) -> Any:
     if hashlib.blake2b(content).hexdigest() != key:
         raise OSError(f"{path!r} is not the teacher's file that was written; call fit again.")
     return pickle.loads(content)
-
-
-@contextmanager
-def _at_most(n_threads: int) -> Iterator[None]:
-    """Limit the threads of NumPy's and of torch's operations inside the block."""
-    torch = sys.modules.get("torch")
-    before = n_threads if torch is None else torch.get_num_threads()
-    with threadpool_limits(n_threads):
-        if torch is not None:
-            torch.set_num_threads(min(before, n_threads))
-        try:
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(before)
 
 
 def _signs_of_death() -> tuple[type[BaseException], ...]:

@@ -120,7 +120,7 @@ def export_onnx(
     model = compiled._model
     if inputs == "strings":
         check_tokenizable(model.vocabulary)
-    compared = _make_texts(model.vocabulary) if texts is None else check_texts(texts)
+    compared = make_texts(model.vocabulary) if texts is None else check_texts(texts)
     proto = _make_proto(model, inputs)
     report = _compare(proto, compiled, inputs, compared, verbose)
     metadata = _describe(model) | {name: str(value) for name, value in report.items()}
@@ -298,7 +298,7 @@ def _runs(texts: list[str], verbose: int) -> Iterator[list[str]]:
             bar.update(len(run))
 
 
-def _make_texts(vocabulary: Vocabulary) -> list[str]:
+def make_texts(vocabulary: Vocabulary) -> list[str]:
     """Make texts of features, unknown words and several separators; some are empty."""
     if callable(vocabulary.analyzer):
         raise ValueError(

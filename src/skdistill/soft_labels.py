@@ -128,7 +128,7 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return _own_classes(self._fitted_teacher(), self.X[0])
+            return _own_classes(self.fitted_teacher(), self.X[0])
         multilabel = self.y.ndim == 2
         return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
@@ -254,7 +254,7 @@ class SoftLabeler:
         """Have the wanted texts labelled, shard by shard; yield their row numbers and answers."""
         if not wanted.any():
             return
-        teacher = self._fitted_teacher()
+        teacher = self.fitted_teacher()
         _check_classes(teacher, self.classes, self.multilabel)
         n_workers = count_workers()
         if n_workers > 1:
@@ -273,7 +273,8 @@ class SoftLabeler:
             yield rows, dict(zip(shard, proba, strict=True))
         _release_memory(teacher)
 
-    def _fitted_teacher(self) -> BaseEstimator:
+    def fitted_teacher(self) -> BaseEstimator:
+        """Return the teacher, which is fitted now if nothing has needed it yet."""
         if self._fitted is None:
             self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
         return self._fitted
