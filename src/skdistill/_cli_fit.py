@@ -11,6 +11,8 @@ from skdistill import _cli_options
 if TYPE_CHECKING:
     from skdistill._cli_training import Outcome
 
+# Below this share of the teacher's accuracy, more texts are worth a hint.
+_GOOD_RETENTION = 0.97
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
 
 
@@ -141,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill._threads import at_most
     from skdistill.datasets import read_texts, split_labelled
 
-    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 4, silent=arguments.quiet)
+    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
     tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
     labelled = _cli_options.read_labelled(arguments.data, arguments)
     names = np.unique(labelled[1])
@@ -262,4 +264,11 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
             f"on {outcome.test.n_texts:,} test texts, in %",
             _cli_tables.align([*figures.items()]),
         ]
+        teacher = outcome.test.teacher
+        if teacher is not None and teacher.retention < _GOOD_RETENTION and len(texts) == 1:
+            lines += [
+                "",
+                "The student saw few texts: --unlabeled FILE or --augment lets the teacher label "
+                "more.",
+            ]
     return "\n".join(lines)

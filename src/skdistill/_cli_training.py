@@ -105,7 +105,7 @@ def train(
     unlabelled : list of str
     test : tuple like `labelled`, or None
     tell : Narrator
-        Has three steps left, or one if there is no teacher.
+        Has two steps left, or one if there is no teacher.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def train(
     test_texts = [] if test is None else test[0]
     proba, test_proba = None, None
     if labeler is not None:
-        tell.step(f"The teacher labels {len(texts) + len(pool) + len(test_texts):,} texts")
+        tell.note(f"{len(texts) + len(pool) + len(test_texts):,} texts are to be labelled by it")
         proba = labeler.label([*texts, *pool, *test_texts])
         if test is not None:
             test_proba = proba[len(texts) + len(pool) :]
@@ -182,7 +182,7 @@ def _choose_teacher(
                 TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
             )
         else:
-            tell.step(f"Teacher {name}: to be fine-tuned on the labelled texts")
+            tell.step(f"Teacher {name}: fine-tuned on the labelled texts")
             teacher = TransformerTeacherClassifier(
                 weights,
                 **teacher_settings(len(texts), is_default=job.teacher is None),

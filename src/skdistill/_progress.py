@@ -62,6 +62,11 @@ class LogLines(plain_tqdm):
 
         return print_line
 
+    def display(self, msg=None, pos=None):
+        """Write the state, once there is something to tell."""
+        if self.n or self.total is not None:
+            super().display(msg, pos)
+
     def moveto(self, n):
         """Stay: a line in a log follows the one before, whichever bar it is from."""
 

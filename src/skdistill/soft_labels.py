@@ -155,6 +155,8 @@ class SoftLabeler:
         answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
         if location is None:
+            if answers.wanted.any():
+                self.fitted_teacher()  # before the bar, which tells the rate of labelling
             with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
                 for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
                     answers.add(rows, [*shard.values()])
@@ -169,6 +171,8 @@ class SoftLabeler:
             if n_missing:  # when its turn came, others may have labelled them
                 answers.look_up(store, key)
                 n_missing = int(np.count_nonzero(answers.wanted))
+            if n_missing:
+                self.fitted_teacher()
             with self._progress(answers, n_known=len(answers) - n_missing) as bar:
                 for rows, shard in self._ask(texts, answers.wanted, store.folder(key)):
                     store.write(key, shard)
