@@ -19,11 +19,21 @@ from skdistill import (
     DistilledRNNClassifier,
     TextPool,
     TransformerTeacherClassifier,
+    _student_base,
     cli,
     make_tfidf_baseline,
 )
+from skdistill.schedule import make_schedule
 from skdistill.teacher import TransformerTeacherClassifier as Teacher
 from skdistill.training import StudentNet
+
+
+@pytest.fixture(autouse=True)
+def few_epochs(monkeypatch):
+    """Train all students of this process for a moment."""
+    monkeypatch.setattr(
+        _student_base, "make_schedule", lambda **given: make_schedule(**given | {"max_epochs": 2})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +43,7 @@ def folder(topics, tmp_path_factory):
     texts, labels = topics
     table = pd.DataFrame({"text": texts, "label": labels})
     table[:100].to_csv(folder / "train.csv", index=False)
+    table[:20].to_csv(folder / "small.csv", index=False)
     table[:100].to_json(folder / "train.jsonl", orient="records", lines=True)
     table[100:160].to_csv(folder / "test.csv", index=False)
     (folder / "more.txt").write_text("\n".join(texts[160:200]), encoding="utf-8")
@@ -130,12 +141,12 @@ def test_a_student_far_behind_its_teacher_is_said_to_need_texts(
 
 def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
     options = ["--student", "rnn", "--n-parameters", 8000, "--precision", "int8", "--augment"]
-    assert fit(folder / "train.csv", model, *options, "--json", "--threads", 1) == 0
+    assert fit(folder / "small.csv", model, *options, "--json", "--threads", 1) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["n_augmented"] > 100
     student = DistilledRNNClassifier.load(model)
     assert student.n_parameters_ <= 8000
-    assert student.transfer_size_ == 100 + result["n_augmented"]
+    assert student.transfer_size_ == 20 + result["n_augmented"]
     with pytest.raises(ValueError, match="int8 weights"):
         student.prune_vocabulary(5)
 

@@ -75,9 +75,10 @@ class LogLines(plain_tqdm):
         super().set_postfix(ordered_dict, refresh=False, **kwargs)
 
     def close(self):
-        """Write the last line, unless it stands there already."""
+        """Write the last line, with the rate of the whole, unless it stands there already."""
         if not self.disable:
             if self.n > self.last_print_n:
+                self._ema_dt = lambda: None  # as tqdm does
                 self.display()
             self.sp = None  # else tqdm ends the line once more
         super().close()
