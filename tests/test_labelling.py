@@ -130,7 +130,9 @@ def test_a_backend_without_a_stream_of_answers(tmp_path, small_shards):
 
 @needs_posix
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
-def test_a_worker_that_dies_costs_no_finished_shard(backend, tmp_path, small_shards, monkeypatch):
+def test_a_worker_that_dies_costs_no_finished_shard(
+    backend, tmp_path, small_shards, monkeypatch, caplog
+):
     log, kept = tmp_path / "log", []
     write = SoftLabelStore.write
 
@@ -148,6 +150,7 @@ def test_a_worker_that_dies_costs_no_finished_shard(backend, tmp_path, small_sha
     assert asked.keys() == {*TEXTS}
     assert asked[TEXTS[1500]] == 2
     assert kept
+    assert "a worker died; " in caplog.text
     assert {asked[text] for text in kept} == {1}
     (stored,) = SoftLabelStore(tmp_path / "memory").teachers()
     assert stored.n_texts == len(TEXTS)

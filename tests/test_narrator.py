@@ -1,3 +1,5 @@
+import logging
+
 from skdistill._narrator import Narrator
 
 
@@ -21,3 +23,16 @@ def test_a_silent_narrator_says_nothing(capsys):
     tell.step("First")
     tell.note("a figure")
     assert capsys.readouterr() == ("", "")
+
+
+def test_messages_of_the_package_are_told_inside_the_block_alone(capsys):
+    tell = Narrator(1)
+    logger = logging.getLogger("skdistill._finetune")
+    logger.info("before")
+    with tell.listening():
+        logger.info("goes on after epoch %d", 3)
+        logging.getLogger("elsewhere").info("unheard")
+    logger.info("after")
+    assert capsys.readouterr().err == "[   0 s]       goes on after epoch 3\n"
+    assert logging.getLogger("skdistill").level == logging.NOTSET
+    assert [type(h) for h in logging.getLogger("skdistill").handlers] == [logging.NullHandler]

@@ -186,7 +186,8 @@ def _run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         silent=arguments.quiet,
     )
-    with nullcontext() if arguments.threads is None else at_most(arguments.threads):
+    limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
+    with limit, tell.listening():
         outcome = train(job, labelled, unlabelled, test, tell)
     tell.note("done")
     print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))

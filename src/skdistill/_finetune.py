@@ -4,6 +4,7 @@ Importing this module takes seconds, because the Trainer does; only ``fit`` need
 """
 
 import dataclasses
+import logging
 import math
 import random
 import tempfile
@@ -32,6 +33,8 @@ from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import ONE_AT_A_TIME
 from skdistill.multilabel import refuse_class_weight
+
+_logger = logging.getLogger(__name__)
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -259,6 +262,9 @@ def fine_tune(
     best = None
     if checkpoints is not None and resumed is not None and validation is not None:
         best = _read_weights(checkpoints.best_weights(*resumed))
+    if resumed is not None:
+        left = "is finished" if progress.finished else f"goes on after epoch {progress.epoch}"
+        _logger.info("fine-tuning %s: loading %s", left, resumed[0])
     if resumed is not None and progress.finished:
         model.load_state_dict(best or _read_weights(resumed[0]))
         return progress.history

@@ -1,6 +1,7 @@
 """Texts to logits: tokenised once, batched by length, padded as little as possible."""
 
 import inspect
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import free_memory
 from skdistill.ragged import Ragged
+
+_logger = logging.getLogger(__name__)
 
 # Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
 _TEXTS_AT_ONCE = 10_000
@@ -324,6 +327,7 @@ def compute_logits(
                         f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
                     )
                     raise
+                _logger.info("%d texts do not fit the memory of %s: halved", len(rows), device)
                 # Those that wait were cut for as much memory.
                 waiting = deque(_in_halves([rows, *waiting]))
             else:

@@ -1,6 +1,7 @@
 """A fitted teacher asked for many texts: here, or by the workers of joblib's active backend."""
 
 import hashlib
+import logging
 import pickle
 import sys
 import threading
@@ -25,6 +26,8 @@ from joblib.parallel import get_active_backend
 from skdistill._files import replacing
 from skdistill._threads import at_most
 from skdistill.multilabel import join_columns
+
+_logger = logging.getLogger(__name__)
 
 # Workers that may die one after the other without a shard being finished in between.
 _DEATHS = 3
@@ -138,10 +141,12 @@ def label_in_workers(
                     missing[rows], deaths = False, 0
             except _signs_of_death() as error:
                 deaths += 1
+                n_missing = np.count_nonzero(missing)
+                _logger.warning("a worker died; %d texts are still to be labelled", n_missing)
                 if deaths == _DEATHS:
                     raise RuntimeError(
                         f"Workers died {deaths} times and finished nothing in between; "
-                        f"{np.count_nonzero(missing)} texts are not labelled. They may lack "
+                        f"{n_missing} texts are not labelled. They may lack "
                         "memory: let fewer of them run, or lower the teacher's batch_size."
                     ) from error
     finally:

@@ -1,8 +1,10 @@
 """What a command tells on standard error while it works."""
 
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Narrator:
@@ -36,7 +38,31 @@ class Narrator:
         """Print a line that belongs to the last heading."""
         self._print(f"     {text}")
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Tell what the package logs inside the block, too, as notes."""
+        logger, handler = logging.getLogger("skdistill"), _Notes(self)
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+
     def _print(self, text: str) -> None:
         if not self.silent:
             seconds = self.clock() - self.start
             print(f"[{seconds:4.0f} s]  {text}", file=sys.stderr, flush=True)
+
+
+class _Notes(logging.Handler):
+    """Hands messages to a narrator."""
+
+    def __init__(self, tell: Narrator):
+        super().__init__()
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.tell.note(record.getMessage())
