@@ -54,7 +54,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "--proba",
         action="store_true",
         help="add a column of probabilities for each class; in lines, set apart by tabs, in the "
-        "alphabetical order of the classes",
+        "sorted order of the classes",
     )
     predict.add_argument(
         "--json", action="store_true", help="lines of JSON, with the names of the columns"
