@@ -14,12 +14,18 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
-    ["_cli_cache", "_cli_predict"],
-    ["_bulk_prediction"],
-    ["demo"],
+    ["_cli_cache", "_cli_demo", "_cli_export", "_cli_fit", "_cli_predict", "_cli_report"],
+    ["_bulk_prediction", "_cli_options", "_cli_tables", "_cli_training", "demo"],
     ["comparison"],
     ["tradeoff"],
-    ["report", "estimator_checks", "learning_curves"],
+    [
+        "report",
+        "estimator_checks",
+        "_evaluation",
+        "_narrator",
+        "_teacher_choice",
+        "learning_curves",
+    ],
     ["recommendation", "_unlabeled_texts"],
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
@@ -50,7 +56,8 @@ LAYERS = [
     ["_label_placement", "_plotting"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
-    ["_checkpoint_source", "_decorators", "_files", "_interruption", "_texts"],
+    ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
+    ["_checkpoint_source", "_decorators", "_files", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

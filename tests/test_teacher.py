@@ -255,7 +255,7 @@ class TestPrediction:
         assert computed == [len(set(topics[0][:5]))]
         np.testing.assert_array_equal(proba[::5], np.tile(proba[0], (41, 1)))
 
-    def test_batches_shrink_where_memory_is_short(self, learned, topics, monkeypatch):
+    def test_batches_shrink_where_memory_is_short(self, learned, topics, monkeypatch, caplog):
         expected = learned.predict_proba(topics[0])
         forward, sizes = type(learned.model_).forward, []
 
@@ -267,11 +267,13 @@ class TestPrediction:
             return forward(self, input_ids=input_ids, **inputs)
 
         monkeypatch.setattr(type(learned.model_), "forward", short_of_memory)
-        proba = learned.predict_proba(topics[0])
+        with caplog.at_level("INFO", "skdistill"):
+            proba = learned.predict_proba(topics[0])
         np.testing.assert_allclose(proba, expected, atol=1e-6)
         too_large = [row for row, size in enumerate(sizes) if size > 200]
         # All later batches are smaller at once, not each after a failure of its own.
         assert 1 <= len(too_large) == too_large[-1] + 1 < 5
+        assert caplog.text.count("do not fit the memory of cpu") == len(too_large)
 
     def test_a_text_that_fits_nowhere_says_what_to_do(self, learned, monkeypatch):
         def fail(self, input_ids, attention_mask=None, token_type_ids=None):

@@ -1,9 +1,13 @@
 """Distil a big text classifier into a tiny one, inside scikit-learn."""
 
+import logging
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Whoever wants the package's messages adds a handler; otherwise they go nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Public names and the modules that define them: importing the package stays fast, because torch,
 # transformers and scikit-learn load with the first name that needs them.

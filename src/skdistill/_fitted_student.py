@@ -14,6 +14,7 @@ from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class FittedStudent(ClassifierMixin, BaseEstimator):
+class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """What a student does after `fit`, from a vocabulary, weights and an architecture."""
 
     # What `skdistill.runtime.COMPILED` and model files call it.

@@ -4,11 +4,14 @@ import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
+
+from skdistill._utf8 import naming_lines
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ class RowFile(ABC):
         )
 
 
+@contextmanager
+def _opened(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    with (
+        naming_lines(str(path), lambda: path.open("rb")),
+        path.open(encoding="utf-8-sig", newline=newline) as file,
+    ):
+        yield file
+
+
 class _Csv(RowFile):
     def read(self, path: Path, size: int) -> Iterator[Rows]:
         try:
@@ -76,7 +88,7 @@ class _Csv(RowFile):
             raise ValueError(f"{path} is no readable csv file: {error}") from error
 
     def _read(self, path: Path, size: int) -> Iterator[Rows]:
-        with path.open(encoding="utf-8", newline="") as file:
+        with _opened(path, newline="") as file:
             rows = csv.reader(file)
             names = next(rows, [])
             if self.text_column not in names:
@@ -109,7 +121,7 @@ class _Csv(RowFile):
 class _Jsonl(RowFile):
     def read(self, path: Path, size: int) -> Iterator[Rows]:
         n_read = 0
-        with path.open(encoding="utf-8") as file:
+        with _opened(path) as file:
             while lines := list(islice(file, size)):
                 part = [self._parse(path, line, row) for row, line in enumerate(lines, n_read + 1)]
                 n_read += len(lines)

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._checkpoints import explaining_saves
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._files import filling
 from skdistill._hf import (
     checkpoint_from_bytes,
@@ -39,7 +40,9 @@ _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class TransformerClassifier(
+    DocumentationLinkMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base class of what asks a transformer for the logits of classes.
 
     A subclass has the parameters `model_name`, `revision`, `device`, `precision` and `verbose`, and

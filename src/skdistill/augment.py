@@ -11,10 +11,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._interruption import all_or_nothing
+from skdistill._progress import progress_bar
 from skdistill._text_units import Units, kept_offsets, single_spaced
 from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
@@ -56,7 +57,7 @@ def auto_n_copies(n_texts: int) -> int:
     return int(np.clip(round(_N_AUGMENTED / n_texts), 1, _MAX_COPIES))
 
 
-class TextAugmenter(BaseEstimator):
+class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     """Make new texts out of given ones, for a teacher to label.
 
     The three rules of Tang et al. [1]_. In each copy of a text, every word is masked with
@@ -323,7 +324,7 @@ class TextAugmenter(BaseEstimator):
         known = dict.fromkeys([*texts, *map(single_spaced, texts), ""])
         n_known = len(known)
         step = max(1, _CHUNK * len(texts) // (n_copies * (1 + sum(map(len, texts)))))
-        with tqdm(
+        with progress_bar(
             total=len(texts), desc="augmenting", unit="text", disable=not self.verbose
         ) as bar:
             for start in range(0, len(texts), step):

@@ -22,6 +22,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
@@ -104,7 +105,7 @@ def cascade_curve(
     )
 
 
-class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A student that answers where it is sure, with a teacher behind it for the other texts.
 
     Parameters

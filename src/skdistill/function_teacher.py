@@ -9,11 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
 
-class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
+class FunctionTeacherClassifier(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """A teacher made of a function, such as a call to a service or a prompt to a language model.
 
     Parameters

@@ -121,7 +121,7 @@ def export_onnx(
     model = compiled._model
     if inputs == "strings":
         check_tokenizable(model.vocabulary)
-    compared = _make_texts(model.vocabulary) if texts is None else check_texts(texts)
+    compared = make_texts(model.vocabulary) if texts is None else check_texts(texts)
     proto = _make_proto(model, inputs)
     report = _compare(proto, compiled, inputs, compared, verbose)
     metadata = _describe(model) | {name: str(value) for name, value in report.items()}
@@ -294,16 +294,16 @@ def _compare(
 
 
 def _runs(texts: list[str], verbose: int) -> Iterator[list[str]]:
-    from tqdm.auto import tqdm
+    from skdistill._progress import progress_bar
 
-    with tqdm(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
+    with progress_bar(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
         for start in range(0, len(texts), _RUN):
             run = texts[start : start + _RUN]
             yield run
             bar.update(len(run))
 
 
-def _make_texts(vocabulary: Vocabulary) -> list[str]:
+def make_texts(vocabulary: Vocabulary) -> list[str]:
     """Make texts of features, unknown words and several separators; some are empty."""
     if callable(vocabulary.analyzer):
         raise ValueError(

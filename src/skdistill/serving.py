@@ -346,9 +346,9 @@ def _iterate(
 ) -> Iterator[np.ndarray]:
     bar: Any = None
     if verbose:
-        from tqdm.auto import tqdm
+        from skdistill._progress import progress_bar
 
-        bar = tqdm(desc="predicting", unit="text")
+        bar = progress_bar(desc="predicting", unit="text")
     n_done = 0
     try:
         while chunk := list(islice(rows, chunk_size)):

@@ -15,9 +15,10 @@ from skorch.callbacks import Callback, LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from skdistill._epoch_tasks import EpochTasks
+from skdistill._progress import progress_bar
 from skdistill._torch import torch_seed
 from skdistill.losses import DistillationLoss, kl_divergence
 from skdistill.ragged import Ragged
@@ -247,23 +248,17 @@ class Progress(Callback):
 
     Parameters
     ----------
-    n_batches : int
-        Training batches an epoch.
+    bar : tqdm
+        Counts batches; who opened it closes it, whatever ends the training.
     """
 
-    def __init__(self, n_batches: int):
-        self.n_batches = n_batches
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Open the bar."""
-        self.bar_ = tqdm(
-            total=net.max_epochs * self.n_batches, desc="training student", unit="batch"
-        )
+    def __init__(self, bar: "tqdm[Any]"):
+        self.bar = bar
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Move on."""
         if training:
-            self.bar_.update()
+            self.bar.update()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Show the losses."""
@@ -272,11 +267,7 @@ class Progress(Callback):
             for name in ("train_loss", "valid_loss", "valid_fidelity")
             if name in net.history[-1]
         }
-        self.bar_.set_postfix(shown)
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Close the bar."""
-        self.bar_.close()
+        self.bar.set_postfix(shown)
 
 
 def train(
@@ -349,8 +340,9 @@ def train(
     own: list[tuple[str, Callback]] = [("decay", decay)]
     if held_out is not None:
         own.append(("early_stopping", FidelityEarlyStopping(patience, multilabel)))
+    bar = progress_bar(total=n_steps, desc="training student", unit="batch", disable=not verbose)
     if verbose:
-        own.append(("progress", Progress(n_batches)))
+        own.append(("progress", Progress(bar)))
 
     def make_started_network() -> torch.nn.Module:
         network = make_network()
@@ -392,7 +384,7 @@ def train(
             }
         return weights, [*earlier_history, *summarize(net.history)]
 
-    with torch_seed(seed, device):
+    with bar, torch_seed(seed, device):
         net.fit_until_stopped(dataset, tasks, state)
     return state()
 
