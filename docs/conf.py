@@ -4,32 +4,37 @@ An offline build is complete; with ``SKDISTILL_DOCS_ONLINE=1`` names of other pr
 """
 
 import os
+import sys
 import warnings
+from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
 import skdistill
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "skdistill"
 copyright = "the skdistill developers"
 version = release = skdistill.__version__
 
 extensions = [
+    "mathml",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
 default_role = "literal"
-exclude_patterns = ["_build", "_templates"]
+exclude_patterns = ["_build", "_ext", "_templates"]
 templates_path = ["_templates"]
 root_doc = "index"
 nitpicky = True
 
 # -- the API ---------------------------------------------------------------------------------------
 
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say more
 autosummary_generate = True
 numpydoc_show_class_members = False  # the template does
@@ -77,16 +82,18 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,
     "plot_gallery": os.environ.get("SKDISTILL_DOCS_GALLERY", "1") == "1",
 }
 
 # -- how it looks ----------------------------------------------------------------------------------
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "skdistill"
 html_static_path = ["_static"]
 html_css_files = ["skdistill.css"]
-html_sidebars = {"index": [], "getting_started": [], "glossary": []}
+html_sidebars = {"index": [], "getting_started": [], "faq": [], "glossary": []}
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": False,
