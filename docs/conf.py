@@ -5,7 +5,6 @@ An offline build is complete; with ``SKDISTILL_DOCS_ONLINE=1`` names of other pr
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
@@ -54,8 +53,6 @@ else:
 
 # -- the gallery -----------------------------------------------------------------------------------
 
-# What a reader needs no advice about; everything else is worth seeing.
-warnings.filterwarnings("ignore", message="mtime may not be reliable", category=UserWarning)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

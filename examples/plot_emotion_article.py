@@ -5,9 +5,10 @@ The article's figure, on Emotion
 M. Wasserblat's article distils a RoBERTa into an MLP of 80,000 parameters on Emotion: 16,000
 tweets of six emotions. Its figure shows accuracy, in % of the teacher's, against size.
 
-The run takes some minutes and needs the data, from the Hugging Face Hub or from the folder that
-``SKDISTILL_DATA`` names: ``python plot_emotion_article.py --run``. Without that the script draws
-what such a run gave, the figures of the README.
+``python plot_emotion_article.py --run`` fine-tunes a teacher on all of them. That takes longer than
+the other examples together, and needs the data, from the Hugging Face Hub or from the folder that
+``SKDISTILL_DATA`` names. Without ``--run`` the script draws what ``skdistill demo --data emotion``
+gave, the figures of the README.
 """
 
 # %%

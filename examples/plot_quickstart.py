@@ -36,8 +36,9 @@ from sklearn.frozen import FrozenEstimator
 
 from skdistill import DistilledMLPClassifier, TextPool
 
-student = DistilledMLPClassifier(FrozenEstimator(teacher), random_state=0)
-student.fit(data.X_train, data.y_train, X_unlabeled=TextPool(pool))
+student = DistilledMLPClassifier(FrozenEstimator(teacher), random_state=0).fit(
+    data.X_train, data.y_train, X_unlabeled=TextPool(pool)
+)
 
 # %%
 # What it must beat

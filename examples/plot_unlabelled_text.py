@@ -10,7 +10,7 @@ the closer a student of 80,000 parameters comes to it.
 # %%
 # A committee as teacher
 # ----------------------
-# It is fitted once and frozen; ``memory`` is not needed, as each text is labelled once here.
+# It is fitted once and frozen. A teacher as quick as this one needs no ``memory``.
 
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
