@@ -25,7 +25,7 @@ test-oldest:
 docs: $(STAMP)
 	$(VENV)/bin/python -c "import sphinx_gallery, pydata_sphinx_theme" 2>/dev/null || \
 		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	$(VENV)/bin/python -m pytest --run-slow tests/test_docs.py
+	$(VENV)/bin/python -m pytest -n 2 --run-slow tests/test_docs.py
 	$(VENV)/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
 lint: $(STAMP)
