@@ -3,7 +3,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md tests src README.md
 
-.PHONY: demo test coverage test-oldest lint clean
+.PHONY: demo test coverage test-oldest docs lint clean
 
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
@@ -21,13 +21,20 @@ test-oldest:
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e ".[test]"
 	.venv-oldest/bin/python -m pytest -n 2 tests
 
+# Into docs/_build/html, without a network; SKDISTILL_DOCS_ONLINE=1 links to other projects, too.
+docs: $(STAMP)
+	$(VENV)/bin/python -c "import sphinx_gallery, pydata_sphinx_theme" 2>/dev/null || \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(VENV)/bin/python -m pytest -n 2 --run-slow tests/test_docs.py
+	$(VENV)/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .venv-oldest demo-output
+	rm -rf $(VENV) .venv-oldest demo-output docs/_build docs/generated docs/auto_examples
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

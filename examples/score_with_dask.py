@@ -1,4 +1,10 @@
-"""Score many parquet partitions with Dask: each worker reads the student's file, and no more."""
+"""
+Score many parquet files with Dask
+==================================
+
+Each worker reads the student's file, and no more: neither torch nor the teacher. This needs
+``pip install "skdistill[dask]"``; it starts processes of its own, and is not run in this gallery.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

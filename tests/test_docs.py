@@ -1,11 +1,20 @@
 """The documentation: docstrings keep numpydoc's rules, the API page is complete, code runs."""
 
+import doctest
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
 
 import skdistill
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("guide/*.rst")])
+# The others run with `make docs`, and where slow tests do.
+QUICK = {"index.rst", "glossary.rst", "method.rst", "multilabel.rst", "from_fasttext.rst"}
 
 # Codes of numpydoc that are let pass, and why.
 ALLOWED = {
@@ -14,11 +23,10 @@ ALLOWED = {
     "GL02": "a text that a decorator completes has no closing quotes",
     "RT02": "results have names, as in scikit-learn",
 }
-ALLOWED_FOR_METHODS = {
-    "EX01": "the class has an example",
+ALLOWED_FOR_PARTS = ALLOWED | {
+    "EX01": "the class has an example; an exception needs none",
     "SA01": "the class says what to see",
 }
-ALLOWED_FOR_EXCEPTIONS = ALLOWED_FOR_METHODS
 
 
 def own_members(cls):
@@ -33,21 +41,62 @@ def own_members(cls):
 
 
 def documented_objects():
+    """Public names, methods and properties, with the codes that each may have."""
     for name in skdistill._EXPORTS:
-        yield name, set(ALLOWED)
         value = getattr(skdistill, name)
-        if inspect.isclass(value):
-            for member in own_members(value):
-                yield f"{name}.{member}", ALLOWED.keys() | ALLOWED_FOR_METHODS
+        is_class = inspect.isclass(value)
+        is_exception = is_class and issubclass(value, Exception)
+        yield name, ALLOWED_FOR_PARTS if is_exception else ALLOWED
+        if is_class:
+            yield from ((f"{name}.{member}", ALLOWED_FOR_PARTS) for member in own_members(value))
 
 
 @pytest.mark.parametrize(
     ("name", "allowed"), [pytest.param(*case, id=case[0]) for case in documented_objects()]
 )
 def test_docstrings_keep_the_rules_of_numpydoc(name, allowed):
-    if name in skdistill._EXPORTS and inspect.isclass(value := getattr(skdistill, name)):
-        allowed = allowed | (
-            ALLOWED_FOR_EXCEPTIONS.keys() if issubclass(value, Exception) else set()
-        )
     errors = validate(f"skdistill.{name}")["errors"]
     assert not [error for error in errors if error[0] not in allowed]
+
+
+def test_every_public_name_stands_in_one_group_of_the_api():
+    entries = re.findall(r"^   ([A-Za-z]\w*)$", (DOCS / "api.rst").read_text(), re.MULTILINE)
+    assert sorted(entries) == sorted(skdistill._EXPORTS)
+
+
+def test_the_other_names_of_the_api_exist():
+    entries = re.findall(r"^   (\w+)\.(\w+)$", (DOCS / "api.rst").read_text(), re.MULTILINE)
+    assert entries
+    for module, name in entries:
+        assert hasattr(__import__(f"skdistill.{module}", fromlist=[name]), name)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=() if page.name in QUICK else pytest.mark.slow)
+        for page in PAGES
+    ],
+)
+def test_code_of_the_pages_runs(page):
+    failed, _ = doctest.testfile(
+        str(page), module_relative=False, optionflags=doctest.ELLIPSIS, encoding="utf-8"
+    )
+    assert not failed
+
+
+def test_the_guide_holds_each_of_its_pages():
+    listed = re.findall(r"^   (\w+)$", (DOCS / "guide" / "index.rst").read_text(), re.MULTILINE)
+    assert {*listed, "index"} == {page.stem for page in DOCS.glob("guide/*.rst")}
+
+
+def test_recorded_figures_are_those_of_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    table = readme.split("--data emotion", 1)[1].split("\n\n", 2)[1]
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    figures = [(float(accuracy), int(size.replace(",", ""))) for _, accuracy, _, size, *_ in rows]
+    source = (ROOT / "examples" / "plot_emotion_article.py").read_text()
+    recorded = re.search(r"^RECORDED = \{$.*?^\}$", source, re.MULTILINE | re.DOTALL)
+    namespace = {}
+    exec(recorded.group(), namespace)
+    assert list(namespace["RECORDED"].values()) == figures

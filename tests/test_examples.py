@@ -18,7 +18,7 @@ def test_example_runs(path, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:skdistill", path],
         cwd=tmp_path,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
         timeout=300,

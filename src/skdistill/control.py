@@ -80,7 +80,7 @@ class Scores:
 
 @dataclass(frozen=True, repr=False)
 class DistillationReport:
-    """The outcome of :func:`distillation_report`; printed, it is a table and a verdict.
+    """The outcome of :func:`~skdistill.distillation_report`; printed, it is a table and a verdict.
 
     Shares, and differences of shares, lie between 0 and 1. All values are plain Python numbers:
     `dataclasses.asdict` of a report can be written as JSON.

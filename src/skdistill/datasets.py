@@ -95,7 +95,8 @@ def load_text_dataset(
     name_or_path : str or path
         One of:
 
-        - a file of :func:`read_texts`, whose rows are split into train and test;
+        - a file of :func:`~skdistill.datasets.read_texts`, whose rows are split into train and
+          test;
         - a folder with one such file a part: ``train``, perhaps ``val`` (or ``dev``,
           ``validation``), ``test``, and any number of unlabelled ones, whose names start with
           ``extra`` or ``unlabeled``;
@@ -117,20 +118,16 @@ def load_text_dataset(
     Bunch
         With these fields:
 
-        X_train : list of str, of length n_train
-        y_train : ndarray of shape (n_train,), dtype str
-        X_unlabeled : list of str
-            Empty if there are no unlabelled texts.
-        X_val : list of str of length n_val, or None
-        y_val : ndarray of shape (n_val,), dtype str, or None
-            None if there is no validation part. The only one of a validation and a test part is
-            the test part.
-        X_test : list of str, of length n_test
-        y_test : ndarray of shape (n_test,), dtype str
-        classes : ndarray of shape (n_classes,), dtype str
-            The labels in `y_train`, sorted.
-        DESCR : str
-            Source and what is known of the licence.
+        - X_train : list of str, of length n_train
+        - y_train : ndarray of shape (n_train,), dtype str
+        - X_unlabeled : list of str; empty if there are no unlabelled texts
+        - X_val : list of str of length n_val, or None
+        - y_val : ndarray of shape (n_val,), dtype str, or None; None if there is no validation
+          part. The only one of a validation and a test part is the test part.
+        - X_test : list of str, of length n_test
+        - y_test : ndarray of shape (n_test,), dtype str
+        - classes : ndarray of shape (n_classes,), dtype str; the labels in `y_train`, sorted
+        - DESCR : str; source and what is known of the licence
 
         Labels are text, whatever their type in the file.
 

@@ -66,17 +66,14 @@ def load_docstrings(
     Bunch
         With these fields:
 
-        X_train : list of str, of length n_labeled
-        y_train : ndarray of shape (n_labeled,), dtype str
-        X_unlabeled : list of str, of length n_unlabeled
-            All remaining texts, some 30,000.
-        X_val, y_val : None
-        X_test : list of str, of length n_test
-        y_test : ndarray of shape (n_test,), dtype str
-        classes : ndarray of shape (n_classes,), dtype str
-            The labels in `y_train`, sorted.
-        DESCR : str
-            Source, number of texts of each library, and licences.
+        - X_train : list of str, of length n_labeled
+        - y_train : ndarray of shape (n_labeled,), dtype str
+        - X_unlabeled : list of str, of length n_unlabeled; all remaining texts, some 30,000
+        - X_val, y_val : None
+        - X_test : list of str, of length n_test
+        - y_test : ndarray of shape (n_test,), dtype str
+        - classes : ndarray of shape (n_classes,), dtype str; the labels in `y_train`, sorted
+        - DESCR : str; source, number of texts of each library, and licences
 
     Raises
     ------

@@ -27,7 +27,7 @@ _TOLERANCE = 0.01
 
 @dataclass(frozen=True, repr=False)
 class Recommendation:
-    """The outcome of :func:`recommend_student`; printed, it is a sentence with its reasons.
+    """What :func:`~skdistill.recommend_student` returns; printed, a sentence with its reasons.
 
     Parameters
     ----------
