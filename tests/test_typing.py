@@ -15,13 +15,14 @@ PACKAGE = Path(skdistill.__file__).parent
 ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
-from skdistill import DistilledMLPClassifier, recommend_student
+from skdistill import DistilledMLPClassifier, TrainingHistoryDisplay, recommend_student
 
 student = DistilledMLPClassifier(max_epochs=5).fit(["a text"], ["a label"])
 reveal_type(student)
 reveal_type(student.predict(["a text"]))
 reveal_type(student.predict_proba(["a text"]))
 reveal_type(recommend_student(student, ["a text"], ["a label"]))
+reveal_type(TrainingHistoryDisplay.from_estimator(student, name="a student"))
 DistilledMLPClassifier(max_epochs="three")
 """
 
@@ -80,6 +81,7 @@ def test_a_program_sees_the_types_of_students(tmp_path):
         "numpy.ndarray",
         "numpy.ndarray",
         "skdistill.recommendation.Recommendation",
+        "skdistill.training_history.TrainingHistoryDisplay",
     ]
     (error,) = [line for line in done.stdout.splitlines() if " error: " in line]
-    assert re.search("""program.py:9: .*"max_epochs".*Literal\\['three'\\]""", error)
+    assert re.search("""program.py:10: .*"max_epochs".*Literal\\['three'\\]""", error)

@@ -181,12 +181,12 @@ def predict_lines(
         bar.update(len(texts))
 
 
-def _tabbed_lines(columns: dict[str, list]) -> str:
+def _tabbed_lines(columns: dict[str, list[Any]]) -> str:
     line = "%s" + "\t%.6g" * (len(columns) - 1) + "\n"
     return "".join(map(line.__mod__, zip(*columns.values(), strict=True)))
 
 
-def _json_lines(columns: dict[str, list]) -> str:
+def _json_lines(columns: dict[str, list[Any]]) -> str:
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
 

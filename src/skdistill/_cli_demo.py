@@ -5,7 +5,7 @@ import argparse
 from skdistill import _cli_options
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parsers of all commands."""
     demo = _cli_options.add_command(
         commands,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from skdistill.serving import CompiledClassifier
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parsers of all commands."""
     export = _cli_options.add_command(
         commands,

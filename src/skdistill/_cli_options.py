@@ -3,6 +3,10 @@
 import argparse
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EXIT_STATUS = """\
 exit status:
@@ -13,7 +17,7 @@ exit status:
 
 
 def add_command(
-    commands: argparse._SubParsersAction,
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     *,
     summary: str,
@@ -69,7 +73,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_labelled(source: str, arguments: argparse.Namespace):
+def read_labelled(source: str, arguments: argparse.Namespace) -> "tuple[list[str], np.ndarray]":
     """Read texts and labels from a file, or from standard input if `source` is a dash.
 
     Parameters
@@ -92,7 +96,10 @@ def read_labelled(source: str, arguments: argparse.Namespace):
 
     from skdistill.datasets import read_text_stream, read_texts
 
-    columns = {"text_column": arguments.text_column, "label_column": arguments.label_column}
+    columns: dict[str, str] = {
+        "text_column": arguments.text_column,
+        "label_column": arguments.label_column,
+    }
     if source != "-":
         return read_texts(source, **columns)
     if arguments.format is None:

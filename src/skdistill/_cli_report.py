@@ -10,9 +10,10 @@ from skdistill import _cli_options, _cli_tables
 
 if TYPE_CHECKING:
     from skdistill._evaluation import Evaluation
+    from skdistill.teacher import TransformerTeacherClassifier
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parsers of all commands."""
     report = _cli_options.add_command(
         commands,
@@ -82,7 +83,9 @@ def _run(arguments: argparse.Namespace) -> None:
     print(_as_text(found))
 
 
-def _load_teacher(arguments: argparse.Namespace, classes: list[str]):
+def _load_teacher(
+    arguments: argparse.Namespace, classes: list[str]
+) -> "TransformerTeacherClassifier":
     from skdistill._teacher_choice import is_fine_tuned
     from skdistill.teacher import TransformerTeacherClassifier
 

@@ -1,17 +1,34 @@
 """Progress bars: a moving one for who watches, and a line now and then for a log file."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from tqdm import tqdm as plain_tqdm
 from tqdm.auto import tqdm
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+    _PlainBar = plain_tqdm[Any]
+else:  # tqdm's class takes type arguments in its stubs alone
+    _PlainBar = plain_tqdm
+
+_Item = TypeVar("_Item")
 
 # Seconds between two lines of a log.
 _LOG_INTERVAL = 10.0
 
 
-def progress_bar(iterable: Iterable | None = None, **options: Any) -> plain_tqdm:
+@overload
+def progress_bar(iterable: None = None, **options: Any) -> "plain_tqdm[Never]": ...
+
+
+@overload
+def progress_bar(iterable: Iterable[_Item], **options: Any) -> "plain_tqdm[_Item]": ...
+
+
+def progress_bar(iterable: Iterable[_Item] | None = None, **options: Any) -> "plain_tqdm[_Item]":
     """Open a bar on standard error that tells rate and time left.
 
     In a terminal and in a notebook it moves; anywhere else, such as in a pipe or a file, it
@@ -43,38 +60,44 @@ def _is_notebook_bar(bar: type) -> bool:
     return any(base.__module__ == "tqdm.notebook" for base in bar.__mro__)
 
 
-class LogLines(plain_tqdm):
+class LogLines(_PlainBar):
     """A bar for what is no terminal: whole lines, without carriage returns or escapes."""
 
-    def __init__(self, iterable: Iterable | None = None, **options: Any):
+    def __init__(self, iterable: Iterable[Any] | None = None, **options: Any):
         super().__init__(
             iterable,
             **{"mininterval": _LOG_INTERVAL, "maxinterval": _LOG_INTERVAL, "ncols": 0, **options},
         )
 
     @staticmethod
-    def status_printer(file):
+    def status_printer(file: "SupportsWrite[str]") -> Callable[[str], None]:
         """Return the function that shows a state."""
+        flush: Callable[[], None] = getattr(file, "flush", lambda: None)  # as tqdm does
 
         def print_line(status: str) -> None:
             file.write(f"{status}\n")
-            file.flush()
+            flush()
 
         return print_line
 
-    def display(self, msg=None, pos=None):
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Write the state, once there is something to tell."""
         if self.n or self.total is not None:
             super().display(msg, pos)
 
-    def moveto(self, n):
+    def moveto(self, n: int) -> None:
         """Stay: a line in a log follows the one before, whichever bar it is from."""
 
-    def set_postfix(self, ordered_dict=None, refresh=False, **kwargs):
+    def set_postfix(
+        self,
+        ordered_dict: Mapping[str, object] | None = None,
+        refresh: bool | None = False,
+        **kwargs: object,
+    ) -> None:
         """Set what stands behind the figures, for the next line that is due."""
         super().set_postfix(ordered_dict, refresh=False, **kwargs)
 
-    def close(self):
+    def close(self) -> None:
         """Write the last line, with the rate of the whole, unless it stands there already."""
         if not self.disable:
             if self.n > self.last_print_n:

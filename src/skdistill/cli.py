@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from skdistill import (
     __version__,
@@ -68,7 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _short_warnings(name: str) -> Iterator[None]:
     """Show warnings as errors are shown, without the line of code that they are from."""
 
-    def show(message, category, filename, lineno, file=None, line=None) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         print(f"{name}: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():

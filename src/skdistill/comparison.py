@@ -2,22 +2,58 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import validate_params
 from tqdm.auto import tqdm
 
+from skdistill._decorators import validate_params
 from skdistill._plotting import require_matplotlib
 from skdistill._texts import check_texts
 from skdistill._unlabeled_texts import as_pool, has_teacher, students_in, unlabeled_for
 from skdistill._validation import check_labels, check_same_length
 from skdistill.report import Predictions, make_table, measure_model
-from skdistill.tradeoff import ParetoDisplay, RetentionDisplay
+from skdistill.tradeoff import CostColumn, ParetoDisplay, RetentionDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+@overload
+def compare(
+    estimators: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    X_train: Iterable[str] | None,
+    y_train: ArrayLike | None,
+    X_test: Iterable[str],
+    y_test: ArrayLike,
+    *,
+    reference: str | None = ...,
+    X_unlabeled: Iterable[str] | None = ...,
+    return_estimators: Literal[False] = ...,
+    plot: bool = ...,
+    verbose: int = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def compare(
+    estimators: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    X_train: Iterable[str] | None,
+    y_train: ArrayLike | None,
+    X_test: Iterable[str],
+    y_test: ArrayLike,
+    *,
+    reference: str | None = ...,
+    X_unlabeled: Iterable[str] | None = ...,
+    return_estimators: Literal[True],
+    plot: bool = ...,
+    verbose: int = ...,
+) -> tuple[pd.DataFrame, dict[str, Any]]: ...
 
 
 @validate_params(
@@ -221,10 +257,10 @@ class ComparisonDisplay:
     3
     """
 
-    def __init__(self, table):
+    def __init__(self, table: pd.DataFrame):
         self.table = table
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Sequence[Axes] | np.ndarray | None" = None) -> Self:
         """Draw the panels.
 
         Parameters
@@ -244,7 +280,7 @@ class ComparisonDisplay:
             If `ax` has another length.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
-        panels: list[tuple[Any, str]] = [
+        panels: list[tuple[type[ParetoDisplay | RetentionDisplay], CostColumn]] = [
             (ParetoDisplay, "n_bytes"),
             (ParetoDisplay, "texts_per_second"),
         ]
@@ -262,11 +298,14 @@ class ComparisonDisplay:
             display.from_comparison(self.table, against=against, ax=axis)
             for (display, against), axis in zip(panels, axes, strict=True)
         ]
-        self.ax_, self.figure_ = axes, axes[0].figure
+        self.ax_ = axes
+        self.figure_: Figure | SubFigure = axes[0].figure
         return self
 
     @classmethod
-    def from_comparison(cls, table, *, ax=None):
+    def from_comparison(
+        cls, table: pd.DataFrame, *, ax: "Sequence[Axes] | np.ndarray | None" = None
+    ) -> Self:
         """Draw the overview of a table.
 
         Parameters

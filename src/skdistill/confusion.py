@@ -1,13 +1,21 @@
 """Which classes are taken for which: models side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import column_or_1d
 
 from skdistill._plotting import require_matplotlib
 from skdistill._validation import check_same_length
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
 
 # More classes than this have cells too small for numbers.
 _MOST_CLASSES_WITH_NUMBERS = 20
@@ -58,11 +66,24 @@ class ConfusionMatricesDisplay:
     '20'
     """
 
-    def __init__(self, confusion_matrices, *, display_labels=None):
+    def __init__(
+        self,
+        confusion_matrices: Mapping[str, ArrayLike],
+        *,
+        display_labels: ArrayLike | None = None,
+    ):
         self.confusion_matrices = confusion_matrices
         self.display_labels = display_labels
 
-    def plot(self, *, ax=None, include_values="auto", cmap="cividis", im_kw=None, text_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the matrices.
 
         Parameters
@@ -101,8 +122,8 @@ class ConfusionMatricesDisplay:
                     f"the matrix of {name!r} has shape {own.shape}, not ({n_classes}, "
                     f"{n_classes}): all models need the same classes."
                 )
-        labels = range(n_classes) if self.display_labels is None else self.display_labels
-        labels = [str(label) for label in labels]
+        names = range(n_classes) if self.display_labels is None else self.display_labels
+        labels = [str(label) for label in np.asarray(names, dtype=object).tolist()]
         check_same_length(n_classes, len(labels), names=("classes", "display_labels"))
         if ax is None:
             ax = _make_axes(len(matrices), labels)
@@ -111,12 +132,17 @@ class ConfusionMatricesDisplay:
         if include_values == "auto":
             include_values = n_classes <= _MOST_CLASSES_WITH_NUMBERS
 
-        self.im_ = []
+        self.im_: list[AxesImage] = []
         texts = []
         for place, (name, own) in enumerate(matrices.items()):
             shares = _shares_of_rows(own)
             axis = axes[place]
-            style = {"interpolation": "nearest", "cmap": cmap, "vmin": 0, "vmax": 100}
+            style: dict[str, Any] = {
+                "interpolation": "nearest",
+                "cmap": cmap,
+                "vmin": 0,
+                "vmax": 100,
+            }
             self.im_.append(axis.imshow(shares, **{**style, **(im_kw or {})}))
             # Seen where a class has no texts.
             axis.set_facecolor("#EEEEEE")
@@ -128,7 +154,8 @@ class ConfusionMatricesDisplay:
                 texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
         self.text_ = texts if include_values else None
         axes[0].set_ylabel("true class")
-        self.ax_, self.figure_ = axes, axes[0].figure
+        self.ax_ = axes
+        self.figure_: Figure | SubFigure = axes[0].figure
         self.colorbar_ = self.figure_.colorbar(
             self.im_[0], ax=list(axes), label="share of the true class's texts, %", pad=0.02
         )
@@ -137,17 +164,17 @@ class ConfusionMatricesDisplay:
     @classmethod
     def from_estimators(
         cls,
-        estimators,
-        X,
-        y,
+        estimators: Mapping[str, Any],
+        X: Sequence[str] | np.ndarray,
+        y: ArrayLike,
         *,
-        labels=None,
-        ax=None,
-        include_values="auto",
-        cmap="cividis",
-        im_kw=None,
-        text_kw=None,
-    ):
+        labels: ArrayLike | None = None,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the matrices of fitted classifiers.
 
         Parameters
@@ -198,16 +225,16 @@ class ConfusionMatricesDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        predictions,
+        y_true: ArrayLike,
+        predictions: Mapping[str, ArrayLike],
         *,
-        labels=None,
-        ax=None,
-        include_values="auto",
-        cmap="cividis",
-        im_kw=None,
-        text_kw=None,
-    ):
+        labels: ArrayLike | None = None,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the matrices of predictions.
 
         Parameters
@@ -251,14 +278,14 @@ class ConfusionMatricesDisplay:
                 "y_true has several labels a text, which have no common confusion matrix; draw "
                 "that of one label, as in y_true[:, 0]."
             )
-        y_true = column_or_1d(y_true)
-        predictions = {name: column_or_1d(own) for name, own in predictions.items()}
-        for name, own in predictions.items():
-            check_same_length(len(y_true), len(own), names=("y_true", f"predictions[{name!r}]"))
+        true = column_or_1d(y_true)
+        predicted = {name: column_or_1d(own) for name, own in predictions.items()}
+        for name, own in predicted.items():
+            check_same_length(len(true), len(own), names=("y_true", f"predictions[{name!r}]"))
         if labels is None:
-            labels = np.unique(np.concatenate([y_true, *predictions.values()]))
+            labels = np.unique(np.concatenate([true, *predicted.values()]))
         matrices = {
-            name: confusion_matrix(y_true, own, labels=labels) for name, own in predictions.items()
+            name: confusion_matrix(true, own, labels=labels) for name, own in predicted.items()
         }
         display = cls(matrices, display_labels=labels)
         return display.plot(
@@ -276,7 +303,7 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
     return plt.subplots(1, n_models, figsize=size, layout="compressed", squeeze=False)[1]
 
 
-def _rotation(axis, labels: list[str]) -> int:
+def _rotation(axis: "Axes", labels: list[str]) -> int:
     """Return the angle at which names of classes do not touch under their columns."""
     width = axis.get_window_extent().width / axis.figure.dpi / len(labels)
     return 0 if _LETTER * max(map(len, labels)) < 0.8 * width else 90
@@ -286,16 +313,19 @@ def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:
     """Return per cent of each true class; missing where it has no texts."""
     totals = matrix.sum(axis=1, keepdims=True).astype(float)
     totals[totals == 0] = np.nan
-    return 100 * matrix / totals
+    shares: np.ndarray = 100 * matrix / totals
+    return shares
 
 
-def _write_shares(axis, shares: np.ndarray, image, text_kw: dict | None) -> np.ndarray:
+def _write_shares(
+    axis: "Axes", shares: np.ndarray, image: "AxesImage", text_kw: dict[str, Any] | None
+) -> np.ndarray:
     """Write the shares into their cells, dark on light ones and light on dark ones."""
     texts = np.empty(shares.shape, dtype=object)
     for (row, column), share in np.ndenumerate(shares):
         red, green, blue, _ = image.cmap(image.norm(share))
         is_light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-        style = {"ha": "center", "va": "center", "fontsize": 8}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
         style |= {"color": "black" if is_light else "white", **(text_kw or {})}
         shown = f"{share:.0f}" if share >= 0.5 else "<1" if share > 0 else ""
         texts[row, column] = axis.text(column, row, shown, **style)

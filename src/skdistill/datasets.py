@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import pandas as pd
@@ -183,6 +183,18 @@ def _read_parts(
     return _read_hub(name, **columns), f"https://huggingface.co/datasets/{name}"
 
 
+@overload
+def read_texts(
+    path: str | os.PathLike[str], *, text_column: str = ..., label_column: None
+) -> tuple[list[str], None]: ...
+
+
+@overload
+def read_texts(
+    path: str | os.PathLike[str], *, text_column: str = ..., label_column: str = ...
+) -> tuple[list[str], np.ndarray]: ...
+
+
 def read_texts(
     path: str | os.PathLike[str], *, text_column: str = "text", label_column: str | None = "label"
 ) -> tuple[list[str], np.ndarray | None]:
@@ -238,6 +250,18 @@ def read_texts(
             raise ValueError(f"{path}: a .txt file has no labels; use csv, jsonl or parquet.")
         text_column = "text"
     return _read_columns(lambda: path.open("rb"), path.suffix, str(path), text_column, label_column)
+
+
+@overload
+def read_text_stream(
+    stream: BinaryIO, kind: str, *, text_column: str = ..., label_column: None
+) -> tuple[list[str], None]: ...
+
+
+@overload
+def read_text_stream(
+    stream: BinaryIO, kind: str, *, text_column: str = ..., label_column: str = ...
+) -> tuple[list[str], np.ndarray]: ...
 
 
 def read_text_stream(

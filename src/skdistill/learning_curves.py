@@ -1,13 +1,20 @@
 """How many labelled texts are enough? Scores of several models against their number."""
 
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import check_cv, learning_curve
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    BaseShuffleSplit,
+    check_cv,
+    learning_curve,
+)
 from sklearn.utils import check_random_state
 from tqdm.auto import tqdm
 
@@ -24,6 +31,10 @@ from skdistill._plotting import (
 from skdistill._texts import check_texts
 from skdistill._unlabeled_texts import as_pool, unlabeled_for
 from skdistill._validation import check_same_length
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
 
 
 class LearningCurvesDisplay:
@@ -64,12 +75,18 @@ class LearningCurvesDisplay:
     'accuracy, % (mean ± std of 2 splits)'
     """
 
-    def __init__(self, train_sizes, test_scores, *, score_name=None):
+    def __init__(
+        self,
+        train_sizes: ArrayLike,
+        test_scores: Mapping[str, ArrayLike],
+        *,
+        score_name: str | None = None,
+    ):
         self.train_sizes = train_sizes
         self.test_scores = test_scores
         self.score_name = score_name
 
-    def plot(self, *, ax=None, errorbar_kw=None):
+    def plot(self, *, ax: "Axes | None" = None, errorbar_kw: dict[str, Any] | None = None) -> Self:
         """Draw the curves.
 
         Parameters
@@ -94,7 +111,7 @@ class LearningCurvesDisplay:
         sizes = np.asarray(self.train_sizes)
         if not self.test_scores:
             raise ValueError("test_scores is empty; there is nothing to draw.")
-        self.errorbar_ = []
+        self.errorbar_: list[ErrorbarContainer] = []
         for name, own in self.test_scores.items():
             scores = np.asarray(own, float)
             if scores.ndim != 2 or len(scores) != len(sizes):
@@ -110,7 +127,7 @@ class LearningCurvesDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _label_axes(self, ax: Any, sizes: np.ndarray, n_splits: int) -> None:
+    def _label_axes(self, ax: "Axes", sizes: np.ndarray, n_splits: int) -> None:
         from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
         soften(ax)
@@ -127,20 +144,24 @@ class LearningCurvesDisplay:
     @classmethod
     def from_estimators(
         cls,
-        estimators,
-        X,
-        y,
+        estimators: Mapping[str, Any],
+        X: Iterable[str],
+        y: ArrayLike,
         *,
-        X_unlabeled=None,
-        train_sizes=(0.1, 0.2, 0.4, 0.7, 1.0),
-        cv=None,
-        scoring=None,
-        random_state=0,
-        n_jobs=None,
-        verbose=0,
-        ax=None,
-        errorbar_kw=None,
-    ):
+        X_unlabeled: Iterable[str] | None = None,
+        train_sizes: ArrayLike = (0.1, 0.2, 0.4, 0.7, 1.0),
+        cv: int
+        | BaseCrossValidator
+        | BaseShuffleSplit
+        | Iterable[tuple[ArrayLike, ArrayLike]]
+        | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        ax: "Axes | None" = None,
+        errorbar_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Train models on more and more of the texts, and draw their scores.
 
         All learn from the same texts and are tested on the same, by
@@ -237,8 +258,8 @@ class LearningCurvesDisplay:
             raise ValueError("all estimators are frozen; a curve needs one to train.")
         for name, scores in frozen.items():
             curves[name] = np.tile(scores, (len(sizes), 1))
-        name = None if scoring in (None, "accuracy") else _name_of(scoring)
-        return cls(sizes, curves, score_name=name).plot(ax=ax, errorbar_kw=errorbar_kw)
+        score_name = None if scoring in (None, "accuracy") else _name_of(scoring)
+        return cls(sizes, curves, score_name=score_name).plot(ax=ax, errorbar_kw=errorbar_kw)
 
 
 def _name_of(scoring: Any) -> str:

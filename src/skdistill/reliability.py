@@ -1,8 +1,10 @@
 """Can probabilities be trusted? Confidence against the share of right predictions."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdistill._plotting import (
     get_axes,
@@ -81,7 +83,14 @@ class ReliabilityDisplay:
     """
 
     def __init__(
-        self, confidence, accuracy, counts, bin_edges, *, name=None, calibration_error=None
+        self,
+        confidence: ArrayLike,
+        accuracy: ArrayLike,
+        counts: ArrayLike,
+        bin_edges: ArrayLike,
+        *,
+        name: str | None = None,
+        calibration_error: float | None = None,
     ):
         self.confidence = confidence
         self.accuracy = accuracy
@@ -90,7 +99,14 @@ class ReliabilityDisplay:
         self.name = name
         self.calibration_error = calibration_error
 
-    def plot(self, *, ax=None, name=None, ref_line=True, line_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the diagram.
 
         Parameters
@@ -128,7 +144,8 @@ class ReliabilityDisplay:
         is_first = not any(child.get_label() == _COUNTS for child in ax.child_axes)
         if is_first:
             self._prepare(ax, ref_line)
-        self.counts_ax_ = next(child for child in ax.child_axes if child.get_label() == _COUNTS)
+        counts_ax = next(child for child in ax.child_axes if child.get_label() == _COUNTS)
+        self.counts_ax_ = cast("Axes", counts_ax)
         filled = counts > 0
         (line,) = ax.plot(
             np.asarray(self.confidence, float)[filled],
@@ -174,8 +191,17 @@ class ReliabilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, n_bins=15, name=None, ax=None, ref_line=True, line_kw=None
-    ):
+        cls,
+        estimator: Any,
+        X: Iterable[str],
+        y: ArrayLike,
+        *,
+        n_bins: int = 15,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the diagram of a fitted classifier.
 
         Parameters
@@ -227,16 +253,16 @@ class ReliabilityDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
-        classes=None,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
+        classes: ArrayLike | None = None,
         *,
-        n_bins=15,
-        name=None,
-        ax=None,
-        ref_line=True,
-        line_kw=None,
-    ):
+        n_bins: int = 15,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the diagram of class probabilities.
 
         Parameters

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,11 @@ from skdistill.report import format_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
+
+CostColumn = Literal["n_parameters", "n_bytes", "texts_per_second", "fit_seconds"]
 
 
 class Cost(NamedTuple):
@@ -33,7 +37,7 @@ class Cost(NamedTuple):
     larger_is_better: bool
 
 
-COSTS = {
+COSTS: dict[CostColumn, Cost] = {
     "n_parameters": Cost("size, parameters (log scale)", format_count, False),
     "n_bytes": Cost("size on disk, bytes (log scale)", format_bytes, False),
     "texts_per_second": Cost("speed, texts per second (log scale)", format_count, True),
@@ -84,7 +88,8 @@ def pareto_front(
         costs = -costs
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)
     better = (costs[:, None] < costs) | (scores[:, None] > scores)
-    return ~np.any(no_worse & better, axis=0)
+    beaten: np.ndarray = np.any(no_worse & better, axis=0)
+    return ~beaten
 
 
 class RetentionDisplay:
@@ -144,7 +149,14 @@ default="n_parameters"
     """
 
     def __init__(
-        self, names, sizes, retention, *, accuracy=None, kinds=None, against="n_parameters"
+        self,
+        names: Sequence[str],
+        sizes: ArrayLike,
+        retention: ArrayLike,
+        *,
+        accuracy: ArrayLike | None = None,
+        kinds: Sequence[str] | None = None,
+        against: CostColumn = "n_parameters",
     ):
         self.names = names
         self.sizes = sizes
@@ -153,7 +165,13 @@ default="n_parameters"
         self.kinds = kinds
         self.against = against
 
-    def plot(self, *, ax=None, scatter_kw=None, text_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        scatter_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the figure.
 
         Parameters
@@ -180,9 +198,14 @@ default="n_parameters"
         ax = get_axes(ax, f"{type(self).__name__}.plot", _SINGLE)
         labels = list(points.names)
         if self.accuracy is not None:
-            shares = zip(points.names, self.accuracy, strict=True)
+            shares = zip(points.names, np.asarray(self.accuracy, float), strict=True)
             labels = [f"{name}  {100 * share:.1f}" for name, share in shares]
-        style = {"color": KINDS["teacher"][0], "linewidth": 1, "linestyle": "--", "zorder": 1}
+        style: dict[str, Any] = {
+            "color": KINDS["teacher"][0],
+            "linewidth": 1,
+            "linestyle": "--",
+            "zorder": 1,
+        }
         self.line_ = ax.axhline(1, label="teacher's accuracy", **style)
         set_percent_axis(ax, np.append(points.y, 1))
         self.points_, self.text_ = points.draw(ax, labels, self.line_, scatter_kw, text_kw)
@@ -193,8 +216,14 @@ default="n_parameters"
 
     @classmethod
     def from_comparison(
-        cls, table, *, against="n_parameters", ax=None, scatter_kw=None, text_kw=None
-    ):
+        cls,
+        table: pd.DataFrame,
+        *,
+        against: CostColumn = "n_parameters",
+        ax: "Axes | None" = None,
+        scatter_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the figure of a table.
 
         Parameters
@@ -302,13 +331,13 @@ default="texts_per_second"
 
     def __init__(
         self,
-        names,
-        costs,
-        scores,
+        names: Sequence[str],
+        costs: ArrayLike,
+        scores: ArrayLike,
         *,
-        kinds=None,
-        against="texts_per_second",
-        score_name="accuracy, %",
+        kinds: Sequence[str] | None = None,
+        against: CostColumn = "texts_per_second",
+        score_name: str = "accuracy, %",
     ):
         self.names = names
         self.costs = costs
@@ -317,7 +346,14 @@ default="texts_per_second"
         self.against = against
         self.score_name = score_name
 
-    def plot(self, *, ax=None, scatter_kw=None, line_kw=None, text_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        scatter_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the figure.
 
         Parameters
@@ -347,7 +383,12 @@ default="texts_per_second"
         faster = COSTS[self.against].larger_is_better
         self.on_front_ = pareto_front(points.x, points.y, larger_is_better=faster)
         set_percent_axis(ax, points.y)
-        style = {"color": "#777777", "linewidth": 1.2, "zorder": 1, **(line_kw or {})}
+        style: dict[str, Any] = {
+            "color": "#777777",
+            "linewidth": 1.2,
+            "zorder": 1,
+            **(line_kw or {}),
+        }
         (self.line_,) = ax.plot(*self._steps(points), label="Pareto front", **style)
         self.points_, self.text_ = points.draw(
             ax, list(points.names), self.line_, scatter_kw, text_kw, filled=self.on_front_
@@ -367,15 +408,15 @@ default="texts_per_second"
     @classmethod
     def from_comparison(
         cls,
-        table,
+        table: pd.DataFrame,
         *,
-        against="texts_per_second",
-        score="accuracy",
-        ax=None,
-        scatter_kw=None,
-        line_kw=None,
-        text_kw=None,
-    ):
+        against: CostColumn = "texts_per_second",
+        score: Literal["accuracy", "macro_f1"] = "accuracy",
+        ax: "Axes | None" = None,
+        scatter_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the figure of a table.
 
         Parameters
@@ -433,7 +474,7 @@ def _check_cost(against: str) -> None:
         raise ValueError(f"against must be one of {list(COSTS)}, got {against!r}.")
 
 
-def _known(table: pd.DataFrame, against: str) -> pd.DataFrame:
+def _known(table: pd.DataFrame, against: CostColumn) -> pd.DataFrame:
     """Return the rows whose cost is a positive number, and warn of the others."""
     _check_cost(against)
     is_known = table[against].to_numpy(float) > 0
@@ -454,7 +495,7 @@ class _Points(NamedTuple):
     x: np.ndarray
     y: np.ndarray
     kinds: Sequence[str] | None
-    against: str
+    against: CostColumn
 
     @classmethod
     def of(
@@ -463,7 +504,7 @@ class _Points(NamedTuple):
         x: ArrayLike,
         y: ArrayLike,
         kinds: Sequence[str] | None,
-        against: str,
+        against: CostColumn,
     ) -> "_Points":
         _check_cost(against)
         x, y = np.asarray(x, float), np.asarray(y, float)
@@ -499,7 +540,7 @@ class _Points(NamedTuple):
         scatter_kw: dict[str, Any] | None,
         text_kw: dict[str, Any] | None,
         filled: np.ndarray | None = None,
-    ) -> tuple[list[Any], list[Any]]:
+    ) -> "tuple[list[PathCollection], list[Text]]":
         """Draw points, labels and axes; return the artists of the points, and the labels."""
         from matplotlib.lines import Line2D
 

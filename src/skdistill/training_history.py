@@ -1,9 +1,17 @@
 """How a student's loss went down."""
 
+from collections.abc import Mapping, Sequence
 from math import nan
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from skdistill._plotting import get_axes, legend_below, mark_curve, next_curve, soften
 from skdistill._validation import check_same_length
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 _PARTS = {"train_loss": "training texts", "valid_loss": "held-out texts"}
 _LOSSES = {
@@ -54,13 +62,26 @@ class TrainingHistoryDisplay:
     'MLP, training texts'
     """
 
-    def __init__(self, losses, *, n_gold_epochs=0, loss_name="loss", name=None):
+    def __init__(
+        self,
+        losses: Mapping[str, Sequence[float] | np.ndarray],
+        *,
+        n_gold_epochs: int = 0,
+        loss_name: str = "loss",
+        name: str | None = None,
+    ):
         self.losses = losses
         self.n_gold_epochs = n_gold_epochs
         self.loss_name = loss_name
         self.name = name
 
-    def plot(self, *, ax=None, name=None, line_kw=None):
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters
@@ -93,22 +114,29 @@ class TrainingHistoryDisplay:
         name = self.name if name is None else name
         n_soft = n_epochs - self.n_gold_epochs
         epochs = [*range(1, n_soft + 1), n_soft + 0.5, *range(n_soft + 1, n_epochs + 1)]
-        self.lines_ = []
+        self.lines_: list[Line2D] = []
         for what, values in self.losses.items():
             broken = [*values[:n_soft], nan, *values[n_soft:]]
             label = what if name is None else f"{name}, {what}"
             (line,) = ax.plot(epochs, broken, **next_curve(ax, label, line_kw))
             self.lines_.append(mark_curve(line))
-        self.gold_line_ = None
+        self.gold_line_: Line2D | None = None
         if self.n_gold_epochs:
-            style = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
+            style: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
             self.gold_line_ = ax.axvline(n_soft + 0.5, label="from here gold labels", **style)
         _label_axes(ax, self.loss_name)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, line_kw=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the history of a fitted student.
 
         Parameters
@@ -167,7 +195,7 @@ class TrainingHistoryDisplay:
         return display.plot(ax=ax, line_kw=line_kw)
 
 
-def _label_axes(ax, loss_name: str) -> None:
+def _label_axes(ax: "Axes", loss_name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     soften(ax)
