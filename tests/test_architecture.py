@@ -38,14 +38,14 @@ LAYERS = [
     ["onnx"],
     ["_onnx_strings"],
     ["_onnx_graph", "serving"],
-    ["model_file"],
-    ["runtime", "embedding_init"],
+    ["explanation", "model_file"],
+    ["runtime", "embedding_init", "_feature_spans"],
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
     ["ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
-    ["_checkpoint_source", "_files", "_interruption", "_texts"],
+    ["_checkpoint_source", "_files", "_interruption", "_markup", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
+from skdistill.explanation import explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
@@ -164,6 +165,42 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         """
         self._check_is_fitted()
         return iterate_proba(self._runtime, X, chunk_size, self.n_jobs, self.verbose)
+
+    def explain(self, X):
+        """Tell what each word, n-gram or character of a text contributes to each class.
+
+        An MLP without hidden layers adds up what its words look up, weighed by the attention that
+        they get: its logits come apart exactly.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        list of Explanation, of length n_texts
+            With spans in the text, contributions and bias: see
+            :class:`~skdistill.explanation.Explanation`. There is one column for each of
+            `classes_`, also where there are two: the decision function is then the second one's
+            sum minus the first one's. A notebook shows the texts with the words' parts in colour.
+
+        Raises
+        ------
+        ValueError
+            If the student is no MLP, or has hidden layers; or as in `predict_proba`.
+
+        Examples
+        --------
+        >>> from skdistill import DistilledMLPClassifier
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+        >>> (explanation,) = student.explain(["Fast bread"])
+        >>> explanation.units, explanation.contributions.shape
+        (['fast', 'bread'], (2, 2))
+        """
+        self._check_is_fitted()
+        return explain(self._runtime, self.classes_, check_texts(X))
 
     def compile(self, precision: Precision = "float32") -> CompiledClassifier:
         """Return an object that does nothing but predict, faster for single texts.

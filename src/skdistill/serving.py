@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._texts import check_texts
+from skdistill.explanation import Explanations, explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.runtime import CompiledNetwork
@@ -194,6 +195,25 @@ class CompiledClassifier:
         [(2, 2), (1, 2)]
         """
         return iterate_proba(self._network, X, chunk_size, n_jobs, verbose)
+
+    def explain(self, X: Iterable[str]) -> Explanations:
+        """Tell what each word, n-gram or character of a text contributes to each class.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        list of Explanation, of length n_texts
+
+        Raises
+        ------
+        ValueError
+            If the student is no MLP, or has hidden layers: its words do not add up.
+        """
+        return explain(self._network, self.classes_, check_texts(X))
 
 
 def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[str, Any]:
