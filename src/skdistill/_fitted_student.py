@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
+from skdistill._training_facts import describe_training
 from skdistill._versions import stamp, unstamp
+from skdistill.card import write_card
 from skdistill.explanation import explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
@@ -238,6 +240,12 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             If the analyzer is a function, or the labels are objects.
         """
         check_is_fitted(self)
+        # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
+        counts = None if precision == "int8" else self._counts
+        write_model(replace(self._described(), counts=counts), Path(path), precision)
+
+    def _described(self) -> StoredModel:
+        """Return what is stored, with the parameters and figures of the training."""
         figures = {
             "history": self.history_,
             "n_iter": self.n_iter_,
@@ -245,13 +253,103 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         }
         given = {name: _as_plain(value) for name, value in self.get_params(deep=False).items()}
         parameters = {name: value for name, value in given.items() if _is_plain(value)}
-        model = replace(
-            self._stored(),
-            # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
-            counts=None if precision == "int8" else self._counts,
-            estimator={"parameters": parameters, "figures": figures},
+        return replace(self._stored(), estimator={"parameters": parameters, "figures": figures})
+
+    def to_html(
+        self,
+        path,
+        X=None,
+        y=None,
+        *,
+        teacher=None,
+        controls=None,
+        report=None,
+        title=None,
+        description="",
+        class_names=None,
+        limits=(),
+        license="",
+        example="",
+    ) -> None:
+        """Write a model card with the model in it: one page, in which one tries the student.
+
+        The page [1]_ says what the student is, how it was trained, how well it does and what it
+        cannot do. It holds the weights in eight bits, and predicts at each keystroke what
+        ``compile("int8")`` predicts; of an MLP without hidden layers it also shows what each word
+        contributes. It needs no server and no network, and its own policy forbids both. What is
+        not given is left out.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file; an earlier one is replaced once the new one is complete.
+        X : iterable of str, of length n_texts, default=None
+            Texts that the student was not trained on, for the figures.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+            Their labels.
+        teacher : classifier or array-like of shape (n_texts, n_classes), default=None
+            Fitted, with ``predict_proba``; or its probabilities for `X`. Compared with the student.
+        controls : dict of str to such classifiers or arrays, default=None
+            Other models in the comparison, by the names to be shown.
+        report : DistillationReport, default=None
+            What :func:`~skdistill.distillation_report` has found.
+        title : str, default=None
+            None takes the student's kind and its classes.
+        description : str, default=""
+            What the model is for, in a sentence or two.
+        class_names : sequence of str, of length n_classes, default=None
+            How `classes_` are called on the page; None calls them as they are.
+        limits : iterable of str, default=()
+            Sentences on what the model cannot do or must not be used for, beside those that the
+            student's own make-up tells.
+        license : str, default=""
+            Under what terms it may be used.
+        example : str, default=""
+            The text in the box at first.
+
+        Raises
+        ------
+        TypeError
+            If the analyzer is a function, which no page can call.
+        ValueError
+            If there are figures to be measured but no `X`, or labels, classes or shapes do not fit.
+        OSError
+            If the file cannot be written.
+
+        References
+        ----------
+        .. [1] Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from skdistill import DistilledMLPClassifier
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     student.to_html(f"{folder}/card.html", ["warm bread"], ["food"])
+        ...     page = Path(folder, "card.html").read_text(encoding="utf-8")
+        >>> page.startswith("<!DOCTYPE html>"), len(page) < 100_000
+        (True, True)
+        """
+        check_is_fitted(self)
+        write_card(
+            path,
+            self._described(),
+            X=X,
+            y=y,
+            teacher=teacher,
+            controls=controls,
+            report=report,
+            title=title,
+            description=description,
+            class_names=class_names,
+            limits=limits,
+            license=license,
+            example=example,
+            training=describe_training(self),
         )
-        write_model(model, Path(path), precision)
 
     @classmethod
     def load(cls, path):

@@ -215,6 +215,31 @@ class CompiledClassifier:
         """
         return explain(self._network, self.classes_, check_texts(X))
 
+    def to_html(self, path: str | PathLike, X=None, y=None, **options) -> None:
+        """Write a model card with the model in it: one page, in which one tries the student.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file; an earlier one is replaced once the new one is complete.
+        X : iterable of str, of length n_texts, default=None
+            Texts that the student was not trained on, for the figures.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+            Their labels.
+        **options
+            What else :meth:`DistilledMLPClassifier.to_html` takes. Of the training the page tells
+            what is in the file.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            As there.
+        """
+        # Here, so that a process that predicts starts without it.
+        from skdistill.card import write_card
+
+        write_card(path, self._model, X=X, y=y, **options)
+
 
 def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[str, Any]:
     """Tell what rounding a student's weights changes on some texts.
