@@ -1,8 +1,9 @@
-"""The page of a model card in a browser: it predicts what Python predicts, alone and for everyone."""
+"""A model card in a browser: it predicts what Python predicts, without a network, for everyone."""
 
 import json
 import os
 import shutil
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,7 +39,7 @@ ODD_TEXTS = [
     "\x01\x1c\x1d\x1e\x1f\x7f\x85\xa0\u2003\u2028\u3000the\ufeffoven",
     "snake_case don't x²³ ½ ⅷ 1,000.5 @#$%^&*()",
     "𐐀𐐁 𝐀𝐁 𞤀𞤁 Ꭰ ꭰ Ა ა \U0001e9de \U0010ffff \U000e0041",
-    "the oven " * 2000,
+    "the oven " * 300,
     "<script>alert(1)</script> <img src=x onerror=alert(1)> &amp; bread",
 ]
 # Of the words that a student of the topics knows, and of everything else.
@@ -130,8 +131,9 @@ def cards(tmp_path_factory, topics):
         if name not in written:
             kind, options, labels = STUDENTS[name]
             texts, classes = topics
-            options = {"max_epochs": 5, "lr": 0.05, "random_state": 0} | options
-            student = kind(**options).fit([*texts, *ODD_TEXTS * 3], labels(classes))
+            options = {"max_epochs": 3, "lr": 0.05, "random_state": 0} | options
+            rows = [*texts[:150], *ODD_TEXTS * 3]
+            student = kind(**options).fit(rows, labels(classes[:150]))
             student.to_html(folder / f"{name}.html", example="The oven, the wind")
             written[name] = SimpleNamespace(student=student, path=folder / f"{name}.html")
         return written[name]
@@ -170,10 +172,10 @@ STUDENTS = {
     "two classes": (MLP, WIDE, two_classes),
     "several labels": (MLP, WIDE, several_labels),
     "cnn": (CNN, {"kernel_sizes": (2, 3), "pooling": ("max", "mean"), **WIDE}, as_they_are),
-    "gru": (RNN, {"max_epochs": 1, **WIDE}, as_they_are),
+    "gru": (RNN, {"hidden_dim": 8, **WIDE}, as_they_are),
     "lstm": (
         RNN,
-        {"cell": "lstm", "bidirectional": False, "pooling": ("mean", "max"), "max_epochs": 1,
+        {"cell": "lstm", "bidirectional": False, "pooling": ("mean", "max"),
          "hidden_layer_sizes": (5,), **WIDE},
         several_labels,
     ),
@@ -207,6 +209,8 @@ def texts():
 @pytest.mark.parametrize("name", STUDENTS)
 def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
     card = cards(name)
+    if name not in ("default", "cnn", "gru"):
+        texts = texts[::4]
     found = predict_in_page(open_page(card.path), texts)
     expected = card.student.compile("int8").predict_proba(texts)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -216,15 +220,13 @@ def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
 
 def test_every_character_is_read_as_python_reads_it(cards, open_page):
     vocabulary = cards("default").student._vocabulary
-    numbers = [*range(0xD800), *range(0xE000, 0x30000, 7), *range(0xE0000, 0xE0200)]
-    texts = [f"a{chr(number)}B{chr(number)}Σ" for number in numbers]
-    expected = [vocabulary._words_of_all([text]) for text in texts]
-    page = open_page(cards("default").path)
-    names = page.evaluate(
-        "texts => texts.map(text => classifier.vocabulary.encode(text).map(({name}) => name))",
-        texts,
+    numbers = [*range(1, 0xD800), *range(0xE000, 0x30000, 5), *range(0xE0000, 0xE0200)]
+    words = [f"a{chr(number)}B{chr(number)}Σ " for number in numbers]
+    text = "".join(words)
+    names = open_page(cards("default").path).evaluate(
+        "text => classifier.vocabulary.encode(text).map(({name}) => name)", text
     )
-    assert names == expected
+    assert names == vocabulary._words_of_all([text])
 
 
 @pytest.mark.parametrize("name", ["default", "every pooling", "hashed", "several labels"])
@@ -232,22 +234,23 @@ def test_words_contribute_what_python_says(name, cards, open_page, texts):
     card = cards(name)
     page = open_page(card.path)
     explanations = card.student.compile("int8").explain(texts)
-    for text, explanation in zip(texts[:60], explanations, strict=False):
-        found = page.evaluate(
-            """units => {
-              const text = units.map(unit => String.fromCharCode(unit)).join("");
-              const {features, contributions} = classifier.predict(text);
-              return {contributions, pieces: features.map(({start, end}) => text.slice(start, end))};
-            }""",
-            as_units(text),
-        )
-        if has_lone_half(text):
-            continue  # which the way back from the browser does not keep
-        assert found["pieces"] == [text[start:end] for start, end in explanation.spans.tolist()]
+    found = page.evaluate(
+        """texts => texts.map(units => {
+          const text = units.map(unit => String.fromCharCode(unit)).join("");
+          const {features, contributions} = classifier.predict(text);
+          const spans = features.map(({start, end}) => [start, end]);
+          return {contributions, spans};
+        })""",
+        [*map(as_units, texts)],
+    )
+    for text, shown, explanation in zip(texts, found, explanations, strict=True):
+        # Places in Python's characters are others than in a browser's, of 16 bits.
+        places = np.cumsum([0, *(1 + (character > "\uffff") for character in text)])
+        np.testing.assert_array_equal(shown["spans"], places[explanation.spans].tolist())
         if not explanation.is_known.any():
-            assert found["contributions"] is None
+            assert shown["contributions"] is None
         else:
-            np.testing.assert_allclose(found["contributions"], explanation.contributions, atol=1e-5)
+            np.testing.assert_allclose(shown["contributions"], explanation.contributions, atol=1e-5)
 
 
 def test_typing_shows_probabilities_and_words(cards, open_page):
@@ -309,8 +312,8 @@ def test_the_outcome_is_announced_once_typing_stops(cards, open_page):
         .observe(document.getElementById("news"), {childList: true});
     }""")
     page.locator("#text").press_sequentially(" rail ticket train")
-    page.wait_for_function("window.news.length > 0")
-    assert page.evaluate("window.news").__len__() == 1
+    page.wait_for_selector("#news:not(:empty)", state="attached")
+    assert len(page.evaluate("window.news")) == 1
     assert page.get_attribute("#news", "aria-live") == "polite"
     assert page.inner_text("#news").endswith(" %")
 
@@ -395,7 +398,7 @@ def whole_card(cards, topics, tmp_path_factory):
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_overflows(scheme, width, whole_card, open_page):
     page = open_page(whole_card, viewport={"width": width, "height": 740}, color_scheme=scheme)
-    page.fill("#text", "unbroken" * 60 + " the oven")
+    page.fill("#text", "unbroken" * 30 + " the oven")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     outside = page.evaluate(
         """width => [...document.querySelectorAll("body *")]
@@ -427,7 +430,7 @@ CONTRASTS = """() => {
     return (high + 0.05) / (low + 0.05);
   };
   const found = [];
-  for (const node of document.querySelectorAll("body *:not(script):not(style):not(svg):not(svg *)")) {
+  for (const node of document.querySelectorAll("body :not(script, svg, svg *)")) {
     const hasText = [...node.childNodes].some(
       child => child.nodeType === 3 && child.textContent.trim());
     if ((hasText || node.matches("textarea")) && node.getClientRects().length) {
@@ -461,8 +464,8 @@ def test_contrast_is_that_of_wcag_aa(scheme, whole_card, open_page):
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(whole_card, open_page):
     page = open_page(whole_card)
-    reached = []
-    for _ in range(12):
+    reached = [("", True)]
+    while reached[-1][0] != "BODY":
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate("""() => {
@@ -472,9 +475,9 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(whole_card, open_
               return [node.id || node.className || node.tagName, outlined];
             }""")
         )
-    assert [name for name, _ in reached[:3]] == ["skip", "text", "explained"]
+    assert [name for name, _ in reached[1:4]] == ["skip", "text", "explained"]
     assert [name for name, _ in reached].count("scroll") == page.locator(".scroll").count()
-    assert all(outlined for name, outlined in reached if name != "BODY")
+    assert all(outlined for _, outlined in reached[:-1])
 
 
 def test_structure_is_there_for_those_who_do_not_see(whole_card, open_page):
@@ -484,7 +487,7 @@ def test_structure_is_there_for_those_who_do_not_see(whole_card, open_page):
     levels = page.evaluate(
         "[...document.querySelectorAll('h1,h2,h3,h4')].map(node => Number(node.tagName[1]))"
     )
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     faults = page.evaluate("""() => [
       ...[...document.querySelectorAll("textarea, select, input, button")]
         .filter(node => !node.labels?.length),

@@ -2,7 +2,7 @@
 
 const MAX_CLASSES = 12;
 const MAX_WORDS = 8;
-const MAX_MARKED = 20000;
+const MAX_MARKED = 3000;
 const MIN_SHARE = 0.005;
 const QUIET_MILLISECONDS = 900;
 
@@ -126,14 +126,12 @@ class Demonstration {
   }
 
   marks(text, features, parts) {
-    if (!parts.length) {
-      return [text.slice(0, MAX_MARKED)];
-    }
     const visible = text.slice(0, MAX_MARKED);
-    const shown = features.filter(({ end }) => end <= visible.length);
+    const rest = text.length > MAX_MARKED ? "…" : "";
+    const shown = features.filter(({ end }) => parts.length && end <= MAX_MARKED);
     const pieces = cut(visible, shown, parts);
     const top = pieces.reduce((most, { part }) => Math.max(most, Math.abs(part)), 0);
-    return pieces.map((piece) => {
+    const marked = pieces.map((piece) => {
       const share = top ? Math.abs(piece.part) / top : 0;
       if (share < MIN_SHARE || !piece.text.trim()) {
         return piece.text;
@@ -143,6 +141,7 @@ class Demonstration {
       mark.style.setProperty("--share", share.toFixed(3));
       return mark;
     });
+    return [...marked, rest];
   }
 
   // For screen readers: once the typing stops, and only what has changed.
