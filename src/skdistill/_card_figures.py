@@ -165,7 +165,7 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise ValueError(
-            f"y[{row}] is {values[row]!r}, which is none of the student's classes "
+            f"y[{row}] is {values.tolist()[row]!r}, which is none of the student's classes "
             f"{model.classes.tolist()!s:.200}."
         )
     return codes

@@ -4,7 +4,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
+
+
+# What says nothing of the trained model, or is told by itself.
+_OTHER = ("teacher", "memory", "callbacks", "n_jobs", "verbose")
 
 
 def describe_training(student: BaseEstimator) -> dict[str, str]:
@@ -28,11 +33,11 @@ def describe_training(student: BaseEstimator) -> dict[str, str]:
     """
     facts = {"Teacher": _name_teacher(student.teacher)}
     defaults = {name: given.default for name, given in signature(type(student)).parameters.items()}
+    given = {name: _as_plain(value) for name, value in student.get_params(deep=False).items()}
     changed = {
         name: value
-        for name, value in student.get_params(deep=False).items()
-        if name not in ("teacher", "memory", "callbacks", "n_jobs", "verbose")
-        and not _is_same(value, defaults[name])
+        for name, value in given.items()
+        if name not in _OTHER and not _is_same(value, defaults[name])
     }
     if changed:
         facts["Parameters"] = ", ".join(
@@ -52,6 +57,10 @@ def _name_teacher(teacher: Any) -> str:
         return name
     path = Path(model)
     return f"{name} ({path.name if path.is_absolute() else model})"
+
+
+def _as_plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_same(value: Any, default: Any) -> bool:
