@@ -95,7 +95,7 @@ def test_everything_that_is_given_is_told(topics, tmp_path):
         "temperature=2.0",
         "Texts it learned from 600",
         "Epochs 2",
-        "kl at temperature 2",
+        "Kullback-Leibler divergence at temperature 2",
         "Not for recipes.",
         "Licence MIT",
         "my oven",

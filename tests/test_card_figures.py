@@ -29,7 +29,7 @@ def test_models_are_scored_by_the_definitions(student, topics):
     rounded = student.compile("int8")
     for name, proba in {
         "this student": student.predict_proba(X),
-        "this student in eight bits, as in this page": rounded.predict_proba(X),
+        "the same, in eight bits": rounded.predict_proba(X),
         "its teacher": teacher,
         "LR": control.predict_proba(X),
     }.items():

@@ -209,7 +209,7 @@ def texts():
 @pytest.mark.parametrize("name", STUDENTS)
 def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
     card = cards(name)
-    if name not in ("default", "cnn", "gru"):
+    if name != "default":
         texts = texts[::4]
     found = predict_in_page(open_page(card.path), texts)
     expected = card.student.compile("int8").predict_proba(texts)
@@ -220,7 +220,7 @@ def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
 
 def test_every_character_is_read_as_python_reads_it(cards, open_page):
     vocabulary = cards("default").student._vocabulary
-    numbers = [*range(1, 0xD800), *range(0xE000, 0x30000, 5), *range(0xE0000, 0xE0200)]
+    numbers = [*range(1, 0x3100), *range(0x3100, 0xD800, 9), *range(0xE000, 0x30000, 9)]
     words = [f"a{chr(number)}B{chr(number)}Σ " for number in numbers]
     text = "".join(words)
     names = open_page(cards("default").path).evaluate(
@@ -231,6 +231,7 @@ def test_every_character_is_read_as_python_reads_it(cards, open_page):
 
 @pytest.mark.parametrize("name", ["default", "every pooling", "hashed", "several labels"])
 def test_words_contribute_what_python_says(name, cards, open_page, texts):
+    texts = texts[::3]
     card = cards(name)
     page = open_page(card.path)
     explanations = card.student.compile("int8").explain(texts)
@@ -273,11 +274,12 @@ def test_typing_shows_probabilities_and_words(cards, open_page):
     parts = explanation.towards(served.classes_[proba.argmax()])
     rows = page.locator("#contributions tr").all_inner_texts()
     strongest = np.argsort(-np.abs(parts), kind="stable")
-    assert [row.split()[0] for row in rows] == [explanation.units[unit] for unit in strongest[:8]]
+    assert [row.split()[0] for row in rows] == [explanation.units[unit] for unit in strongest[:6]]
     assert [row.split()[-1] for row in rows] == [
-        f"{parts[unit]:+.2f}".replace("-", "−") for unit in strongest[:8]
+        f"{parts[unit]:+.2f}".replace("-", "−") for unit in strongest[:6]
     ]
-    assert [row.split()[1] for row in rows if row.startswith("zebra")] == ["unknown"]
+    unknown = [row.split()[0] for row in rows if row.split()[1] == "unknown"]
+    assert unknown == [explanation.units[u] for u in strongest[:6] if not explanation.is_known[u]]
 
 
 def test_one_chooses_the_class_that_is_explained(cards, open_page):

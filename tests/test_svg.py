@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from skdistill._svg import plot_confusion, plot_reliability, plot_training
+from skdistill._svg import _round_ticks, plot_confusion, plot_reliability, plot_training
 
 
 def parts(markup, tag):
@@ -50,6 +50,21 @@ def test_the_curve_falls_as_the_loss_does():
     np.testing.assert_allclose(heights / heights[0], [1, 1 / 3, 0], atol=0.01)
     assert "from 2 in the first to 0.5 in the last of 3 epochs" in plot
     assert "epoch 2: 1" in plot
+
+
+@pytest.mark.parametrize(
+    ("top", "ticks"),
+    [
+        (0.0, [0, 1]),
+        (0.93, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (1.3, [0, 0.5, 1.0, 1.5]),
+        (0.031, [0, 0.01, 0.02, 0.03, 0.04]),
+        (740.0, [0, 200, 400, 600, 800]),
+    ],
+)
+def test_ticks_are_round_numbers(top, ticks):
+    assert _round_ticks(top) == ticks
 
 
 def test_a_loss_of_nothing_can_be_drawn():

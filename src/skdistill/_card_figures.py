@@ -117,7 +117,7 @@ def measure(
     size = count_parameters(model)
     rows: list[tuple[str, int | None, np.ndarray]] = [
         ("this student", size, proba),
-        ("this student in eight bits, as in this page", size, rounded_proba),
+        ("the same, in eight bits", size, rounded_proba),
     ]
     teacher_proba = None
     if teacher is not None:

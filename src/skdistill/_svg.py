@@ -1,6 +1,7 @@
 """Plots of a model card: SVG in the colour of the text around it."""
 
 from collections.abc import Sequence
+from math import ceil, floor, log10
 
 import numpy as np
 
@@ -63,7 +64,8 @@ def plot_training(losses: Sequence[float]) -> Markup:
     -------
     Markup
     """
-    top = max(losses) or 1.0
+    ticks = _round_ticks(max(losses))
+    top = ticks[-1]
     n = len(losses)
     x = [_x((epoch + 0.5) / n) for epoch in range(n)]
     y = [_y(loss / top) for loss in losses]
@@ -85,7 +87,7 @@ def plot_training(losses: Sequence[float]) -> Markup:
         f"Training loss, from {losses[0]:.3g} in the first to {losses[-1]:.3g} in the last of "
         f"{n} epochs",
         [((epoch + 0.5) / n, str(epoch + 1)) for epoch in range(0, n, step)],
-        [(share, f"{share * top:.2g}") for share in (0, 0.25, 0.5, 0.75, 1)],
+        [(tick / top, f"{tick:g}") for tick in ticks],
         "epoch",
         "loss",
         curve,
@@ -147,6 +149,15 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
         *cells,
         axis,
     )
+
+
+def _round_ticks(top: float) -> list[float]:
+    """Return two to six round numbers from 0 to the first that is not below `top`."""
+    if top <= 0:
+        return [0.0, 1.0]
+    power = 10 ** floor(log10(top))
+    step = next(step for step in (0.2, 0.5, 1, 2) if step * power * 5 >= top) * power
+    return [float(f"{number * step:.6g}") for number in range(ceil(top / step) + 1)]
 
 
 def _frame(

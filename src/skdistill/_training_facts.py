@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-
 # What says nothing of the trained model, or is told by itself.
 _OTHER = ("teacher", "memory", "callbacks", "n_jobs", "verbose")
 

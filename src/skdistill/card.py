@@ -42,6 +42,11 @@ _REPORTED = {
     "fidelity": "Agrees with the teacher",
     "calibration_error": "Calibration error",
 }
+_LOSSES = {
+    "kl": "Kullback-Leibler divergence at temperature {temperature:g}",
+    "mse": "mean squared difference of logits",
+    "standardized_kl": "divergence of standardised logits at temperature {temperature:g}",
+}
 _FEATURES = {"word": "words and marks", "char": "characters"}
 
 
@@ -192,12 +197,12 @@ def _compare_models(models: list[ModelFigures]) -> Markup:
         size = "" if row.n_parameters is None else f"{row.n_parameters:,}"
         rows.append([row.name, *([size] if has_sizes else []), *cells])
     heading = ["Model", *(["Parameters"] if has_sizes else []), *map(_REPORTED.get, columns)]
-    return _table("Beside other models, in %", heading, rows)
+    return _table("Beside other models (shares in %)", heading, rows)
 
 
 def _list_classes(figures: Figures, names: Sequence[str]) -> Markup:
     return _table(
-        "Each class, of the student in eight bits, in %",
+        "Each class, in eight bits (shares in %)",
         ["Class", "Precision", "Recall", "F1", "Texts"],
         [
             [
@@ -258,7 +263,7 @@ def _report_section(report: Any) -> Markup | None:
             f"{report.n_transfer:,} in the transfer set; "
             + ("one seed." if report.n_seeds == 1 else f"mean over {report.n_seeds} seeds."),
         ),
-        _table("Scores, in %", ["Model", *map(_REPORTED.get, columns)], rows),
+        _table("Scores (in %)", ["Model", *map(_REPORTED.get, columns)], rows),
     )
 
 
@@ -269,7 +274,7 @@ def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup
     if "transfer_size" in known:
         facts["Texts it learned from"] = f"{known['transfer_size']:,}"
     if "loss" in given:
-        facts["Loss"] = f"{given['loss']} at temperature {given['temperature']:g}"
+        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
     if "n_iter" in known:
         facts["Epochs"] = str(known["n_iter"])
     losses = [epoch["train_loss"] for epoch in known.get("history", []) if "train_loss" in epoch]
@@ -365,12 +370,12 @@ def _word_order(model: StoredModel) -> str:
 
 
 def _prior(model: StoredModel) -> str:
-    return "the labels' shares" if model.multilabel else "the classes' shares"
+    return f"the {'labels' if model.multilabel else 'classes'}' shares in its training"
 
 
 def _about_section(model: StoredModel, license: str) -> Markup:
     facts = {"Licence": license} if license else {}
-    facts["Versions"] = ", ".join(
+    facts["Written with"] = ", ".join(
         [
             f"skdistill {skdistill.__version__}",
             f"Python {platform.python_version()}",

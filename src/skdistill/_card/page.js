@@ -1,7 +1,7 @@
 // The box in which one tries the model.
 
 const MAX_CLASSES = 12;
-const MAX_WORDS = 8;
+const MAX_WORDS = 6;
 const MAX_MARKED = 3000;
 const MIN_SHARE = 0.005;
 const QUIET_MILLISECONDS = 900;
