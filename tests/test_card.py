@@ -216,6 +216,14 @@ def test_dollars_are_not_placeholders(topics, tmp_path):
     assert "${style}" in words_of(page)
 
 
+def test_labels_may_be_objects(topics, tmp_path):
+    X, y = topics
+    student = fit((X, y.astype(object)))
+    text = words_of(write(student, tmp_path, X[:50], y[:50].astype(object)))
+    assert "DistilledMLPClassifier: cooking, sailing, trains" in text
+    assert "Accuracy" in text
+
+
 def test_many_classes_have_no_matrix(topics, tmp_path):
     X = topics[0]
     y = np.arange(len(X)) % 25

@@ -524,6 +524,13 @@ def test_many_classes_show_the_most_probable(topics, tmp_path, open_page):
     assert shown == [str(number) for number in np.argsort(-proba, kind="stable")[:12]]
 
 
+def test_the_first_text_is_what_was_given(topics, tmp_path, open_page):
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0).fit(*topics)
+    example = "\n\n the oven </textarea> &lt; $x \n"
+    student.to_html(tmp_path / "card.html", example=example)
+    assert open_page(tmp_path / "card.html").input_value("#text") == example
+
+
 def test_a_served_students_page_works_too(cards, tmp_path, open_page):
     student = cards("default").student
     student.save(tmp_path / "model.skd")

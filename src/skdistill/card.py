@@ -4,6 +4,7 @@ import os
 import platform
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -47,7 +48,6 @@ _LOSSES = {
     "mse": "mean squared difference of logits",
     "standardized_kl": "divergence of standardised logits at temperature {temperature:g}",
 }
-_FEATURES = {"word": "words and marks", "char": "characters"}
 
 
 def write_card(
@@ -318,7 +318,7 @@ def _architecture(model: StoredModel) -> str:
 
 
 def _features(model: StoredModel) -> str:
-    return _FEATURES[model.vocabulary.analyzer]
+    return "characters" if model.vocabulary.analyzer == "char" else "words and marks"
 
 
 def _limits_section(
@@ -400,7 +400,9 @@ def _file_size(model: StoredModel, precision: Precision) -> int:
     """Return how many bytes a file has that holds what is needed to predict."""
     with TemporaryDirectory(prefix="skdistill-") as folder:
         path = Path(folder, "model.skd")
-        bare = StoredModel(**{**vars(model), "counts": None, "estimator": {}})
+        # Numbers for classes: those of any type have a page, but not all of them a file.
+        numbers = np.arange(len(model.classes))
+        bare = replace(model, classes=numbers, counts=None, estimator={})
         write_model(bare, path, precision)
         return path.stat().st_size
 

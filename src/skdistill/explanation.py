@@ -128,6 +128,7 @@ class Explanation:
                 style="margin:0;font-size:.85em",
             ),
             class_="skdistill-explanation",
+            style="margin:.5em 0 1.2em",
         )
 
     def _winner(self) -> tuple[str, float, np.ndarray]:
