@@ -6,12 +6,14 @@ Students of 80,000 parameters on Emotion, trained on gold labels: what a student
 not change its page. A page is opened anew, from its file, in each repeat; the time is that from the
 start of navigation to the end of the load event, by when the box has its first answer. A keystroke
 is an input event with everything that the page does for it, the layout included, for texts of 30
-words of the test part. Parity is the largest difference of probabilities from Python's, over test
+words of the test part; of each text the fastest of several rounds, for other processes slow the
+others down. Parity is the largest difference of probabilities from Python's, over test
 texts set in the box. Needs playwright and Chromium.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -84,7 +86,8 @@ def measure(browser, student, data, options):
         page.goto(path.as_uri())
         texts = cut_to_words(data.X_test)[: options.keystrokes]
         page.evaluate(TYPED, texts[:20])
-        typed = page.evaluate(TYPED, texts)
+        rounds = [page.evaluate(TYPED, texts) for _ in range(options.rounds)]
+        typed, every = np.min(rounds, axis=0), np.ravel(rounds)
         found = np.array(page.evaluate(PREDICTED, data.X_test[: options.texts]))
         page.close()
         size = path.stat().st_size
@@ -95,8 +98,9 @@ def measure(browser, student, data, options):
         "opens_ms": {"median": float(np.median(opened)), "largest": float(np.max(opened))},
         "keystroke_ms": {
             "median": float(np.median(typed)),
-            "p99": float(np.percentile(typed, 99)),
-            "n": len(typed),
+            "largest": float(np.max(typed)),
+            "median_of_all_rounds": float(np.median(every)),
+            "n_texts": len(typed),
         },
         "parity": {
             "largest_difference": float(np.abs(found - expected).max()),
@@ -107,14 +111,14 @@ def measure(browser, student, data, options):
 
 def print_table(results):
     """Print the figures as a Markdown table."""
-    print("| student | page, kB | opens, ms (median / largest) | keystroke, ms (median / p99) "
+    print("| student | page, kB | opens, ms (median / largest) | keystroke, ms (median / largest) "
           "| largest difference from Python |")  # fmt: skip
     print("|---|---|---|---|---|")
     for name, row in results["students"].items():
         opens, key = row["opens_ms"], row["keystroke_ms"]
         print(
             f"| {name} | {row['page_kb']:.0f} | {opens['median']:.0f} / {opens['largest']:.0f} "
-            f"| {key['median']:.2f} / {key['p99']:.2f} "
+            f"| {key['median']:.2f} / {key['largest']:.2f} "
             f"| {row['parity']['largest_difference']:.1e} |"
         )
 
@@ -124,7 +128,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="emotion")
     parser.add_argument("--repeats", type=int, default=20, help="times that a page is opened")
-    parser.add_argument("--keystrokes", type=int, default=200)
+    parser.add_argument("--keystrokes", type=int, default=200, help="texts to type")
+    parser.add_argument("--rounds", type=int, default=10, help="times that each is typed")
     parser.add_argument("--texts", type=int, default=2000, help="to compare with Python")
     parser.add_argument("--browser", default=shutil.which("chromium"), help="its program")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "card.json")
@@ -142,6 +147,9 @@ def main():
             "data": options.data,
             "words": N_WORDS,
             "repeats": options.repeats,
+            "rounds": options.rounds,
+            "load": os.getloadavg()[1],
+            "processors": os.cpu_count(),
             "chromium": browser.version,
             "python": sys.version.split()[0],
         }

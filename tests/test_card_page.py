@@ -45,7 +45,7 @@ ODD_TEXTS = [
 # Of the words that a student of the topics knows, and of everything else.
 PIECES = st.one_of(
     st.sampled_from(["the ", "oven ", "WIND ", "rail", "Σ", "İ", "'", ", ", "\n", "\0", "🙂"]),
-    st.characters(),
+    st.characters(codec="utf-8"),
 )
 
 
@@ -72,17 +72,7 @@ def make_texts():
         texts += load_emotion().X_test
     known = ["the", "oven", "bread", "WIND", "sail", "rail", "Ticket", "zebra", ",", "🙂"]
     texts += [" ".join(rng.choice(known, size=rng.integers(1, 40))) for _ in range(200)]
-    # Two halves that make a whole are one character to a browser.
-    return [
-        text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-        if not has_lone_half(text)
-        else text
-        for text in texts[:200]
-    ]
-
-
-def has_lone_half(text):
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return texts[:200]
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +200,7 @@ def texts():
 def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
     card = cards(name)
     if name != "default":
-        texts = texts[::4]
+        texts = [*ODD_TEXTS, *texts[len(ODD_TEXTS) :: 10]]
     found = predict_in_page(open_page(card.path), texts)
     expected = card.student.compile("int8").predict_proba(texts)
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -316,6 +316,11 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         OSError
             If the file cannot be written.
 
+        Notes
+        -----
+        Whoever has the page has the student, its vocabulary included: words of the texts that it
+        learned from. `X` itself is not in it.
+
         References
         ----------
         .. [1] Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*.
