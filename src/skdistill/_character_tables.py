@@ -3,7 +3,8 @@
 from functools import lru_cache
 from itertools import groupby
 
-from skdistill.vocabulary import END, is_mark
+from skdistill._word_table import END
+from skdistill.vocabulary import is_mark
 
 MARK, WORD, BLANK = range(3)
 _N_KINDS = 3

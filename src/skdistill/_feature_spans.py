@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skdistill.vocabulary import END, UNKNOWN, Vocabulary, split_words
+from skdistill._word_table import END
+from skdistill.vocabulary import UNKNOWN, Vocabulary, split_words
 
 _CHARACTER_OR_BLANKS = re.compile(r"\s+|\S")
 

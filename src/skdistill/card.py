@@ -51,7 +51,7 @@ _LOSSES = {
 
 
 def write_card(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     model: StoredModel,
     *,
     X: Any = None,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Explanation:
         logits = self.logits[None]
         return (expit(logits) if self.multilabel else softmax(logits))[0]
 
-    def towards(self, class_) -> np.ndarray:
+    def towards(self, class_: Any) -> np.ndarray:
         """Tell how far each unit speaks for a class.
 
         Probabilities do not change if all logits grow alike. Where a text has one class, a unit

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skdistill._texts import check_texts
 from skdistill.explanation import Explanations, explain
@@ -215,7 +216,13 @@ class CompiledClassifier:
         """
         return explain(self._network, self.classes_, check_texts(X))
 
-    def to_html(self, path: str | PathLike, X=None, y=None, **options) -> None:
+    def to_html(
+        self,
+        path: str | PathLike[str],
+        X: Iterable[str] | None = None,
+        y: ArrayLike | None = None,
+        **options: Any,
+    ) -> None:
         """Write a model card with the model in it: one page, in which one tries the student.
 
         Parameters
