@@ -14,11 +14,19 @@ PACKAGE = Path(skdistill.__file__).parent
 # From top to bottom: a module may import those in later rows only.
 LAYERS = [
     ["cli"],
-    ["_cli_cache", "_cli_predict"],
-    ["_bulk_prediction"],
-    ["demo"],
-    ["report", "estimator_checks"],
-    ["recommendation"],
+    ["_cli_cache", "_cli_demo", "_cli_export", "_cli_fit", "_cli_predict", "_cli_report"],
+    ["_bulk_prediction", "_cli_options", "_cli_tables", "_cli_training", "demo"],
+    ["comparison"],
+    ["tradeoff"],
+    [
+        "report",
+        "estimator_checks",
+        "_evaluation",
+        "_narrator",
+        "_teacher_choice",
+        "learning_curves",
+    ],
+    ["recommendation", "_unlabeled_texts"],
     ["student", "baseline", "cascade", "function_teacher"],
     ["control"],
     ["_student_base"],
@@ -29,6 +37,7 @@ LAYERS = [
     ["_masked_lm", "_word_roles"],
     ["soft_labels", "training"],
     ["_labelling", "soft_label_store"],
+    ["reliability", "confusion", "training_history"],
     ["teacher", "zero_shot"],
     ["_finetune", "_transformer"],
     ["_checkpoints", "_inference", "_int8"],
@@ -45,9 +54,12 @@ LAYERS = [
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
     ["_svg", "_training_facts", "ragged", "metrics", "multilabel", "datasets", "schedule"],
+    ["_point_labels"],
+    ["_label_placement", "_plotting"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
-    ["_checkpoint_source", "_files", "_interruption", "_markup", "_texts"],
+    ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
+    ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 
@@ -91,6 +103,13 @@ def modules_after(statement):
 def test_importing_the_package_loads_nothing_heavy():
     heavy = {"torch", "transformers", "sklearn", "datasets", "pandas", "scipy", "numpy"}
     assert not heavy & modules_after("import skdistill")
+
+
+def test_displays_load_without_matplotlib():
+    names = [name for name in skdistill._EXPORTS if name.endswith("Display")]
+    loaded = modules_after(f"from skdistill import compare, {', '.join(names)}")
+    assert {"skdistill.tradeoff", "skdistill.reliability"} <= loaded
+    assert not {"matplotlib", "torch", "transformers", "datasets"} & loaded
 
 
 def test_a_student_loads_without_torch():

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -98,10 +99,40 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"skdistill {skdistill.__version__}\n"
 
 
+def test_no_arguments_show_the_whole_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([])
+    shown = capsys.readouterr().err
+    for command in ("fit", "report", "predict", "export", "cache", "demo"):
+        assert f"\n    {command} " in shown
+
+
+@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
+def test_help_has_examples_and_the_exit_status(command, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main([command, "--help"])
+    assert info.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"\n  skdistill {command} " in shown
+    assert "130  interrupted" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_warnings_are_short(monkeypatch, capsys):
+    def warn(*args, **kwargs):
+        warnings.warn("something is odd", stacklevel=2)
+
+    monkeypatch.setattr(demo, "run_demo", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().err == "skdistill demo: warning: something is odd\n"
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from skdistill.cli import make_parser; make_parser().format_help();"
-        "print(sorted({'torch', 'sklearn', 'pandas'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'torch', 'tqdm', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

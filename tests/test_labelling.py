@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 
 from _faults import hashed_proba, needs_posix
 from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
-from skdistill._labelling import _at_most, _read_teacher, count_workers
+from skdistill._labelling import _read_teacher, count_workers
+from skdistill._threads import at_most
 from skdistill.soft_label_store import SoftLabelStore
 from skdistill.soft_labels import SoftLabeler
 
@@ -129,7 +130,9 @@ def test_a_backend_without_a_stream_of_answers(tmp_path, small_shards):
 
 @needs_posix
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
-def test_a_worker_that_dies_costs_no_finished_shard(backend, tmp_path, small_shards, monkeypatch):
+def test_a_worker_that_dies_costs_no_finished_shard(
+    backend, tmp_path, small_shards, monkeypatch, caplog
+):
     log, kept = tmp_path / "log", []
     write = SoftLabelStore.write
 
@@ -147,6 +150,7 @@ def test_a_worker_that_dies_costs_no_finished_shard(backend, tmp_path, small_sha
     assert asked.keys() == {*TEXTS}
     assert asked[TEXTS[1500]] == 2
     assert kept
+    assert "a worker died; " in caplog.text
     assert {asked[text] for text in kept} == {1}
     (stored,) = SoftLabelStore(tmp_path / "memory").teachers()
     assert stored.n_texts == len(TEXTS)
@@ -210,7 +214,7 @@ def test_threads_are_limited_for_a_while():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with _at_most(1):
+        with at_most(1):
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:

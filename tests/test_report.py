@@ -1,29 +1,28 @@
-import itertools
 import json
-import sys
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from skdistill import make_tfidf_baseline
 from skdistill.metrics import expected_calibration_error
 from skdistill.report import (
-    _draw,
+    Predictions,
     count_bytes,
     count_parameters,
     format_bytes,
-    format_count,
     format_table,
     make_table,
     measure_model,
     measure_speed,
-    plot_accuracy_against_size,
-    spread,
     write_json,
 )
 
@@ -81,23 +80,47 @@ def test_a_model_is_measured_by_scikit_learns_definitions(baseline, topics):
     assert found["fidelity"] is None
 
 
-def test_fidelity_compares_with_the_teachers_probabilities(baseline, topics):
+def test_fidelity_compares_with_the_reference(baseline, topics):
     X, y = topics[0][400:], topics[1][400:]
-    proba = baseline.predict_proba(X)
-    student = measure_model("MLP", baseline, X, y, kind="distilled", teacher_proba=proba[:, ::-1])
-    swapped = proba[:, ::-1].argmax(axis=1) == proba.argmax(axis=1)
-    assert student["fidelity"] == swapped.mean() < 1
+    reference = Predictions.from_proba(baseline.predict_proba(X)[:, ::-1], baseline.classes_)
+    found = measure_model("MLP", baseline, X, y, kind="distilled", reference=reference)
+    assert found["fidelity"] == accuracy_score(reference.labels, baseline.predict(X)) < 1
 
 
-def test_a_teacher_is_not_asked_again(topics, monkeypatch):
+def test_a_model_whose_predictions_are_known_is_not_asked_again(topics, monkeypatch):
     X, y = topics[0][:50], topics[1][:50]
     teacher = DummyClassifier().fit(X, y)
-    proba = teacher.predict_proba(X)
+    known = Predictions.of(teacher, X)
     monkeypatch.setattr(teacher, "predict_proba", None)
-    teacher.n_parameters_ = 1
-    found = measure_model("big", teacher, X, y, kind="teacher", teacher_proba=proba)
+    found = measure_model("big", teacher, X, y, kind="teacher", predictions=known, reference=known)
     assert found["fidelity"] == 1
     assert found["accuracy"] == accuracy_score(y, teacher.predict(X))
+    assert found["n_parameters"] is None
+
+
+def test_a_model_without_probabilities_has_no_calibration_error(topics):
+    X, y = topics[0][:200], topics[1][:200]
+    model = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(X, y)
+    found = measure_model("SVM", model, X, y, kind="baseline")
+    assert found["calibration_error"] is None
+    assert found["accuracy"] == model.score(X, y)
+
+
+def test_of_several_labels_all_must_be_right(topics):
+    X, y = topics[0][:200], topics[1][:200]
+    labels = np.column_stack([y == "cooking", [" old " in text for text in X]]).astype(int)
+    steps = TfidfVectorizer(), OneVsRestClassifier(LogisticRegression())
+    model = make_pipeline(*steps).fit(X, labels)
+    found = measure_model(
+        "LR", model, X, labels, kind="baseline", reference=Predictions.of(model, X)
+    )
+    right, yes = model.predict(X) == labels, model.predict_proba(X).ravel()
+    assert found["accuracy"] == right.all(axis=1).mean() == model.score(X, labels)
+    assert found["macro_f1"] == f1_score(labels, model.predict(X), average="macro")
+    assert found["fidelity"] == 1
+    questions = np.column_stack([1 - yes, yes])
+    error = expected_calibration_error(labels.ravel(), questions, [0, 1])
+    assert found["calibration_error"] == error
 
 
 def test_parameters_of_a_linear_model_are_coefficients_and_intercepts(baseline):
@@ -163,6 +186,13 @@ def test_retention_is_the_share_of_the_teachers_accuracy(table):
     assert "retention" not in make_table([row("MLP", "distilled", 0.5, 10)])
 
 
+def test_what_is_none_is_missing_in_the_table():
+    unknown = ["calibration_error", "fidelity", "fit_seconds"]
+    table = make_table([row("MLP", "distilled", 0.5, 10, **dict.fromkeys(unknown))])
+    assert table[unknown].isna().all(axis=None)
+    assert [table[column].dtype.kind for column in unknown] == ["f"] * 3
+
+
 def test_the_printed_table_is_aligned(table):
     lines = format_table(table).splitlines()
     assert len(lines) == 2 + len(table)
@@ -191,10 +221,6 @@ def test_format_bytes(count, text):
     assert format_bytes(count) == text
 
 
-def test_format_count_below_a_thousand():
-    assert format_count(512) == "512"
-
-
 def test_json_holds_the_table_and_its_context(table, tmp_path):
     write_json(tmp_path / "table.json", table, data="Füße", n_train=3)
     content = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
@@ -206,60 +232,3 @@ def test_json_holds_the_table_and_its_context(table, tmp_path):
     pd.testing.assert_frame_equal(
         pd.DataFrame(content["models"]), table, check_dtype=False, check_exact=True
     )
-
-
-# ---- figure
-
-
-@pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
-def test_spread_keeps_order_mean_and_gap(gap):
-    values = np.random.default_rng(0).normal(size=20)
-    moved = spread(values, gap)
-    order = np.argsort(values)
-    assert (np.diff(moved[order]) >= gap - 1e-9).all()
-    assert moved.mean() == pytest.approx(values.mean())
-
-
-def test_spread_leaves_what_is_far_apart():
-    values = np.array([3.0, 1.0, 2.0])
-    np.testing.assert_allclose(spread(values, 1.0), values)
-
-
-def test_labels_in_the_figure_do_not_overlap(table):
-    figure = _draw(table, "a title")
-    figure.draw_without_rendering()
-    axes = figure.axes[0]
-    # Of the words alone: an annotation's own extent has its line in it.
-    boxes = [Text.get_window_extent(text) for text in axes.texts]
-    assert len(boxes) == len(table)
-    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    points = [axes.transData.transform(p) for c in axes.collections for p in c.get_offsets()]
-    assert len(points) == len(table)
-    assert not any(box.contains(*point) for box in boxes for point in points)
-    inside = figure.bbox
-    assert all(inside.contains(*corner) for box in boxes for corner in box.corners())
-
-
-def test_the_figure_has_a_log_axis_and_shares_of_the_teacher(table):
-    axes = _draw(table, "a title").axes[0]
-    assert axes.get_xscale() == "log"
-    assert axes.get_title(loc="left") == "a title"
-    heights = sorted(height for c in axes.collections for _, height in c.get_offsets())
-    np.testing.assert_allclose(heights, sorted(100 * table["retention"]))
-    assert any("69.7" in text.get_text() for text in axes.texts)
-
-
-def test_the_figure_is_written_as_png(table, tmp_path):
-    plot_accuracy_against_size(table, tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_figure_needs_a_teacher(tmp_path):
-    with pytest.raises(ValueError, match="no row of the table is one"):
-        plot_accuracy_against_size(make_table([row("a", "distilled", 0.5, 9)]), tmp_path / "a.png")
-
-
-def test_without_matplotlib_the_error_names_the_extra(table, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install skdistill\[plot\].*--no-plot"):
-        plot_accuracy_against_size(table, tmp_path / "a.png")

@@ -1,4 +1,5 @@
 import copy
+import errno
 import gc
 import json
 import logging
@@ -254,7 +255,7 @@ class TestPrediction:
         assert computed == [len(set(topics[0][:5]))]
         np.testing.assert_array_equal(proba[::5], np.tile(proba[0], (41, 1)))
 
-    def test_batches_shrink_where_memory_is_short(self, learned, topics, monkeypatch):
+    def test_batches_shrink_where_memory_is_short(self, learned, topics, monkeypatch, caplog):
         expected = learned.predict_proba(topics[0])
         forward, sizes = type(learned.model_).forward, []
 
@@ -266,11 +267,13 @@ class TestPrediction:
             return forward(self, input_ids=input_ids, **inputs)
 
         monkeypatch.setattr(type(learned.model_), "forward", short_of_memory)
-        proba = learned.predict_proba(topics[0])
+        with caplog.at_level("INFO", "skdistill"):
+            proba = learned.predict_proba(topics[0])
         np.testing.assert_allclose(proba, expected, atol=1e-6)
         too_large = [row for row, size in enumerate(sizes) if size > 200]
         # All later batches are smaller at once, not each after a failure of its own.
         assert 1 <= len(too_large) == too_large[-1] + 1 < 5
+        assert caplog.text.count("do not fit the memory of cpu") == len(too_large)
 
     def test_a_text_that_fits_nowhere_says_what_to_do(self, learned, monkeypatch):
         def fail(self, input_ids, attention_mask=None, token_type_ids=None):
@@ -689,6 +692,22 @@ class TestFromFinetuned:
         assert [row["label"] for row in direct(topics[0][:9])] == learned.predict(
             topics[0][:9]
         ).tolist()
+
+    def test_a_checkpoint_that_cannot_be_saved_leaves_the_earlier_one(
+        self, learned, tmp_path, monkeypatch
+    ):
+        learned.save_pretrained(tmp_path)
+        (tmp_path / "model.safetensors").write_bytes(b"an earlier one")
+
+        def fail(tokenizer, folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(type(learned.tokenizer_), "save_pretrained", fail)
+        names = sorted(os.listdir(tmp_path))
+        with pytest.raises(OSError, match=f"'{tmp_path}' could not be written: No space left"):
+            learned.save_pretrained(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == names
+        assert (tmp_path / "model.safetensors").read_bytes() == b"an earlier one"
 
     @pytest.mark.parametrize(("family", "use_cache"), [("distilbert", None), ("gpt2", True)])
     def test_configuration_is_the_model_s_own(self, tmp_path, rows, family, use_cache):

@@ -6,10 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from io import TextIOWrapper
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -18,9 +17,10 @@ from tqdm import tqdm
 from skdistill._files import replacing
 from skdistill._row_files import Rows, row_file
 from skdistill._texts import check_texts
+from skdistill._utf8 import lines_at_hand
 from skdistill.serving import CompiledClassifier
 
-# Rows in memory at a time, and in a part on disk; lines at a time.
+# Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
 _PART = 2**16
 _LINES = 10_000
 
@@ -54,7 +54,7 @@ class Columns:
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
         self.names = [label_column, *classes]
 
-    def of(self, texts: list[str]) -> dict[str, list]:
+    def of(self, texts: list[str]) -> dict[str, list[Any]]:
         """Return the columns for some texts.
 
         Of several labels a text, their numbers stand in one string with blanks between them.
@@ -68,14 +68,14 @@ class Columns:
             labels = self._labels(self.classifier.classes_[proba.argmax(axis=1)])
         return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
 
-    def _labels(self, predicted: np.ndarray) -> list:
+    def _labels(self, predicted: np.ndarray) -> list[Any]:
         if not self.classifier.multilabel_:
             return predicted.tolist()
         return [" ".join(map(str, np.flatnonzero(row))) for row in predicted]
 
 
 def predict_file(
-    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: tqdm
+    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: "tqdm[Any]"
 ) -> None:
     """Predict the rows of a file, or the lines of standard input, into a file.
 
@@ -96,6 +96,8 @@ def predict_file(
         Counts texts.
     """
     kind = row_file(target, text_column)
+    if source != "-" and target.exists() and target.samefile(source):
+        raise ValueError(f"{target} is the input, too; name another file for the output.")
     job = {
         "model": _file_hash(model),
         "input": _identity(source),
@@ -127,7 +129,7 @@ def _predict_parts(
     source: str,
     target: Path,
     text_column: str,
-    bar: tqdm,
+    bar: "tqdm[Any]",
 ) -> list[Path]:
     """Make all parts that are not there, and return the files."""
     kind = row_file(target, text_column)
@@ -148,9 +150,17 @@ def _predict_parts(
 
 
 def predict_lines(
-    columns: Columns, source: str, output: TextIO, text_column: str, bar: tqdm
+    columns: Columns,
+    source: str,
+    output: TextIO,
+    text_column: str,
+    bar: "tqdm[Any]",
+    *,
+    as_json: bool = False,
 ) -> None:
     """Write a line for each text: the label and, set apart by tabs, probabilities.
+
+    The lines of standard input are answered as they come.
 
     Parameters
     ----------
@@ -161,20 +171,33 @@ def predict_lines(
     text_column : str
     bar : tqdm
         Counts texts.
+    as_json : bool, default=False
+        Whether a line is a JSON object, of the columns' names and values.
     """
-    line = "%s" + "\t%.6g" * (len(columns.names) - 1) + "\n"
-    for _, texts in _read(source, text_column, _LINES):
-        rows = zip(*columns.of(texts).values(), strict=True)
-        output.write("".join(map(line.__mod__, rows)))
+    write = _json_lines if as_json else _tabbed_lines
+    for _, texts in _read(source, text_column, _LINES, as_they_come=True):
+        output.write(write(columns.of(texts)))
         output.flush()
         bar.update(len(texts))
 
 
-def _read(source: str, text_column: str, size: int) -> Iterator[tuple[Rows, list[str]]]:
-    """Yield rows, and their texts, which are checked."""
+def _tabbed_lines(columns: dict[str, list]) -> str:
+    line = "%s" + "\t%.6g" * (len(columns) - 1) + "\n"
+    return "".join(map(line.__mod__, zip(*columns.values(), strict=True)))
+
+
+def _json_lines(columns: dict[str, list]) -> str:
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _read(
+    source: str, text_column: str, size: int, *, as_they_come: bool = False
+) -> Iterator[tuple[Rows, list[str]]]:
+    """Yield so many rows, or the lines that standard input has, and their checked texts."""
     n_read = 0
     if source == "-":
-        parts = _read_lines(sys.stdin.buffer, size)
+        parts = _read_lines(None if as_they_come else size)
     else:
         path = Path(source)
         if not path.is_file():
@@ -186,19 +209,12 @@ def _read(source: str, text_column: str, size: int) -> Iterator[tuple[Rows, list
         n_read += len(rows.texts)
 
 
-def _read_lines(file: BinaryIO, size: int) -> Iterator[Rows]:
-    lines = TextIOWrapper(file, encoding="utf-8", newline="\n")
-    n_read = 0
-    try:
-        while part := [line.rstrip("\r\n") for line in islice(lines, size)]:
-            n_read += len(part)
-            yield Rows([], part, None)
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"standard input is not in UTF-8 somewhere after line {n_read}: {error}"
-        ) from error
-    finally:
-        lines.detach()
+def _read_lines(size: int | None) -> Iterator[Rows]:
+    parts = lines_at_hand(sys.stdin.buffer, _name("-"))
+    if size is not None:
+        lines = chain.from_iterable(parts)
+        parts = iter(lambda: list(islice(lines, size)), [])
+    return (Rows([], part, None) for part in parts)
 
 
 def _check_names(rows: Rows, columns: Columns) -> None:
@@ -231,7 +247,7 @@ def _as_json(job: dict[str, Any]) -> bytes:
     return json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
 
 
-def _identity(source: str) -> list | None:
+def _identity(source: str) -> list[Any] | None:
     """Tell one state of an input file from another; there is no telling for standard input."""
     if source == "-":
         return None

@@ -61,7 +61,7 @@ class Checkpoints:
         Tells trainings apart: a hash of texts, labels, weights and parameters.
     """
 
-    def __init__(self, root: str | os.PathLike, fingerprint: str) -> None:
+    def __init__(self, root: str | os.PathLike[str], fingerprint: str) -> None:
         self.root = Path(root)
         self.fingerprint = fingerprint
         self.folder = self.root / f"training-{fingerprint[:16]}"
@@ -98,7 +98,9 @@ class Checkpoints:
         entries = json.loads((newest / _EPOCH_FILE).read_text(encoding="utf-8"))
         return newest, Progress(**entries)
 
-    def complete(self, checkpoint: Path, progress: Progress, best: dict | None, model: Any) -> None:
+    def complete(
+        self, checkpoint: Path, progress: Progress, best: dict[str, Any] | None, model: Any
+    ) -> None:
         """Add the best weights, where they are others than the last, and declare it whole."""
         with whole_or_gone(checkpoint):
             if best is not None and progress.best_epoch != progress.epoch:
@@ -122,7 +124,7 @@ def whole_or_gone(checkpoint: Path) -> Iterator[None]:
 
 
 @contextmanager
-def explaining_saves(checkpoint: Path) -> Iterator[None]:
+def explaining_saves(checkpoint: str | os.PathLike[str]) -> Iterator[None]:
     """Make an `OSError` with the next step of what safetensors and torch raise on a full disk."""
     with explaining_writes(checkpoint):
         try:
@@ -131,6 +133,6 @@ def explaining_saves(checkpoint: Path) -> Iterator[None]:
             raise OSError(str(error)) from error
 
 
-def _write_json(path: Path, content: dict) -> None:
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     with replacing(path) as file:
         file.write(json.dumps(content, indent=2).encode())

@@ -5,17 +5,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skdistill import _cli_options, _cli_tables
+
 if TYPE_CHECKING:
     from skdistill.soft_label_store import SoftLabelStore, StoredTeacher
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its actions to the parsers of all commands."""
-    cache = commands.add_parser(
+    cache = _cli_options.add_command(
+        commands,
         "cache",
-        help="show or clear the probabilities that teachers have left in a folder",
-        description="Show or clear the probabilities that teachers have left in the folder that a "
-        "student's parameter `memory` names.",
+        summary="show or clear the probabilities that teachers have left in a folder",
+        description="Show or clear the probabilities that teachers have left in the folder that "
+        "`fit --cache` or a student's parameter `memory` names.",
+        examples="""
+            skdistill cache info folder
+            skdistill cache clear folder --teacher KEY
+            """,
     )
     actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser("info", help="list teachers, texts and bytes")
@@ -54,10 +61,7 @@ def _print_table(teachers: list["StoredTeacher"]) -> None:
         rows.append((teacher.key, *numbers, written))
     n_texts, n_bytes = (sum(getattr(t, name) for t in teachers) for name in ("n_texts", "n_bytes"))
     rows.append(("total", f"{n_texts:,}", "", f"{n_bytes:,}", ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for key, *cells in rows:
-        aligned = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        print("  ".join([key.ljust(widths[0]), *aligned]).rstrip())
+    print(_cli_tables.align(rows))
 
 
 def _clear(arguments: argparse.Namespace) -> None:

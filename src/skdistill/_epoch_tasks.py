@@ -84,7 +84,7 @@ class EpochTasks:
         self._epoch = self._fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self._shown)
 
-    def end(self, state: Callable[[], tuple]) -> None:
+    def end(self, state: Callable[[], tuple[Any, ...]]) -> None:
         """End the epoch.
 
         Parameters

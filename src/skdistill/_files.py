@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ _DRAFT = ".{name}.{key}.skdistill-draft"
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when it is complete and on the disk.
 
     Until then it lies beside, under another name. What a process that was killed has left there
@@ -67,7 +68,51 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def explaining_writes(path: str | os.PathLike) -> Iterator[None]:
+def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder whose files become those of another one when all of them are complete.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if need be. Files of other names stay in it, and if writing fails all of them do.
+
+    Yields
+    ------
+    Path
+        The folder to write into.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdistill._files import filling
+    >>> with TemporaryDirectory() as home:
+    ...     with filling(Path(home, "greetings")) as draft:
+    ...         _ = Path(draft, "first").write_bytes(b"hello")
+    ...     Path(home, "greetings", "first").read_bytes()
+    b'hello'
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # On the same disk, which that of the parent need not be.
+    home = folder if folder.is_dir() else folder.parent
+    with TemporaryDirectory(prefix=".skdistill-draft-", dir=home) as private:
+        # Unlike the private one, this has the permissions that new folders have.
+        draft = Path(private, "draft")
+        draft.mkdir()
+        yield draft
+        if home != folder:
+            os.replace(draft, folder)
+            return
+        for path in sorted(draft.rglob("*")):
+            if path.is_file():
+                final = folder / path.relative_to(draft)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, final)
+
+
+@contextmanager
+def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
     """Make an `OSError` inside the block name the file or folder, and say what to do."""
     try:
         yield

@@ -4,6 +4,7 @@ Importing this module takes seconds, because the Trainer does; only ``fit`` need
 """
 
 import dataclasses
+import logging
 import math
 import random
 import tempfile
@@ -19,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 from torch.nn import functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -28,9 +29,12 @@ from skdistill._epoch_tasks import EpochTasks
 from skdistill._hf import load_classifier
 from skdistill._inference import TokenisedTexts, compute_logits
 from skdistill._int8 import check_int8_device
+from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import ONE_AT_A_TIME
 from skdistill.multilabel import refuse_class_weight
+
+_logger = logging.getLogger(__name__)
 
 # Epochs without a lower validation loss after which early stopping gives up.
 _PATIENCE = 2
@@ -57,7 +61,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Examples(torch.utils.data.Dataset):
+class Examples(torch.utils.data.Dataset[Any]):
     """Texts to train or validate on, with what is expected of them.
 
     Attributes
@@ -207,7 +211,7 @@ def _has_bf16_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
 
@@ -258,12 +262,15 @@ def fine_tune(
     best = None
     if checkpoints is not None and resumed is not None and validation is not None:
         best = _read_weights(checkpoints.best_weights(*resumed))
+    if resumed is not None:
+        left = "is finished" if progress.finished else f"goes on after epoch {progress.epoch}"
+        _logger.info("fine-tuning %s: loading %s", left, resumed[0])
     if resumed is not None and progress.finished:
         model.load_state_dict(best or _read_weights(resumed[0]))
         return progress.history
     with (
         tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as scratch,
-        tqdm(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
+        progress_bar(desc="fine-tuning", unit="batch", disable=not verbose) as bar,
     ):
         folder = scratch if checkpoints is None else str(checkpoints.folder)
         use_cache = vars(model.config).get("use_cache")
@@ -434,7 +441,7 @@ class _Epochs(TrainerCallback):
         progress: Progress,
         best: dict[str, torch.Tensor] | None,
         tasks: EpochTasks | None,
-        bar: tqdm,
+        bar: "tqdm[Any]",
     ) -> None:
         self.trainer = trainer
         self.model: Any = trainer.model

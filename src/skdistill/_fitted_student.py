@@ -2,21 +2,25 @@
 
 import sys
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
 from skdistill._training_facts import describe_training
 from skdistill._versions import stamp, unstamp
 from skdistill.card import write_card
-from skdistill.explanation import explain
+from skdistill.explanation import Explanations, explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class FittedStudent(ClassifierMixin, BaseEstimator):
+class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """What a student does after `fit`, from a vocabulary, weights and an architecture."""
 
     # What `skdistill.runtime.COMPILED` and model files call it.
@@ -49,7 +53,9 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
 
     @classmethod
     @abstractmethod
-    def _make_network(cls, log_prior: np.ndarray, n_features: int, **architecture) -> "nn.Module":
+    def _make_network(
+        cls, log_prior: np.ndarray, n_features: int, **architecture: Any
+    ) -> "nn.Module":
         """Build the torch module."""
 
     def _compile(self) -> None:
@@ -65,7 +71,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             multilabel=self.multilabel_,
         )
 
-    def decision_function(self, X):
+    def decision_function(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Compute the logits: the logarithms of class probabilities, up to a constant a text.
 
         Parameters
@@ -84,7 +90,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Predict class probabilities, with NumPy and SciPy alone.
 
         A text without any known feature gets the classes' shares among the training labels or,
@@ -103,7 +109,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         """
         return self._compute("predict_proba", X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Predict the logarithms of class probabilities.
 
         Parameters
@@ -119,7 +125,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         logits = self._compute("decision_function", X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
@@ -135,7 +141,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         winners = self._compute("predict", X)
         return winners if self.multilabel_ else self.classes_[winners]
 
-    def _compute(self, method: str, X) -> np.ndarray:
+    def _compute(self, method: str, X: Iterable[str]) -> np.ndarray:
         self._check_is_fitted()
         return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
 
@@ -144,7 +150,9 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         if "_runtime" not in vars(self):
             check_is_fitted(self)
 
-    def predict_proba_iter(self, X, *, chunk_size=10_000):
+    def predict_proba_iter(
+        self, X: Iterable[str], *, chunk_size: int = 10_000
+    ) -> Iterator[NDArray[np.float32]]:
         """Predict class probabilities of a stream of texts, some thousands at a time.
 
         Parameters
@@ -168,7 +176,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         self._check_is_fitted()
         return iterate_proba(self._runtime, X, chunk_size, self.n_jobs, self.verbose)
 
-    def explain(self, X):
+    def explain(self, X: Iterable[str]) -> Explanations:
         """Tell what each word, n-gram or character of a text contributes to each class.
 
         An MLP without hidden layers adds up what its words look up, weighed by the attention that
@@ -216,11 +224,12 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         Returns
         -------
         CompiledClassifier
+            It predicts what the student does, up to the rounding of `precision`.
         """
         check_is_fitted(self)
         return CompiledClassifier(self._stored().rounded(precision))
 
-    def save(self, path, *, precision: Precision = "float32") -> None:
+    def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the fitted student into one file, with no pickle and no teacher in it.
 
         :meth:`load` makes an estimator of it again, and :meth:`CompiledClassifier.load` what
@@ -257,19 +266,19 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
 
     def to_html(
         self,
-        path,
-        X=None,
-        y=None,
+        path: str | PathLike[str],
+        X: Iterable[str] | None = None,
+        y: ArrayLike | None = None,
         *,
-        teacher=None,
-        controls=None,
-        report=None,
-        title=None,
-        description="",
-        class_names=None,
-        limits=(),
-        license="",
-        example="",
+        teacher: Any = None,
+        controls: Mapping[str, Any] | None = None,
+        report: Any = None,
+        title: str | None = None,
+        description: str = "",
+        class_names: Sequence[str] | None = None,
+        limits: Iterable[str] = (),
+        license: str = "",
+        example: str = "",
     ) -> None:
         """Write a model card with the model in it: one page, in which one tries the student.
 
@@ -357,12 +366,13 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         )
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Read a fitted student from a file that :meth:`save` wrote; nothing in it is run.
 
         Parameters
         ----------
         path : path-like
+            The file.
 
         Returns
         -------
@@ -403,7 +413,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         student._compile()
         return student
 
-    def prune_vocabulary(self, n_features):
+    def prune_vocabulary(self, n_features: int) -> Self:
         """Keep the features that matter most; the others become unknown ones.
 
         A feature matters by how often it occurred in the transfer set, times how far its
@@ -471,7 +481,7 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
         network.load_state_dict(weights)
         return network.eval()
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         # scikit-learn's own reads each attribute, and its HTML shows what is listed: `network_`
         # would load torch only to be looked at.
         names = set(object.__dir__(self))
@@ -479,14 +489,14 @@ class FittedStudent(ClassifierMixin, BaseEstimator):
             names.remove("network_")
         return [name for name in names if hasattr(self, name)]
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "_runtime" in state:
             del state["_runtime"]
             state["teacher"] = None if self.teacher is None else unfitted(self.teacher)
         return stamp(state)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
             self._compile()

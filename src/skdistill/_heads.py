@@ -135,7 +135,7 @@ def _output_called(prefix: str, config: Any) -> int | None:
     return next(outputs, None)
 
 
-def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
+def output_labels(config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     """Return the label of each of the model's outputs.
 
     Parameters
@@ -160,7 +160,7 @@ def output_labels(config: Any, classes: Sequence | None) -> np.ndarray:
     return np.arange(n_outputs) if _unnamed(config) else _names(config)
 
 
-def written_labels(name: str, config: Any, classes: Sequence | None) -> np.ndarray:
+def written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     """Return the labels whose texts a text-to-text model writes.
 
     Parameters
@@ -188,7 +188,7 @@ def written_labels(name: str, config: Any, classes: Sequence | None) -> np.ndarr
     return labels
 
 
-def label_entries(labels: Sequence | np.ndarray) -> dict[str, dict]:
+def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any]]:
     """Return the entries of a configuration that name the labels."""
     names = dict(enumerate(map(str, labels)))
     return {"id2label": names, "label2id": {label: i for i, label in names.items()}}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import constants as hub_constants
-from huggingface_hub.utils import (
+from huggingface_hub.utils.tqdm import (
     are_progress_bars_disabled,
     disable_progress_bars,
     enable_progress_bars,
@@ -293,7 +293,7 @@ def _at(revision: str | None) -> dict[str, str]:
     return {} if revision is None else {"revision": revision}
 
 
-def is_finetuned(path_or_name: str | os.PathLike, revision: str | None = None) -> bool:
+def is_finetuned(path_or_name: str | os.PathLike[str], revision: str | None = None) -> bool:
     """Tell from the configuration alone whether a checkpoint is a fine-tuned text classifier.
 
     Parameters
@@ -370,7 +370,7 @@ def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:
     return min(limit, positions)
 
 
-def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike) -> None:
+def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike[str]) -> None:
     """Write a folder from which transformers, and this package, load model and tokenizer."""
     _forget_batch_settings(tokenizer)
     with quiet():
@@ -436,7 +436,7 @@ def hash_checkpoint(model: Any, tokenizer: Any) -> str:
     return digest.hexdigest()
 
 
-def hash_folder(folder: str | os.PathLike) -> str:
+def hash_folder(folder: str | os.PathLike[str]) -> str:
     """Return a hash of the weights, configuration and tokenizer files that lie in a folder.
 
     Raises

@@ -1,6 +1,7 @@
 """Texts to logits: tokenised once, batched by length, padded as little as possible."""
 
 import inspect
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from skdistill._heads import end_of_text
+from skdistill._progress import progress_bar
 from skdistill._text_to_text import LabelTexts
 from skdistill._torch import free_memory
 from skdistill.ragged import Ragged
+
+_logger = logging.getLogger(__name__)
 
 # Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
 _TEXTS_AT_ONCE = 10_000
@@ -305,7 +308,7 @@ def compute_logits(
     options = {"use_cache": False} if accepts_cache else {}
     with (
         torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-        tqdm(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
+        progress_bar(total=len(tokens), desc="predicting", unit=unit, disable=not verbose) as bar,
     ):
         waiting = deque(batches_by_length(sizes, batch_tokens))
         while waiting:
@@ -324,6 +327,7 @@ def compute_logits(
                         f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
                     )
                     raise
+                _logger.info("%d texts do not fit the memory of %s: halved", len(rows), device)
                 # Those that wait were cut for as much memory.
                 waiting = deque(_in_halves([rows, *waiting]))
             else:

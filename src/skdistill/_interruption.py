@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def all_or_nothing(fit: Callable) -> Callable:
+def all_or_nothing(fit: _Function) -> _Function:
     """Decorate a `fit` so that an error or Ctrl-C undoes what it has set on its estimator.
 
     A `KeyboardInterrupt` also gets a note that says so, which Python shows with the traceback.
@@ -44,4 +46,4 @@ def all_or_nothing(fit: Callable) -> Callable:
                 )
             raise
 
-    return guarded
+    return cast(_Function, guarded)

@@ -1,12 +1,13 @@
 """A fitted teacher asked for many texts: here, or by the workers of joblib's active backend."""
 
 import hashlib
+import logging
 import pickle
 import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import compress, islice
 from math import ceil
 from pathlib import Path
@@ -21,10 +22,12 @@ from joblib import (
     wrap_non_picklable_objects,
 )
 from joblib.parallel import get_active_backend
-from threadpoolctl import threadpool_limits
 
 from skdistill._files import replacing
+from skdistill._threads import at_most
 from skdistill.multilabel import join_columns
+
+_logger = logging.getLogger(__name__)
 
 # Workers that may die one after the other without a shard being finished in between.
 _DEATHS = 3
@@ -138,10 +141,12 @@ def label_in_workers(
                     missing[rows], deaths = False, 0
             except _signs_of_death() as error:
                 deaths += 1
+                n_missing = np.count_nonzero(missing)
+                _logger.warning("a worker died; %d texts are still to be labelled", n_missing)
                 if deaths == _DEATHS:
                     raise RuntimeError(
                         f"Workers died {deaths} times and finished nothing in between; "
-                        f"{np.count_nonzero(missing)} texts are not labelled. They may lack "
+                        f"{n_missing} texts are not labelled. They may lack "
                         "memory: let fewer of them run, or lower the teacher's batch_size."
                     ) from error
     finally:
@@ -174,7 +179,7 @@ def _run(
     if not backend.supports_return_generator:  # then a few: who calls will ask for the rest
         shards = islice(shards, n_workers)
 
-    def tasks() -> Iterator[tuple]:
+    def tasks() -> Iterator[tuple[Any, ...]]:
         for number, (rows, shard) in enumerate(shards):
             given[number] = rows, shard
             yield delayed(_label_in_worker)(number, shard, str(path), key, n_workers)
@@ -192,12 +197,12 @@ def _run(
 
 
 def _run_on_dask(
-    client: Any, tasks: Iterator[tuple], n_ahead: int
+    client: Any, tasks: Iterator[tuple[Any, ...]], n_ahead: int
 ) -> Generator[tuple[int, Any], None, None]:
     """Do as joblib's backend does, but raise where that waits for ever: if workers die."""
     from distributed import as_completed
 
-    def submit(n_tasks: int) -> list:
+    def submit(n_tasks: int) -> list[Any]:
         return [
             client.submit(function, *args, pure=False, **options)
             for function, args, options in islice(tasks, n_tasks)
@@ -223,7 +228,7 @@ def _label_in_worker(
         if key not in _loaded:
             _loaded.clear()
             _loaded[key] = _read_teacher(path, key)
-        with _at_most(max(1, cpu_count() // n_workers)):
+        with at_most(max(1, cpu_count() // n_workers)):
             return number, join_columns(_loaded[key].predict_proba(texts))
 
 
@@ -238,21 +243,6 @@ def _read_teacher(path: str, key: str) -> Any:
     if hashlib.blake2b(content).hexdigest() != key:
         raise OSError(f"{path!r} is not the teacher's file that was written; call fit again.")
     return pickle.loads(content)
-
-
-@contextmanager
-def _at_most(n_threads: int) -> Iterator[None]:
-    """Limit the threads of NumPy's and of torch's operations inside the block."""
-    torch = sys.modules.get("torch")
-    before = n_threads if torch is None else torch.get_num_threads()
-    with threadpool_limits(n_threads):
-        if torch is not None:
-            torch.set_num_threads(min(before, n_threads))
-        try:
-            yield
-        finally:
-            if torch is not None:
-                torch.set_num_threads(before)
 
 
 def _signs_of_death() -> tuple[type[BaseException], ...]:

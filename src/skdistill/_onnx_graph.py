@@ -23,7 +23,7 @@ class GraphWriter:
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
-        self.constants: dict[tuple, Any] = {}
+        self.constants: dict[tuple[Any, ...], Any] = {}
 
     def add(self, operator: str, *inputs: Any, n_outputs: int = 1, **attributes: Any) -> Any:
         """Add a node.

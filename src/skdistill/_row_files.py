@@ -3,12 +3,15 @@
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
+
+from skdistill._utf8 import naming_lines
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Rows:
     """
 
     names: list[str]
-    texts: list
+    texts: list[Any]
     whole: Any
 
 
@@ -46,7 +49,9 @@ class RowFile(ABC):
         """Yield all rows of a file, so many at a time."""
 
     @abstractmethod
-    def write(self, file: BinaryIO, rows: Rows, columns: dict[str, list], header: bool) -> None:
+    def write(
+        self, file: BinaryIO, rows: Rows, columns: dict[str, list[Any]], header: bool
+    ) -> None:
         """Write rows with further columns; the first part of a file has the header."""
 
     @abstractmethod
@@ -60,10 +65,19 @@ class RowFile(ABC):
                 while block := source.read(2**20):
                     file.write(block)
 
-    def _lacks_column(self, path: Path, names) -> ValueError:
+    def _lacks_column(self, path: Path, names: Iterable[str]) -> ValueError:
         return ValueError(
             f"{path} has no column {self.text_column!r}; its columns are {', '.join(names)}."
         )
+
+
+@contextmanager
+def _opened(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    with (
+        naming_lines(str(path), lambda: path.open("rb")),
+        path.open(encoding="utf-8-sig", newline=newline) as file,
+    ):
+        yield file
 
 
 class _Csv(RowFile):
@@ -74,7 +88,7 @@ class _Csv(RowFile):
             raise ValueError(f"{path} is no readable csv file: {error}") from error
 
     def _read(self, path: Path, size: int) -> Iterator[Rows]:
-        with path.open(encoding="utf-8", newline="") as file:
+        with _opened(path, newline="") as file:
             rows = csv.reader(file)
             names = next(rows, [])
             if self.text_column not in names:
@@ -89,7 +103,9 @@ class _Csv(RowFile):
                         )
                 yield Rows(names, [row[column] for row in part], part)
 
-    def write(self, file: BinaryIO, rows: Rows, columns: dict[str, list], header: bool) -> None:
+    def write(
+        self, file: BinaryIO, rows: Rows, columns: dict[str, list[Any]], header: bool
+    ) -> None:
         text = TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         if header:
@@ -105,14 +121,14 @@ class _Csv(RowFile):
 class _Jsonl(RowFile):
     def read(self, path: Path, size: int) -> Iterator[Rows]:
         n_read = 0
-        with path.open(encoding="utf-8") as file:
+        with _opened(path) as file:
             while lines := list(islice(file, size)):
                 part = [self._parse(path, line, row) for row, line in enumerate(lines, n_read + 1)]
                 n_read += len(lines)
                 names = [*dict.fromkeys(name for row in part for name in row)]
                 yield Rows(names, [row[self.text_column] for row in part], part)
 
-    def _parse(self, path: Path, line: str, number: int) -> dict:
+    def _parse(self, path: Path, line: str, number: int) -> dict[str, Any]:
         try:
             row = json.loads(line)
         except ValueError as error:
@@ -121,7 +137,9 @@ class _Jsonl(RowFile):
             raise ValueError(f"{path}, line {number} is no object with {self.text_column!r} in it.")
         return row
 
-    def write(self, file: BinaryIO, rows: Rows, columns: dict[str, list], header: bool) -> None:
+    def write(
+        self, file: BinaryIO, rows: Rows, columns: dict[str, list[Any]], header: bool
+    ) -> None:
         added = zip(*columns.values(), strict=True)
         for row, cells in zip(rows.whole, added, strict=True):
             line = json.dumps(row | dict(zip(columns, cells, strict=True)), ensure_ascii=False)
@@ -148,7 +166,9 @@ class _Parquet(RowFile):
             for batch in source.iter_batches(size, use_threads=False):
                 yield Rows(names, batch.column(self.text_column).to_pylist(), batch)
 
-    def write(self, file: BinaryIO, rows: Rows, columns: dict[str, list], header: bool) -> None:
+    def write(
+        self, file: BinaryIO, rows: Rows, columns: dict[str, list[Any]], header: bool
+    ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 

@@ -4,20 +4,23 @@ torch loads with `fit` alone: a fitted student predicts without it.
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from math import ceil
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import _fit_context
+from joblib import Memory
+from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from skdistill._decorators import fit_context
 from skdistill._epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._fitted_student import FittedStudent, count_weights
 from skdistill._interruption import all_or_nothing
@@ -32,8 +35,8 @@ from skdistill.soft_labels import (
     check_memory_location,
     needs_no_labels,
 )
-from skdistill.transfer import TransferSet, make_transfer_set
-from skdistill.vocabulary import UNKNOWN, Vocabulary
+from skdistill.transfer import TextPool, TransferSet, make_transfer_set
+from skdistill.vocabulary import UNKNOWN, Analyzer, Vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +66,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         "sample_weight": True,
     }
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "vocabulary_size": [Interval(Integral, 2, None, closed="left")],
         "n_parameters": [Interval(Integral, 1, None, closed="left"), None],
@@ -109,41 +112,41 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
 
     def __init__(
         self,
-        teacher,
+        teacher: Any,
         *,
-        vocabulary_size,
-        n_parameters,
-        analyzer,
-        ngram_range,
-        hash_buckets,
-        lowercase,
-        embedding_dim,
-        embedding_init,
-        pooling,
-        hidden_layer_sizes,
-        dropout,
-        word_dropout,
-        loss,
-        temperature,
-        hard_label_weight,
-        augmenter,
-        teacher_cv,
-        calibrate_teacher,
-        memory,
-        class_weight,
-        max_epochs,
-        gold_epochs,
-        batch_size,
-        lr,
-        early_stopping,
-        validation_fraction,
-        n_iter_no_change,
-        random_state,
-        device,
-        n_jobs,
-        callbacks,
-        verbose,
-    ):
+        vocabulary_size: int,
+        n_parameters: int | None,
+        analyzer: Analyzer,
+        ngram_range: Sequence[int],
+        hash_buckets: int,
+        lowercase: bool,
+        embedding_dim: int,
+        embedding_init: Literal["random", "teacher"],
+        pooling: str | Sequence[str],
+        hidden_layer_sizes: Sequence[int],
+        dropout: float | Literal["auto"],
+        word_dropout: float | Literal["auto"],
+        loss: Literal["kl", "mse", "standardized_kl"],
+        temperature: float,
+        hard_label_weight: float,
+        augmenter: Any,
+        teacher_cv: Any,
+        calibrate_teacher: bool,
+        memory: str | PathLike[str] | Memory | None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None,
+        max_epochs: int | Literal["auto"],
+        gold_epochs: int,
+        batch_size: int | Literal["auto"],
+        lr: float | Literal["auto"],
+        early_stopping: bool,
+        validation_fraction: float,
+        n_iter_no_change: int,
+        random_state: int | np.random.RandomState | None,
+        device: str,
+        n_jobs: int | None,
+        callbacks: Sequence[Any] | None,
+        verbose: int,
+    ) -> None:
         self.teacher = teacher
         self.vocabulary_size = vocabulary_size
         self.n_parameters = n_parameters
@@ -183,7 +186,9 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         """Return the checked keyword arguments of the network."""
 
     @classmethod
-    def _make_network(cls, log_prior: np.ndarray, n_features: int, **architecture) -> "nn.Module":
+    def _make_network(
+        cls, log_prior: np.ndarray, n_features: int, **architecture: Any
+    ) -> "nn.Module":
         import torch
 
         from skdistill import networks
@@ -192,17 +197,17 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         return network(torch.from_numpy(log_prior), n_features, **architecture)
 
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
-        X,
-        y=None,
+        X: Iterable[str],
+        y: ArrayLike | None = None,
         *,
-        X_unlabeled=None,
-        teacher_proba=None,
-        unlabeled_proba=None,
-        sample_weight=None,
-    ):
+        X_unlabeled: Iterable[str] | TextPool | None = None,
+        teacher_proba: ArrayLike | None = None,
+        unlabeled_proba: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Let the teacher label all texts, and train the student on its probabilities.
 
         Parameters
@@ -257,9 +262,10 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         texts = check_texts(X)
         check_memory_location(self.memory)
         check_no_fit_callbacks(self.callbacks)
+        row_weights = None
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
-        labels, labeler = self._read_labels(texts, y, sample_weight)
+            row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
+        labels, labeler = self._read_labels(texts, y, row_weights)
         classes, multilabel = labels.classes, labels.multilabel
         if self.loss == "standardized_kl" and (multilabel or len(classes) < 3):
             raise ValueError(
@@ -284,9 +290,9 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             calibrate_teacher=self.calibrate_teacher,
             hard_label_weight=self.hard_label_weight,
             class_weight=self.class_weight,
-            sample_weight=sample_weight,
+            sample_weight=row_weights,
         )
-        log_prior = labels.log_prior(transfer.proba[: len(texts)], sample_weight)
+        log_prior = labels.log_prior(transfer.proba[: len(texts)], row_weights)
         schedule = make_schedule(
             n_texts=len(transfer.texts),
             dropout=self.dropout,
@@ -296,7 +302,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             lr=self.lr,
         )
         architecture |= {"dropout": schedule.dropout, "word_dropout": schedule.word_dropout}
-        vocabulary = self._build_vocabulary(transfer, sample_weight, vocabulary_options)
+        vocabulary = self._build_vocabulary(transfer, row_weights, vocabulary_options)
         if self.n_parameters is not None:
             n_listed, architecture["embedding_dim"] = fit_budget(
                 self.n_parameters,
@@ -343,7 +349,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             learned,
             X=texts,
             y=labels.y,
-            sample_weight=sample_weight,
+            sample_weight=row_weights,
         )
         weights, history = self._train(
             make_network,
@@ -438,7 +444,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         return vocabulary
 
     @classmethod
-    def _count_parameters(cls, log_prior: np.ndarray, n_features: int, **architecture) -> int:
+    def _count_parameters(cls, log_prior: np.ndarray, n_features: int, **architecture: Any) -> int:
         import torch
 
         with torch.device("meta"):
@@ -447,7 +453,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
 
     def _train(
         self,
-        make_network: Callable,
+        make_network: Callable[..., Any],
         ids: Ragged,
         transfer: TransferSet,
         n_labeled: int,
@@ -510,7 +516,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             earlier_history=history,
         )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False

@@ -38,7 +38,7 @@ class ParquetTexts:
         If a file lacks the column, or is no parquet file.
     """
 
-    def __init__(self, location: str | os.PathLike, column: str):
+    def __init__(self, location: str | os.PathLike[str], column: str):
         self.column = column
         self._paths = _parquet_files(Path(location))
         self._n_texts = sum(map(self._count, self._paths))
@@ -64,7 +64,7 @@ class ParquetTexts:
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(self.batches())
 
-    def batches(self) -> Iterator[list]:
+    def batches(self) -> Iterator[list[Any]]:
         """Yield the texts, some thousands at a time."""
         import pyarrow.parquet as pq
 
@@ -96,7 +96,7 @@ class CheckedTexts:
         How error messages call it.
     """
 
-    def __init__(self, source: ParquetTexts | Sequence, name: str):
+    def __init__(self, source: ParquetTexts | Sequence[Any], name: str):
         self.source = source
         self.name = name
 
@@ -114,7 +114,7 @@ class CheckedTexts:
                 "stay as it is while it is used."
             )
 
-    def _batches(self) -> Iterable[Sequence]:
+    def _batches(self) -> Iterable[Sequence[Any]]:
         if isinstance(self.source, ParquetTexts):
             return self.source.batches()
         return (self.source[start : start + _BATCH] for start in range(0, len(self.source), _BATCH))
@@ -141,7 +141,7 @@ class JoinedTexts:
         return chain.from_iterable(self.blocks)
 
 
-def is_on_disk(texts: Any) -> TypeGuard[ParquetTexts | Sequence]:
+def is_on_disk(texts: Any) -> TypeGuard[ParquetTexts | Sequence[Any]]:
     """Tell whether texts are such as need not be in memory at once.
 
     Parameters

@@ -60,7 +60,7 @@ def check_texts(
     return [str(text) for text in texts]
 
 
-def _as_list(X: Any, name: str) -> list:
+def _as_list(X: Any, name: str) -> list[Any]:
     if isinstance(X, str):
         raise ValueError(
             f"{name} is a single string; pass an iterable of texts, such as a list with one text."

@@ -3,16 +3,21 @@
 import hashlib
 import os
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import joblib
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skdistill._checkpoints import explaining_saves
+from skdistill._documentation_links import DocumentationLinkMixin
+from skdistill._files import filling
 from skdistill._hf import (
     checkpoint_from_bytes,
     checkpoint_to_bytes,
@@ -35,7 +40,9 @@ _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class TransformerClassifier(
+    DocumentationLinkMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Base class of what asks a transformer for the logits of classes.
 
     A subclass has the parameters `model_name`, `revision`, `device`, `precision` and `verbose`, and
@@ -65,12 +72,13 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the labels of a model that writes them."""
         return None
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -82,12 +90,13 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             return (logits > 0).astype(np.int64)
         return self.classes_[logits.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Predict the probability of each class.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -97,21 +106,23 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         logits = self._logits(X)
         return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Predict the natural logarithm of each class's probability.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float64
+            Columns in the order of `classes_`.
         """
         logits = self._logits(X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Iterable[str]) -> NDArray[np.float64]:
         """Return the logits of the classes.
 
         Those of a text-to-text model are the mean log-likelihoods of each label's tokens, in nats.
@@ -119,6 +130,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : iterable of str, of length n_texts
+            The texts.
 
         Returns
         -------
@@ -131,7 +143,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             return logits[:, 1] - logits[:, 0]
         return logits
 
-    def _logits(self, X) -> np.ndarray:
+    def _logits(self, X: Iterable[str]) -> np.ndarray:
         check_is_fitted(self)
         texts = check_texts(X)
         device = resolve_device(self.device)
@@ -156,19 +168,20 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         return self._class_logits(outputs)[rows].astype(np.float64)
 
-    def release_memory(self):
+    def release_memory(self) -> None:
         """Leave the device on which the model has predicted; the next prediction moves it back."""
         check_is_fitted(self)
         device = self.model_.device
         self.model_.to("cpu")
         free_memory(device)
 
-    def word_vectors(self, words):
+    def word_vectors(self, words: list[str]) -> NDArray[np.float32]:
         """Look words up in the token embeddings, without running the model.
 
         Parameters
         ----------
         words : list of str, of length n_words
+            The words.
 
         Returns
         -------
@@ -184,16 +197,22 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                 table, tokenizer = self._pretrained_embeddings()
         return mean_token_vectors(tokenizer, table, words)
 
-    def save_pretrained(self, folder):
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write model and tokenizer as a checkpoint that transformers loads.
 
         Parameters
         ----------
         folder : str or path-like
-            Made if need be.
+            Made if need be. An earlier checkpoint is replaced once all new files are complete.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, or writing is not allowed; the message names the folder.
         """
         check_is_fitted(self)
-        save_checkpoint(self.model_, self.tokenizer_, folder)
+        with explaining_saves(folder), filling(folder) as draft:
+            save_checkpoint(self.model_, self.tokenizer_, draft)
 
     def _fingerprint(self) -> str:
         """Return a hash that names the predictions or, before ``fit``, their recipe."""
@@ -218,17 +237,17 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             (type(self).__module__, type(self).__qualname__, origin, joblib.hash(params))
         )
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.classifier_tags.multi_label = True
         return tags
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         if "model_" in state:
             state["_checkpoint"] = checkpoint_to_bytes(state.pop("model_"), state.pop("tokenizer_"))
@@ -238,7 +257,7 @@ class TransformerClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             }
         return stamp(state)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = unstamp(state, type(self).__name__)
         state.pop("_made_with", None)
         if "_checkpoint" in state:

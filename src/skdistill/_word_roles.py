@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Hashable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -63,7 +64,7 @@ def cluster(shares: csr_array, n_clusters: int, seed: int) -> list[int]:
         return KMeans(n_clusters, n_init=3, random_state=seed).fit_predict(points).tolist()
 
 
-def roles_of_tags(units: Units, tagger: Callable) -> dict[Hashable, dict[str, int]]:
+def roles_of_tags(units: Units, tagger: Callable[..., Any]) -> dict[Hashable, dict[str, int]]:
     """Count the words of each tag."""
     counts: dict[Hashable, Counter[str]] = {}
     for tag, word in zip(tag_units(tagger, units), units.core[units.ids.values], strict=True):
@@ -71,7 +72,7 @@ def roles_of_tags(units: Units, tagger: Callable) -> dict[Hashable, dict[str, in
     return {tag: regardless_of_case(words) for tag, words in counts.items()}
 
 
-def tag_units(tagger: Callable, units: Units) -> list[Hashable]:
+def tag_units(tagger: Callable[..., Any], units: Units) -> list[Hashable]:
     """Return the tag of every unit of every text."""
     tags: list[Hashable] = []
     for row, (start, end) in enumerate(pairwise(units.ids.offsets.tolist()), units.first_row):
@@ -102,7 +103,7 @@ def falling(item: tuple[str, int]) -> tuple[int, str]:
 class RoleWords:
     """Draws other words of the same role, by their frequency in it."""
 
-    def __init__(self, roles: dict[Hashable, dict[str, int]], tagger: Callable | None):
+    def __init__(self, roles: dict[Hashable, dict[str, int]], tagger: Callable[..., Any] | None):
         entries = [(role, word, n) for role, words in roles.items() for word, n in words.items()]
         self._tagger = tagger
         self._words = np.array([word for _, word, _ in entries], dtype=object)

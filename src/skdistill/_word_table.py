@@ -1,6 +1,6 @@
 """Words to ids by vector operations over bytes: no Python step a word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -197,7 +197,7 @@ class _Hashing:
         self.multipliers = multipliers
         self.shift = np.uint64(64 - n_bits)
 
-    def __call__(self, parts) -> np.ndarray:
+    def __call__(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         mixed = parts[0] * self.multipliers[0]
         for part, multiplier in zip(parts[1:], self.multipliers[1:], strict=True):
             mixed ^= part * multiplier

@@ -2,16 +2,20 @@
 
 import os
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
+from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._interruption import all_or_nothing
+from skdistill._progress import progress_bar
 from skdistill._text_units import Units, kept_offsets, single_spaced
 from skdistill._texts import check_texts
 from skdistill._versions import stamp, unstamp
@@ -53,7 +57,7 @@ def auto_n_copies(n_texts: int) -> int:
     return int(np.clip(round(_N_AUGMENTED / n_texts), 1, _MAX_COPIES))
 
 
-class TextAugmenter(BaseEstimator):
+class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     """Make new texts out of given ones, for a teacher to label.
 
     The three rules of Tang et al. [1]_. In each copy of a text, every word is masked with
@@ -120,6 +124,10 @@ class TextAugmenter(BaseEstimator):
         The words of each role and how often they occur in it, each in its most frequent spelling.
         Roles are numbers, or the tagger's tags; with `masked_lm` or `word_vectors` there are none.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Takes one as `augmenter`, and has the teacher label its texts.
+
     Notes
     -----
     Roles are clusters (k-means) of words, regardless of case. A word is described by the square
@@ -160,7 +168,7 @@ class TextAugmenter(BaseEstimator):
     ['a dog barks!', 'a cat sleeps!']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "mask_p": [Interval(Real, 0, 1, closed="both")],
         "replace_p": [Interval(Real, 0, 1, closed="both")],
         "ngram_p": [Interval(Real, 0, 1, closed="both")],
@@ -181,22 +189,22 @@ class TextAugmenter(BaseEstimator):
     def __init__(
         self,
         *,
-        mask_p=0.1,
-        replace_p=0.1,
-        ngram_p=0.25,
-        ngram_range=(1, 5),
-        splice_p=0.0,
-        n_copies="auto",
-        mask_token="[MASK]",
-        analyzer="word",
-        n_roles="auto",
-        tagger=None,
-        masked_lm=None,
-        word_vectors=None,
-        random_state=0,
-        device="auto",
-        verbose=0,
-    ):
+        mask_p: float = 0.1,
+        replace_p: float = 0.1,
+        ngram_p: float = 0.25,
+        ngram_range: Sequence[int] = (1, 5),
+        splice_p: float = 0.0,
+        n_copies: int | Literal["auto"] = "auto",
+        mask_token: str = "[MASK]",
+        analyzer: Literal["word", "char"] = "word",
+        n_roles: int | Literal["auto"] = "auto",
+        tagger: Callable[[list[str]], Sequence[Any]] | None = None,
+        masked_lm: str | os.PathLike[str] | None = None,
+        word_vectors: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        device: str = "auto",
+        verbose: int = 0,
+    ) -> None:
         self.mask_p = mask_p
         self.replace_p = replace_p
         self.ngram_p = ngram_p
@@ -213,9 +221,9 @@ class TextAugmenter(BaseEstimator):
         self.device = device
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit(self, X, y=None):
+    def fit(self, X: Iterable[str], y: Any = None) -> Self:
         """Learn the roles of words.
 
         Parameters
@@ -228,6 +236,7 @@ class TextAugmenter(BaseEstimator):
         Returns
         -------
         self : object
+            The fitted augmenter.
 
         Raises
         ------
@@ -254,7 +263,7 @@ class TextAugmenter(BaseEstimator):
         self._seed = seed
         return self
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         lengths = tuple(self.ngram_range)
         if (
             len(lengths) != 2
@@ -273,7 +282,7 @@ class TextAugmenter(BaseEstimator):
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} all say how words are replaced; pass only one.")
 
-    def _warn_of_long_words(self, units):
+    def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
             warnings.warn(
@@ -282,7 +291,7 @@ class TextAugmenter(BaseEstimator):
                 stacklevel=5,  # past fit and the wrappers around it
             )
 
-    def augment(self, X):
+    def augment(self, X: Iterable[str]) -> list[str]:
         """Make new texts.
 
         Parameters
@@ -315,7 +324,7 @@ class TextAugmenter(BaseEstimator):
         known = dict.fromkeys([*texts, *map(single_spaced, texts), ""])
         n_known = len(known)
         step = max(1, _CHUNK * len(texts) // (n_copies * (1 + sum(map(len, texts)))))
-        with tqdm(
+        with progress_bar(
             total=len(texts), desc="augmenting", unit="text", disable=not self.verbose
         ) as bar:
             for start in range(0, len(texts), step):
@@ -324,7 +333,7 @@ class TextAugmenter(BaseEstimator):
                 bar.update(len(units.ids))
         return list(known)[n_known:]
 
-    def _make_replacer(self):
+    def _make_replacer(self) -> Any:
         """Return what draws words, by `read` and `draw`: a transformer or the roles."""
         # These two load torch and transformers.
         if self.masked_lm is not None:
@@ -337,7 +346,9 @@ class TextAugmenter(BaseEstimator):
             return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
         return RoleWords(self.roles_, self.tagger)
 
-    def _copy(self, units, n_copies, replacer, rng):
+    def _copy(
+        self, units: Units, n_copies: int, replacer: Any, rng: np.random.Generator
+    ) -> list[str]:
         """Make all copies of some texts at once."""
         replaceable = replacer.read(units)
         positions = Ragged(np.arange(len(units.ids.values)), units.ids.offsets)
@@ -357,7 +368,9 @@ class TextAugmenter(BaseEstimator):
             texts = splice(texts, self.splice_p, rng)
         return units.join(texts.values, texts.offsets)
 
-    def _inside_ngram(self, copies, kept, rng):
+    def _inside_ngram(
+        self, copies: Ragged, kept: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """Draw n-grams out of the units that are kept; tell which units are inside."""
         ranks = np.cumsum(kept) - 1
         offsets = kept_offsets(copies, kept)
@@ -369,13 +382,13 @@ class TextAugmenter(BaseEstimator):
         first, end = (np.repeat(x, copies.lengths) for x in (starts, starts + sizes))
         return (ranks >= first) & (ranks < end)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return stamp(dict(super().__getstate__()))
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(unstamp(state, type(self).__name__))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False

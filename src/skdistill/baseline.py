@@ -1,5 +1,9 @@
 """The baseline that every student is measured against."""
 
+from collections.abc import Iterable
+from typing import Any, Self
+
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -27,6 +31,10 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
     Pipeline
         Unfitted, with the steps ``"tfidfvectorizer"`` and ``"logisticregression"``. It takes a
         column of texts of any kind, and refuses what the students refuse.
+
+    See Also
+    --------
+    distillation_report : The other control, a student's twin on hard labels.
 
     References
     ----------
@@ -56,14 +64,15 @@ class CheckedTfidfVectorizer(TfidfVectorizer):
     an Arrow array.
     """
 
-    def fit(self, raw_documents, y=None):
+    def fit(self, raw_documents: Iterable[str], y: Any = None) -> Self:
         """Learn vocabulary and weights of a column of texts."""
-        return super().fit(check_texts(raw_documents), y)
+        super().fit(check_texts(raw_documents), y)
+        return self
 
-    def fit_transform(self, raw_documents, y=None):
+    def fit_transform(self, raw_documents: Iterable[str], y: Any = None) -> csr_matrix:
         """Learn vocabulary and weights, and weigh the words of the same texts."""
         return super().fit_transform(check_texts(raw_documents), y)
 
-    def transform(self, raw_documents):
+    def transform(self, raw_documents: Iterable[str]) -> csr_matrix:
         """Weigh the words of a column of texts."""
         return super().transform(check_texts(raw_documents))

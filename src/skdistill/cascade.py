@@ -1,15 +1,17 @@
 """A student that asks its teacher where it is unsure."""
 
+from collections.abc import Iterable
 from math import ceil
 from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     MetaEstimatorMixin,
-    _fit_context,
     clone,
 )
 from sklearn.frozen import FrozenEstimator
@@ -19,12 +21,18 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
+from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
 
 def cascade_curve(
-    student_proba, teacher_proba, codes, *, teacher_cost: float = 100.0
+    student_proba: ArrayLike,
+    teacher_proba: ArrayLike,
+    codes: ArrayLike,
+    *,
+    teacher_cost: float = 100.0,
 ) -> pd.DataFrame:
     """Tell what a cascade gains and costs at each threshold.
 
@@ -97,7 +105,7 @@ def cascade_curve(
     )
 
 
-class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A student that answers where it is sure, with a teacher behind it for the other texts.
 
     Parameters
@@ -162,7 +170,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     0.0
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "student": [HasMethods(["fit", "predict_proba"])],
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "max_teacher_rate": [Interval(Real, 0, 1, closed="both")],
@@ -173,14 +181,14 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        student,
-        teacher=None,
+        student: Any,
+        teacher: Any = None,
         *,
-        max_teacher_rate=0.1,
-        validation_fraction=0.1,
-        teacher_cost=100.0,
-        random_state=None,
-    ):
+        max_teacher_rate: float = 0.1,
+        validation_fraction: float = 0.1,
+        teacher_cost: float = 100.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.student = student
         self.teacher = teacher
         self.max_teacher_rate = max_teacher_rate
@@ -188,8 +196,8 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.teacher_cost = teacher_cost
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Iterable[str], y: ArrayLike, **params: Any) -> Self:
         """Fit teacher and student, and choose the threshold on texts that neither has seen.
 
         Parameters
@@ -205,6 +213,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted cascade.
 
         Raises
         ------
@@ -242,7 +251,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             teacher_cost=self.teacher_cost,
         )
         allowed = curve[curve["teacher_rate"] <= self.max_teacher_rate]
-        chosen = curve.loc[allowed["accuracy"].idxmax()]
+        chosen = allowed.iloc[allowed["accuracy"].to_numpy().argmax()]
         self.classes_ = classes
         self.student_, self.teacher_ = student, teacher
         self.curve_ = curve
@@ -272,14 +281,15 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 f"of the {n_classes} classes on both sides; pass more texts, or fitted student and "
                 "teacher in a FrozenEstimator each."
             )
-        return train_test_split(
+        training, validation = train_test_split(
             rows,
             test_size=n_held_out,
             stratify=codes,
             random_state=check_random_state(self.random_state),
         )
+        return training, validation
 
-    def asks_teacher(self, X):
+    def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
         """Tell for which texts the teacher is asked.
 
         Parameters
@@ -290,11 +300,14 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         asks : ndarray of shape (n_texts,), dtype bool
+            True where the student's highest probability is below `threshold_`.
         """
         check_is_fitted(self)
-        return self.student_.predict_proba(check_texts(X)).max(axis=1) < self.threshold_
+        proba: np.ndarray = self.student_.predict_proba(check_texts(X))
+        asks: np.ndarray = proba.max(axis=1) < self.threshold_
+        return asks
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:
         """Predict class probabilities: the student's, and the teacher's where it is asked.
 
         Parameters
@@ -315,7 +328,7 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             proba[asked] = self.teacher_.predict_proba([texts[row] for row in asked])
         return proba
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text.
 
         Parameters
@@ -329,9 +342,10 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             Labels out of `classes_`.
         """
         proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
+        labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
+        return labels
 
-    def curve(self, X, y):
+    def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
         """Tell what the cascade gains and costs on other texts, at each threshold.
 
         Parameters
@@ -373,17 +387,18 @@ class CascadeClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             teacher_cost=self.teacher_cost,
         )
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Say that all parameters of `fit` are for the student's.
 
         Returns
         -------
         routing : MetadataRouter
+            It hands them to `student`.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False

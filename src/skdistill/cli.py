@@ -1,10 +1,22 @@
 """The command ``skdistill`` and its subcommands."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from skdistill import __version__, _cli_cache, _cli_predict
+from skdistill import (
+    __version__,
+    _cli_cache,
+    _cli_demo,
+    _cli_export,
+    _cli_fit,
+    _cli_predict,
+    _cli_report,
+)
+from skdistill._cli_options import EXIT_STATUS
 
 _FAILURE = 1
 _INTERRUPTED = 130
@@ -30,16 +42,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["demo", "--data", "no-such-file.csv", "--no-plot"])
     1
     """
-    arguments = make_parser().parse_args(argv)
+    parser = make_parser()
+    given = sys.argv[1:] if argv is None else [*argv]
+    if not given:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    arguments = parser.parse_args(given)
+    name = f"skdistill {arguments.command}"
     try:
-        arguments.run(arguments)
+        with _short_warnings(name):
+            arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, TypeError, ImportError) as error:
-        print(f"skdistill {arguments.command}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {error}", file=sys.stderr)
         return _FAILURE
     except KeyboardInterrupt:
-        print(f"skdistill {arguments.command}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted{arguments.after_interruption(arguments)}", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+@contextmanager
+def _short_warnings(name: str) -> Iterator[None]:
+    """Show warnings as errors are shown, without the line of code that they are from."""
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        print(f"{name}: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -52,76 +86,19 @@ def make_parser() -> argparse.ArgumentParser:
     ArgumentParser
     """
     parser = argparse.ArgumentParser(
-        prog="skdistill", description="Distil a big text classifier into a tiny one."
+        prog="skdistill",
+        description="Distil a big text classifier into a tiny one.",
+        epilog="examples:\n"
+        "  skdistill demo                                  see what it does, on real texts\n"
+        "  skdistill fit train.csv -o model.skd            train a teacher and its student\n"
+        "  skdistill report model.skd test.csv             measure the student\n"
+        "  skdistill predict model.skd new.csv labels.csv  label texts with it\n\n"
+        f"{EXIT_STATUS}\n\n`skdistill COMMAND --help` shows a command's options and examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
+    parser.set_defaults(after_interruption=lambda arguments: "")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_demo(commands)
-    _cli_predict.add_command(commands)
-    _cli_cache.add_command(commands)
+    for command in (_cli_fit, _cli_report, _cli_predict, _cli_export, _cli_cache, _cli_demo):
+        command.add_command(commands)
     return parser
-
-
-def _add_demo(commands: argparse._SubParsersAction) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="train and compare baseline, MLP, teacher and distilled MLP on real texts",
-        description="Train a TF-IDF baseline, a small MLP, a transformer teacher and the MLP "
-        "distilled from it; print a table, draw a figure and save the student.",
-    )
-    demo.add_argument(
-        "--data",
-        default="docstrings",
-        metavar="DATA",
-        help="docstrings (of the installed libraries; needs no network), emotion, a csv, jsonl or "
-        "parquet file with text and label columns, a folder with train and test files, or the "
-        "name of a data set on the Hugging Face Hub (default: docstrings)",
-    )
-    demo.add_argument(
-        "--teacher",
-        metavar="NAME_OR_PATH",
-        help="a transformer's folder or its name on the Hub; one that is fine-tuned for the labels "
-        "already is not trained again (default: MiniLM from the extra skdistill[demo])",
-    )
-    demo.add_argument(
-        "--unlabeled",
-        metavar="FILE",
-        help="a csv, jsonl, parquet or txt file of more texts, without labels",
-    )
-    demo.add_argument(
-        "--text-column", default="text", metavar="NAME", help="column of texts (default: text)"
-    )
-    demo.add_argument(
-        "--label-column", default="label", metavar="NAME", help="column of labels (default: label)"
-    )
-    demo.add_argument(
-        "--output",
-        default="demo-output",
-        metavar="DIR",
-        help="folder for student, table and figure (default: demo-output)",
-    )
-    demo.add_argument(
-        "--quick", action="store_true", help="few texts and epochs: two minutes, lower figures"
-    )
-    demo.add_argument("--no-plot", action="store_true", help="draw no figure")
-    demo.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of splits and training (default: 0)"
-    )
-    demo.set_defaults(run=_run_demo)
-
-
-def _run_demo(arguments: argparse.Namespace) -> None:
-    # Loaded on use: `skdistill --help` answers at once.
-    from skdistill.demo import run_demo
-
-    run_demo(
-        arguments.data,
-        teacher=arguments.teacher,
-        unlabeled=arguments.unlabeled,
-        text_column=arguments.text_column,
-        label_column=arguments.label_column,
-        output=arguments.output,
-        quick=arguments.quick,
-        plot=not arguments.no_plot,
-        random_state=arguments.seed,
-    )

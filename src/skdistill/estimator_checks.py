@@ -10,24 +10,30 @@ import random
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import joblib
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import EstimatorCheckFailedWarning, NotFittedError, SkipTestWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import InputTags, get_tags
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._testing import SkipTest, assert_allclose, raises, set_random_state
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from skdistill._decorators import validate_params
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["NumbersAsTexts", "check_text_estimator", "parametrize_with_text_checks"]
 
@@ -59,14 +65,14 @@ _WITHOUT_DATA = {
     prefer_skip_nested_validation=False,
 )
 def check_text_estimator(
-    estimator,
+    estimator: Any,
     *,
-    legacy=True,
-    expected_failed_checks=None,
-    on_skip="warn",
-    on_fail="raise",
-    callback=None,
-):
+    legacy: bool = True,
+    expected_failed_checks: dict[str, str] | None = None,
+    on_skip: Literal["warn"] | None = "warn",
+    on_fail: Literal["raise", "warn"] | None = "raise",
+    callback: Callable[..., Any] | None = None,
+) -> list[dict[str, Any]]:
     """Check that a classifier or regressor over raw texts keeps scikit-learn's conventions.
 
     The counterpart of :func:`sklearn.utils.estimator_checks.check_estimator`, with the same
@@ -171,8 +177,12 @@ def check_text_estimator(
 
 
 def parametrize_with_text_checks(
-    estimators, *, legacy=True, expected_failed_checks=None, xfail_strict=None
-):
+    estimators: Iterable[Any],
+    *,
+    legacy: bool = True,
+    expected_failed_checks: Callable[[Any], dict[str, str]] | None = None,
+    xfail_strict: bool | None = None,
+) -> "pytest.MarkDecorator":
     """Decorate a test so that pytest runs it once for each estimator and check.
 
     The counterpart of :func:`sklearn.utils.estimator_checks.parametrize_with_checks`, with the
@@ -194,6 +204,7 @@ def parametrize_with_text_checks(
     Returns
     -------
     decorator : `pytest.mark.parametrize`
+        For a test with the arguments `estimator` and `check`.
 
     See Also
     --------
@@ -208,7 +219,7 @@ def parametrize_with_text_checks(
     """
     import pytest
 
-    strict = {} if xfail_strict is None else {"strict": xfail_strict}
+    strict: dict[str, Any] = {} if xfail_strict is None else {"strict": xfail_strict}
     cases = []
     for estimator in estimators:
         expected = expected_failed_checks(estimator) if expected_failed_checks else {}
@@ -221,7 +232,7 @@ def parametrize_with_text_checks(
     return pytest.mark.parametrize(("estimator", "check"), cases)
 
 
-def _yield_checks(estimator: Any, legacy: bool) -> Iterator[partial]:
+def _yield_checks(estimator: Any, legacy: bool) -> Iterator[partial[Any]]:
     """Yield all checks as functions of the estimator alone."""
     if isinstance(estimator, type):
         raise TypeError(f"Pass an instance, such as {estimator.__name__}(), not a class.")
@@ -234,19 +245,19 @@ def _yield_checks(estimator: Any, legacy: bool) -> Iterator[partial]:
         yield partial(function, name)
 
 
-def _with_numbers_as_texts(check: Callable) -> Callable:
+def _with_numbers_as_texts(check: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(check)
-    def adapted(name, estimator, **options):
+    def adapted(name: str, estimator: Any, **options: Any) -> None:
         check(name, _adapt(_unfitted(estimator)), **options)
 
     return adapted
 
 
-def _name_of(check: partial) -> str:
+def _name_of(check: partial[Any]) -> str:
     return check.func.__name__
 
 
-def _identify(estimator: Any, check: partial) -> str:
+def _identify(estimator: Any, check: partial[Any]) -> str:
     options = ",".join(f"{name}={value}" for name, value in check.keywords.items())
     call = _name_of(check) + (f"({options})" if options else "")
     return re.sub(r"\s", "", repr(estimator)) + "-" + call
@@ -256,7 +267,7 @@ def _identify(estimator: Any, check: partial) -> str:
 
 
 def _answer_of(method: str) -> Any:
-    def ask(self, X):
+    def ask(self: "NumbersAsTexts", X: ArrayLike) -> Any:
         return getattr(self._child(), method)(self._write(X, reset=False))
 
     ask.__name__ = method
@@ -296,10 +307,10 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
     ['f0v0', 'f0v20', 'f1below8', 'f1v12']
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Fit a clone of the estimator.
 
         Parameters
@@ -315,7 +326,7 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
         """
         return self._fit(X, y)
 
-    def _fit(self, X, y, **options):
+    def _fit(self, X: ArrayLike, y: ArrayLike | None, **options: Any) -> Self:
         self.estimator_ = clone(self.estimator).fit(self._write(X, reset=True), y, **options)
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
@@ -327,15 +338,15 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
     decision_function = _answer_of("decision_function")
 
     @available_if(lambda self: hasattr(self.estimator, "score"))
-    def score(self, X, y):
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Write numbers as texts and ask for `score`."""
-        return self._child().score(self._write(X, reset=False), y)
+        return float(self._child().score(self._write(X, reset=False), y))
 
-    def _child(self):
+    def _child(self) -> Any:
         # Before `fit` it is the estimator itself that must complain.
         return getattr(self, "estimator_", self.estimator)
 
-    def _write(self, X, *, reset):
+    def _write(self, X: ArrayLike, *, reset: bool) -> list[str]:
         numbers = np.floor(4 * validate_data(self, X, reset=reset)).astype(int)
         return [
             " ".join(
@@ -345,7 +356,7 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
             for row in numbers.tolist()
         ]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = get_tags(self.estimator)
         tags.input_tags = InputTags()
         tags.no_validation = False
@@ -354,7 +365,9 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
 
 class _WeightedNumbersAsTexts(NumbersAsTexts):
     # scikit-learn asks the signature of `fit` whether there are weights to check.
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self._fit(X, y, **options)
 
@@ -437,7 +450,7 @@ def _optional(library: str) -> ModuleType:
 # ---- checks on texts
 
 
-def _yield_text_checks(estimator: Any) -> Iterator[Callable]:
+def _yield_text_checks(estimator: Any) -> Iterator[Callable[..., Any]]:
     tags = get_tags(estimator)
     yield check_text_lists_and_tuples
     yield check_text_numpy_columns
@@ -486,7 +499,7 @@ def _yield_text_checks(estimator: Any) -> Iterator[Callable]:
         yield from _yield_text_classifier_checks(estimator, tags)
 
 
-def _yield_text_classifier_checks(classifier: Any, tags: Any) -> Iterator[Callable]:
+def _yield_text_classifier_checks(classifier: Any, tags: Any) -> Iterator[Callable[..., Any]]:
     yield check_text_string_labels
     yield check_text_object_labels
     yield check_text_integer_labels
@@ -509,7 +522,7 @@ def _yield_text_classifier_checks(classifier: Any, tags: Any) -> Iterator[Callab
 # Containers: what holds the texts makes no difference.
 
 
-def _check_like_a_list(estimator: Any, columns: list) -> None:
+def _check_like_a_list(estimator: Any, columns: list[Any]) -> None:
     texts, codes = _make_texts()
     expected = _answers(_fit(estimator), texts)
     for column in columns:
@@ -518,20 +531,20 @@ def _check_like_a_list(estimator: Any, columns: list) -> None:
         _assert_same(found, expected, f"differs between a {kind} and a list")
 
 
-def check_text_lists_and_tuples(name, estimator):
+def check_text_lists_and_tuples(name: str, estimator: Any) -> None:
     """A tuple, and strings of a subclass, are as good as a list."""
     texts, _ = _make_texts()
     _check_like_a_list(estimator, [tuple(texts), list(map(np.str_, texts))])
 
 
-def check_text_numpy_columns(name, estimator):
+def check_text_numpy_columns(name: str, estimator: Any) -> None:
     """NumPy's three kinds of string arrays are as good as a list."""
     texts, _ = _make_texts()
     kinds: list[Any] = [object, np.str_, np.dtypes.StringDType()]
     _check_like_a_list(estimator, [np.array(texts, dtype=kind) for kind in kinds])
 
 
-def check_text_pandas_columns(name, estimator):
+def check_text_pandas_columns(name: str, estimator: Any) -> None:
     """A pandas column is as good as a list, whatever its index."""
     pandas = _optional("pandas")
     texts, _ = _make_texts()
@@ -540,18 +553,18 @@ def check_text_pandas_columns(name, estimator):
     _check_like_a_list(estimator, columns)
 
 
-def check_text_pandas_arrow_columns(name, estimator):
+def check_text_pandas_arrow_columns(name: str, estimator: Any) -> None:
     """A pandas column of Arrow's strings is as good as a list."""
     pandas, _ = _optional("pandas"), _optional("pyarrow")
     _check_like_a_list(estimator, [pandas.Series(_make_texts()[0], dtype="string[pyarrow]")])
 
 
-def check_text_polars_columns(name, estimator):
+def check_text_polars_columns(name: str, estimator: Any) -> None:
     """A polars column is as good as a list."""
     _check_like_a_list(estimator, [_optional("polars").Series(_make_texts()[0])])
 
 
-def check_text_pyarrow_columns(name, estimator):
+def check_text_pyarrow_columns(name: str, estimator: Any) -> None:
     """An Arrow array, in one piece or several, is as good as a list."""
     pyarrow = _optional("pyarrow")
     texts, _ = _make_texts()
@@ -559,7 +572,7 @@ def check_text_pyarrow_columns(name, estimator):
     _check_like_a_list(estimator, columns)
 
 
-def check_text_datasets_columns(name, estimator):
+def check_text_datasets_columns(name: str, estimator: Any) -> None:
     """A column of a Hugging Face data set is as good as a list."""
     data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
     _check_like_a_list(estimator, [data["text"]])
@@ -587,79 +600,79 @@ def _check_refused(
                 getattr(model, method)(X)
 
 
-def _with_row(value: Any, row: int = 23) -> list:
+def _with_row(value: Any, row: int = 23) -> list[Any]:
     texts: list[Any] = list(_make_texts()[0])
     texts[row] = value
     return texts
 
 
-def check_text_bare_string_refused(name, estimator):
+def check_text_bare_string_refused(name: str, estimator: Any) -> None:
     """One string is not taken for a column of characters."""
     one_character_a_label = "text" * (len(_make_texts()[0]) // 4)
     _check_refused(estimator, one_character_a_label, "a bare string")
 
 
-def check_text_missing_column_refused(name, estimator):
+def check_text_missing_column_refused(name: str, estimator: Any) -> None:
     """None is no column."""
     _check_refused(estimator, None, "None")
 
 
-def check_text_empty_column_refused(name, estimator):
+def check_text_empty_column_refused(name: str, estimator: Any) -> None:
     """A column without rows is refused."""
     _check_refused(estimator, [], "a column without rows")
 
 
-def check_text_missing_rows_refused(name, estimator):
+def check_text_missing_rows_refused(name: str, estimator: Any) -> None:
     """None and NaN are not taken for texts."""
     for missing in (None, float("nan")):
         _check_refused(estimator, _with_row(missing), f"a row that is {missing}")
 
 
-def check_text_bytes_refused(name, estimator):
+def check_text_bytes_refused(name: str, estimator: Any) -> None:
     """Bytes are not decoded by guess."""
     _check_refused(estimator, _with_row(b"bytes"), "a row of bytes")
 
 
-def check_text_numbers_refused(name, estimator):
+def check_text_numbers_refused(name: str, estimator: Any) -> None:
     """A number is not taken for its digits."""
     _check_refused(estimator, _with_row(5), "a row that is a number")
 
 
-def check_text_lists_of_tokens_refused(name, estimator):
+def check_text_lists_of_tokens_refused(name: str, estimator: Any) -> None:
     """A row of words is no text."""
     _check_refused(estimator, [text.split() for text in _make_texts()[0]], "lists of tokens")
 
 
-def check_text_numpy_tables_refused(name, estimator):
+def check_text_numpy_tables_refused(name: str, estimator: Any) -> None:
     """An array of one column is a table nevertheless."""
     _check_refused(estimator, np.array(_make_texts()[0]).reshape(-1, 1), "a table")
 
 
-def check_text_pandas_tables_refused(name, estimator):
+def check_text_pandas_tables_refused(name: str, estimator: Any) -> None:
     """A data frame is not taken for the names of its columns."""
     pandas = _optional("pandas")
     _check_refused(estimator, pandas.DataFrame({"text": _make_texts()[0]}), "a data frame")
 
 
-def check_text_polars_tables_refused(name, estimator):
+def check_text_polars_tables_refused(name: str, estimator: Any) -> None:
     """A polars frame is no column."""
     polars = _optional("polars")
     _check_refused(estimator, polars.DataFrame({"text": _make_texts()[0]}), "a polars frame")
 
 
-def check_text_pyarrow_tables_refused(name, estimator):
+def check_text_pyarrow_tables_refused(name: str, estimator: Any) -> None:
     """An Arrow table is no column."""
     pyarrow = _optional("pyarrow")
     _check_refused(estimator, pyarrow.table({"text": _make_texts()[0]}), "an Arrow table")
 
 
-def check_text_datasets_tables_refused(name, estimator):
+def check_text_datasets_tables_refused(name: str, estimator: Any) -> None:
     """A whole Hugging Face data set is no column."""
     data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
     _check_refused(estimator, data, "a whole data set")
 
 
-def check_text_errors_name_the_row(name, estimator):
+def check_text_errors_name_the_row(name: str, estimator: Any) -> None:
     """Who must repair a million rows is told which one is at fault."""
     for value in (None, float("nan"), b"bytes", 5):
         what = f"{value!r} by a TypeError or ValueError that names the row"
@@ -677,12 +690,12 @@ def _check_answered(estimator: Any, unusual: list[str], what: str) -> None:
     _assert_usable(_fit(estimator, mixed, codes), mixed, f"{what} that were learned")
 
 
-def check_text_empty_texts(name, estimator):
+def check_text_empty_texts(name: str, estimator: Any) -> None:
     """Empty and blank texts are texts."""
     _check_answered(estimator, ["", " ", "\n\t", "\u00a0"], "empty texts")
 
 
-def check_text_nothing_to_learn_from(name, estimator):
+def check_text_nothing_to_learn_from(name: str, estimator: Any) -> None:
     """Texts that are all empty are learned or refused by a ValueError."""
     _, codes = _make_texts()
     blank = [""] * len(codes)
@@ -690,12 +703,12 @@ def check_text_nothing_to_learn_from(name, estimator):
         _assert_usable(_fit(estimator, blank, codes), blank, "empty texts")
 
 
-def check_text_unknown_texts(name, estimator):
+def check_text_unknown_texts(name: str, estimator: Any) -> None:
     """Words that were not there in `fit` have an answer."""
     _assert_usable(_fit(estimator), ["xyzzy quux", "?!", "xyzzy"], "unknown words")
 
 
-def check_text_unicode(name, estimator):
+def check_text_unicode(name: str, estimator: Any) -> None:
     """All scripts, emoji and combining characters have an answer."""
     unusual = [
         "naïve Straße İ ǆ",
@@ -708,12 +721,12 @@ def check_text_unicode(name, estimator):
     _check_answered(estimator, unusual, "unusual characters")
 
 
-def check_text_lone_surrogates(name, estimator):
+def check_text_lone_surrogates(name: str, estimator: Any) -> None:
     """Halves of characters, as damaged files hold them, have an answer."""
     _check_answered(estimator, ["\ud800", "half a \udfff character", "\udc80"], "lone surrogates")
 
 
-def check_text_control_characters(name, estimator):
+def check_text_control_characters(name: str, estimator: Any) -> None:
     """NUL and its like have an answer, and do not end the text or join it to the next."""
     texts, _ = _make_texts()
     model = _fit(estimator)
@@ -723,7 +736,7 @@ def check_text_control_characters(name, estimator):
     _assert_same(rows, _answers(model, texts[:2]), "depends on a control character beside the text")
 
 
-def check_text_one_megabyte(name, estimator):
+def check_text_one_megabyte(name: str, estimator: Any) -> None:
     """Very long texts, and words, have an answer."""
     words = " ".join("".join(_WORDS[start : start + 5]) for start in range(0, len(_WORDS), 5))
     texts = [words * (1_000_000 // len(words)), "x" * 1_000_000, ""]
@@ -733,7 +746,7 @@ def check_text_one_megabyte(name, estimator):
 # Consistency: the same text has the same answer.
 
 
-def check_text_before_fit(name, estimator):
+def check_text_before_fit(name: str, estimator: Any) -> None:
     """Who asks before `fit` is told so."""
     model = _unfitted(estimator)
     with raises(NotFittedError, err_msg="check_is_fitted should fail before fit"):
@@ -745,7 +758,7 @@ def check_text_before_fit(name, estimator):
                 getattr(model, method)(["a text"])
 
 
-def check_text_clone_is_unfitted(name, estimator):
+def check_text_clone_is_unfitted(name: str, estimator: Any) -> None:
     """A clone of a fitted estimator keeps its parameters, and nothing that was learned."""
     model = _fit(estimator)
     check_is_fitted(model)
@@ -755,7 +768,7 @@ def check_text_clone_is_unfitted(name, estimator):
         check_is_fitted(copy)
 
 
-def check_text_fit_forgets(name, estimator):
+def check_text_fit_forgets(name: str, estimator: Any) -> None:
     """A second `fit` on other texts leaves nothing of the first."""
     texts, codes = _make_texts()
     others = [text[::-1] for text in texts]
@@ -767,7 +780,7 @@ def check_text_fit_forgets(name, estimator):
         _assert_same(_answers(model, texts), _answers(fresh, texts), "depends on an earlier fit")
 
 
-def check_text_fit_keeps_parameters(name, estimator):
+def check_text_fit_keeps_parameters(name: str, estimator: Any) -> None:
     """`fit` changes no parameter, nor what is nested in one."""
     if isinstance(estimator, Pipeline):
         raise SkipTest("a Pipeline fits its steps in place")
@@ -778,7 +791,7 @@ def check_text_fit_keeps_parameters(name, estimator):
         assert joblib.hash(value) == before[parameter], f"fit changes the parameter {parameter}"
 
 
-def check_text_fit_leaves_its_input(name, estimator):
+def check_text_fit_leaves_its_input(name: str, estimator: Any) -> None:
     """`fit` and predictions change neither texts nor labels, nor do they need to."""
     texts, codes = _make_texts()
     X, y = list(texts), codes.copy()
@@ -791,7 +804,7 @@ def check_text_fit_leaves_its_input(name, estimator):
     _answers(_fit(estimator, array, codes), array)
 
 
-def check_text_predict_changes_nothing(name, estimator):
+def check_text_predict_changes_nothing(name: str, estimator: Any) -> None:
     """Predictions leave the attributes of the estimator alone."""
     model = _fit(estimator)
     before = dict(vars(model))
@@ -801,7 +814,7 @@ def check_text_predict_changes_nothing(name, estimator):
     assert not changed, f"predictions change {changed}"
 
 
-def check_text_cross_validation(name, estimator):
+def check_text_cross_validation(name: str, estimator: Any) -> None:
     """Lists and arrays of texts can be cut into folds."""
     texts, codes = _make_texts()
     for X in (texts, np.array(texts)):
@@ -809,7 +822,7 @@ def check_text_cross_validation(name, estimator):
         assert np.isfinite(scores).all()
 
 
-def check_text_order_invariance(name, estimator):
+def check_text_order_invariance(name: str, estimator: Any) -> None:
     """The order of texts decides the order of answers, and nothing else."""
     texts, _ = _make_texts()
     model = _fit(estimator)
@@ -819,7 +832,7 @@ def check_text_order_invariance(name, estimator):
     _assert_same(found, expected, "depends on the order of texts")
 
 
-def check_text_subset_invariance(name, estimator):
+def check_text_subset_invariance(name: str, estimator: Any) -> None:
     """A text alone gets the answer that it gets among others, longer and shorter ones."""
     texts = [*_make_texts(10)[0], "", " ".join(_WORDS[:50])]
     model = _fit(estimator)
@@ -828,7 +841,7 @@ def check_text_subset_invariance(name, estimator):
     _assert_same(found, _answers(model, texts), "depends on the texts around")
 
 
-def check_text_repeated_texts(name, estimator):
+def check_text_repeated_texts(name: str, estimator: Any) -> None:
     """The same text gets the same answer in every row."""
     texts = _make_texts(3)[0] * 5
     for method, values in _answers(_fit(estimator), texts).items():
@@ -836,7 +849,7 @@ def check_text_repeated_texts(name, estimator):
         _assert_same({method: values}, {method: expected}, "differs between equal texts")
 
 
-def check_text_pickle(name, estimator):
+def check_text_pickle(name: str, estimator: Any) -> None:
     """A fitted estimator predicts the same once it was pickled."""
     texts, _ = _make_texts()
     model = _fit(estimator)
@@ -844,14 +857,14 @@ def check_text_pickle(name, estimator):
     _assert_same(_answers(copy, texts), _answers(model, texts), "differs after pickling")
 
 
-def check_text_fit_repeats(name, estimator):
+def check_text_fit_repeats(name: str, estimator: Any) -> None:
     """With a fixed `random_state`, learning twice is learning the same."""
     texts, _ = _make_texts()
     first, second = _fit(estimator), _fit(estimator)
     _assert_same(_answers(second, texts), _answers(first, texts), "differs between two fits")
 
 
-def check_text_global_generators(name, estimator):
+def check_text_global_generators(name: str, estimator: Any) -> None:
     """With a fixed `random_state`, global random generators are neither used nor changed."""
     texts, _ = _make_texts()
     expected = _answers(_fit(estimator), texts)
@@ -872,10 +885,10 @@ def check_text_global_generators(name, estimator):
     _assert_same(found, expected, "depends on global random generators")
 
 
-def _global_generators() -> dict[str, tuple[Callable, Callable, Callable]]:
+def _global_generators() -> dict[str, tuple[Callable[..., Any], ...]]:
     """Return what reads, writes and advances the generators of the libraries that are loaded."""
     numpy_random: Any = np.random
-    generators: dict[str, tuple[Callable, Callable, Callable]] = {
+    generators: dict[str, tuple[Callable[..., Any], ...]] = {
         "random": (random.getstate, random.setstate, random.random),
         "numpy": (numpy_random.get_state, numpy_random.set_state, numpy_random.random),
     }
@@ -912,34 +925,34 @@ def _check_labels(estimator: Any, classes: Any, n_texts: int = 40) -> Any:
     return model
 
 
-def check_text_string_labels(name, estimator):
+def check_text_string_labels(name: str, estimator: Any) -> None:
     """Labels may be strings."""
     _check_labels(estimator, np.array(["yes", "no"]))
 
 
-def check_text_object_labels(name, estimator):
+def check_text_object_labels(name: str, estimator: Any) -> None:
     """Labels may be strings in an array of objects."""
     _check_labels(estimator, np.array(["ẞ yes", "no"], dtype=object))
 
 
-def check_text_integer_labels(name, estimator):
+def check_text_integer_labels(name: str, estimator: Any) -> None:
     """Labels may be integers, negative and with gaps."""
     _check_labels(estimator, np.array([7, -3]))
 
 
-def check_text_boolean_labels(name, estimator):
+def check_text_boolean_labels(name: str, estimator: Any) -> None:
     """Labels may be truth values."""
     _check_labels(estimator, np.array([True, False]))
 
 
-def check_text_list_labels(name, estimator):
+def check_text_list_labels(name: str, estimator: Any) -> None:
     """Labels may come in a list."""
     texts, codes = _make_texts()
     model = _fit(estimator, texts, ["yes" if code else "no" for code in codes])
     assert list(model.classes_) == ["no", "yes"]
 
 
-def check_text_pandas_labels(name, estimator):
+def check_text_pandas_labels(name: str, estimator: Any) -> None:
     """Labels may come in a pandas column, whose index means nothing."""
     pandas = _optional("pandas")
     texts, codes = _make_texts()
@@ -948,12 +961,12 @@ def check_text_pandas_labels(name, estimator):
     _assert_same(_answers(found, texts), _answers(expected, texts), "differs for pandas labels")
 
 
-def check_text_two_classes(name, estimator):
+def check_text_two_classes(name: str, estimator: Any) -> None:
     """The methods agree on which of two classes is the likelier one."""
     _check_agreement(_check_labels(estimator, np.array([1, 0])), _make_texts()[0])
 
 
-def check_text_many_classes(name, estimator):
+def check_text_many_classes(name: str, estimator: Any) -> None:
     """The methods agree on which of many classes is the likeliest one."""
     classes = np.array([f"class {number}" for number in range(20)])[::-1]
     model = _check_labels(estimator, classes, n_texts=100)
@@ -969,14 +982,14 @@ def _check_agreement(model: Any, texts: list[str]) -> None:
         np.testing.assert_array_equal(model.classes_[winners], predicted, err_msg=message)
 
 
-def check_text_learns(name, estimator):
+def check_text_learns(name: str, estimator: Any) -> None:
     """Texts whose words tell the class are learned."""
     texts, codes = _make_texts()
     score = np.mean(_fit(estimator).predict(texts) == codes)
     assert score > 0.8, f"only {score:.0%} of the training texts are predicted"
 
 
-def check_text_class_weight(name, estimator):
+def check_text_class_weight(name: str, estimator: Any) -> None:
     """A class that weighs far more is predicted where texts do not tell."""
     vague = np.repeat(_FILLERS, 8).tolist()
     codes = np.arange(len(vague)) % 2
@@ -986,7 +999,7 @@ def check_text_class_weight(name, estimator):
         assert share > 0.87, f"class {heavy} has nearly all weight, but {share:.0%} of predictions"
 
 
-def check_text_probabilities(name, estimator):
+def check_text_probabilities(name: str, estimator: Any) -> None:
     """Probabilities sum to 1 for every text, and their logarithms are what they say."""
     texts = [*_make_texts()[0], "", "xyzzy"]
     model = _fit(estimator)
@@ -998,7 +1011,7 @@ def check_text_probabilities(name, estimator):
         assert_allclose(found, proba, rtol=1e-4, atol=1e-6, err_msg="of predict_log_proba")
 
 
-def check_text_probabilities_follow_classes(name, estimator):
+def check_text_probabilities_follow_classes(name: str, estimator: Any) -> None:
     """Columns follow `classes_`: other names for the classes move them."""
     texts, codes = _make_texts()
     expected = _fit(estimator, texts, np.array(["a", "b"])[codes]).predict_proba(texts)

@@ -1,14 +1,20 @@
 """Any function that gives class probabilities, as a teacher."""
 
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Self
+
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skdistill._decorators import fit_context
+from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities
 
 
-class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
+class FunctionTeacherClassifier(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """A teacher made of a function, such as a call to a service or a prompt to a language model.
 
     Parameters
@@ -47,13 +53,13 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
     array(['loud'], dtype='<U4')
     """
 
-    _parameter_constraints: dict = {"func": [callable]}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"func": [callable]}
 
-    def __init__(self, func):
+    def __init__(self, func: Callable[[list[str]], ArrayLike]) -> None:
         self.func = func
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Iterable[str], y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Take note of the labels.
 
         Parameters
@@ -68,6 +74,7 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The teacher.
         """
         classes, codes = check_labels(y, n_rows=len(check_texts(X)), multilabel=True)
         if sample_weight is not None:
@@ -76,7 +83,7 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         self.multilabel_ = codes.ndim == 2
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Ask the function.
 
         Parameters
@@ -105,7 +112,7 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
             multilabel=self.multilabel_,
         )
 
-    def predict(self, X):
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict the most probable class of each text.
 
         Parameters
@@ -121,9 +128,10 @@ class FunctionTeacherClassifier(ClassifierMixin, BaseEstimator):
         proba = self.predict_proba(X)
         if self.multilabel_:
             return (proba > 0.5).astype(np.int64)
-        return self.classes_[np.argmax(proba, axis=1)]
+        labels: np.ndarray = self.classes_[np.argmax(proba, axis=1)]
+        return labels
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False

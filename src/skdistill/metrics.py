@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,21 +150,59 @@ def expected_calibration_error(
     >>> expected_calibration_error(["a", "a", "b", "b"], proba, ["a", "b"])
     0.25
     """
-    y_true, classes = np.asarray(y_true), np.asarray(classes)
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
-    if not len(y_true):
-        raise ValueError("y_true has no rows; the calibration error needs at least one.")
-    proba = check_probabilities(
-        proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
-    ).astype(np.float64)
-    confidence = proba.max(axis=1)
-    correct = classes[proba.argmax(axis=1)] == y_true
-    edges = np.linspace(0, 1, n_bins + 1)
-    # The inner edges: a confidence of a rounding error above 1 stays in the last bin.
-    bins = np.searchsorted(edges[1:-1], confidence, side="left")
-    surplus = np.bincount(bins, weights=confidence - correct, minlength=n_bins)
-    return float(np.abs(surplus).sum() / len(y_true))
+    return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
+
+
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Texts sorted by the probability of their predicted class into bins of equal width.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        From 0 to 1; a bin includes its upper end.
+    n_texts : ndarray of shape (n_bins,)
+        How many texts lie in each bin.
+    n_right : ndarray of shape (n_bins,)
+        Of how many of them the predicted class is the true one.
+    confidence_sum : ndarray of shape (n_bins,)
+        The sum of the predicted classes' probabilities.
+    """
+
+    edges: np.ndarray
+    n_texts: np.ndarray
+    n_right: np.ndarray
+    confidence_sum: np.ndarray
+
+    @classmethod
+    def of(
+        cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
+    ) -> "CalibrationBins":
+        """Sort texts into bins: see :func:`expected_calibration_error`."""
+        y_true, classes = np.asarray(y_true), np.asarray(classes)
+        if n_bins < 1:
+            raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+        if not len(y_true):
+            raise ValueError("y_true has no rows; the calibration error needs at least one.")
+        proba = check_probabilities(
+            proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
+        ).astype(np.float64)
+        confidence = proba.max(axis=1)
+        right = classes[proba.argmax(axis=1)] == y_true
+        edges = np.linspace(0, 1, n_bins + 1)
+        # The inner edges: a confidence of a rounding error above 1 stays in the last bin.
+        bins = np.searchsorted(edges[1:-1], confidence, side="left")
+        return cls(
+            edges,
+            n_texts=np.bincount(bins, minlength=n_bins),
+            n_right=np.bincount(bins[right], minlength=n_bins),
+            confidence_sum=np.bincount(bins, weights=confidence, minlength=n_bins),
+        )
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean distance of confidence and accuracy, weighted by the bins' texts."""
+        return float(np.abs(self.confidence_sum - self.n_right).sum() / self.n_texts.sum())
 
 
 def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
@@ -218,7 +257,8 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
     rows = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        return -log_softmax(log_proba / np.exp(log_temperature), axis=1)[rows, codes].mean()
+        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        return -float(log_probabilities[rows, codes].mean())
 
     bounds = tuple(np.log(_TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
@@ -259,7 +299,8 @@ def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
     if temperature == 1:
         return proba
     dtype = proba.dtype if proba.dtype.kind == "f" else np.float64
-    return softmax(log_proba / temperature, axis=1).astype(dtype)
+    scaled: np.ndarray = softmax(log_proba / temperature, axis=1)
+    return scaled.astype(dtype)
 
 
 def _log_probabilities(proba: ArrayLike) -> np.ndarray:
@@ -316,6 +357,10 @@ def word_order_sensitivity(
     ValueError
         If the lengths differ, `n_shuffles` or `window` is too small, the classifier knows a single
         class, or no text that can be shuffled is classified correctly.
+
+    See Also
+    --------
+    skdistill.recommend_student : What follows from it for the choice of a student.
 
     Notes
     -----

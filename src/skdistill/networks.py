@@ -1,6 +1,7 @@
 """The students' torch modules, over flat ids and offsets."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -124,7 +125,7 @@ class BagNetwork(TextNetwork):
         embedding_dim: int = 16,
         pooling: tuple[str, ...] = ("mean",),
         context_window: int = 13,
-        **options,
+        **options: Any,
     ):
         text_dim = len(pooling) * embedding_dim
         super().__init__(
@@ -175,7 +176,7 @@ class ConvolutionalNetwork(TextNetwork):
         kernel_sizes: tuple[int, ...] = (3,),
         n_filters: int = 64,
         pooling: tuple[str, ...] = ("max",),
-        **options,
+        **options: Any,
     ):
         text_dim = len(pooling) * len(kernel_sizes) * n_filters
         super().__init__(
@@ -229,7 +230,7 @@ class RecurrentNetwork(TextNetwork):
         hidden_dim: int = 32,
         bidirectional: bool = True,
         pooling: tuple[str, ...] = ("max",),
-        **options,
+        **options: Any,
     ):
         text_dim = len(pooling) * (1 + bidirectional) * hidden_dim
         super().__init__(

@@ -8,7 +8,7 @@ offsets, which is not what programs around a graph are used to; and the tables o
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -31,11 +31,11 @@ _RUN = 100
 
 
 def export_onnx(
-    student,
-    path: str | PathLike,
+    student: Any,
+    path: str | PathLike[str],
     *,
     inputs: Literal["ids", "strings"] = "ids",
-    texts=None,
+    texts: Iterable[str] | None = None,
     verbose: int = 0,
 ) -> dict[str, Any]:
     """Write a student as an ONNX graph, after its probabilities were compared with the student's.
@@ -61,6 +61,7 @@ def export_onnx(
     Parameters
     ----------
     student : fitted student or CompiledClassifier
+        What is exported.
     path : path-like
         An earlier file is replaced once the new one is complete.
     inputs : {"ids", "strings"}, default="ids"
@@ -120,7 +121,7 @@ def export_onnx(
     model = compiled._model
     if inputs == "strings":
         check_tokenizable(model.vocabulary)
-    compared = _make_texts(model.vocabulary) if texts is None else check_texts(texts)
+    compared = make_texts(model.vocabulary) if texts is None else check_texts(texts)
     proto = _make_proto(model, inputs)
     report = _compare(proto, compiled, inputs, compared, verbose)
     metadata = _describe(model) | {name: str(value) for name, value in report.items()}
@@ -146,6 +147,10 @@ class OnnxTextEncoder:
         If the metadata are not those of `export_onnx`, or the student's analyzer is a function,
         which they do not hold.
 
+    See Also
+    --------
+    export_onnx : Writes the graph.
+
     Examples
     --------
     >>> from skdistill import DistilledMLPClassifier, OnnxTextEncoder
@@ -155,13 +160,13 @@ class OnnxTextEncoder:
            [ 2, -1, -1]])
     """
 
-    def __init__(self, source):
+    def __init__(self, source: Any) -> None:
         if isinstance(source, Mapping):
             self._vocabulary = _read_vocabulary(source)
         else:
             self._vocabulary = as_compiled(source)._model.vocabulary
 
-    def encode(self, X) -> np.ndarray:
+    def encode(self, X: Iterable[str]) -> np.ndarray:
         """Translate texts into padded ids.
 
         Parameters
@@ -289,16 +294,16 @@ def _compare(
 
 
 def _runs(texts: list[str], verbose: int) -> Iterator[list[str]]:
-    from tqdm.auto import tqdm
+    from skdistill._progress import progress_bar
 
-    with tqdm(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
+    with progress_bar(desc="comparing", unit="text", total=len(texts), disable=not verbose) as bar:
         for start in range(0, len(texts), _RUN):
             run = texts[start : start + _RUN]
             yield run
             bar.update(len(run))
 
 
-def _make_texts(vocabulary: Vocabulary) -> list[str]:
+def make_texts(vocabulary: Vocabulary) -> list[str]:
     """Make texts of features, unknown words and several separators; some are empty."""
     if callable(vocabulary.analyzer):
         raise ValueError(

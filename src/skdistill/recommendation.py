@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval
 
+from skdistill._decorators import validate_params
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
 from skdistill._validation import check_same_length
@@ -33,7 +34,7 @@ class Recommendation:
     kind : {"bag", "window", "recurrent", "teacher"}
         The student that is recommended; ``"teacher"`` means that none is.
     word_order_sensitivity : float
-        Of the teacher: see :func:`skdistill.metrics.word_order_sensitivity`.
+        Of the teacher: see :func:`skdistill.word_order_sensitivity`.
     accuracy : float
         Of the teacher, between 0 and 1.
     lead : float
@@ -138,6 +139,7 @@ def recommend_student(
     Returns
     -------
     Recommendation
+        The kind of student and the reasons; its `make_student` makes one.
 
     Raises
     ------
@@ -145,6 +147,11 @@ def recommend_student(
         If the lengths differ, or the teacher is no better than always the most frequent class.
     TypeError
         If a row of `X` is no text.
+
+    See Also
+    --------
+    word_order_sensitivity : The measure alone.
+    distillation_report : Measures what this function foretells.
 
     Notes
     -----

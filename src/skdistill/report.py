@@ -1,10 +1,11 @@
-"""Models side by side: what each costs and gives, as a table, JSON and the article's figure."""
+"""Models side by side: what each costs and gives, as a table and as JSON."""
 
 import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,57 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.isotonic import isotonic_regression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._files import replacing
-from skdistill.metrics import expected_calibration_error, fidelity, retention
+from skdistill.metrics import expected_calibration_error, retention
+from skdistill.multilabel import as_questions, join_columns
 
-# What a model is to the comparison: how it is drawn, in colours that colour-blind readers can
-# tell apart (Okabe and Ito), and with a marker of its own.
-KINDS = {
-    "baseline": ("#555555", "s"),
-    "hard labels": ("#E69F00", "o"),
-    "teacher": ("#0072B2", "*"),
-    "distilled": ("#009E73", "D"),
-}
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of some texts.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_texts,) or (n_texts, n_labels)
+        The predicted labels; ones and zeros where a text may have several.
+    proba : ndarray of shape (n_texts, n_classes) or None
+        The probabilities, if the classifier gives any.
+    classes : ndarray of shape (n_classes,) or None
+        The label of each column of `proba`; None where a text may have several.
+    """
+
+    labels: np.ndarray
+    proba: np.ndarray | None
+    classes: np.ndarray | None
+
+    @classmethod
+    def of(cls, model: Any, X: Sequence[str]) -> "Predictions":
+        """Ask a fitted classifier for its labels and, if it has ``predict_proba``, for those."""
+        labels = np.asarray(model.predict(X))
+        proba = None
+        if hasattr(model, "predict_proba"):
+            proba = np.asarray(join_columns(model.predict_proba(X)))
+        return cls(labels, proba, None if labels.ndim == 2 else np.asarray(model.classes_))
+
+    @classmethod
+    def from_proba(cls, proba: ArrayLike, classes: ArrayLike) -> "Predictions":
+        """Take the most probable class of each text."""
+        proba, classes = np.asarray(proba), np.asarray(classes)
+        return cls(classes[proba.argmax(axis=1)], proba, classes)
+
+    def calibration_error(self, y: np.ndarray) -> float | None:
+        """Tell how far the probabilities are from the shares of right answers; None without any.
+
+        Where a text may have several labels, each of them is a question with two answers.
+        """
+        if self.proba is None:
+            return None
+        if self.classes is None:
+            return expected_calibration_error(y.ravel(), as_questions(self.proba), [0, 1])
+        return expected_calibration_error(y, self.proba, self.classes)
 
 
 def measure_model(
@@ -37,7 +74,8 @@ def measure_model(
     *,
     kind: str,
     fit_seconds: float | None = None,
-    teacher_proba: np.ndarray | None = None,
+    predictions: Predictions | None = None,
+    reference: Predictions | None = None,
 ) -> dict[str, Any]:
     """Measure one fitted classifier on test texts.
 
@@ -46,25 +84,28 @@ def measure_model(
     name : str
         What to call the model.
     model : classifier
-        A fitted one with ``predict`` and ``predict_proba`` over texts.
+        A fitted one over texts.
     X : sequence of str, of length n_texts
         The test texts.
-    y : array-like of shape (n_texts,)
-        Their labels.
+    y : array-like of shape (n_texts,) or (n_texts, n_labels)
+        Their labels; ones and zeros where a text may have several, all of which must be right.
     kind : {"baseline", "hard labels", "teacher", "distilled"}
         What the model is to the comparison.
     fit_seconds : float or None, default=None
         How long training took; None if the model came trained.
-    teacher_proba : ndarray of shape (n_texts, n_classes) or None, default=None
-        The teacher's probabilities for `X`, with which the model is compared. A teacher itself is
-        not asked again for them.
+    predictions : Predictions or None, default=None
+        What the model says of `X`, if that is known already; spares asking it again.
+    reference : Predictions or None, default=None
+        What the model is compared with, mostly the teacher, says of `X`.
 
     Returns
     -------
     dict
-        With the keys ``name``, ``kind``, ``accuracy``, ``macro_f1``, ``fidelity`` (None without
-        `teacher_proba`), ``calibration_error``, ``n_parameters``, ``n_bytes``,
-        ``texts_per_second`` and ``fit_seconds``. Shares are between 0 and 1.
+        With the keys ``name``, ``kind``, ``accuracy``, ``macro_f1``, ``fidelity`` (the share of
+        texts with the reference's prediction; None without one), ``calibration_error`` (None for a
+        model without ``predict_proba``), ``n_parameters`` (None if they cannot be counted: see
+        :func:`count_parameters`), ``n_bytes``, ``texts_per_second`` and ``fit_seconds``. Shares
+        are between 0 and 1.
 
     Examples
     --------
@@ -76,23 +117,30 @@ def measure_model(
     (1.0, 6)
     """
     y = np.asarray(y)
-    if kind == "teacher" and teacher_proba is not None:
-        proba = teacher_proba
-    else:
-        proba = model.predict_proba(X)
-    predictions = model.classes_[proba.argmax(axis=1)]
+    if predictions is None:
+        predictions = Predictions.of(model, X)
+    try:
+        n_parameters = count_parameters(model)
+    except TypeError:
+        n_parameters = None
     return {
         "name": name,
         "kind": kind,
-        "accuracy": float(np.mean(predictions == y)),
-        "macro_f1": float(f1_score(y, predictions, average="macro")),
-        "fidelity": None if teacher_proba is None else fidelity(teacher_proba, proba),
-        "calibration_error": expected_calibration_error(y, proba, model.classes_),
-        "n_parameters": count_parameters(model),
+        "accuracy": _agreement(predictions.labels, y),
+        "macro_f1": float(f1_score(y, predictions.labels, average="macro", zero_division=0)),
+        "fidelity": None if reference is None else _agreement(predictions.labels, reference.labels),
+        "calibration_error": predictions.calibration_error(y),
+        "n_parameters": n_parameters,
         "n_bytes": count_bytes(model),
         "texts_per_second": measure_speed(model.predict, X),
         "fit_seconds": fit_seconds,
     }
+
+
+def _agreement(labels: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of rows that are the same; of several labels, all must be."""
+    same = labels == others
+    return float(np.mean(same.all(axis=1) if same.ndim == 2 else same))
 
 
 def count_parameters(model: Any) -> int:
@@ -101,8 +149,8 @@ def count_parameters(model: Any) -> int:
     Parameters
     ----------
     model : classifier
-        One with an ``n_parameters_``, or a linear model, perhaps at the end of a pipeline: its
-        coefficients and intercepts.
+        One with an ``n_parameters_``, or a linear model: its coefficients and intercepts. Of a
+        pipeline the last step counts.
 
     Returns
     -------
@@ -113,15 +161,16 @@ def count_parameters(model: Any) -> int:
     TypeError
         If the model is neither.
     """
+    if isinstance(model, Pipeline):
+        return count_parameters(model[-1])
     if hasattr(model, "n_parameters_"):
         return int(model.n_parameters_)
-    linear = model[-1] if isinstance(model, Pipeline) else model
-    if not (hasattr(linear, "coef_") and hasattr(linear, "intercept_")):
+    if not (hasattr(model, "coef_") and hasattr(model, "intercept_")):
         raise TypeError(
             f"the parameters of {type(model).__name__} cannot be counted: it has neither "
             "n_parameters_ nor coef_ and intercept_."
         )
-    return int(np.size(linear.coef_) + np.size(linear.intercept_))
+    return int(np.size(model.coef_) + np.size(model.intercept_))
 
 
 def count_bytes(model: Any) -> int:
@@ -184,10 +233,12 @@ def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The figures of the rows. With a teacher among them, there is also ``retention``: each
-        accuracy as a share of the teacher's.
+        The figures of the rows; what is None in them is missing. With a teacher among them, there
+        is also ``retention``: each accuracy as a share of the teacher's.
     """
-    table = pd.DataFrame(list(rows))
+    table = pd.DataFrame(
+        [{key: np.nan if value is None else value for key, value in row.items()} for row in rows]
+    )
     teachers = table.loc[table["kind"] == "teacher", "accuracy"]
     if len(teachers):
         kept = [retention(float(teachers.iloc[0]), accuracy) for accuracy in table["accuracy"]]
@@ -195,6 +246,7 @@ def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return table
 
 
+_NUMBERS_OR_NONE = {"fidelity", "calibration_error", "fit_seconds"}
 _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda share: f"{100 * share:.2f}"),
     "macro_f1": ("macro F1", lambda share: f"{100 * share:.2f}"),
@@ -259,7 +311,7 @@ def format_bytes(count: float) -> str:
     return f"{count:.{digits}f} {units[0]}"
 
 
-def write_json(path: str | os.PathLike, table: pd.DataFrame, **context: Any) -> None:
+def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:
     """Write a table, and what it was measured on, as JSON.
 
     Parameters
@@ -275,150 +327,3 @@ def write_json(path: str | os.PathLike, table: pd.DataFrame, **context: Any) -> 
     text = json.dumps({**context, "models": models}, indent=2, ensure_ascii=False)
     with replacing(path) as file:
         file.write(text.encode() + b"\n")
-
-
-def require_matplotlib() -> None:
-    """Raise an error that says how to install matplotlib, if it is not there."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "The figure needs matplotlib, which is not installed: run "
-            "'pip install skdistill[plot]', or leave the figure out with --no-plot."
-        ) from error
-
-
-def plot_accuracy_against_size(
-    table: pd.DataFrame, path: str | os.PathLike, title: str = ""
-) -> None:
-    """Draw the article's figure: accuracy as % of the teacher's against parameters.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As :func:`make_table` gives it, with a teacher.
-    path : str or path
-        The PNG file; one that is there is replaced.
-    title : str, default=""
-        Heading of the figure.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    ValueError
-        If no row of the table is a teacher.
-
-    References
-    ----------
-    .. [1] M. Wasserblat. "Best practice for text classification with distillation". Intel Labs,
-       2021.
-    """
-    if "retention" not in table:
-        raise ValueError("the figure compares with a teacher, but no row of the table is one.")
-    require_matplotlib()
-    with replacing(path) as file:
-        _draw(table, title).savefig(file, format="png")
-
-
-def _draw(table: pd.DataFrame, title: str) -> Any:
-    """Make the figure, without the state and the windows of pyplot."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
-
-    sizes, kept = table["n_parameters"].to_numpy(float), 100 * table["retention"].to_numpy(float)
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xscale("log")
-    axes.set_xlim(sizes.min() / 2, sizes.max() * 2)
-    margin = max(1.0, 0.12 * np.ptp(kept))
-    axes.set_ylim(kept.min() - margin, kept.max() + margin)
-    axes.axhline(100, color=KINDS["teacher"][0], linewidth=1, linestyle="--", zorder=1)
-    for kind, (color, marker) in KINDS.items():
-        of_kind = (table["kind"] == kind).to_numpy()
-        size = 180 if marker == "*" else 60
-        axes.scatter(sizes[of_kind], kept[of_kind], s=size, color=color, marker=marker, zorder=4)
-    _label_points(axes, table, sizes, kept)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-    axes.set_xlabel("parameters (logarithmic scale)")
-    axes.set_ylabel("accuracy as share of the teacher's")
-    axes.set_title(title, loc="left")
-    axes.set_axisbelow(True)
-    axes.grid(color="#DDDDDD", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def _label_points(axes: Any, table: pd.DataFrame, sizes: np.ndarray, kept: np.ndarray) -> None:
-    """Write names beside their points, towards the middle, without two on one height."""
-    low, high = axes.get_ylim()
-    heights = spread(kept, gap=0.055 * (high - low))
-    middle = np.sqrt(sizes.min() * sizes.max())
-    for side in (-1, 1):
-        here = (sizes > middle) == (side < 0)
-        if not here.any():
-            continue
-        # One edge for all names of this side, past the last of its points.
-        edge = sizes[here].min() / 1.35 if side < 0 else sizes[here].max() * 1.35
-        for row in np.flatnonzero(here):
-            axes.annotate(
-                f"{table['name'].iloc[row]}  {100 * table['accuracy'].iloc[row]:.1f}",
-                xy=(sizes[row], kept[row]),
-                xytext=(edge, heights[row]),
-                ha="right" if side < 0 else "left",
-                va="center",
-                fontsize=9,
-                bbox={"boxstyle": "square,pad=0.15", "color": "white"},
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": "#AAAAAA",
-                    "linewidth": 0.7,
-                    "relpos": (1 if side < 0 else 0, 0.5),
-                },
-            )
-
-
-def spread(values: np.ndarray, gap: float) -> np.ndarray:
-    """Move numbers apart as little as possible, in the sense of least squares.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-    gap : float
-        The least distance between two of the results.
-
-    Returns
-    -------
-    ndarray of shape (n_values,)
-        In the order of `values`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdistill.report import spread
-    >>> spread(np.array([9.0, 5.0, 1.0, 5.0]), gap=1.0)
-    array([9. , 4.5, 1. , 5.5])
-    """
-    order = np.argsort(values, kind="stable")
-    steps = gap * np.arange(len(values))
-    moved = np.empty(len(values))
-    # Distances of at least `gap` are a rising sequence once the gaps are taken out.
-    moved[order] = isotonic_regression(np.asarray(values, float)[order] - steps) + steps
-    return moved
-
-
-def format_count(count: float) -> str:
-    """Write a number of parameters the short way.
-
-    Examples
-    --------
-    >>> from skdistill.report import format_count
-    >>> format_count(80_000), format_count(22_700_000), format_count(1e9)
-    ('80k', '22.7M', '1B')
-    """
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
-            return f"{count / limit:.3g}{unit}"
-    return f"{count:.3g}"

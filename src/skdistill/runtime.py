@@ -189,7 +189,13 @@ class CompiledMLP(CompiledNetwork):
 
     _poolings = {"mean", "max", "attention"}
 
-    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
         embedding = weights["embedding.weight"]
         blocks = np.split(self.layers[0][0], len(self.pooling))
@@ -200,14 +206,16 @@ class CompiledMLP(CompiledNetwork):
             self.scores = WindowScores(embedding, weights["window"])
 
     @staticmethod
-    def _own_shapes(embedding_dim, pooling, own):
+    def _own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
         if "attention" not in pooling:
             return embedding_dim, {}
         if own["context_window"] % 2 == 0:
             raise ValueError("the attention's window is even")
         return embedding_dim, {"window": (own["context_window"], embedding_dim)}
 
-    def _first_layer(self, ids):
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
         # Here, so that a process that predicts single texts starts without it.
         from scipy.sparse import csr_array
 
@@ -229,7 +237,7 @@ class CompiledMLP(CompiledNetwork):
             hidden = hidden + (pooled if matrix is None else pooled @ matrix)
         return hidden
 
-    def _first_layer_of_one(self, ids):
+    def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
         hidden = self.layers[0][1]
         for how, table, matrix in self.parts:
             rows = table[ids]
@@ -349,7 +357,13 @@ class CompiledCNN(CompiledNetwork):
 
     _poolings = {"mean", "max"}
 
-    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
         embedding = weights["embedding.weight"]
         self.convolutions = [
@@ -358,7 +372,9 @@ class CompiledCNN(CompiledNetwork):
         ]
 
     @staticmethod
-    def _own_shapes(embedding_dim, pooling, own):
+    def _own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
         n_filters = own["n_filters"]
         shapes: dict[str, tuple[int, ...]] = {}
         for number, size in enumerate(own["kernel_sizes"]):
@@ -366,7 +382,7 @@ class CompiledCNN(CompiledNetwork):
             shapes[f"biases.{number}"] = (n_filters,)
         return len(own["kernel_sizes"]) * n_filters, shapes
 
-    def _first_layer(self, ids):
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
         outputs = [np.maximum(_convolve(table, ids) + bias, 0) for table, bias in self.convolutions]
         starts = ids.offsets[:-1]
         pooled = []
@@ -389,7 +405,13 @@ class CompiledRNN(CompiledNetwork):
 
     _poolings = {"mean", "max"}
 
-    def __init__(self, vocabulary, weights, architecture, multilabel=False):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
         self.step = {"gru": _gru_step, "lstm": _lstm_step}[architecture["cell"]]
         self.directions = []
@@ -402,7 +424,9 @@ class CompiledRNN(CompiledNetwork):
             self.directions.append((table, np.ascontiguousarray(between.T), bias))
 
     @staticmethod
-    def _own_shapes(embedding_dim, pooling, own):
+    def _own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
         hidden_dim, n_directions = own["hidden_dim"], 1 + own["bidirectional"]
         width = {"gru": 3, "lstm": 4}[own["cell"]] * hidden_dim
         shapes: dict[str, tuple[int, ...]] = {}
@@ -413,7 +437,7 @@ class CompiledRNN(CompiledNetwork):
             shapes[f"{layer}.bias_ih_l0"] = shapes[f"{layer}.bias_hh_l0"] = (width,)
         return n_directions * hidden_dim, shapes
 
-    def _first_layer(self, ids):
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
         order = np.argsort(-ids.lengths, kind="stable")
         lengths = ids.lengths[order]
         n_active = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left")

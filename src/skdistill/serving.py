@@ -37,6 +37,12 @@ class CompiledClassifier:
     multilabel_ : bool
         Whether a text may have several labels.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Whose `compile` and `save` make one.
+    parity_report : Tells what rounded weights change.
+    export_onnx : For programs that run no Python.
+
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -58,16 +64,18 @@ class CompiledClassifier:
         self._network = model.compile()
 
     @classmethod
-    def load(cls, path: str | PathLike) -> "CompiledClassifier":
+    def load(cls, path: str | PathLike[str]) -> "CompiledClassifier":
         """Read a file that a student's `save` wrote; nothing in it is run.
 
         Parameters
         ----------
         path : path-like
+            The file.
 
         Returns
         -------
         CompiledClassifier
+            What was in it.
 
         Raises
         ------
@@ -83,7 +91,7 @@ class CompiledClassifier:
         """Trained parameters."""
         return sum(a.size for name, a in self._model.weights.items() if name != "log_prior")
 
-    def save(self, path: str | PathLike, *, precision: Precision = "float32") -> None:
+    def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the student into one file, without the parameters of its training.
 
         Parameters
@@ -95,7 +103,7 @@ class CompiledClassifier:
         """
         write_model(self._model, Path(path), precision)
 
-    def decision_function(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def decision_function(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Compute the logits.
 
         Parameters
@@ -108,10 +116,11 @@ class CompiledClassifier:
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
+            Logarithms of probabilities, up to a constant a text; columns follow `classes_`.
         """
         return compute(self._network.decision_function, check_texts(X), n_jobs)
 
-    def predict_proba(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def predict_proba(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict class probabilities.
 
         Parameters
@@ -137,7 +146,7 @@ class CompiledClassifier:
         """
         return compute(self._network.predict_proba, check_texts(X), n_jobs)
 
-    def predict(self, X, *, n_jobs: int | None = None) -> np.ndarray:
+    def predict(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the most probable class of each text, or all labels more likely than not.
 
         Parameters
@@ -176,9 +185,9 @@ class CompiledClassifier:
         verbose : int, default=0
             Whether to show a progress bar, in texts.
 
-        Yields
-        ------
-        ndarray of shape (chunk_size, n_classes), dtype float32
+        Returns
+        -------
+        iterator of ndarray of shape (chunk_size, n_classes), dtype float32
             Probabilities of the next texts; the last array may be shorter.
 
         Raises
@@ -248,13 +257,17 @@ class CompiledClassifier:
         write_card(path, self._model, X=X, y=y, **options)
 
 
-def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[str, Any]:
+def parity_report(
+    student: Any, X: Iterable[str], y: ArrayLike | None = None, *, precision: Precision = "int8"
+) -> dict[str, Any]:
     """Tell what rounding a student's weights changes on some texts.
 
     Parameters
     ----------
     student : fitted student or CompiledClassifier
+        Whose weights are rounded.
     X : iterable of str, of length n_texts
+        The texts.
     y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
         Gold labels; with them accuracies are given. Where a text may have several labels, it is
         right if all of them are.
@@ -267,6 +280,10 @@ def parity_report(student, X, y=None, *, precision: Precision = "int8") -> dict[
         ``"n_texts"``; ``"largest_difference"`` between probabilities; ``"agreement"``, the share of
         texts whose class stays the same; and with `y` ``"accuracy"``, ``"rounded_accuracy"`` and
         ``"accuracy_change"``. Shares lie between 0 and 1.
+
+    See Also
+    --------
+    CompiledClassifier : What predicts from rounded weights.
 
     Examples
     --------
@@ -303,7 +320,7 @@ def _share_of_equal(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.equal(left, right).reshape(len(left), -1).all(axis=1).mean())
 
 
-def as_compiled(student) -> CompiledClassifier:
+def as_compiled(student: Any) -> CompiledClassifier:
     """Compile a student, unless it is compiled.
 
     Parameters
@@ -327,7 +344,8 @@ def as_compiled(student) -> CompiledClassifier:
             f"{type(student).__name__} is no student: pass a fitted student or a "
             "CompiledClassifier; a committee's members one by one."
         )
-    return student.compile()
+    compiled: CompiledClassifier = student.compile()
+    return compiled
 
 
 def compute(
@@ -379,9 +397,9 @@ def _iterate(
 ) -> Iterator[np.ndarray]:
     bar: Any = None
     if verbose:
-        from tqdm.auto import tqdm
+        from skdistill._progress import progress_bar
 
-        bar = tqdm(desc="predicting", unit="text")
+        bar = progress_bar(desc="predicting", unit="text")
     n_done = 0
     try:
         while chunk := list(islice(rows, chunk_size)):

@@ -63,7 +63,7 @@ class SoftLabelStore:
     {'a text': array([0.25, 0.75], dtype=float32)}
     """
 
-    def __init__(self, location: str | os.PathLike):
+    def __init__(self, location: str | os.PathLike[str]):
         self.location = Path(location)
 
     @contextmanager

@@ -17,9 +17,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from skdistill._labelling import count_workers, label_here, label_in_workers
+from skdistill._progress import progress_bar
 from skdistill._text_streams import Texts
 from skdistill._validation import check_probabilities
 from skdistill.multilabel import gives_several_labels, knows_labels
@@ -103,7 +104,7 @@ class SoftLabeler:
         y: np.ndarray | None,
         *,
         sample_weight: np.ndarray | None = None,
-        memory: str | os.PathLike | joblib.Memory | None = None,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
         verbose: int = 0,
     ):
         self.teacher = teacher
@@ -127,7 +128,7 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return _own_classes(self._fitted_teacher(), self.X[0])
+            return _own_classes(self.fitted_teacher(), self.X[0])
         multilabel = self.y.ndim == 2
         return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
@@ -154,6 +155,8 @@ class SoftLabeler:
         answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
         if location is None:
+            if answers.wanted.any():
+                self.fitted_teacher()  # before the bar, which tells the rate of labelling
             with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
                 for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
                     answers.add(rows, [*shard.values()])
@@ -168,6 +171,8 @@ class SoftLabeler:
             if n_missing:  # when its turn came, others may have labelled them
                 answers.look_up(store, key)
                 n_missing = int(np.count_nonzero(answers.wanted))
+            if n_missing:
+                self.fitted_teacher()
             with self._progress(answers, n_known=len(answers) - n_missing) as bar:
                 for rows, shard in self._ask(texts, answers.wanted, store.folder(key)):
                     store.write(key, shard)
@@ -180,12 +185,12 @@ class SoftLabeler:
                     store.write(key, shard)
         return answers.of_all()
 
-    def _progress(self, answers: "_Answers", n_known: int | None = None) -> tqdm:
+    def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a bar of distinct texts; with a store, it tells what was found there."""
         n_texts, found = len(answers), None
         if n_known is not None:
             found = {"hits": n_known, "misses": n_texts - n_known}
-        return tqdm(
+        return progress_bar(
             total=n_texts,
             initial=n_known or 0,
             desc="labelling",
@@ -253,7 +258,7 @@ class SoftLabeler:
         """Have the wanted texts labelled, shard by shard; yield their row numbers and answers."""
         if not wanted.any():
             return
-        teacher = self._fitted_teacher()
+        teacher = self.fitted_teacher()
         _check_classes(teacher, self.classes, self.multilabel)
         n_workers = count_workers()
         if n_workers > 1:
@@ -272,7 +277,8 @@ class SoftLabeler:
             yield rows, dict(zip(shard, proba, strict=True))
         _release_memory(teacher)
 
-    def _fitted_teacher(self) -> BaseEstimator:
+    def fitted_teacher(self) -> BaseEstimator:
+        """Return the teacher, which is fitted now if nothing has needed it yet."""
         if self._fitted is None:
             self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
         return self._fitted

@@ -1,11 +1,17 @@
 """Small classifiers over raw texts, trained on a teacher's soft labels."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from os import PathLike
+from typing import Any, ClassVar, Literal
 
+import numpy as np
+from joblib import Memory
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._student_base import DistilledClassifier
 from skdistill._student_docs import document
+from skdistill.vocabulary import Analyzer
 
 
 @document(
@@ -70,49 +76,49 @@ class DistilledMLPClassifier(DistilledClassifier):
     _network_name = "BagNetwork"
     _kind = "mlp"
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **DistilledClassifier._parameter_constraints,
         "context_window": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
         self,
-        teacher=None,
+        teacher: Any = None,
         *,
-        vocabulary_size=5000,
-        n_parameters=None,
-        analyzer="word",
-        ngram_range=(1, 1),
-        hash_buckets=0,
-        lowercase=True,
-        embedding_dim=16,
-        embedding_init="random",
-        pooling=("mean", "attention"),
-        context_window=13,
-        hidden_layer_sizes=(),
-        dropout="auto",
-        word_dropout="auto",
-        loss="kl",
-        temperature=1.0,
-        hard_label_weight=0.0,
-        augmenter=None,
-        teacher_cv=None,
-        calibrate_teacher=False,
-        memory=None,
-        class_weight=None,
-        max_epochs="auto",
-        gold_epochs=0,
-        batch_size="auto",
-        lr="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=3,
-        random_state=None,
-        device="auto",
-        n_jobs=None,
-        callbacks=None,
-        verbose=0,
-    ):
+        vocabulary_size: int = 5000,
+        n_parameters: int | None = None,
+        analyzer: Analyzer = "word",
+        ngram_range: Sequence[int] = (1, 1),
+        hash_buckets: int = 0,
+        lowercase: bool = True,
+        embedding_dim: int = 16,
+        embedding_init: Literal["random", "teacher"] = "random",
+        pooling: str | Sequence[str] = ("mean", "attention"),
+        context_window: int = 13,
+        hidden_layer_sizes: Sequence[int] = (),
+        dropout: float | Literal["auto"] = "auto",
+        word_dropout: float | Literal["auto"] = "auto",
+        loss: Literal["kl", "mse", "standardized_kl"] = "kl",
+        temperature: float = 1.0,
+        hard_label_weight: float = 0.0,
+        augmenter: Any = None,
+        teacher_cv: Any = None,
+        calibrate_teacher: bool = False,
+        memory: str | PathLike[str] | Memory | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        gold_epochs: int = 0,
+        batch_size: int | Literal["auto"] = "auto",
+        lr: float | Literal["auto"] = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
         super().__init__(
             teacher,
             vocabulary_size=vocabulary_size,
@@ -150,7 +156,7 @@ class DistilledMLPClassifier(DistilledClassifier):
         )
         self.context_window = context_window
 
-    def _architecture(self):
+    def _architecture(self) -> dict[str, Any]:
         return {
             "embedding_dim": self.embedding_dim,
             "pooling": self._poolings(("mean", "max", "attention")),
@@ -158,7 +164,7 @@ class DistilledMLPClassifier(DistilledClassifier):
             "hidden_layer_sizes": self._positive_integers("hidden_layer_sizes", at_least=0),
         }
 
-    def _odd_window(self):
+    def _odd_window(self) -> int:
         if self.context_window % 2 == 0:
             raise ValueError(
                 f"context_window={self.context_window} must be odd: a position and as many "
@@ -214,7 +220,7 @@ class DistilledCNNClassifier(DistilledClassifier):
     _network_name = "ConvolutionalNetwork"
     _kind = "cnn"
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **DistilledClassifier._parameter_constraints,
         "kernel_sizes": [tuple, list],
         "n_filters": [Interval(Integral, 1, None, closed="left")],
@@ -222,43 +228,43 @@ class DistilledCNNClassifier(DistilledClassifier):
 
     def __init__(
         self,
-        teacher=None,
+        teacher: Any = None,
         *,
-        vocabulary_size=5000,
-        n_parameters=None,
-        analyzer="word",
-        ngram_range=(1, 1),
-        hash_buckets=0,
-        lowercase=True,
-        embedding_dim=15,
-        embedding_init="random",
-        kernel_sizes=(3,),
-        n_filters=64,
-        pooling="max",
-        hidden_layer_sizes=(),
-        dropout="auto",
-        word_dropout="auto",
-        loss="kl",
-        temperature=1.0,
-        hard_label_weight=0.0,
-        augmenter=None,
-        teacher_cv=None,
-        calibrate_teacher=False,
-        memory=None,
-        class_weight=None,
-        max_epochs="auto",
-        gold_epochs=0,
-        batch_size="auto",
-        lr="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=3,
-        random_state=None,
-        device="auto",
-        n_jobs=None,
-        callbacks=None,
-        verbose=0,
-    ):
+        vocabulary_size: int = 5000,
+        n_parameters: int | None = None,
+        analyzer: Analyzer = "word",
+        ngram_range: Sequence[int] = (1, 1),
+        hash_buckets: int = 0,
+        lowercase: bool = True,
+        embedding_dim: int = 15,
+        embedding_init: Literal["random", "teacher"] = "random",
+        kernel_sizes: Sequence[int] = (3,),
+        n_filters: int = 64,
+        pooling: str | Sequence[str] = "max",
+        hidden_layer_sizes: Sequence[int] = (),
+        dropout: float | Literal["auto"] = "auto",
+        word_dropout: float | Literal["auto"] = "auto",
+        loss: Literal["kl", "mse", "standardized_kl"] = "kl",
+        temperature: float = 1.0,
+        hard_label_weight: float = 0.0,
+        augmenter: Any = None,
+        teacher_cv: Any = None,
+        calibrate_teacher: bool = False,
+        memory: str | PathLike[str] | Memory | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        gold_epochs: int = 0,
+        batch_size: int | Literal["auto"] = "auto",
+        lr: float | Literal["auto"] = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
         super().__init__(
             teacher,
             vocabulary_size=vocabulary_size,
@@ -297,7 +303,7 @@ class DistilledCNNClassifier(DistilledClassifier):
         self.kernel_sizes = kernel_sizes
         self.n_filters = n_filters
 
-    def _architecture(self):
+    def _architecture(self) -> dict[str, Any]:
         return {
             "embedding_dim": self.embedding_dim,
             "kernel_sizes": self._positive_integers("kernel_sizes", at_least=1),
@@ -338,7 +344,7 @@ class DistilledRNNClassifier(DistilledClassifier):
     See Also
     --------
     DistilledMLPClassifier : The fastest student; see there for what all have in common.
-    skdistill.metrics.word_order_sensitivity : Tells whether the order of words matters.
+    word_order_sensitivity : Tells whether the order of words matters.
 
     References
     ----------
@@ -362,7 +368,7 @@ class DistilledRNNClassifier(DistilledClassifier):
     _kind = "rnn"
     _batches_by_length = True
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **DistilledClassifier._parameter_constraints,
         "cell": [StrOptions({"gru", "lstm"})],
         "hidden_dim": [Interval(Integral, 1, None, closed="left")],
@@ -371,44 +377,44 @@ class DistilledRNNClassifier(DistilledClassifier):
 
     def __init__(
         self,
-        teacher=None,
+        teacher: Any = None,
         *,
-        vocabulary_size=5000,
-        n_parameters=None,
-        analyzer="word",
-        ngram_range=(1, 1),
-        hash_buckets=0,
-        lowercase=True,
-        embedding_dim=14,
-        embedding_init="random",
-        cell="gru",
-        hidden_dim=32,
-        bidirectional=True,
-        pooling="max",
-        hidden_layer_sizes=(),
-        dropout="auto",
-        word_dropout="auto",
-        loss="kl",
-        temperature=1.0,
-        hard_label_weight=0.0,
-        augmenter=None,
-        teacher_cv=None,
-        calibrate_teacher=False,
-        memory=None,
-        class_weight=None,
-        max_epochs="auto",
-        gold_epochs=0,
-        batch_size="auto",
-        lr="auto",
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=3,
-        random_state=None,
-        device="auto",
-        n_jobs=None,
-        callbacks=None,
-        verbose=0,
-    ):
+        vocabulary_size: int = 5000,
+        n_parameters: int | None = None,
+        analyzer: Analyzer = "word",
+        ngram_range: Sequence[int] = (1, 1),
+        hash_buckets: int = 0,
+        lowercase: bool = True,
+        embedding_dim: int = 14,
+        embedding_init: Literal["random", "teacher"] = "random",
+        cell: Literal["gru", "lstm"] = "gru",
+        hidden_dim: int = 32,
+        bidirectional: bool = True,
+        pooling: str | Sequence[str] = "max",
+        hidden_layer_sizes: Sequence[int] = (),
+        dropout: float | Literal["auto"] = "auto",
+        word_dropout: float | Literal["auto"] = "auto",
+        loss: Literal["kl", "mse", "standardized_kl"] = "kl",
+        temperature: float = 1.0,
+        hard_label_weight: float = 0.0,
+        augmenter: Any = None,
+        teacher_cv: Any = None,
+        calibrate_teacher: bool = False,
+        memory: str | PathLike[str] | Memory | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        gold_epochs: int = 0,
+        batch_size: int | Literal["auto"] = "auto",
+        lr: float | Literal["auto"] = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 3,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        n_jobs: int | None = None,
+        callbacks: Sequence[Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
         super().__init__(
             teacher,
             vocabulary_size=vocabulary_size,
@@ -448,7 +454,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         self.hidden_dim = hidden_dim
         self.bidirectional = bidirectional
 
-    def _architecture(self):
+    def _architecture(self) -> dict[str, Any]:
         return {
             "embedding_dim": self.embedding_dim,
             "cell": self.cell,

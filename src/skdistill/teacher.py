@@ -1,18 +1,20 @@
 """The teacher: a pretrained transformer that is fine-tuned to classify texts."""
 
 import os
+from collections.abc import Iterable, Sequence
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import joblib
 import numpy as np
-from sklearn.base import _fit_context
+from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._checkpoints import Checkpoints
+from skdistill._decorators import fit_context
 from skdistill._epoch_tasks import EpochTasks
 from skdistill._heads import (
     check_classifier,
@@ -34,7 +36,7 @@ from skdistill._hf import (
     quiet,
     usable_length,
 )
-from skdistill._inference import tokenise
+from skdistill._inference import TokenisedTexts, tokenise
 from skdistill._interruption import all_or_nothing
 from skdistill._text_to_text import LabelTexts
 from skdistill._texts import check_texts
@@ -201,7 +203,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     # A request that is on by default: searches and pipelines pass the weights without more ado.
     __metadata_request__fit = {"sample_weight": True}
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model_name": [str, os.PathLike],
         "revision": [str, None],
         "head": [StrOptions({"auto", "classification", "text-to-text"})],
@@ -224,26 +226,26 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
 
     def __init__(
         self,
-        model_name="sentence-transformers/all-MiniLM-L6-v2",
+        model_name: str | os.PathLike[str] = "sentence-transformers/all-MiniLM-L6-v2",
         *,
-        revision=None,
-        head="auto",
-        max_length=128,
-        max_epochs=4,
-        batch_size=32,
-        lr=1e-4,
-        weight_decay=0.01,
-        warmup_ratio=0.1,
-        early_stopping=False,
-        validation_fraction=0.1,
-        class_weight=None,
-        device="auto",
-        precision="auto",
-        checkpoint_dir=None,
-        trainer_args=None,
-        random_state=None,
-        verbose=0,
-    ):
+        revision: str | None = None,
+        head: Literal["auto", "classification", "text-to-text"] = "auto",
+        max_length: int = 128,
+        max_epochs: int = 4,
+        batch_size: int = 32,
+        lr: float = 1e-4,
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        device: str = "auto",
+        precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        trainer_args: dict[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model_name = model_name
         self.revision = revision
         self.head = head
@@ -264,8 +266,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         self.verbose = verbose
 
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Iterable[str], y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fine-tune the pretrained model on labelled texts.
 
         Parameters
@@ -281,6 +283,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------
@@ -349,12 +352,12 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         tasks.close()
         return self
 
-    def _n_epochs(self):
+    def _n_epochs(self) -> int | None:
         """Return the number of epochs, or None where `trainer_args` sets the length."""
         overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
         return None if overridden else self.max_epochs
 
-    def _load_pretrained(self, classes, multilabel):
+    def _load_pretrained(self, classes: np.ndarray, multilabel: bool) -> tuple[Any, Any]:
         name = os.fspath(self.model_name)
         head = choose_head(name, load_config(name, self.revision), self.head)
         if multilabel and head == "text-to-text":
@@ -375,7 +378,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         ensure_padding(model, tokenizer)
         return model, tokenizer
 
-    def _trainer_arguments(self, seed, precision):
+    def _trainer_arguments(self, seed: int, precision: str) -> dict[str, Any]:
         return {
             "num_train_epochs": self.max_epochs,
             "per_device_train_batch_size": self.batch_size,
@@ -388,7 +391,15 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             **(self.trainer_args or {}),
         }
 
-    def _learned(self, tokenizer, classes, columns, multilabel, model, history):
+    def _learned(
+        self,
+        tokenizer: Any,
+        classes: np.ndarray,
+        columns: np.ndarray,
+        multilabel: bool,
+        model: Any,
+        history: list[dict[str, float]],
+    ) -> dict[str, Any]:
         return {
             "model_": model.eval(),
             "tokenizer_": tokenizer,
@@ -402,7 +413,12 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         }
 
     @classmethod
-    def from_finetuned(cls, path_or_name, classes=None, **params):
+    def from_finetuned(
+        cls,
+        path_or_name: str | os.PathLike[str],
+        classes: Sequence[Any] | None = None,
+        **params: Any,
+    ) -> Self:
         """Return a fitted teacher from a checkpoint that is a text classifier already.
 
         Parameters
@@ -462,19 +478,19 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         teacher.__dict__.update(learned)
         return teacher
 
-    def _tokenise(self, texts):
+    def _tokenise(self, texts: list[str]) -> TokenisedTexts:
         return tokenise(self.tokenizer_, self.model_, texts, self.max_length_)
 
-    def _label_texts(self):
+    def _label_texts(self) -> LabelTexts | None:
         return _written_texts(self.model_, self.tokenizer_)
 
-    def _class_logits(self, outputs):
+    def _class_logits(self, outputs: np.ndarray) -> np.ndarray:
         return outputs[:, self._columns]
 
-    def _reading(self):
+    def _reading(self) -> Any:
         return self._columns.tolist()
 
-    def _pretrained_embeddings(self):
+    def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
         return load_token_embeddings(os.fspath(self.model_name), self.revision, self.head)
 
 

@@ -1,7 +1,7 @@
 """The skorch net that trains a student, fed with batches cut from flat id arrays."""
 
 import dis
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import ceil, exp
@@ -15,9 +15,10 @@ from skorch.callbacks import Callback, LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from skdistill._epoch_tasks import EpochTasks
+from skdistill._progress import progress_bar
 from skdistill._torch import torch_seed
 from skdistill.losses import DistillationLoss, kl_divergence
 from skdistill.ragged import Ragged
@@ -37,7 +38,7 @@ class FlatBatch:
         return len(self.offsets) - 1
 
 
-class TransferDataset(Dataset):
+class TransferDataset(Dataset[Any]):
     """Texts as ids, with the targets of `DistillationLoss`.
 
     Parameters
@@ -102,7 +103,7 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[tuple[FlatBatch, dict[str, torch.Tensor]]]:
         rows = np.arange(len(self.dataset))
         if self.rng is not None:
             self.rng.shuffle(rows)
@@ -127,14 +128,14 @@ class StudentNet(NeuralNet):
     """skorch's net over flat batches; nothing is printed."""
 
     @property
-    def _default_callbacks(self):
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
         return [pair for pair in super()._default_callbacks if pair[0] != "print_log"]
 
-    def infer(self, x: FlatBatch, **fit_params):
+    def infer(self, x: FlatBatch, **fit_params: Any) -> Any:
         """Run the module on one batch."""
         return self.module_(x.ids.to(self.device), x.offsets.to(self.device))
 
-    def notify(self, method_name, **kwargs):
+    def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call skorch's callbacks; its own way to stop early is a KeyboardInterrupt."""
         try:
             super().notify(method_name, **kwargs)
@@ -147,7 +148,7 @@ class StudentNet(NeuralNet):
         self,
         dataset: TransferDataset,
         tasks: EpochTasks | None = None,
-        state: Callable[[], tuple] = tuple,
+        state: Callable[[], tuple[Any, ...]] = tuple,
     ) -> None:
         """Train; unlike skorch's `fit`, let a real Ctrl-C through.
 
@@ -202,17 +203,19 @@ class FidelityEarlyStopping(Callback):
         self.patience = patience
         self.multilabel = multilabel
 
-    def on_train_begin(self, net, **kwargs):
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Forget an earlier training."""
         self.best_ = -1.0
         self.best_weights_ = None
         self.waited_ = 0
 
-    def on_epoch_begin(self, net, **kwargs):
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start counting."""
         self.agreed_ = self.seen_ = 0
 
-    def on_batch_end(self, net, batch, training, y_pred=None, **kwargs):
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any, training: bool, y_pred: Any = None, **kwargs: Any
+    ) -> None:
         """Count where student and teacher agree."""
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
@@ -223,7 +226,7 @@ class FidelityEarlyStopping(Callback):
             self.agreed_ += int(agreed.sum())
             self.seen_ += agreed.numel()
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the best weights, or stop."""
         fidelity = self.agreed_ / self.seen_
         net.history.record("valid_fidelity", fidelity)
@@ -235,7 +238,7 @@ class FidelityEarlyStopping(Callback):
             if self.waited_ >= self.patience:
                 raise StopTraining
 
-    def on_train_end(self, net, **kwargs):
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Put the best weights back."""
         net.module_.load_state_dict(self.best_weights_)
 
@@ -245,36 +248,26 @@ class Progress(Callback):
 
     Parameters
     ----------
-    n_batches : int
-        Training batches an epoch.
+    bar : tqdm
+        Counts batches; who opened it closes it, whatever ends the training.
     """
 
-    def __init__(self, n_batches: int):
-        self.n_batches = n_batches
+    def __init__(self, bar: "tqdm[Any]"):
+        self.bar = bar
 
-    def on_train_begin(self, net, **kwargs):
-        """Open the bar."""
-        self.bar_ = tqdm(
-            total=net.max_epochs * self.n_batches, desc="training student", unit="batch"
-        )
-
-    def on_batch_end(self, net, training, **kwargs):
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         """Move on."""
         if training:
-            self.bar_.update()
+            self.bar.update()
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Show the losses."""
         shown = {
             name: f"{net.history[-1, name]:.3f}"
             for name in ("train_loss", "valid_loss", "valid_fidelity")
             if name in net.history[-1]
         }
-        self.bar_.set_postfix(shown)
-
-    def on_train_end(self, net, **kwargs):
-        """Close the bar."""
-        self.bar_.close()
+        self.bar.set_postfix(shown)
 
 
 def train(
@@ -347,8 +340,9 @@ def train(
     own: list[tuple[str, Callback]] = [("decay", decay)]
     if held_out is not None:
         own.append(("early_stopping", FidelityEarlyStopping(patience, multilabel)))
+    bar = progress_bar(total=n_steps, desc="training student", unit="batch", disable=not verbose)
     if verbose:
-        own.append(("progress", Progress(n_batches)))
+        own.append(("progress", Progress(bar)))
 
     def make_started_network() -> torch.nn.Module:
         network = make_network()
@@ -390,7 +384,7 @@ def train(
             }
         return weights, [*earlier_history, *summarize(net.history)]
 
-    with torch_seed(seed, device):
+    with bar, torch_seed(seed, device):
         net.fit_until_stopped(dataset, tasks, state)
     return state()
 
@@ -427,7 +421,7 @@ def logit_scale(net: StudentNet, dataset: TransferDataset) -> float:
     return exp(found.x)
 
 
-def summarize(history) -> list[dict[str, float]]:
+def summarize(history: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
     """Keep one number a figure and epoch of skorch's history, without its batches."""
     return [
         {

@@ -45,6 +45,10 @@ class TextPool:
     texts : iterable of str
         The texts; read anew at each fit, so not a generator.
 
+    See Also
+    --------
+    DistilledMLPClassifier : Takes one as `X_unlabeled` in `fit`.
+
     References
     ----------
     .. [1] https://github.com/scikit-learn/scikit-learn/issues/30739
@@ -66,7 +70,7 @@ class TextPool:
         self.texts = texts
 
     @classmethod
-    def from_parquet(cls, location: str | PathLike, *, column: str = "text") -> "TextPool":
+    def from_parquet(cls, location: str | PathLike[str], *, column: str = "text") -> "TextPool":
         """Make a pool of the texts in parquet files, which stay on disk.
 
         Parameters

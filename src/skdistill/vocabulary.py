@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, pairwise, repeat
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
@@ -187,7 +187,7 @@ class Vocabulary:
 
     @classmethod
     def build(
-        cls, texts: Texts, size: int, *, weights: np.ndarray | None = None, **options
+        cls, texts: Texts, size: int, *, weights: np.ndarray | None = None, **options: Any
     ) -> "Vocabulary":
         """Take the most frequent features of some texts.
 
@@ -248,10 +248,10 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.features) + 1 + self.hash_buckets
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _DERIVED}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._number()
 
@@ -372,7 +372,9 @@ class Vocabulary:
         return (1, 1) if self.hash_buckets else self.ngram_range
 
 
-def _ngrams(units, min_n: int, max_n: int, make: Callable) -> Iterator[str]:
+def _ngrams(
+    units: Sequence[str], min_n: int, max_n: int, make: Callable[..., str]
+) -> Iterator[str]:
     for start in range(len(units)):
         for end in range(start + min_n, min(start + max_n, len(units)) + 1):
             yield make(units[start:end])

@@ -1,14 +1,15 @@
 """A teacher that has seen no label: it reads what each class is called."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import _fit_context
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdistill._decorators import fit_context
 from skdistill._heads import check_classifier, inference_outputs
 from skdistill._hf import (
     load_config,
@@ -17,7 +18,7 @@ from skdistill._hf import (
     quiet,
     usable_length,
 )
-from skdistill._inference import tokenise_pairs
+from skdistill._inference import TokenisedTexts, tokenise_pairs
 from skdistill._texts import check_texts
 from skdistill._transformer import TransformerClassifier, hash_of
 from skdistill._validation import check_label_column, check_labels
@@ -137,7 +138,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
 
     _unit = "pair"
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "model_name": [str, os.PathLike],
         "candidate_labels": [dict, "array-like"],
         "hypothesis_template": [str],
@@ -151,17 +152,17 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
 
     def __init__(
         self,
-        model_name,
-        candidate_labels,
-        hypothesis_template="This example is {}.",
+        model_name: str | os.PathLike[str],
+        candidate_labels: Sequence[str] | Mapping[Any, str],
+        hypothesis_template: str = "This example is {}.",
         *,
-        multi_label=False,
-        revision=None,
-        max_length=256,
-        device="auto",
-        precision="auto",
-        verbose=0,
-    ):
+        multi_label: bool = False,
+        revision: str | None = None,
+        max_length: int = 256,
+        device: str = "auto",
+        precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+        verbose: int = 0,
+    ) -> None:
         self.model_name = model_name
         self.candidate_labels = candidate_labels
         self.hypothesis_template = hypothesis_template
@@ -172,8 +173,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         self.precision = precision
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Iterable[str], y: ArrayLike | None = None) -> Self:
         """Load the model; nothing is learned.
 
         Parameters
@@ -187,6 +188,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Returns
         -------
         self : object
+            The fitted teacher.
 
         Raises
         ------
@@ -222,7 +224,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         self._outputs = outputs
         return self
 
-    def _pretrained_embeddings(self):
+    def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
         return load_token_embeddings(os.fspath(self.model_name), self.revision)
 
     def _candidates(self) -> tuple[np.ndarray, list[str]]:
@@ -254,26 +256,26 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
                     f"names, {classes.tolist()}."
                 )
 
-    def _tokenise(self, texts):
+    def _tokenise(self, texts: list[str]) -> TokenisedTexts:
         return tokenise_pairs(
             self.tokenizer_, self.model_, texts, self.hypotheses_, self.max_length_
         )
 
-    def _class_logits(self, outputs):
+    def _class_logits(self, outputs: np.ndarray) -> np.ndarray:
         contradiction, entailment = self._outputs
         logits = outputs[:, entailment]
         if self.multilabel_:
             logits = logits - outputs[:, contradiction]
         return logits.reshape(-1, len(self.hypotheses_))
 
-    def _reading(self):
+    def _reading(self) -> Any:
         return self.hypotheses_, self._outputs, self.multilabel_
 
-    def _recipe(self):
+    def _recipe(self) -> str:
         # In the order of the classes, of which joblib's hash of a dict knows nothing.
         return hash_of((super()._recipe(), self._candidates()[1]))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         tags.classifier_tags.multi_label = bool(self.multi_label)
@@ -281,7 +283,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         return tags
 
 
-def _phrases(candidate_labels: dict | Iterable[str]) -> dict[Any, str]:
+def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, str]:
     """Return what stands for each label in the hypothesis."""
     if isinstance(candidate_labels, dict):
         pairs = [*candidate_labels.items()]

@@ -1,0 +1,118 @@
+"""The command ``skdistill export``: a student's file in another form."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skdistill import _cli_options
+
+if TYPE_CHECKING:
+    from skdistill.serving import CompiledClassifier
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parsers of all commands."""
+    export = _cli_options.add_command(
+        commands,
+        "export",
+        summary="write a student as an ONNX graph, or as a file of fewer bits",
+        description="Write a student in another form: an ONNX graph or, with --precision, a "
+        "smaller file of its own kind. What is written is compared with the student, on texts "
+        "made of its vocabulary or on those of --texts; a graph that differs is not written.",
+        examples="""
+            skdistill export model.skd -o model.onnx
+            skdistill export model.skd -o model.onnx --inputs strings
+            skdistill export model.skd -o small.skd --precision int8 --texts test.csv
+            """,
+    )
+    export.add_argument(
+        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+    )
+    _cli_options.add_output_options(
+        export, metavar="FILE", help="the new file; its name ends in .onnx or .skd"
+    )
+    export.add_argument(
+        "--inputs",
+        choices=["ids", "strings"],
+        help="what the graph takes: ids, which skdistill.OnnxTextEncoder makes, or texts "
+        "(default: ids)",
+    )
+    export.add_argument(
+        "--precision",
+        choices=["float32", "float16", "int8"],
+        help="how weights are stored in a .skd file",
+    )
+    export.add_argument(
+        "--texts",
+        metavar="FILE",
+        help="a .csv, .jsonl, .parquet or .txt file of texts to compare on",
+    )
+    _cli_options.add_text_column(export)
+    export.add_argument("--json", action="store_true", help="print the result as JSON")
+    export.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    forms = {".onnx": _export_onnx, ".skd": _export_skd}
+    export = forms.get(arguments.output.suffix)
+    if export is None:
+        arguments.usage_error(f"the name {arguments.output} must end in {' or '.join(forms)}")
+        return
+    if arguments.inputs is not None and export is not _export_onnx:
+        arguments.usage_error("--inputs is for graphs, whose names end in .onnx")
+    if (arguments.precision is None) is (export is _export_skd):
+        arguments.usage_error("--precision is for .skd files, and they need it")
+    _cli_options.refuse_existing(arguments.output, arguments.force)
+    # Loaded on use: `skdistill --help` answers at once.
+    from skdistill.report import format_bytes
+    from skdistill.serving import CompiledClassifier
+
+    student = CompiledClassifier.load(arguments.model)
+    found = export(arguments, student)
+    n_bytes, n_bytes_before = (f.stat().st_size for f in (arguments.output, arguments.model))
+    if arguments.json:
+        content = {"model": str(arguments.output), "n_bytes": n_bytes, **found}
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"{arguments.output}: {format_bytes(n_bytes)} ({arguments.model}: "
+        f"{format_bytes(n_bytes_before)})"
+    )
+    print(
+        f"probabilities differ by {found['largest_difference']:.2g} at most on "
+        f"{found['n_texts']:,} texts"
+    )
+    if "agreement" in found:
+        print(f"the class is the same for {100 * found['agreement']:.2f} % of them")
+
+
+def _texts(arguments: argparse.Namespace) -> list[str] | None:
+    from skdistill.datasets import read_texts
+
+    if arguments.texts is None:
+        return None
+    return read_texts(arguments.texts, text_column=arguments.text_column, label_column=None)[0]
+
+
+def _export_onnx(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from skdistill.onnx import export_onnx
+
+    return export_onnx(
+        student, arguments.output, inputs=arguments.inputs or "ids", texts=_texts(arguments)
+    )
+
+
+def _export_skd(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from dataclasses import replace
+
+    from skdistill.model_file import read_model, write_model
+    from skdistill.onnx import make_texts
+    from skdistill.serving import parity_report
+
+    model = read_model(arguments.model)
+    texts = _texts(arguments) or make_texts(model.vocabulary)
+    if arguments.precision == "int8":  # as a student's save does
+        model = replace(model, counts=None)
+    write_model(model, arguments.output, arguments.precision)
+    return parity_report(student, texts, precision=arguments.precision)

@@ -1,0 +1,127 @@
+"""The command ``skdistill report``: a student's figures on labelled texts."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skdistill import _cli_options, _cli_tables
+
+if TYPE_CHECKING:
+    from skdistill._evaluation import Evaluation
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parsers of all commands."""
+    report = _cli_options.add_command(
+        commands,
+        "report",
+        summary="measure a student on labelled texts, class by class",
+        description="Measure a student on labelled texts: accuracy, macro F1 and calibration "
+        "error, each class, and which classes are taken for which others.",
+        examples="""
+            skdistill report model.skd test.csv
+            skdistill report model.skd test.csv --teacher big   also how close it is to that
+            skdistill report model.skd test.csv --json
+            """,
+    )
+    report.add_argument(
+        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+    )
+    report.add_argument(
+        "data",
+        metavar="TEST",
+        help="a .csv, .jsonl or .parquet file with text and label columns, or - for standard input",
+    )
+    _cli_options.add_table_options(report)
+    report.add_argument(
+        "--teacher",
+        metavar="NAME",
+        help="a transformer that is fine-tuned for the same classes, such as the folder of "
+        "`fit --save-teacher`: adds fidelity and retention",
+    )
+    report.add_argument("--quiet", action="store_true", help="show no progress of the teacher")
+    report.add_argument("--json", action="store_true", help="print JSON; shares lie in 0 to 1")
+    report.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # Loaded on use: `skdistill --help` answers at once.
+    from skdistill._evaluation import check_known, evaluate
+    from skdistill.report import format_bytes
+    from skdistill.serving import CompiledClassifier
+
+    student = CompiledClassifier.load(arguments.model)
+    if student.multilabel_:
+        raise ValueError(
+            f"{arguments.model} gives several labels a text, and report is for one label a text; "
+            "measure it in Python, with sklearn.metrics."
+        )
+    classes = [*map(str, student.classes_.tolist())]
+    texts, y = _cli_options.read_labelled(arguments.data, arguments)
+    check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
+    teacher_proba = None
+    if arguments.teacher is not None:
+        teacher_proba = _load_teacher(arguments, classes).predict_proba(texts)
+    found = evaluate(y, student.predict_proba(texts), classes, teacher_proba)
+    n_bytes = arguments.model.stat().st_size
+    if arguments.json:
+        content = {
+            "model": str(arguments.model),
+            "n_parameters": student.n_parameters_,
+            "n_bytes": n_bytes,
+            **asdict(found),
+        }
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"{arguments.model}: {len(classes)} classes, {student.n_parameters_:,} parameters, "
+        f"{format_bytes(n_bytes)}"
+    )
+    print(_as_text(found))
+
+
+def _load_teacher(arguments: argparse.Namespace, classes: list[str]):
+    from skdistill._teacher_choice import is_fine_tuned
+    from skdistill.teacher import TransformerTeacherClassifier
+
+    if not is_fine_tuned(arguments.teacher, sorted(classes)):
+        raise ValueError(
+            f"{arguments.teacher} is not fine-tuned for the classes {', '.join(classes)}; name a "
+            "folder that `skdistill fit --save-teacher` wrote."
+        )
+    return TransformerTeacherClassifier.from_finetuned(
+        arguments.teacher, verbose=int(not arguments.quiet)
+    )
+
+
+def _as_text(found: "Evaluation") -> str:
+    from skdistill._evaluation import as_percent
+
+    lines = [
+        f"on {found.n_texts:,} test texts, in %",
+        "",
+        _cli_tables.align([*as_percent(found).items()]),
+        "",
+        _cli_tables.align(
+            [
+                ("class", "precision", "recall", "F1", "texts"),
+                *(
+                    (
+                        scores.label,
+                        *(
+                            f"{100 * share:.1f}"
+                            for share in (scores.precision, scores.recall, scores.f1)
+                        ),
+                        f"{scores.n_texts:,}",
+                    )
+                    for scores in found.classes
+                ),
+            ]
+        ),
+    ]
+    if found.confusions:
+        rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
+        lines += ["", _cli_tables.align([("most confused", "texts"), *rows])]
+    return "\n".join(lines)

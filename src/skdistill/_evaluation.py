@@ -1,0 +1,225 @@
+"""What a classifier gets right and wrong on labelled texts, class by class."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+
+from skdistill.metrics import expected_calibration_error, fidelity, retention
+
+_N_CONFUSIONS = 5
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """What a classifier scores on one class; shares lie between 0 and 1.
+
+    Attributes
+    ----------
+    label : str
+    precision, recall, f1 : float
+        0 where they are not defined.
+    n_texts : int
+        Texts of the class.
+    """
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many texts of a class are taken for another one.
+
+    Attributes
+    ----------
+    label, predicted : str
+    n_texts : int
+    """
+
+    label: str
+    predicted: str
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class TeacherComparison:
+    """A student beside its teacher.
+
+    Attributes
+    ----------
+    accuracy, macro_f1 : float
+        The teacher's.
+    fidelity : float
+        The share of texts on which the student agrees with the teacher.
+    retention : float
+        The student's accuracy divided by the teacher's.
+    """
+
+    accuracy: float
+    macro_f1: float
+    fidelity: float
+    retention: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a classifier on labelled texts; all are plain Python numbers.
+
+    Attributes
+    ----------
+    n_texts : int
+    accuracy, macro_f1 : float
+        Between 0 and 1; the mean F1 is over classes that occur or are predicted.
+    calibration_error : float
+        See `skdistill.metrics.expected_calibration_error`.
+    classes : list of ClassScores
+    confusions : list of Confusion
+        The most frequent ones, five at most.
+    teacher : TeacherComparison or None
+    """
+
+    n_texts: int
+    accuracy: float
+    macro_f1: float
+    calibration_error: float
+    classes: list[ClassScores]
+    confusions: list[Confusion]
+    teacher: TeacherComparison | None
+
+
+def evaluate(
+    y: np.ndarray,
+    proba: np.ndarray,
+    classes: Sequence[str],
+    teacher_proba: np.ndarray | None = None,
+) -> Evaluation:
+    """Compare probabilities with labels and, if they are given, with a teacher's.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_texts,), dtype str
+        Labels, all of them among `classes`.
+    proba : ndarray of shape (n_texts, n_classes)
+    classes : sequence of str, of length n_classes
+        The label of each column.
+    teacher_proba : ndarray of shape (n_texts, n_classes) or None, default=None
+
+    Returns
+    -------
+    Evaluation
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._evaluation import evaluate
+    >>> y, proba = np.array(["a", "a", "b"]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> found = evaluate(y, proba, ["a", "b"])
+    >>> round(found.accuracy, 2), found.confusions
+    (0.67, [Confusion(label='a', predicted='b', n_texts=1)])
+    """
+    names = np.asarray(classes)
+    predicted = names[proba.argmax(axis=1)]
+    accuracy = float(np.mean(predicted == y))
+    figures = precision_recall_fscore_support(y, predicted, labels=names, zero_division=0)
+    return Evaluation(
+        n_texts=len(y),
+        accuracy=accuracy,
+        macro_f1=_macro_f1(y, predicted),
+        calibration_error=expected_calibration_error(y, proba, names),
+        classes=[
+            ClassScores(str(name), float(precision), float(recall), float(f1), int(n_texts))
+            for name, precision, recall, f1, n_texts in zip(names, *figures, strict=True)
+        ],
+        confusions=_confusions(y, predicted, names),
+        teacher=None
+        if teacher_proba is None
+        else _compare(y, proba, teacher_proba, names, accuracy),
+    )
+
+
+def _macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(y, predicted, average="macro"))
+
+
+def _confusions(y: np.ndarray, predicted: np.ndarray, names: np.ndarray) -> list[Confusion]:
+    counts = confusion_matrix(y, predicted, labels=names)
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_N_CONFUSIONS]
+    rows, columns = np.unravel_index(order, counts.shape)
+    return [
+        Confusion(str(names[row]), str(names[column]), int(counts[row, column]))
+        for row, column in zip(rows, columns, strict=True)
+        if counts[row, column]
+    ]
+
+
+def _compare(
+    y: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray, names: np.ndarray, accuracy: float
+) -> TeacherComparison:
+    predicted = names[teacher_proba.argmax(axis=1)]
+    teacher_accuracy = float(np.mean(predicted == y))
+    if not teacher_accuracy:
+        raise ValueError("The teacher classifies no test text correctly; check the labels.")
+    return TeacherComparison(
+        accuracy=teacher_accuracy,
+        macro_f1=_macro_f1(y, predicted),
+        fidelity=fidelity(teacher_proba, proba),
+        retention=retention(teacher_accuracy, accuracy),
+    )
+
+
+def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
+    """Refuse labels that are none of the classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_texts,), dtype str
+    classes : iterable of str
+    name : str
+        How messages call the column.
+
+    Raises
+    ------
+    ValueError
+        If there is one; the message names the row, counted from 0.
+    """
+    names = [*map(str, classes)]
+    unknown = ~np.isin(y, names)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise ValueError(
+            f"{name}[{row}] is {str(y[row])!r}, which is none of the classes {', '.join(names)}; "
+            f"drop or rename such rows ({unknown.sum()} of {len(y)})."
+        )
+
+
+def as_percent(evaluation: Evaluation) -> dict[str, str]:
+    """Write the main figures for readers.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+
+    Returns
+    -------
+    dict of str
+        Names and figures, in per cent.
+    """
+    figures = {
+        "accuracy": evaluation.accuracy,
+        "macro F1": evaluation.macro_f1,
+        "calibration error": evaluation.calibration_error,
+    }
+    if evaluation.teacher is not None:
+        figures |= {
+            "teacher's accuracy": evaluation.teacher.accuracy,
+            "teacher's macro F1": evaluation.teacher.macro_f1,
+            "fidelity": evaluation.teacher.fidelity,
+            "retention": evaluation.teacher.retention,
+        }
+    return {name: f"{100 * value:.2f}" for name, value in figures.items()}

@@ -1,0 +1,68 @@
+"""What a command tells on standard error while it works."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Narrator:
+    """Tells on standard error what is going on, with the time since the start.
+
+    Parameters
+    ----------
+    n_steps : int
+        Number of headings to come.
+    clock : callable, default=time.monotonic
+        Tells the time in seconds.
+    silent : bool, default=False
+        Whether to tell nothing.
+    """
+
+    def __init__(
+        self, n_steps: int, clock: Callable[[], float] = time.monotonic, *, silent: bool = False
+    ):
+        self.n_steps = n_steps
+        self.clock = clock
+        self.silent = silent
+        self.start = clock()
+        self.n_told = 0
+
+    def step(self, heading: str) -> None:
+        """Print a numbered heading."""
+        self.n_told += 1
+        self._print(f"{self.n_told}/{self.n_steps}  {heading}")
+
+    def note(self, text: str) -> None:
+        """Print a line that belongs to the last heading."""
+        self._print(f"     {text}")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Tell what the package logs inside the block, too, as notes."""
+        logger, handler = logging.getLogger("skdistill"), _Notes(self)
+        level = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.removeHandler(handler)
+
+    def _print(self, text: str) -> None:
+        if not self.silent:
+            seconds = self.clock() - self.start
+            print(f"[{seconds:4.0f} s]  {text}", file=sys.stderr, flush=True)
+
+
+class _Notes(logging.Handler):
+    """Hands messages to a narrator."""
+
+    def __init__(self, tell: Narrator):
+        super().__init__()
+        self.tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.tell.note(record.getMessage())

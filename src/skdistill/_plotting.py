@@ -1,0 +1,173 @@
+"""How the figures look; matplotlib loads with the first one that is drawn."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+# Colours that colour-blind readers can tell apart (Okabe and Ito). None stands alone: each comes
+# with a marker, and lines with a pattern, for those who print in grey.
+KINDS = {
+    "baseline": ("#555555", "s"),
+    "hard labels": ("#E69F00", "o"),
+    "teacher": ("#0072B2", "*"),
+    "distilled": ("#009E73", "D"),
+}
+
+
+class LineStyle(NamedTuple):
+    """What tells one curve from the others."""
+
+    color: str
+    marker: str
+    linestyle: Any
+
+
+LINE_STYLES = [
+    LineStyle("#0072B2", "o", "-"),
+    LineStyle("#D55E00", "s", "--"),
+    LineStyle("#009E73", "D", "-."),
+    LineStyle("#000000", "^", ":"),
+    LineStyle("#CC79A7", "v", (0, (6, 1.5))),
+    LineStyle("#E69F00", "P", (0, (3, 1, 1, 1))),
+    LineStyle("#56B4E9", "X", (0, (1, 3))),
+]
+# Marks the curves of an axes, among lines that are none, such as error bars.
+_CURVE = "skdistill-curve"
+
+# Inches that a letter of a legend takes, about.
+_LETTER = 0.075
+
+
+def require_matplotlib(what: str, otherwise: str = "") -> None:
+    """Raise an error that says how to install matplotlib, if it is not there.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, as the first words of the message.
+    otherwise : str, default=""
+        What else could be done, as the last ones.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs matplotlib, which is not installed: run "
+            f"'pip install skdistill[plot]'{otherwise}."
+        ) from error
+
+
+def get_axes(ax: "Axes | None", what: str, figsize: tuple[float, float]) -> "Axes":
+    """Return the axes to draw on: those given, or a new figure's."""
+    require_matplotlib(what)
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    return ax
+
+
+def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the keyword arguments of a curve that differs from those that are there.
+
+    The line is to be marked by :func:`mark_curve`.
+    """
+    n_curves = sum(line.get_gid() == _CURVE for line in ax.get_lines())
+    style = LINE_STYLES[n_curves % len(LINE_STYLES)]._asdict()
+    return {**style, "markersize": 5, "label": name, **(kwargs or {})}
+
+
+def mark_curve(line: "Line2D") -> "Line2D":
+    """Make a line count as a curve, so that the next one gets another style."""
+    line.set_gid(_CURVE)
+    return line
+
+
+def soften(ax: "Axes") -> None:
+    """Leave out the frame where nothing is read from it, and draw a quiet grid behind the data."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)
+    ax.grid(color="#DDDDDD", linewidth=0.6)
+
+
+def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns: int = 4) -> None:
+    """Put the legend under the label of the x-axis, where no data can be.
+
+    Long names stand in fewer columns.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
+    if handles is None:
+        handles = ax.get_legend_handles_labels()[0]
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    fitting = int(inches / (0.5 + _LETTER * longest))
+    ax.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=below,
+        ncols=max(1, min(n_columns, len(handles), fitting)),
+        frameon=False,
+        borderaxespad=0,
+        fontsize=9,
+    )
+
+
+def set_log_axis(ax: "Axes", limits: tuple[float, float], show: Callable[[float], str]) -> None:
+    """Make the x-axis logarithmic, with few numbers along it.
+
+    Parameters
+    ----------
+    ax : Axes
+    limits : tuple (low, high) of float
+        Its ends; positive.
+    show : callable
+        Writes a number the short way.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    decades = np.log10(limits[1] / limits[0])
+    subs = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.6 else (1,)
+    ax.set_xscale("log")
+    ax.set_xlim(limits)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def set_percent_axis(ax: "Axes", values: np.ndarray) -> None:
+    """Show shares on the y-axis as per cent, with room above and below for names."""
+    margin = max(0.01, 0.15 * float(np.ptp(values)))
+    ax.set_ylim(values.min() - margin, values.max() + margin)
+    write_percent(ax)
+
+
+def write_percent(ax: "Axes") -> None:
+    """Write shares along the y-axis as per cent; its label is to hold the sign."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.5g}"))
+
+
+def format_count(count: float) -> str:
+    """Write a number of parameters the short way.
+
+    Examples
+    --------
+    >>> from skdistill._plotting import format_count
+    >>> format_count(80_000), format_count(22_700_000), format_count(1e9)
+    ('80k', '22.7M', '1B')
+    """
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= limit:
+            return f"{count / limit:.3g}{unit}"
+    return f"{count:.3g}"

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from sklearn.metrics import classification_report, f1_score
+
+from skdistill._evaluation import Confusion, as_percent, check_known, evaluate
+from skdistill.metrics import expected_calibration_error
+
+CLASSES = ["a", "b", "c", "never"]
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    y = rng.choice(CLASSES[:3], 200)
+    proba, other = rng.dirichlet(np.ones(3), (2, 200))
+    return y, *(np.column_stack([p, np.zeros(200)]) for p in (proba, other))
+
+
+def test_figures_are_those_of_scikit_learn(answers):
+    y, proba, teacher_proba = answers
+    found = evaluate(y, proba, CLASSES, teacher_proba)
+    predicted = np.array(CLASSES)[proba.argmax(axis=1)]
+    expected = classification_report(
+        y, predicted, labels=CLASSES, output_dict=True, zero_division=0
+    )
+    for scores in found.classes:
+        assert {
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "f1-score": scores.f1,
+            "support": scores.n_texts,
+        } == expected[scores.label]
+    assert [scores.label for scores in found.classes] == CLASSES
+    assert found.accuracy == np.mean(y == predicted)
+    assert found.macro_f1 == f1_score(y, predicted, average="macro")
+    assert found.calibration_error == expected_calibration_error(y, proba, CLASSES)
+    said = np.array(CLASSES)[teacher_proba.argmax(axis=1)]
+    assert found.teacher.accuracy == np.mean(said == y)
+    assert found.teacher.macro_f1 == f1_score(y, said, average="macro")
+    assert found.teacher.fidelity == np.mean(said == predicted)
+    assert found.teacher.retention == found.accuracy / found.teacher.accuracy
+
+
+def test_the_most_confused_pairs_come_first():
+    y = np.array(["a"] * 5 + ["b"] * 4 + ["c"] * 3)
+    columns = [0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 2]
+    found = evaluate(y, np.eye(3)[columns], ["a", "b", "c"])
+    assert found.confusions == [
+        Confusion("a", "b", 3),
+        Confusion("c", "a", 2),
+        Confusion("b", "a", 1),
+    ]
+    assert found.teacher is None
+
+
+def test_five_pairs_are_enough():
+    y = np.repeat(["a", "b", "c"], 2)
+    wrong = np.eye(3)[[1, 2, 0, 2, 0, 1]]
+    assert len(evaluate(y, wrong, ["a", "b", "c"]).confusions) == 5
+
+
+def test_a_teacher_that_is_never_right_is_an_error():
+    with pytest.raises(ValueError, match="classifies no test text correctly"):
+        evaluate(np.array(["a", "a"]), np.eye(2), ["a", "b"], np.array([[0, 1.0], [0, 1]]))
+
+
+def test_an_unknown_label_is_named_with_its_row():
+    y = np.array(["a", "x", "b", "z"])
+    message = r"^t.csv: label\[1\] is 'x', which is none of the classes a, b; .*\(2 of 4\)\.$"
+    with pytest.raises(ValueError, match=message):
+        check_known(y, ["a", "b"], "t.csv: label")
+    check_known(y, ["a", "b", "x", "z"], "t.csv: label")
+
+
+def test_figures_for_readers_are_per_cent(answers):
+    y, proba, teacher_proba = answers
+    found = evaluate(y, proba, CLASSES, teacher_proba)
+    shown = as_percent(found)
+    assert shown["accuracy"] == f"{100 * found.accuracy:.2f}"
+    assert [*shown][3:] == ["teacher's accuracy", "teacher's macro F1", "fidelity", "retention"]
+    assert len(as_percent(evaluate(y, proba, CLASSES))) == 3

@@ -1,0 +1,59 @@
+import itertools
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from skdistill import ConfusionMatricesDisplay, LearningCurvesDisplay, ReliabilityDisplay
+from skdistill._plotting import KINDS, LINE_STYLES, format_count, require_matplotlib
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0.5, "0.5"), (512, "512"), (1000, "1k"), (1.25e6, "1.25M"), (3e9, "3B")]
+)
+def test_format_count(count, text):
+    assert format_count(count) == text
+
+
+def test_without_matplotlib_errors_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"It needs .*pip install skdistill\[plot\]', or not\.$"):
+        require_matplotlib("It", ", or not")
+    with pytest.raises(ImportError, match=r"ReliabilityDisplay\.plot needs matplotlib"):
+        ReliabilityDisplay([0.5], [0.5], [1], [0, 1]).plot()
+    with pytest.raises(ImportError, match=r"ConfusionMatricesDisplay\.plot needs matplotlib"):
+        ConfusionMatricesDisplay({"a": np.eye(2)}).plot()
+
+
+@pytest.mark.parametrize("length", [5, 40])
+def test_legends_stay_inside_the_figure(length):
+    names = [f"{letter * length}" for letter in "abcde"]
+    display = LearningCurvesDisplay([1, 2], {name: [[0.1], [0.2]] for name in names}).plot()
+    display.figure_.draw_without_rendering()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert all(display.figure_.bbox.contains(*corner) for corner in legend.corners())
+    assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
+    label = display.ax_.yaxis.label.get_window_extent()
+    assert all(display.figure_.bbox.contains(*corner) for corner in label.corners())
+
+
+def luminance(color):
+    return np.dot(to_rgb(color), [0.2126, 0.7152, 0.0722])
+
+
+def test_styles_differ_in_grey():
+    for one, other in itertools.combinations(LINE_STYLES, 2):
+        assert one.marker != other.marker
+        assert one.linestyle != other.linestyle
+    for (_, one), (_, other) in itertools.combinations(KINDS.values(), 2):
+        assert one != other
+    # Dark enough to be seen on white.
+    assert all(luminance(color) < 0.7 for color, *_ in (*LINE_STYLES, *KINDS.values()))
