@@ -40,17 +40,19 @@ LAYERS = [
     ["onnx"],
     ["_onnx_strings"],
     ["_onnx_graph", "serving"],
-    ["model_file"],
-    ["runtime", "embedding_init"],
+    ["card"],
+    ["_card_figures", "_card_model"],
+    ["explanation", "model_file"],
+    ["runtime", "embedding_init", "_character_tables", "_feature_spans"],
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
-    ["ragged", "metrics", "multilabel", "datasets", "schedule"],
+    ["_svg", "_training_facts", "ragged", "metrics", "multilabel", "datasets", "schedule"],
     ["_point_labels"],
     ["_label_placement", "_plotting"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
     ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
-    ["_checkpoint_source", "_decorators", "_files", "_texts"],
+    ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

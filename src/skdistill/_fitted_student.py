@@ -2,14 +2,14 @@
 
 import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
+from skdistill._training_facts import describe_training
 from skdistill._versions import stamp, unstamp
+from skdistill.card import write_card
+from skdistill.explanation import Explanations, explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
@@ -173,6 +176,42 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         self._check_is_fitted()
         return iterate_proba(self._runtime, X, chunk_size, self.n_jobs, self.verbose)
 
+    def explain(self, X: Iterable[str]) -> Explanations:
+        """Tell what each word, n-gram or character of a text contributes to each class.
+
+        An MLP without hidden layers adds up what its words look up, weighed by the attention that
+        they get: its logits come apart exactly.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        list of Explanation, of length n_texts
+            With spans in the text, contributions and bias: see
+            :class:`~skdistill.explanation.Explanation`. There is one column for each of
+            `classes_`, also where there are two: the decision function is then the second one's
+            sum minus the first one's. A notebook shows the texts with the words' parts in colour.
+
+        Raises
+        ------
+        ValueError
+            If the student is no MLP, or has hidden layers; or as in `predict_proba`.
+
+        Examples
+        --------
+        >>> from skdistill import DistilledMLPClassifier
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+        >>> (explanation,) = student.explain(["Fast bread"])
+        >>> explanation.units, explanation.contributions.shape
+        (['fast', 'bread'], (2, 2))
+        """
+        self._check_is_fitted()
+        return explain(self._runtime, self.classes_, check_texts(X))
+
     def compile(self, precision: Precision = "float32") -> CompiledClassifier:
         """Return an object that does nothing but predict, faster for single texts.
 
@@ -210,6 +249,12 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
             If the analyzer is a function, or the labels are objects.
         """
         check_is_fitted(self)
+        # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
+        counts = None if precision == "int8" else self._counts
+        write_model(replace(self._described(), counts=counts), Path(path), precision)
+
+    def _described(self) -> StoredModel:
+        """Return what is stored, with the parameters and figures of the training."""
         figures = {
             "history": self.history_,
             "n_iter": self.n_iter_,
@@ -217,13 +262,108 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         }
         given = {name: _as_plain(value) for name, value in self.get_params(deep=False).items()}
         parameters = {name: value for name, value in given.items() if _is_plain(value)}
-        model = replace(
-            self._stored(),
-            # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
-            counts=None if precision == "int8" else self._counts,
-            estimator={"parameters": parameters, "figures": figures},
+        return replace(self._stored(), estimator={"parameters": parameters, "figures": figures})
+
+    def to_html(
+        self,
+        path: str | PathLike[str],
+        X: Iterable[str] | None = None,
+        y: ArrayLike | None = None,
+        *,
+        teacher: Any = None,
+        controls: Mapping[str, Any] | None = None,
+        report: Any = None,
+        title: str | None = None,
+        description: str = "",
+        class_names: Sequence[str] | None = None,
+        limits: Iterable[str] = (),
+        license: str = "",
+        example: str = "",
+    ) -> None:
+        """Write a model card with the model in it: one page, in which one tries the student.
+
+        The page [1]_ says what the student is, how it was trained, how well it does and what it
+        cannot do. It holds the weights in eight bits, and predicts at each keystroke what
+        ``compile("int8")`` predicts; of an MLP without hidden layers it also shows what each word
+        contributes. It needs no server and no network, and its own policy forbids both. What is
+        not given is left out.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file; an earlier one is replaced once the new one is complete.
+        X : iterable of str, of length n_texts, default=None
+            Texts that the student was not trained on, for the figures.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+            Their labels.
+        teacher : classifier or array-like of shape (n_texts, n_classes), default=None
+            Fitted, with ``predict_proba``; or its probabilities for `X`. Compared with the student.
+        controls : dict of str to such classifiers or arrays, default=None
+            Other models in the comparison, by the names to be shown.
+        report : DistillationReport, default=None
+            What :func:`~skdistill.distillation_report` has found.
+        title : str, default=None
+            None takes the student's kind and its classes.
+        description : str, default=""
+            What the model is for, in a sentence or two.
+        class_names : sequence of str, of length n_classes, default=None
+            How `classes_` are called on the page; None calls them as they are.
+        limits : iterable of str, default=()
+            Sentences on what the model cannot do or must not be used for, beside those that the
+            student's own make-up tells.
+        license : str, default=""
+            Under what terms it may be used.
+        example : str, default=""
+            The text in the box at first.
+
+        Raises
+        ------
+        TypeError
+            If the analyzer is a function, which no page can call.
+        ValueError
+            If there are figures to be measured but no `X`, or labels, classes or shapes do not fit.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        Whoever has the page has the student, its vocabulary included: words of the texts that it
+        learned from. `X` itself is not in it.
+
+        References
+        ----------
+        .. [1] Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from skdistill import DistilledMLPClassifier
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     student.to_html(f"{folder}/card.html", ["warm bread"], ["food"])
+        ...     page = Path(folder, "card.html").read_text(encoding="utf-8")
+        >>> page.startswith("<!DOCTYPE html>"), len(page) < 100_000
+        (True, True)
+        """
+        check_is_fitted(self)
+        write_card(
+            path,
+            self._described(),
+            X=X,
+            y=y,
+            teacher=teacher,
+            controls=controls,
+            report=report,
+            title=title,
+            description=description,
+            class_names=class_names,
+            limits=limits,
+            license=license,
+            example=example,
+            training=describe_training(self),
         )
-        write_model(model, Path(path), precision)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:

@@ -251,6 +251,42 @@ class CompiledMLP(CompiledNetwork):
             hidden = hidden + (pooled if matrix is None else pooled @ matrix)
         return hidden
 
+    @property
+    def is_additive(self) -> bool:
+        """Whether logits are sums over a text's features, once their attention is known."""
+        return len(self.layers) == 1
+
+    def contributions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take the logits of one text apart; only where the network `is_additive`.
+
+        What a maximum gives belongs, in each dimension, to the first feature that has it.
+
+        Parameters
+        ----------
+        ids : ndarray of shape (n_features,)
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_features, n_classes), dtype float64
+            What each feature adds.
+        bias : ndarray of shape (n_classes,), dtype float64
+            The rest of the logits.
+        """
+        total = np.zeros((len(ids), len(self.log_prior)))
+        if not ids.any():
+            return total, self.log_prior.astype(np.float64)
+        for how, table, matrix in self.parts:
+            rows = table[ids].astype(np.float64)
+            if how == "max":
+                rows *= np.arange(len(ids))[:, None] == rows.argmax(axis=0)
+            elif how == "mean":
+                rows /= len(ids)
+            else:
+                weights = self.scores.exponentials_of_one(ids).astype(np.float64)
+                rows *= (weights / weights.sum())[:, None]
+            total += rows if matrix is None else rows @ matrix.astype(np.float64)
+        return total, self.layers[0][1].astype(np.float64)
+
 
 class WindowScores:
     """The scores of an attention that sees a window around each position.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdistill._texts import check_texts
+from skdistill.explanation import Explanations, explain
 from skdistill.model_file import StoredModel, read_model, write_model
 from skdistill.quantization import Precision
 from skdistill.runtime import CompiledNetwork
@@ -204,6 +205,56 @@ class CompiledClassifier:
         [(2, 2), (1, 2)]
         """
         return iterate_proba(self._network, X, chunk_size, n_jobs, verbose)
+
+    def explain(self, X: Iterable[str]) -> Explanations:
+        """Tell what each word, n-gram or character of a text contributes to each class.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        list of Explanation, of length n_texts
+
+        Raises
+        ------
+        ValueError
+            If the student is no MLP, or has hidden layers: its words do not add up.
+        """
+        return explain(self._network, self.classes_, check_texts(X))
+
+    def to_html(
+        self,
+        path: str | PathLike[str],
+        X: Iterable[str] | None = None,
+        y: ArrayLike | None = None,
+        **options: Any,
+    ) -> None:
+        """Write a model card with the model in it: one page, in which one tries the student.
+
+        Parameters
+        ----------
+        path : path-like
+            The HTML file; an earlier one is replaced once the new one is complete.
+        X : iterable of str, of length n_texts, default=None
+            Texts that the student was not trained on, for the figures.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+            Their labels.
+        **options
+            What else :meth:`DistilledMLPClassifier.to_html` takes. Of the training the page tells
+            what is in the file.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            As there.
+        """
+        # Here, so that a process that predicts starts without it.
+        from skdistill.card import write_card
+
+        write_card(path, self._model, X=X, y=y, **options)
 
 
 def parity_report(

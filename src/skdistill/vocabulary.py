@@ -17,7 +17,7 @@ from skdistill.ragged import Ragged
 Analyzer = Literal["word", "char"] | Callable[[str], list[str]]
 
 UNKNOWN = 0
-_DERIVED = ("ids", "_codes", "_table")
+_DERIVED = ("ids", "codes", "_table")
 # Characters at a time: what is made of them stays in a processor's cache.
 _CHUNK = 2**18
 # Below so many texts a dictionary is faster than vector operations.
@@ -31,8 +31,10 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-def _is_mark(character: str) -> bool:
-    """Tell whether a non-ASCII character stands as a token of its own."""
+def is_mark(character: str) -> bool:
+    """Tell whether a character stands as a token of its own."""
+    if character.isascii():
+        return character in _ASCII_MARKS
     return not (
         character.isalnum()
         or character.isspace()
@@ -67,7 +69,7 @@ def split_words(text: str) -> list[str]:
 def _split(text: str) -> list[str]:
     """Split without a Python step a token, leaving separators that stand free."""
     marks = [mark for mark in _ASCII_MARKS if mark in text]
-    marks += filter(_is_mark, _characters_beyond_ascii(text))
+    marks += filter(is_mark, _characters_beyond_ascii(text))
     return _set_apart(marks, text).split()
 
 
@@ -181,7 +183,7 @@ class Vocabulary:
         if self.hash_buckets:
             # Not the ids: n-grams keep their buckets when the vocabulary is pruned.
             codes = [0, *(crc32(name.encode("utf-8", "surrogatepass")) for name in self.features)]
-            self._codes = np.array(codes, dtype=np.uint64)
+            self.codes = np.array(codes, dtype=np.uint64)
 
     @classmethod
     def build(
@@ -284,7 +286,7 @@ class Vocabulary:
         n_listed = len(self.features) + 1
         last = np.repeat(ids.offsets[1:], ids.lengths) - 1
         starts = np.arange(len(ids.values))
-        codes = hashes = self._codes[ids.values]
+        codes = hashes = self.codes[ids.values]
         known = ids.values != UNKNOWN
         values, positions = [ids.values], [starts]
         for length in range(2, self.ngram_range[1] + 1):
@@ -349,7 +351,7 @@ class Vocabulary:
         others = _characters_beyond_ascii(joined)
         for space in filter(str.isspace, others):
             joined = joined.replace(space, " ")
-        return _set_apart([*filter(_is_mark, others)], joined).encode("utf-8", "surrogatepass")
+        return _set_apart([*filter(is_mark, others)], joined).encode("utf-8", "surrogatepass")
 
     def _features_of_one(self, text: str) -> list[str]:
         if callable(self.analyzer):

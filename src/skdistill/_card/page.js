@@ -1,0 +1,164 @@
+// The box in which one tries the model.
+
+const MAX_CLASSES = 12;
+const MAX_WORDS = 6;
+const MAX_MARKED = 3000;
+const MIN_SHARE = 0.005;
+const QUIET_MILLISECONDS = 900;
+
+function find(id) {
+  return document.getElementById(id);
+}
+
+function make(name, properties, ...children) {
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
+}
+
+function percent(share) {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function signed(value) {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+}
+
+// How far each feature speaks for a class: a sum over all classes changes no softmax.
+function towards(contributions, number, multilabel) {
+  return contributions.map((row) => {
+    const mean = multilabel ? 0 : row.reduce((left, right) => left + right) / row.length;
+    return row[number] - mean;
+  });
+}
+
+// Cuts a text where a feature starts or ends; features that overlap share their characters.
+function cut(text, features, parts) {
+  const cuts = new Set([0, text.length]);
+  const steps = new Float64Array(text.length + 1);
+  features.forEach(({ start, end }, number) => {
+    cuts.add(start).add(end);
+    steps[start] += parts[number] / (end - start);
+    steps[end] -= parts[number] / (end - start);
+  });
+  const places = [...cuts].sort((left, right) => left - right);
+  let slope = 0;
+  return places.slice(0, -1).map((start, number) => {
+    slope += steps[start];
+    const end = places[number + 1];
+    return { text: text.slice(start, end), part: slope * (end - start) };
+  });
+}
+
+class Demonstration {
+  constructor(classifier) {
+    this.classifier = classifier;
+    this.box = find("text");
+    this.choice = find("explained");
+    this.rows = this.makeRows();
+    this.box.addEventListener("input", () => this.update());
+    this.choice?.addEventListener("change", () => this.update());
+    this.update();
+  }
+
+  makeRows() {
+    const number = Math.min(this.classifier.classes.length, MAX_CLASSES);
+    const rows = Array.from({ length: number }, () => {
+      const name = make("th", { scope: "row", dir: "auto" });
+      const fill = make("span", { className: "fill" });
+      const bar = make("td", { className: "bar", ariaHidden: "true" }, fill);
+      const value = make("td", { className: "number" });
+      return { row: make("tr", {}, name, bar, value), name, fill, value };
+    });
+    find("probabilities").replaceChildren(...rows.map(({ row }) => row));
+    return rows;
+  }
+
+  update() {
+    const text = this.box.value;
+    const outcome = this.classifier.predict(text);
+    const { probabilities, features } = outcome;
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    this.showProbabilities(probabilities, best);
+    const isBlind = features.every(({ id }) => id === UNKNOWN);
+    find("blind").hidden = !isBlind;
+    if (this.choice) {
+      const chosen = this.choice.value === "" ? best : Number(this.choice.value);
+      this.showWords(text, outcome, chosen);
+    }
+    this.announceLater(probabilities, best);
+  }
+
+  showProbabilities(probabilities, best) {
+    let order = probabilities.map((_, number) => number);
+    if (order.length > MAX_CLASSES) {
+      order = order.sort((left, right) => probabilities[right] - probabilities[left]);
+    }
+    this.rows.forEach(({ row, name, fill, value }, place) => {
+      const number = order[place];
+      const probability = probabilities[number];
+      const isWinner = this.classifier.multilabel ? probability > 0.5 : number === best;
+      name.textContent = this.classifier.classes[number];
+      value.textContent = percent(probability);
+      fill.style.width = `${100 * probability}%`;
+      row.className = isWinner ? "winner" : "";
+      row.dataset.number = String(number);
+      row.dataset.probability = String(probability);
+    });
+  }
+
+  showWords(text, { features, contributions }, number) {
+    const parts = contributions ? towards(contributions, number, this.classifier.multilabel) : [];
+    find("words").replaceChildren(...this.marks(text, features, parts));
+    find("explained-class").textContent = this.classifier.classes[number];
+    const strongest = parts
+      .map((part, place) => ({ part, ...features[place] }))
+      .sort((left, right) => Math.abs(right.part) - Math.abs(left.part))
+      .slice(0, MAX_WORDS);
+    const rows = strongest.map(({ name, id, part }) => {
+      const word = make("th", { scope: "row", dir: "auto" }, name === " " ? "(blank)" : name);
+      if (id === UNKNOWN) {
+        word.append(make("span", { className: "note" }, " unknown"));
+      }
+      return make("tr", {}, word, make("td", { className: "number" }, signed(part)));
+    });
+    find("contributions").replaceChildren(...rows);
+  }
+
+  marks(text, features, parts) {
+    const visible = text.slice(0, MAX_MARKED);
+    const rest = text.length > MAX_MARKED ? "…" : "";
+    const shown = features.filter(({ end }) => parts.length && end <= MAX_MARKED);
+    const pieces = cut(visible, shown, parts);
+    const top = pieces.reduce((most, { part }) => Math.max(most, Math.abs(part)), 0);
+    const marked = pieces.map((piece) => {
+      const share = top ? Math.abs(piece.part) / top : 0;
+      if (share < MIN_SHARE || !piece.text.trim()) {
+        return piece.text;
+      }
+      const className = piece.part > 0 ? "for" : "against";
+      const mark = make("mark", { className, title: signed(piece.part) }, piece.text);
+      mark.style.setProperty("--share", share.toFixed(3));
+      return mark;
+    });
+    return [...marked, rest];
+  }
+
+  // For screen readers: once the typing stops, and only what has changed.
+  announceLater(probabilities, best) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const { classes, multilabel } = this.classifier;
+      const likely = classes.filter((_, number) => probabilities[number] > 0.5);
+      const news = multilabel
+        ? `Likely: ${likely.join(", ") || "none"}`
+        : `${classes[best]}, ${Math.round(100 * probabilities[best])} %`;
+      if (find("news").textContent !== news) {
+        find("news").textContent = news;
+      }
+    }, QUIET_MILLISECONDS);
+  }
+}
+
+const classifier = new Classifier(JSON.parse(find("model").textContent));
+const demonstration = new Demonstration(classifier);

@@ -1,0 +1,460 @@
+"""The model card one can try: what is known of a student, and the student itself, on one page."""
+
+import os
+import platform
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import skdistill
+from skdistill._card_figures import Figures, ModelFigures, count_parameters, measure
+from skdistill._card_model import describe_for_page, write_script_data
+from skdistill._files import replacing
+from skdistill._markup import Markup, element, join
+from skdistill._svg import plot_confusion, plot_reliability, plot_training
+from skdistill.model_file import StoredModel, write_model
+from skdistill.quantization import Precision
+
+_KINDS = {
+    "mlp": "DistilledMLPClassifier",
+    "cnn": "DistilledCNNClassifier",
+    "rnn": "DistilledRNNClassifier",
+}
+_SCRIPTS = ("tokenizer.js", "networks.js", "page.js")
+_PACKAGES = ("torch", "scikit-learn", "numpy")
+# Fewer test texts than this make a class's figures rough.
+_FEW = 100
+_MAX_NAMED = 6
+_MAX_MATRIX = 20
+_N_CONFUSIONS = 5
+_REPORTED = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "fidelity": "Agrees with the teacher",
+    "calibration_error": "Calibration error",
+}
+_LOSSES = {
+    "kl": "Kullback-Leibler divergence at temperature {temperature:g}",
+    "mse": "mean squared difference of logits",
+    "standardized_kl": "divergence of standardised logits at temperature {temperature:g}",
+}
+
+
+def write_card(
+    path: str | os.PathLike[str],
+    model: StoredModel,
+    *,
+    X: Any = None,
+    y: ArrayLike | None = None,
+    teacher: Any = None,
+    controls: Mapping[str, Any] | None = None,
+    report: Any = None,
+    title: str | None = None,
+    description: str = "",
+    class_names: Sequence[str] | None = None,
+    limits: Iterable[str] = (),
+    license: str = "",
+    example: str = "",
+    training: Mapping[str, str] | None = None,
+) -> None:
+    """Write the page; see a student's `to_html` for what is not said here.
+
+    Parameters
+    ----------
+    path : path-like
+    model : StoredModel
+    X, y, teacher, controls, report, title, description, class_names, limits, license, example
+        See `skdistill.DistilledMLPClassifier.to_html`.
+    training : dict of str to str or None, default=None
+        More to say of the training, by headings.
+
+    Raises
+    ------
+    TypeError
+        If the analyzer is a function.
+    ValueError
+        If what is given does not fit together.
+    """
+    if X is None and (y is not None or teacher is not None or controls):
+        raise ValueError("y, teacher and controls are measured on texts: pass these texts as X.")
+    names = _name_classes(model, class_names)
+    described = {**describe_for_page(model), "classes": names}
+    figures = None if X is None else measure(model, X, y, teacher, controls or {})
+    title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
+    additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
+    style = _read("style.css")
+    script = "".join(map(_read, _SCRIPTS))
+    page = Template(_read("page.html")).substitute(
+        policy=_policy(style, script),
+        title=join(title),
+        style=style,
+        script=script,
+        model=write_script_data(described),
+        example=join(example),
+        header=_header(model, title, description, figures),
+        prior=_prior(model),
+        words=_words_panel(names) if additive else "",
+        sections=join(
+            _figures_section(model, figures, names),
+            _report_section(report),
+            _training_section(model, training or {}),
+            _limits_section(model, figures, names, limits),
+            _about_section(model, license),
+        ),
+        footer=element("p", f"Written by skdistill {skdistill.__version__}."),
+    )
+    with replacing(path) as file:
+        file.write(page.encode("utf-8"))
+
+
+def _read(name: str) -> str:
+    return files("skdistill").joinpath("_card", name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Allow this style and this script, and nothing else: no request can leave the page."""
+    digests = [b64encode(sha256(code.encode()).digest()).decode() for code in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _name_classes(model: StoredModel, class_names: Sequence[str] | None) -> list[str]:
+    if class_names is None:
+        return [str(name) for name in model.classes]
+    if isinstance(class_names, str) or len(class_names) != len(model.classes):
+        raise ValueError(
+            f"class_names must hold a name for each of the {len(model.classes)} classes "
+            f"{model.classes.tolist()!s:.200}, in this order, not {class_names!r:.200}."
+        )
+    return [str(name) for name in class_names]
+
+
+def _shorten(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMED
+    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _header(model: StoredModel, title: str, description: str, figures: Figures | None) -> Markup:
+    facts = [
+        ("Parameters", f"{count_parameters(model):,}"),
+        ("File", _kilobytes(_file_size(model, "float32"))),
+        ("File, eight bits", _kilobytes(_file_size(model, "int8"))),
+    ]
+    if figures is not None and figures.models[0].accuracy is not None:
+        facts.insert(0, ("Accuracy", f"{_percent(figures.models[0].accuracy)} %"))
+    return join(
+        element("h1", title),
+        element("p", description, class_="lead") if description else None,
+        element("dl", *(element("div", *_pair(*fact)) for fact in facts), class_="facts"),
+    )
+
+
+def _words_panel(names: Sequence[str]) -> Markup:
+    options = [element("option", name, value=number) for number, name in enumerate(names)]
+    return Markup(Template(_read("words.html")).substitute(options=join(*options)))
+
+
+def _figures_section(
+    model: StoredModel, figures: Figures | None, names: Sequence[str]
+) -> Markup | None:
+    if figures is None:
+        return None
+    changed = f"{figures.largest_difference:.4f}"
+    return _section(
+        "figures",
+        "How well it does",
+        element(
+            "p",
+            f"Measured on {figures.n_texts:,} texts when this page was written. "
+            f"{_percent(figures.unknown_share)} % of their {_features(model)} are unknown to it. "
+            f"Rounding to eight bits changes no probability by more than {changed}.",
+        ),
+        _compare_models(figures.models),
+        _list_classes(figures, names) if figures.classes else None,
+        _plots(figures, names),
+        _confusions(figures, names),
+    )
+
+
+def _compare_models(models: list[ModelFigures]) -> Markup:
+    columns = [name for name in _REPORTED if any(getattr(row, name) is not None for row in models)]
+    has_sizes = any(row.n_parameters is not None for row in models)
+    rows = []
+    for row in models:
+        cells = [_percent(getattr(row, name)) for name in columns]
+        size = "" if row.n_parameters is None else f"{row.n_parameters:,}"
+        rows.append([row.name, *([size] if has_sizes else []), *cells])
+    heading = ["Model", *(["Parameters"] if has_sizes else []), *map(_REPORTED.get, columns)]
+    return _table("Beside other models (shares in %)", heading, rows)
+
+
+def _list_classes(figures: Figures, names: Sequence[str]) -> Markup:
+    return _table(
+        "Each class, in eight bits (shares in %)",
+        ["Class", "Precision", "Recall", "F1", "Texts"],
+        [
+            [
+                name,
+                _percent(row.precision),
+                _percent(row.recall),
+                _percent(row.f1),
+                f"{row.support:,}",
+            ]
+            for name, row in zip(names, figures.classes, strict=True)
+        ],
+    )
+
+
+def _plots(figures: Figures, names: Sequence[str]) -> Markup | None:
+    plots = []
+    if figures.confusion is not None and len(names) <= _MAX_MATRIX:
+        matrix = plot_confusion(figures.confusion, names)
+        plots.append(_figure("What is taken for what (true classes in rows)", matrix))
+    if figures.reliability is not None:
+        reliability = plot_reliability(*figures.reliability)
+        plots.append(_figure("How sure it is, and how often right", reliability))
+    return element("div", *plots, class_="plots") if plots else None
+
+
+def _confusions(figures: Figures, names: Sequence[str]) -> Markup | None:
+    if figures.confusion is None:
+        return None
+    wrong = figures.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_N_CONFUSIONS]
+    cells = [divmod(int(place), len(names)) for place in order]
+    rows = [
+        [f"{names[a]} taken for {names[b]}", f"{wrong[a, b]:,}"] for a, b in cells if wrong[a, b]
+    ]
+    if not rows:
+        return None
+    return _table("Most frequent errors", ["Error", "Texts"], rows)
+
+
+def _report_section(report: Any) -> Markup | None:
+    if report is None:
+        return None
+    table = report.as_frame()
+    columns = [name for name in _REPORTED if name in table]
+    rows = []
+    for name, scores in table.iterrows():
+        cells = [_percent_and_std(scores[c], scores.get(f"{c}_std")) for c in columns]
+        rows.append([str(name), *cells])
+    return _section(
+        "distilled",
+        "Did distillation help?",
+        element("p", report.verdict),
+        element(
+            "p",
+            "The twin is the student, trained on hard labels alone. "
+            f"{report.n_test:,} test texts, {report.n_labeled:,} labelled ones, "
+            f"{report.n_transfer:,} in the transfer set; "
+            + ("one seed." if report.n_seeds == 1 else f"mean over {report.n_seeds} seeds."),
+        ),
+        _table("Scores (in %)", ["Model", *map(_REPORTED.get, columns)], rows),
+    )
+
+
+def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup:
+    known = model.estimator.get("figures", {})
+    given = model.estimator.get("parameters", {})
+    facts = dict(training)
+    if "transfer_size" in known:
+        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
+    if "loss" in given:
+        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
+    if "n_iter" in known:
+        facts["Epochs"] = str(known["n_iter"])
+    losses = [epoch["train_loss"] for epoch in known.get("history", []) if "train_loss" in epoch]
+    plot = _figure("Training loss", plot_training(losses)) if len(losses) > 1 else None
+    return _section(
+        "training",
+        "What it is and how it was made",
+        element("p", _architecture(model)),
+        _pairs(facts) if facts else None,
+        plot,
+    )
+
+
+def _architecture(model: StoredModel) -> str:
+    architecture, vocabulary = model.architecture, model.vocabulary
+    width = model.weights["embedding.weight"].shape[1]
+    pooling = " and ".join(architecture["pooling"])
+    if model.kind == "mlp":
+        reading = f"pooled by {pooling}"
+        if "attention" in architecture["pooling"]:
+            reading += f" over windows of {architecture['context_window']}"
+    elif model.kind == "cnn":
+        sizes = " and ".join(map(str, architecture["kernel_sizes"]))
+        reading = f"{architecture['n_filters']} filters over {sizes} at a time, pooled by {pooling}"
+    else:
+        ways = "both directions" if architecture["bidirectional"] else "one direction"
+        reading = (
+            f"a {architecture['cell'].upper()} of width {architecture['hidden_dim']} in {ways}, "
+            f"pooled by {pooling}"
+        )
+    hidden = architecture["hidden_layer_sizes"]
+    layers = f"hidden layers of {', '.join(map(str, hidden))}, " if hidden else ""
+    longest = vocabulary.ngram_range[1]
+    ngrams = f" and their n-grams of up to {longest}" if longest > 1 else ""
+    buckets = f", and {vocabulary.hash_buckets:,} hashed ones" if vocabulary.hash_buckets else ""
+    return (
+        f"A student of skdistill: {len(vocabulary.features):,} {_features(model)}{ngrams}{buckets} "
+        f"as vectors of {width} numbers, {reading}, {layers}and a linear layer for "
+        f"{len(model.classes)} {'labels' if model.multilabel else 'classes'}."
+    )
+
+
+def _features(model: StoredModel) -> str:
+    return "characters" if model.vocabulary.analyzer == "char" else "words and marks"
+
+
+def _limits_section(
+    model: StoredModel, figures: Figures | None, names: Sequence[str], limits: Iterable[str]
+) -> Markup:
+    if isinstance(limits, str):
+        raise ValueError("limits is a single string; pass a list of sentences.")
+    vocabulary = model.vocabulary
+    case = " Capital letters are the same to it as small ones." if vocabulary.lowercase else ""
+    found = [
+        f"It knows {len(vocabulary.features):,} {_features(model)}; all others are one and the "
+        f"same to it.{case}",
+        "It knows the languages of the texts that it learned from, and no others. To a text of "
+        f"unknown {_features(model)} it answers with {_prior(model)}.",
+        _word_order(model),
+    ]
+    if figures is not None:
+        rare = [
+            f"{name} ({row.support})"
+            for name, row in zip(names, figures.classes, strict=False)
+            if row.support < _FEW
+        ]
+        if rare:
+            found.append(
+                f"Rough figures: fewer than {_FEW} of the test texts are of the class "
+                f"{', '.join(rare)}."
+            )
+    items = [element("li", limit) for limit in [*found, *limits]]
+    return _section("limits", "Limits", element("ul", *items))
+
+
+def _word_order(model: StoredModel) -> str:
+    architecture, longest = model.architecture, model.vocabulary.ngram_range[1]
+    features = _features(model)
+    if model.kind == "rnn":
+        return f"It reads {features} in their order, and nothing but the text itself."
+    if model.kind == "cnn":
+        span = max(architecture["kernel_sizes"]) + longest - 1
+        return f"It sees the order of {features} within {span} neighbours, not of the whole text."
+    if "attention" in architecture["pooling"]:
+        span = architecture["context_window"] + longest - 1
+        return (
+            f"The order of {features}, within {span} neighbours, decides how much each counts, not "
+            "for what: a negated word counts for the class for which it always counts."
+        )
+    if longest > 1:
+        return f"Beyond {longest} neighbours, the order of {features} makes no difference to it."
+    return f"The order of {features} makes no difference to it: a text is a bag of them."
+
+
+def _prior(model: StoredModel) -> str:
+    return f"the {'labels' if model.multilabel else 'classes'}' shares in its training"
+
+
+def _about_section(model: StoredModel, license: str) -> Markup:
+    facts = {"Licence": license} if license else {}
+    facts["Written with"] = ", ".join(
+        [
+            f"skdistill {skdistill.__version__}",
+            f"Python {platform.python_version()}",
+            *filter(None, map(_version, _PACKAGES)),
+        ]
+    )
+    sizes: list[Precision] = ["float32", "float16", "int8"]
+    facts["File sizes"] = ", ".join(
+        f"{_kilobytes(_file_size(model, precision))} ({precision})" for precision in sizes
+    )
+    return _section("about", "Licence and versions" if license else "Versions", _pairs(facts))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
+
+
+def _file_size(model: StoredModel, precision: Precision) -> int:
+    """Return how many bytes a file has that holds what is needed to predict."""
+    with TemporaryDirectory(prefix="skdistill-") as folder:
+        path = Path(folder, "model.skd")
+        # Numbers for classes: those of any type have a page, but not all of them a file.
+        numbers = np.arange(len(model.classes))
+        bare = replace(model, classes=numbers, counts=None, estimator={})
+        write_model(bare, path, precision)
+        return path.stat().st_size
+
+
+def _section(name: str, heading: str, *children: Markup | None) -> Markup:
+    return element("section", element("h2", heading, id=name), *children, aria_labelledby=name)
+
+
+def _table(caption: str, heading: Sequence[Any], rows: Sequence[Sequence[str]]) -> Markup:
+    first, *others = heading
+    head = element(
+        "tr",
+        element("th", first, scope="col"),
+        *(element("th", name, scope="col", class_="number") for name in others),
+    )
+    body = [
+        element(
+            "tr",
+            element("th", name, scope="row", dir="auto"),
+            *(element("td", cell, class_="number") for cell in cells),
+        )
+        for name, *cells in rows
+    ]
+    table = element(
+        "table", element("caption", caption), element("thead", head), element("tbody", *body)
+    )
+    # A region that scrolls must be in reach of the keyboard.
+    return element(
+        "div", table, class_="scroll", tabindex=0, role="region", aria_label=f"{caption} (table)"
+    )
+
+
+def _figure(caption: str, plot: Markup) -> Markup:
+    return element("figure", element("figcaption", caption), plot)
+
+
+def _pairs(facts: Mapping[str, str]) -> Markup:
+    return element("dl", *(join(*_pair(*fact)) for fact in facts.items()), class_="pairs")
+
+
+def _pair(name: str, value: str) -> tuple[Markup, Markup]:
+    return element("dt", name), element("dd", value)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None or np.isnan(share) else f"{100 * share:.2f}"
+
+
+def _percent_and_std(share: float, std: float | None) -> str:
+    has_std = std is not None and not np.isnan(std)
+    return _percent(share) + (f" ± {100 * std:.2f}" if has_std and std is not None else "")
+
+
+def _kilobytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1000:,.0f} kB"

@@ -1,0 +1,283 @@
+"""What a model card says, and what it leaves out."""
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from skdistill import (
+    CompiledClassifier,
+    DistilledCNNClassifier,
+    DistilledMLPClassifier,
+    DistilledRNNClassifier,
+    distillation_report,
+    make_tfidf_baseline,
+)
+from skdistill._card_model import describe_for_page, write_script_data
+
+
+class Page(HTMLParser):
+    """The words of a page, and its tables, scripts and attributes."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.text, self.open, self.scripts, self.attributes = "", [], [], []
+        self.feed(markup)
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        inside = self.open[-1] if self.open else ""
+        if inside in ("script", "style"):
+            self.scripts.append(data)
+        else:
+            self.text += data + " "
+
+
+def fit(topics, kind=DistilledMLPClassifier, **options):
+    return kind(**{"max_epochs": 2, "random_state": 0} | options).fit(*topics)
+
+
+def write(student, path, *args, **options):
+    student.to_html(path / "card.html", *args, **options)
+    return (path / "card.html").read_text(encoding="utf-8")
+
+
+def words_of(markup):
+    return " ".join(Page(markup).text.split())
+
+
+def test_the_pages_parts_come_with_the_package():
+    parts = files("skdistill").joinpath("_card")
+    assert {part.name for part in parts.iterdir()} == {
+        *("page.html", "words.html", "style.css", "tokenizer.js", "networks.js", "page.js")
+    }
+    assert parts.joinpath("tokenizer.js").read_text().startswith('"use strict";')
+
+
+def test_everything_that_is_given_is_told(topics, tmp_path):
+    X, y = topics
+    teacher = make_tfidf_baseline(C=10).fit(X, y)
+    student = fit(topics, teacher=make_tfidf_baseline(C=10), temperature=2.0)
+    page = write(
+        student,
+        tmp_path,
+        X[:100],
+        y[:100],
+        teacher=teacher,
+        controls={"a control": make_tfidf_baseline().fit(X, y)},
+        title="Topics & more",
+        description="Tells topics apart.",
+        class_names=["Cooking", "Sailing", "Trains"],
+        limits=["Not for recipes."],
+        license="MIT",
+        example="my oven",
+    )
+    text = words_of(page)
+    for said in [
+        "Topics & more",
+        "Tells topics apart.",
+        "Measured on 100 texts",
+        "a control",
+        "its teacher",
+        "Teacher Pipeline",
+        "temperature=2.0",
+        "Texts it learned from 600",
+        "Epochs 2",
+        "Kullback-Leibler divergence at temperature 2",
+        "Not for recipes.",
+        "Licence MIT",
+        "my oven",
+    ]:
+        assert said in text, said
+    accuracy = np.mean(student.predict(X[:100]) == y[:100])
+    assert f"{100 * accuracy:.2f} %" in text
+    rare = ", ".join(f"{name.title()} ({sum(y[:100] == name)})" for name in sorted({*y}))
+    assert f"fewer than 100 of the test texts are of the class {rare}." in text
+    assert text.count("aria-") == 0
+
+
+def test_what_is_not_given_is_left_out(topics, tmp_path):
+    text = words_of(write(fit(topics), tmp_path))
+    for missing in ("Accuracy", "Licence", "Measured", "its teacher", "Calibration", "None", "nan"):
+        assert missing not in text, missing
+    assert "DistilledMLPClassifier: cooking, sailing, trains" in text
+    assert "none: it learned from gold labels" in text
+
+
+def test_a_report_is_told(topics, tmp_path):
+    X, y = topics
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=2, random_state=0)
+    report = distillation_report(student, X, y, random_state=0)
+    text = words_of(write(fit(topics), tmp_path, report=report))
+    assert report.verdict in text
+    for scores in (report.teacher, report.student, report.twin):
+        assert f"{100 * scores.accuracy:.2f}" in text
+    assert f"{report.n_test:,} test texts" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        (DistilledMLPClassifier, {"pooling": "mean"}, "a text is a bag of them"),
+        (DistilledMLPClassifier, {"pooling": "mean", "ngram_range": (1, 2)}, "Beyond 2 neighbours"),
+        (DistilledMLPClassifier, {"context_window": 5}, "within 5 neighbours, decides"),
+        (DistilledMLPClassifier, {"analyzer": "char"}, "The order of characters"),
+        (DistilledMLPClassifier, {"hidden_layer_sizes": (7,)}, "hidden layers of 7, and a linear"),
+        (DistilledMLPClassifier, {"lowercase": True}, "Capital letters are the same"),
+        (DistilledCNNClassifier, {"kernel_sizes": (2, 4)}, "within 4 neighbours"),
+        (DistilledRNNClassifier, {"max_epochs": 1}, "a GRU of width 32 in both directions"),
+    ],
+)
+def test_limits_and_make_up_follow_from_the_student(kind, options, said, topics, tmp_path):
+    assert said in words_of(write(fit(topics, kind, **options), tmp_path))
+
+
+def test_hashed_ngrams_are_told(topics, tmp_path):
+    student = fit(topics, ngram_range=(1, 2), hash_buckets=33)
+    text = words_of(write(student, tmp_path))
+    assert "n-grams of up to 2, and 33 hashed ones" in text
+    assert "Capital letters" not in words_of(write(fit(topics, lowercase=False), tmp_path))
+
+
+def test_the_policy_allows_this_style_and_this_script_alone(topics, tmp_path):
+    page = Page(write(fit(topics), tmp_path))
+    policy = dict(page.attributes)["content"]
+    (policy,) = [value for name, value in page.attributes if "default-src" in (value or "")]
+    assert policy.startswith("default-src 'none'; ")
+    style, _, script = page.scripts
+    for name, code in (("style-src", style), ("script-src", script)):
+        digest = b64encode(sha256(code.encode()).digest()).decode()
+        assert f"{name} 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
+    # No attribute that asks for another file, runs a script or sets a style.
+    names = {name for name, _ in page.attributes}
+    assert not {name for name in names if name in ("src", "style") or name.startswith("on")}
+    assert {value for name, value in page.attributes if name == "href"} == {"#text"}
+
+
+def test_the_model_in_the_page_is_rounded_to_eight_bits(topics):
+    student = fit(topics, embedding_dim=50)
+    described = describe_for_page(student._stored())
+    embedding = described["weights"]["embedding.weight"]
+    values = np.frombuffer(_decode(embedding["data"]), np.int8).reshape(embedding["shape"])
+    scales = np.frombuffer(_decode(embedding["scale"]), "<f4")
+    rounded = student._stored().rounded("int8").weights["embedding.weight"]
+    np.testing.assert_array_equal(values * scales[:, None], rounded)
+    bias = described["weights"]["layers.0.bias"]
+    np.testing.assert_array_equal(
+        np.frombuffer(_decode(bias["data"]), "<f4"), student._weights["layers.0.bias"]
+    )
+    assert bias["scale"] is None
+    assert set(described["weights"]) == set(student._weights)
+
+
+def _decode(text):
+    from base64 import b64decode
+
+    return b64decode(text)
+
+
+@pytest.mark.parametrize("word", ["</script>", "<!--", "<script", "]]>", "\ud800", "é"])
+def test_data_cannot_end_their_script(word):
+    written = write_script_data({"words": [word]})
+    assert "<" not in written
+    assert written.isascii()
+    assert json.loads(written) == {"words": [word]}
+
+
+def test_names_are_escaped(topics, tmp_path):
+    X, y = topics
+    hostile = "<img src=x onerror='alert(1)'>&amp;"
+    labels = np.where(y == "trains", hostile, y)
+    student = fit((X, labels))
+    page = write(
+        student, tmp_path, X[:50], labels[:50], title=hostile, license=hostile, example=hostile,
+        limits=[hostile], description=hostile, controls={hostile: student},
+    )  # fmt: skip
+    assert "<img" not in page
+    assert words_of(page).count(hostile) >= 8
+
+
+def test_dollars_are_not_placeholders(topics, tmp_path):
+    page = write(fit(topics), tmp_path, title="$model costs $5", example="${style}")
+    assert "$model costs $5" in words_of(page)
+    assert "${style}" in words_of(page)
+
+
+def test_labels_may_be_objects(topics, tmp_path):
+    X, y = topics
+    student = fit((X, y.astype(object)))
+    text = words_of(write(student, tmp_path, X[:50], y[:50].astype(object)))
+    assert "DistilledMLPClassifier: cooking, sailing, trains" in text
+    assert "Accuracy" in text
+
+
+def test_many_classes_have_no_matrix(topics, tmp_path):
+    X = topics[0]
+    y = np.arange(len(X)) % 25
+    text = write(fit((X, y)), tmp_path, X[:75], y[:75])
+    assert "What is taken for what" not in text
+    assert "Most frequent errors" in text
+    assert "0, 1, 2, 3, 4, 5 and 19 more" in text
+
+
+def test_a_file_tells_what_is_in_it(topics, tmp_path):
+    student = fit(topics)
+    student.save(tmp_path / "model.skd")
+    served = CompiledClassifier.load(tmp_path / "model.skd")
+    page = write(served, tmp_path, topics[0][:20], topics[1][:20], license="MIT")
+    text = words_of(page)
+    assert "Texts it learned from 600" in text
+    assert "Teacher" not in text
+    assert "Licence MIT" in text
+    bare = words_of(write(student.compile(), tmp_path))
+    assert "Texts it learned from" not in bare
+
+
+def test_several_labels_a_text(topics, tmp_path):
+    X, y = topics
+    y = np.column_stack([y == "trains", y != "cooking"]).astype(int)
+    page = write(fit((X, y)), tmp_path, X[:50], y[:50], class_names=["on rails", "abroad"])
+    text = words_of(page)
+    assert "for 2 labels" in text
+    assert "the labels' shares" in text
+    assert "What is taken for what" not in text
+    assert re.search(r"on rails [\d.]+ [\d.]+ [\d.]+ \d+", text)
+
+
+def test_what_does_not_fit_is_an_error_and_writes_nothing(topics, tmp_path):
+    student, (X, y) = fit(topics), topics
+    wrong = [
+        ({"y": y}, "pass these texts as X"),
+        ({"teacher": student}, "pass these texts as X"),
+        ({"controls": {"LR": student}}, "pass these texts as X"),
+        ({"class_names": ["one", "two"]}, "class_names must hold a name for each of the 3"),
+        ({"class_names": "abc"}, "class_names must hold a name for each of the 3"),
+        ({"limits": "None."}, "limits is a single string"),
+        ({"X": X, "y": y[:5]}, "same number of rows"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            student.to_html(tmp_path / "card.html", **options)
+    function = fit(topics, analyzer=str.split)
+    with pytest.raises(TypeError, match=r"would have to call Python.*analyzer=\"word\""):
+        function.to_html(tmp_path / "card.html")
+    assert [*tmp_path.iterdir()] == []
+    with pytest.raises(OSError, match="could not be written"):
+        student.to_html(tmp_path / "missing" / "card.html")
+
+
+def test_pages_are_small(topics, tmp_path):
+    assert len(write(fit(topics), tmp_path).encode()) < 60_000
