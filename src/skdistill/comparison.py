@@ -271,6 +271,7 @@ class ComparisonDisplay:
         Returns
         -------
         self : ComparisonDisplay
+            The display, drawn.
 
         Raises
         ------

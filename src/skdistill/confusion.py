@@ -103,6 +103,7 @@ class ConfusionMatricesDisplay:
         Returns
         -------
         self : ConfusionMatricesDisplay
+            The display, drawn.
 
         Raises
         ------
@@ -187,7 +188,13 @@ class ConfusionMatricesDisplay:
             Their labels.
         labels : array-like of shape (n_classes,), default=None
             The classes, in the order to draw them in; None sorts those that occur.
-        ax, include_values, cmap, im_kw, text_kw
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw, text_kw : dict, default=None
             See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
 
         Returns
@@ -245,7 +252,13 @@ class ConfusionMatricesDisplay:
             Predicted labels of each model, by its name.
         labels : array-like of shape (n_classes,), default=None
             The classes, in the order to draw them in; None sorts those that occur.
-        ax, include_values, cmap, im_kw, text_kw
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw, text_kw : dict, default=None
             See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
 
         Returns

@@ -99,6 +99,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         self : LearningCurvesDisplay
+            The display, drawn.
 
         Raises
         ------

@@ -123,6 +123,7 @@ class ReliabilityDisplay:
         Returns
         -------
         self : ReliabilityDisplay
+            The display, drawn.
 
         Raises
         ------

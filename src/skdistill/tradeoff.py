@@ -186,6 +186,7 @@ default="n_parameters"
         Returns
         -------
         self : RetentionDisplay
+            The display, drawn.
 
         Raises
         ------
@@ -370,6 +371,7 @@ default="texts_per_second"
         Returns
         -------
         self : ParetoDisplay
+            The display, drawn.
 
         Raises
         ------

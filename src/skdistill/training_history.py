@@ -97,6 +97,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         self : TrainingHistoryDisplay
+            The display, drawn.
 
         Raises
         ------
