@@ -44,7 +44,7 @@ def test_what_is_no_pool_becomes_one():
         (SelfTrainingClassifier(make_tfidf_baseline()), False, False),
         (object(), False, False),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_who_takes_unlabelled_texts(estimator, is_taken, is_routed):
     with unlabeled_for(estimator, POOL) as params:

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from tqdm.auto import tqdm
 
 from skdistill._decorators import validate_params
 from skdistill._plotting import require_matplotlib
+from skdistill._progress import progress_bar
 from skdistill._texts import check_texts
 from skdistill._unlabeled_texts import as_pool, has_teacher, students_in, unlabeled_for
 from skdistill._validation import check_labels, check_same_length
@@ -187,7 +187,7 @@ def compare(
     # The reference first: the others are compared with it.
     order = sorted(models, key=lambda name: name != reference)
     rows, expected = {}, None
-    for name in tqdm(order, desc="compare", unit="model", disable=not verbose):
+    for name in progress_bar(order, desc="compare", unit="model", disable=not verbose):
         seconds = None
         kind = "teacher" if name == reference else _kind(models[name])
         if not isinstance(models[name], FrozenEstimator):

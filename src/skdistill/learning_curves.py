@@ -16,7 +16,6 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.utils import check_random_state
-from tqdm.auto import tqdm
 
 from skdistill._plotting import (
     format_count,
@@ -28,6 +27,7 @@ from skdistill._plotting import (
     soften,
     write_percent,
 )
+from skdistill._progress import progress_bar
 from skdistill._texts import check_texts
 from skdistill._unlabeled_texts import as_pool, unlabeled_for
 from skdistill._validation import check_same_length
@@ -240,7 +240,7 @@ class LearningCurvesDisplay:
         }
         curves: dict[str, Any] = {}
         frozen: dict[str, list[float]] = {}
-        for name, estimator in tqdm(
+        for name, estimator in progress_bar(
             estimators.items(), desc="learning curves", unit="model", disable=not verbose
         ):
             if isinstance(estimator, FrozenEstimator):
