@@ -19,6 +19,20 @@ _N_BINS = 10
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a model says of the texts, where it was asked before.
+
+    Attributes
+    ----------
+    proba : array-like of shape (n_texts, n_classes)
+    n_parameters : int or None
+    """
+
+    proba: Any
+    n_parameters: int | None = None
+
+
+@dataclass(frozen=True)
 class ModelFigures:
     """One row of the table; a figure that was not measured is None.
 
@@ -88,7 +102,12 @@ class Figures:
 
 
 def measure(
-    model: StoredModel, X: Any, y: ArrayLike | None, teacher: Any, controls: Mapping[str, Any]
+    model: StoredModel,
+    X: Any,
+    y: ArrayLike | None,
+    teacher: Any,
+    controls: Mapping[str, Any],
+    proba: np.ndarray | None = None,
 ) -> Figures:
     """Measure a student, and what it is compared with, on some texts.
 
@@ -97,8 +116,10 @@ def measure(
     model : StoredModel
     X : iterable of str, of length n_texts
     y : array-like of shape (n_texts,) or (n_texts, n_labels), or None
-    teacher : fitted classifier, its probabilities for `X`, or None
-    controls : dict of str to fitted classifiers or their probabilities
+    teacher : fitted classifier, its probabilities for `X`, Answers, or None
+    controls : dict of str to fitted classifiers, their probabilities, or Answers
+    proba : ndarray of shape (n_texts, n_classes) or None, default=None
+        What the student says of `X`; None asks it.
 
     Returns
     -------
@@ -113,7 +134,9 @@ def measure(
     labels = None if y is None else _read_labels(model, y, len(texts))
     rounded = model.rounded("int8").compile()
     exact = model.compile()
-    proba, rounded_proba = exact.predict_proba(texts), rounded.predict_proba(texts)
+    if proba is None:
+        proba = exact.predict_proba(texts)
+    rounded_proba = rounded.predict_proba(texts)
     size = count_parameters(model)
     rows: list[tuple[str, int | None, np.ndarray]] = [
         ("this student", size, proba),
@@ -121,10 +144,10 @@ def measure(
     ]
     teacher_proba = None
     if teacher is not None:
-        teacher_proba = _ask(model, teacher, texts, "teacher")
-        rows.append(("its teacher", _size(teacher), teacher_proba))
+        size, teacher_proba = _ask(model, teacher, texts, "teacher")
+        rows.append(("its teacher", size, teacher_proba))
     rows += [
-        (name, _size(control), _ask(model, control, texts, f"controls[{name!r}]"))
+        (name, *_ask(model, control, texts, f"controls[{name!r}]"))
         for name, control in controls.items()
     ]
     return Figures(
@@ -171,26 +194,32 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
     return codes
 
 
-def _ask(model: StoredModel, asked: Any, texts: list[str], name: str) -> np.ndarray:
-    if hasattr(asked, "predict_proba"):
-        classes = np.asarray(asked.classes_)
-        if not np.array_equal(classes, model.classes):
-            raise ValueError(
-                f"{name} has the classes {classes.tolist()!s:.200}, but the student has "
-                f"{model.classes.tolist()!s:.200}."
-            )
-        asked = asked.predict_proba(texts)
-    return check_probabilities(
-        asked,
+def _ask(
+    model: StoredModel, asked: Any, texts: list[str], name: str
+) -> tuple[int | None, np.ndarray]:
+    """Return how many parameters a model has, if that is known, and its probabilities."""
+    if not isinstance(asked, Answers):
+        asked = _answers(model, asked, texts, name)
+    proba = check_probabilities(
+        asked.proba,
         n_rows=len(texts),
         n_classes=len(model.classes),
         name=name,
         multilabel=model.multilabel,
     )
+    return asked.n_parameters, proba
 
 
-def _size(asked: Any) -> int | None:
-    return getattr(asked, "n_parameters_", None)
+def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Answers:
+    if not hasattr(asked, "predict_proba"):
+        return Answers(asked)
+    classes = np.asarray(asked.classes_)
+    if not np.array_equal(classes, model.classes):
+        raise ValueError(
+            f"{name} has the classes {classes.tolist()!s:.200}, but the student has "
+            f"{model.classes.tolist()!s:.200}."
+        )
+    return Answers(asked.predict_proba(texts), getattr(asked, "n_parameters_", None))
 
 
 def _predict(model: StoredModel, proba: np.ndarray) -> np.ndarray:

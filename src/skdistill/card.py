@@ -66,6 +66,7 @@ def write_card(
     license: str = "",
     example: str = "",
     training: Mapping[str, str] | None = None,
+    proba: np.ndarray | None = None,
 ) -> None:
     """Write the page; see a student's `to_html` for what is not said here.
 
@@ -77,6 +78,8 @@ def write_card(
         See `skdistill.DistilledMLPClassifier.to_html`.
     training : dict of str to str or None, default=None
         More to say of the training, by headings.
+    proba : ndarray of shape (n_texts, n_classes) or None, default=None
+        What the student says of `X`; None asks it.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def write_card(
         raise ValueError("y, teacher and controls are measured on texts: pass these texts as X.")
     names = _name_classes(model, class_names)
     described = {**describe_for_page(model), "classes": names}
-    figures = None if X is None else measure(model, X, y, teacher, controls or {})
+    figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
     title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
     additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
     style = _read("style.css")
