@@ -18,7 +18,6 @@ from skdistill.report import (
     Predictions,
     count_bytes,
     count_parameters,
-    format_bytes,
     format_table,
     make_table,
     measure_model,
@@ -203,22 +202,6 @@ def test_the_printed_table_is_aligned(table):
     numbers = ["69.00", "68.00", "22,700,000", "90.8", "MB", "123,000", "-"]
     assert lines[5].split() == ["teacher:", "MiniLM", *numbers]
     assert lines[6].endswith("  12.3 s")
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (99_960, "100 kB"),
-        (999_600, "1.0 MB"),
-        (2.5e9, "2.5 GB"),
-        (3e12, "3000 GB"),
-    ],
-)
-def test_format_bytes(count, text):
-    assert format_bytes(count) == text
 
 
 def test_json_holds_the_table_and_its_context(table, tmp_path):

@@ -1,17 +1,19 @@
 """What a model card says about how well a student does on some texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix, f1_score
 
+from skdistill._class_scores import ClassScores, score_classes
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities, check_same_length
-from skdistill.metrics import expected_calibration_error, fidelity
+from skdistill.metrics import CalibrationBins, expected_calibration_error, fidelity
 from skdistill.model_file import StoredModel
-from skdistill.multilabel import as_questions
+from skdistill.multilabel import as_questions, decide, share_of_equal
 from skdistill.runtime import CompiledNetwork
 from skdistill.vocabulary import UNKNOWN
 
@@ -53,26 +55,6 @@ class ModelFigures:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """How well the student, in eight bits, does on one class.
-
-    Attributes
-    ----------
-    name : str
-    precision, recall, f1 : float
-        Between 0 and 1.
-    support : int
-        Texts of the class.
-    """
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
 class Figures:
     """All that is measured on some texts.
 
@@ -85,8 +67,8 @@ class Figures:
         Between probabilities of the student and of what the page computes with.
     unknown_share : float
         Of the texts' features, those that the vocabulary does not hold.
-    classes : list of ClassFigures
-        Empty without labels, as what follows is None then.
+    classes : list of ClassScores
+        Of the student in eight bits. Empty without labels, as what follows is None then.
     confusion : ndarray of shape (n_classes, n_classes) or None
         Not where a text may have several labels.
     reliability : tuple of ndarray (confidence, share, counts) or None
@@ -96,9 +78,9 @@ class Figures:
     models: list[ModelFigures]
     largest_difference: float
     unknown_share: float
-    classes: list[ClassFigures]
-    confusion: np.ndarray | None
-    reliability: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    classes: list[ClassScores] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    reliability: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 def measure(
@@ -137,35 +119,35 @@ def measure(
     if proba is None:
         proba = exact.predict_proba(texts)
     rounded_proba = rounded.predict_proba(texts)
-    size = count_parameters(model)
     rows: list[tuple[str, int | None, np.ndarray]] = [
-        ("this student", size, proba),
-        ("the same, in eight bits", size, rounded_proba),
+        ("this student", model.n_parameters, proba),
+        ("the same, in eight bits", model.n_parameters, rounded_proba),
     ]
     teacher_proba = None
     if teacher is not None:
-        size, teacher_proba = _ask(model, teacher, texts, "teacher")
-        rows.append(("its teacher", size, teacher_proba))
+        n_parameters, teacher_proba = _ask(model, teacher, texts, "teacher")
+        rows.append(("its teacher", n_parameters, teacher_proba))
     rows += [
         (name, *_ask(model, control, texts, f"controls[{name!r}]"))
         for name, control in controls.items()
     ]
-    return Figures(
+    figures = Figures(
         len(texts),
         [_score(model, *row, labels, teacher_proba) for row in rows],
         float(np.abs(proba - rounded_proba).max()),
         _unknown_share(exact, texts),
-        [] if labels is None else _score_classes(model, rounded_proba, labels),
-        None if labels is None or model.multilabel else _confuse(rounded_proba, labels),
-        None
-        if labels is None
-        else _bin_by_confidence(*_as_one_question(model, rounded_proba, labels)),
     )
-
-
-def count_parameters(model: StoredModel) -> int:
-    """Count a student's trained parameters."""
-    return sum(array.size for name, array in model.weights.items() if name != "log_prior")
+    if labels is None:
+        return figures
+    predicted = decide(rounded_proba, multilabel=model.multilabel)
+    return replace(
+        figures,
+        classes=score_classes(labels, predicted, model.classes),
+        confusion=None
+        if model.multilabel
+        else confusion_matrix(labels, predicted, labels=np.arange(len(model.classes))),
+        reliability=_bin_by_confidence(*_as_one_question(model, rounded_proba, labels)),
+    )
 
 
 def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
@@ -222,10 +204,6 @@ def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Ans
     return Answers(asked.predict_proba(texts), getattr(asked, "n_parameters_", None))
 
 
-def _predict(model: StoredModel, proba: np.ndarray) -> np.ndarray:
-    return (proba > 0.5).astype(np.int64) if model.multilabel else proba.argmax(axis=1)
-
-
 def _score(
     model: StoredModel,
     name: str,
@@ -234,42 +212,21 @@ def _score(
     labels: np.ndarray | None,
     teacher_proba: np.ndarray | None,
 ) -> ModelFigures:
-    from sklearn.metrics import accuracy_score, f1_score
-
     agreement = None
     if teacher_proba is not None:
         agreement = float(fidelity(teacher_proba, proba, multilabel=model.multilabel))
     if labels is None:
         return ModelFigures(name, n_parameters, fidelity=agreement)
-    predicted = _predict(model, proba)
+    predicted = decide(proba, multilabel=model.multilabel)
     answers, questions = _as_one_question(model, proba, labels)
     return ModelFigures(
         name,
         n_parameters,
-        float(accuracy_score(labels, predicted)),
+        share_of_equal(labels, predicted),
         float(f1_score(labels, predicted, average="macro", zero_division=0)),
         agreement,
         expected_calibration_error(answers, questions, np.arange(questions.shape[1])),
     )
-
-
-def _score_classes(model: StoredModel, proba: np.ndarray, labels: np.ndarray) -> list[ClassFigures]:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    columns = np.arange(len(model.classes))
-    scores = precision_recall_fscore_support(
-        labels, _predict(model, proba), labels=columns, zero_division=0
-    )
-    return [
-        ClassFigures(str(name), float(precision), float(recall), float(f1), int(support))
-        for name, precision, recall, f1, support in zip(model.classes, *scores, strict=True)
-    ]
-
-
-def _confuse(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    from sklearn.metrics import confusion_matrix
-
-    return confusion_matrix(codes, proba.argmax(axis=1), labels=np.arange(proba.shape[1]))
 
 
 def _as_one_question(
@@ -283,12 +240,9 @@ def _bin_by_confidence(
     answers: np.ndarray, proba: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average confidence and correctness in bins of equal width, without the empty ones."""
-    confidence, correct = proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == answers
-    bins = np.minimum((confidence * _N_BINS).astype(int), _N_BINS - 1)
-    counts = np.bincount(bins, minlength=_N_BINS)
-    sums = [np.bincount(bins, values, minlength=_N_BINS) for values in (confidence, correct)]
-    used = counts > 0
-    return sums[0][used] / counts[used], sums[1][used] / counts[used], counts[used]
+    bins = CalibrationBins.of(answers, proba, np.arange(proba.shape[1]), n_bins=_N_BINS)
+    used = bins.n_texts > 0
+    return bins.confidence[used], bins.accuracy[used], bins.n_texts[used]
 
 
 def _unknown_share(network: CompiledNetwork, texts: Sequence[str]) -> float:

@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--precision is for .skd files, and they need it")
     _cli_options.refuse_existing(arguments.output, arguments.force)
     # Loaded on use: `skdistill --help` answers at once.
-    from skdistill.report import format_bytes
+    from skdistill._units import format_bytes
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier.load(arguments.model)

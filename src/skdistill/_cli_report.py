@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skdistill import _cli_options, _cli_tables
+from skdistill import _cli_options
+from skdistill._text_tables import align
 
 if TYPE_CHECKING:
     from skdistill._card_figures import Answers
@@ -64,9 +65,9 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--title is for the card that --html writes")
     # Loaded on use: `skdistill --help` answers at once.
     from skdistill._evaluation import check_known, evaluate
+    from skdistill._units import format_bytes
     from skdistill.card import write_card
     from skdistill.model_file import read_model
-    from skdistill.report import format_bytes
     from skdistill.serving import CompiledClassifier
 
     model = read_model(arguments.model)
@@ -139,9 +140,9 @@ def _as_text(found: "Evaluation") -> str:
     lines = [
         f"on {found.n_texts:,} test texts, in %",
         "",
-        _cli_tables.align([*as_percent(found).items()]),
+        align([*as_percent(found).items()]),
         "",
-        _cli_tables.align(
+        align(
             [
                 ("class", "precision", "recall", "F1", "texts"),
                 *(
@@ -160,5 +161,5 @@ def _as_text(found: "Evaluation") -> str:
     ]
     if found.confusions:
         rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
-        lines += ["", _cli_tables.align([("most confused", "texts"), *rows])]
+        lines += ["", align([("most confused", "texts"), *rows])]
     return "\n".join(lines)

@@ -312,11 +312,9 @@ class ReliabilityDisplay:
         elif classes is None:
             classes = np.unique(y_true)
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
-        with np.errstate(invalid="ignore"):
-            confidence, accuracy = bins.confidence_sum / bins.n_texts, bins.n_right / bins.n_texts
         display = cls(
-            confidence,
-            accuracy,
+            bins.confidence,
+            bins.accuracy,
             bins.n_texts,
             bins.edges,
             name=name,

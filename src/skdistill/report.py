@@ -17,8 +17,10 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._files import replacing
+from skdistill._text_tables import align
+from skdistill._units import format_bytes
 from skdistill.metrics import expected_calibration_error, retention
-from skdistill.multilabel import as_questions, join_columns
+from skdistill.multilabel import as_questions, join_columns, share_of_equal
 
 
 @dataclass(frozen=True)
@@ -126,21 +128,17 @@ def measure_model(
     return {
         "name": name,
         "kind": kind,
-        "accuracy": _agreement(predictions.labels, y),
+        "accuracy": share_of_equal(predictions.labels, y),
         "macro_f1": float(f1_score(y, predictions.labels, average="macro", zero_division=0)),
-        "fidelity": None if reference is None else _agreement(predictions.labels, reference.labels),
+        "fidelity": None
+        if reference is None
+        else share_of_equal(predictions.labels, reference.labels),
         "calibration_error": predictions.calibration_error(y),
         "n_parameters": n_parameters,
         "n_bytes": count_bytes(model),
         "texts_per_second": measure_speed(model.predict, X),
         "fit_seconds": fit_seconds,
     }
-
-
-def _agreement(labels: np.ndarray, others: np.ndarray) -> float:
-    """Return the share of rows that are the same; of several labels, all must be."""
-    same = labels == others
-    return float(np.mean(same.all(axis=1) if same.ndim == 2 else same))
 
 
 def count_parameters(model: Any) -> int:
@@ -251,7 +249,7 @@ _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda share: f"{100 * share:.2f}"),
     "macro_f1": ("macro F1", lambda share: f"{100 * share:.2f}"),
     "n_parameters": ("parameters", lambda count: f"{count:,.0f}"),
-    "n_bytes": ("on disk", lambda count: format_bytes(count)),
+    "n_bytes": ("on disk", format_bytes),
     "texts_per_second": ("texts/s", lambda rate: f"{float(f'{rate:.3g}'):,.0f}"),
     "fit_seconds": ("training", lambda seconds: f"{seconds:.1f} s"),
 }
@@ -285,30 +283,7 @@ def format_table(table: pd.DataFrame) -> str:
     for name, (heading, show) in _PRINTED.items():
         cells = ["-" if pd.isna(value) else show(value) for value in table[name]]
         columns.append([heading, *cells])
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for first, *others in zip(*columns, strict=True):
-        padded = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *padded]))
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
-
-
-def format_bytes(count: float) -> str:
-    """Write a size with three digits, in the decimal units of file managers.
-
-    Examples
-    --------
-    >>> from skdistill.report import format_bytes
-    >>> format_bytes(330_412), format_bytes(90_870_598)
-    ('330 kB', '90.9 MB')
-    """
-    units = ["B", "kB", "MB", "GB"]
-    while count >= 999.5 and len(units) > 1:
-        count /= 1000
-        del units[0]
-    digits = 0 if units[0] == "B" or count >= 99.95 else 1
-    return f"{count:.{digits}f} {units[0]}"
+    return align([*zip(*columns, strict=True)], rule=True)
 
 
 def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:

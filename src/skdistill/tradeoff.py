@@ -17,8 +17,8 @@ from skdistill._plotting import (
     set_percent_axis,
     soften,
 )
+from skdistill._units import format_bytes
 from skdistill._validation import check_same_length
-from skdistill.report import format_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
