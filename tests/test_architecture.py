@@ -53,7 +53,8 @@ LAYERS = [
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
     ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
-    ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts", "_text_tables", "_units"],
+    ["_text_tables", "_units"],
+    ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
 

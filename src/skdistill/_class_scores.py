@@ -46,7 +46,7 @@ class Confusion:
 
 
 def score_classes(
-    y: np.ndarray, predicted: np.ndarray, classes: Sequence[Any]
+    y: np.ndarray, predicted: np.ndarray, classes: Sequence[Any] | np.ndarray
 ) -> list[ClassScores]:
     """Score each class.
 

@@ -271,6 +271,7 @@ class ComparisonDisplay:
         Returns
         -------
         self : ComparisonDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -318,6 +319,7 @@ class ComparisonDisplay:
         Returns
         -------
         display : ComparisonDisplay
+            The drawn figure.
 
         Raises
         ------

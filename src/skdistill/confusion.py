@@ -103,6 +103,7 @@ class ConfusionMatricesDisplay:
         Returns
         -------
         self : ConfusionMatricesDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -187,12 +188,21 @@ class ConfusionMatricesDisplay:
             Their labels.
         labels : array-like of shape (n_classes,), default=None
             The classes, in the order to draw them in; None sorts those that occur.
-        ax, include_values, cmap, im_kw, text_kw
-            See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
 
         Returns
         -------
         display : ConfusionMatricesDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -245,12 +255,21 @@ class ConfusionMatricesDisplay:
             Predicted labels of each model, by its name.
         labels : array-like of shape (n_classes,), default=None
             The classes, in the order to draw them in; None sorts those that occur.
-        ax, include_values, cmap, im_kw, text_kw
-            See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
 
         Returns
         -------
         display : ConfusionMatricesDisplay
+            The drawn figure.
 
         Raises
         ------

@@ -448,10 +448,9 @@ def _protect(X_unlabeled: Iterable[str] | None) -> TextPool | None:
 
 def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:
     """Tell which texts each seed classifies correctly, as ones and zeros."""
-    right = np.stack(
-        [decide(proba, multilabel=codes.ndim == 2) == codes for proba in proba_by_seed]
-    )
-    if codes.ndim == 2:
+    multilabel = codes.ndim == 2
+    right = np.stack([decide(proba, multilabel=multilabel) == codes for proba in proba_by_seed])
+    if multilabel:
         right = np.logical_and.reduce(right, axis=2)
     return right.astype(np.float64)
 

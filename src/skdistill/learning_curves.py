@@ -99,6 +99,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         self : LearningCurvesDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -199,6 +200,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         display : LearningCurvesDisplay
+            The drawn figure.
 
         Raises
         ------

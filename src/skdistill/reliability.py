@@ -123,6 +123,7 @@ class ReliabilityDisplay:
         Returns
         -------
         self : ReliabilityDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -227,6 +228,7 @@ class ReliabilityDisplay:
         Returns
         -------
         display : ReliabilityDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -289,6 +291,7 @@ class ReliabilityDisplay:
         Returns
         -------
         display : ReliabilityDisplay
+            The drawn figure.
 
         Raises
         ------

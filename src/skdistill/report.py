@@ -121,6 +121,7 @@ def measure_model(
     y = np.asarray(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
+    labels = predictions.labels
     try:
         n_parameters = count_parameters(model)
     except TypeError:
@@ -128,11 +129,9 @@ def measure_model(
     return {
         "name": name,
         "kind": kind,
-        "accuracy": share_of_equal(predictions.labels, y),
-        "macro_f1": float(f1_score(y, predictions.labels, average="macro", zero_division=0)),
-        "fidelity": None
-        if reference is None
-        else share_of_equal(predictions.labels, reference.labels),
+        "accuracy": share_of_equal(labels, y),
+        "macro_f1": float(f1_score(y, labels, average="macro", zero_division=0)),
+        "fidelity": None if reference is None else share_of_equal(labels, reference.labels),
         "calibration_error": predictions.calibration_error(y),
         "n_parameters": n_parameters,
         "n_bytes": count_bytes(model),

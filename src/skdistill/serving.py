@@ -218,6 +218,7 @@ class CompiledClassifier:
         Returns
         -------
         list of Explanation, of length n_texts
+            In the order of the texts; a notebook shows them as marked text.
 
         Raises
         ------

@@ -186,6 +186,7 @@ default="n_parameters"
         Returns
         -------
         self : RetentionDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -242,6 +243,7 @@ default="n_parameters"
         Returns
         -------
         display : RetentionDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -370,6 +372,7 @@ default="texts_per_second"
         Returns
         -------
         self : ParetoDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -437,6 +440,7 @@ default="texts_per_second"
         Returns
         -------
         display : ParetoDisplay
+            The drawn figure.
 
         Raises
         ------

@@ -97,6 +97,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         self : TrainingHistoryDisplay
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -153,6 +154,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         display : TrainingHistoryDisplay
+            The drawn figure.
 
         Raises
         ------
