@@ -4,15 +4,19 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from skdistill import make_tfidf_baseline
+from skdistill import CascadeClassifier, DistilledMLPClassifier, make_tfidf_baseline
 from skdistill.metrics import expected_calibration_error
 from skdistill.report import (
     Predictions,
@@ -136,6 +140,33 @@ def test_parameters_are_taken_from_models_that_count_them(baseline):
         del baseline[-1].n_parameters_
     with pytest.raises(TypeError, match="DummyClassifier cannot be counted"):
         count_parameters(DummyClassifier())
+
+
+def test_parameters_of_a_whole_are_those_of_its_parts(baseline, topics):
+    texts, y = topics[0][:100], topics[1][:100]
+    linear = count_parameters(make_tfidf_baseline().fit(texts, y))
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=1, random_state=0)
+    fitted = FrozenEstimator(clone(student).fit(texts, y))
+    n_student = fitted.n_parameters_
+    models = [("LR", make_tfidf_baseline()), ("student", student)]
+    search = GridSearchCV(student, {"n_parameters": [500]}, cv=2).fit(texts, y)
+    assert count_parameters(search) == search.best_estimator_.n_parameters_
+    cascade = CascadeClassifier(fitted, FrozenEstimator(baseline)).fit(texts, y)
+    assert count_parameters(cascade) == n_student + count_parameters(baseline)
+    for whole in (cascade, search):
+        assert count_parameters(FrozenEstimator(whole)) == count_parameters(whole)
+    vote = VotingClassifier(models, voting="soft").fit(texts, y)
+    assert count_parameters(vote) == linear + n_student
+    stack = StackingClassifier(models, cv=2).fit(texts, y)
+    # Two models' probabilities of three classes, and the intercepts.
+    assert count_parameters(stack) == linear + n_student + 3 * (2 * 3 + 1)
+
+
+def test_parameters_of_a_whole_with_an_uncounted_part_are_not_counted(topics):
+    models = [("LR", make_tfidf_baseline()), ("dummy", DummyClassifier())]
+    vote = VotingClassifier(models).fit(topics[0][:100], topics[1][:100])
+    with pytest.raises(TypeError, match="DummyClassifier cannot be counted"):
+        count_parameters(vote)
 
 
 def test_bytes_are_those_of_the_joblib_file(baseline, tmp_path):

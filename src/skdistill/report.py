@@ -13,12 +13,14 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._files import replacing
 from skdistill._text_tables import align
 from skdistill._units import format_bytes
+from skdistill.cascade import CascadeClassifier
 from skdistill.metrics import expected_calibration_error, retention
 from skdistill.multilabel import as_questions, join_columns, share_of_equal
 
@@ -146,8 +148,9 @@ def count_parameters(model: Any) -> int:
     Parameters
     ----------
     model : classifier
-        One with an ``n_parameters_``, or a linear model: its coefficients and intercepts. Of a
-        pipeline the last step counts.
+        One with an ``n_parameters_``, a linear model (its coefficients and intercepts), or one that
+        is made of such. Of a pipeline the last step counts, of a search the best estimator, of a
+        cascade both student and teacher, of a vote or a stack all estimators.
 
     Returns
     -------
@@ -156,18 +159,45 @@ def count_parameters(model: Any) -> int:
     Raises
     ------
     TypeError
-        If the model is neither.
+        If the model, or a part of it, is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import VotingClassifier
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.report import count_parameters
+    >>> models = [("C=1", make_tfidf_baseline()), ("C=10", make_tfidf_baseline(10))]
+    >>> vote = VotingClassifier(models).fit(["salt and butter", "wind and sail"], [0, 1])
+    >>> count_parameters(vote)
+    12
     """
-    if isinstance(model, Pipeline):
-        return count_parameters(model[-1])
     if hasattr(model, "n_parameters_"):
         return int(model.n_parameters_)
-    if not (hasattr(model, "coef_") and hasattr(model, "intercept_")):
+    if hasattr(model, "coef_") and hasattr(model, "intercept_"):
+        return int(np.size(model.coef_) + np.size(model.intercept_))
+    parts = _trained_parts(model)
+    if not parts:
         raise TypeError(
             f"the parameters of {type(model).__name__} cannot be counted: it has neither "
             "n_parameters_ nor coef_ and intercept_."
         )
-    return int(np.size(model.coef_) + np.size(model.intercept_))
+    return sum(map(count_parameters, parts))
+
+
+def _trained_parts(model: Any) -> list[Any]:
+    """Return the fitted classifiers that a classifier is made of."""
+    if isinstance(model, FrozenEstimator):
+        return [model.estimator]
+    if isinstance(model, Pipeline):
+        return [model[-1]]
+    if isinstance(model, CascadeClassifier):
+        return [model.student_, model.teacher_]
+    if hasattr(model, "best_estimator_"):
+        return [model.best_estimator_]
+    parts = [*getattr(model, "estimators_", [])]
+    if hasattr(model, "final_estimator_"):
+        parts.append(model.final_estimator_)
+    return parts
 
 
 def count_bytes(model: Any) -> int:
