@@ -15,7 +15,7 @@ PACKAGE = Path(skdistill.__file__).parent
 LAYERS = [
     ["cli"],
     ["_cli_cache", "_cli_demo", "_cli_export", "_cli_fit", "_cli_predict", "_cli_report"],
-    ["_bulk_prediction", "_cli_options", "_cli_tables", "_cli_training", "demo"],
+    ["_bulk_prediction", "_cli_options", "_cli_training", "demo"],
     ["comparison", "learning_curves"],
     ["tradeoff"],
     ["report", "estimator_checks", "_evaluation", "_narrator", "_teacher_choice"],
@@ -47,11 +47,13 @@ LAYERS = [
     ["vocabulary"],
     ["_word_table", "docstrings", "_text_units"],
     ["_svg", "_training_facts", "ragged", "metrics", "multilabel", "datasets", "schedule"],
+    ["_class_scores"],
     ["_point_labels"],
     ["_label_placement", "_plotting"],
     ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
     ["_row_files", "_text_streams"],
     ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
+    ["_text_tables", "_units"],
     ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts"],
 ]
 LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}

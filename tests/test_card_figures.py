@@ -53,8 +53,8 @@ def test_each_class_has_scikit_learns_figures(student, topics):
     predicted = student.compile("int8").predict(X)
     expected = classification_report(y, predicted, output_dict=True, zero_division=0)
     for row in figures.classes:
-        scores = expected[row.name]
-        assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(
+        scores = expected[row.label]
+        assert (row.precision, row.recall, row.f1, row.n_texts) == pytest.approx(
             tuple(scores[name] for name in ("precision", "recall", "f1-score", "support"))
         )
     np.testing.assert_array_equal(figures.confusion, confusion_matrix(y, predicted))
@@ -93,7 +93,7 @@ def test_several_labels_a_text(topics):
     assert row.accuracy == pytest.approx((predicted == y).all(axis=1).mean())
     assert row.macro_f1 == pytest.approx(f1_score(y, predicted, average="macro"))
     assert figures.confusion is None
-    assert [row.support for row in figures.classes] == y.sum(axis=0).tolist()
+    assert [row.n_texts for row in figures.classes] == y.sum(axis=0).tolist()
     confidence, share, counts = figures.reliability
     assert counts.sum() == y.size
     gaps = np.abs(confidence - share) * counts / counts.sum()

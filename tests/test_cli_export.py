@@ -68,10 +68,31 @@ def test_float16_keeps_what_pruning_needs(model, tmp_path, capsys):
     DistilledMLPClassifier.load(tmp_path / "half.skd").prune_vocabulary(3)
 
 
+def test_a_page_is_the_students_card(model, student, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    page = tmp_path / "card.html"
+    assert export(model, page, "--texts", tmp_path / "texts.txt", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    difference = np.abs(student.compile("int8").predict_proba(TEXTS) - student.predict_proba(TEXTS))
+    assert found == {
+        "model": str(page),
+        "n_bytes": page.stat().st_size,
+        "n_texts": 6,
+        "largest_difference": difference.max(),
+        "agreement": 1.0,
+    }
+    CompiledClassifier.load(model).to_html(tmp_path / "again.html")
+    assert page.read_bytes() == (tmp_path / "again.html").read_bytes()
+    assert export(model, page) == 1
+    assert export(model, page, "--force") == 0
+
+
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("model.pt", [], "must end in .onnx or .skd"),
+        ("model.pt", [], "must end in .onnx, .skd, .html"),
+        ("card.html", ["--precision", "int8"], "--precision is for .skd files"),
+        ("card.html", ["--inputs", "ids"], "--inputs is for graphs"),
         ("small.skd", [], "--precision is for .skd files, and they need it"),
         ("model.onnx", ["--precision", "int8"], "--precision is for .skd files"),
         ("small.skd", ["--precision", "int8", "--inputs", "ids"], "--inputs is for graphs"),

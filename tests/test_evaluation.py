@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report, f1_score
 
-from skdistill._evaluation import Confusion, as_percent, check_known, evaluate
+from skdistill._class_scores import Confusion
+from skdistill._evaluation import as_percent, check_known, evaluate
 from skdistill.metrics import expected_calibration_error
 
 CLASSES = ["a", "b", "c", "never"]

@@ -4,21 +4,24 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from skdistill import make_tfidf_baseline
+from skdistill import CascadeClassifier, DistilledMLPClassifier, make_tfidf_baseline
 from skdistill.metrics import expected_calibration_error
 from skdistill.report import (
     Predictions,
     count_bytes,
     count_parameters,
-    format_bytes,
     format_table,
     make_table,
     measure_model,
@@ -139,6 +142,33 @@ def test_parameters_are_taken_from_models_that_count_them(baseline):
         count_parameters(DummyClassifier())
 
 
+def test_parameters_of_a_whole_are_those_of_its_parts(baseline, topics):
+    texts, y = topics[0][:100], topics[1][:100]
+    linear = count_parameters(make_tfidf_baseline().fit(texts, y))
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=1, random_state=0)
+    fitted = FrozenEstimator(clone(student).fit(texts, y))
+    n_student = fitted.n_parameters_
+    models = [("LR", make_tfidf_baseline()), ("student", student)]
+    search = GridSearchCV(student, {"n_parameters": [500]}, cv=2).fit(texts, y)
+    assert count_parameters(search) == search.best_estimator_.n_parameters_
+    cascade = CascadeClassifier(fitted, FrozenEstimator(baseline)).fit(texts, y)
+    assert count_parameters(cascade) == n_student + count_parameters(baseline)
+    for whole in (cascade, search):
+        assert count_parameters(FrozenEstimator(whole)) == count_parameters(whole)
+    vote = VotingClassifier(models, voting="soft").fit(texts, y)
+    assert count_parameters(vote) == linear + n_student
+    stack = StackingClassifier(models, cv=2).fit(texts, y)
+    # Two models' probabilities of three classes, and the intercepts.
+    assert count_parameters(stack) == linear + n_student + 3 * (2 * 3 + 1)
+
+
+def test_parameters_of_a_whole_with_an_uncounted_part_are_not_counted(topics):
+    models = [("LR", make_tfidf_baseline()), ("dummy", DummyClassifier())]
+    vote = VotingClassifier(models).fit(topics[0][:100], topics[1][:100])
+    with pytest.raises(TypeError, match="DummyClassifier cannot be counted"):
+        count_parameters(vote)
+
+
 def test_bytes_are_those_of_the_joblib_file(baseline, tmp_path):
     joblib.dump(baseline, tmp_path / "a.joblib")
     assert count_bytes(baseline) == (tmp_path / "a.joblib").stat().st_size
@@ -203,22 +233,6 @@ def test_the_printed_table_is_aligned(table):
     numbers = ["69.00", "68.00", "22,700,000", "90.8", "MB", "123,000", "-"]
     assert lines[5].split() == ["teacher:", "MiniLM", *numbers]
     assert lines[6].endswith("  12.3 s")
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (99_960, "100 kB"),
-        (999_600, "1.0 MB"),
-        (2.5e9, "2.5 GB"),
-        (3e12, "3000 GB"),
-    ],
-)
-def test_format_bytes(count, text):
-    assert format_bytes(count) == text
 
 
 def test_json_holds_the_table_and_its_context(table, tmp_path):

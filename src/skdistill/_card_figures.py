@@ -1,21 +1,37 @@
 """What a model card says about how well a student does on some texts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix, f1_score
 
+from skdistill._class_scores import ClassScores, score_classes
 from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities, check_same_length
-from skdistill.metrics import expected_calibration_error, fidelity
+from skdistill.metrics import CalibrationBins, expected_calibration_error, fidelity
 from skdistill.model_file import StoredModel
-from skdistill.multilabel import as_questions
+from skdistill.multilabel import as_questions, decide, share_of_equal
 from skdistill.runtime import CompiledNetwork
 from skdistill.vocabulary import UNKNOWN
 
 _N_BINS = 10
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of the texts, where it was asked before.
+
+    Attributes
+    ----------
+    proba : array-like of shape (n_texts, n_classes)
+    n_parameters : int or None
+    """
+
+    proba: Any
+    n_parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,26 +55,6 @@ class ModelFigures:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """How well the student, in eight bits, does on one class.
-
-    Attributes
-    ----------
-    name : str
-    precision, recall, f1 : float
-        Between 0 and 1.
-    support : int
-        Texts of the class.
-    """
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True)
 class Figures:
     """All that is measured on some texts.
 
@@ -71,8 +67,8 @@ class Figures:
         Between probabilities of the student and of what the page computes with.
     unknown_share : float
         Of the texts' features, those that the vocabulary does not hold.
-    classes : list of ClassFigures
-        Empty without labels, as what follows is None then.
+    classes : list of ClassScores
+        Of the student in eight bits. Empty without labels, as what follows is None then.
     confusion : ndarray of shape (n_classes, n_classes) or None
         Not where a text may have several labels.
     reliability : tuple of ndarray (confidence, share, counts) or None
@@ -82,13 +78,18 @@ class Figures:
     models: list[ModelFigures]
     largest_difference: float
     unknown_share: float
-    classes: list[ClassFigures]
-    confusion: np.ndarray | None
-    reliability: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    classes: list[ClassScores] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    reliability: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 def measure(
-    model: StoredModel, X: Any, y: ArrayLike | None, teacher: Any, controls: Mapping[str, Any]
+    model: StoredModel,
+    X: Any,
+    y: ArrayLike | None,
+    teacher: Any,
+    controls: Mapping[str, Any],
+    proba: np.ndarray | None = None,
 ) -> Figures:
     """Measure a student, and what it is compared with, on some texts.
 
@@ -97,8 +98,10 @@ def measure(
     model : StoredModel
     X : iterable of str, of length n_texts
     y : array-like of shape (n_texts,) or (n_texts, n_labels), or None
-    teacher : fitted classifier, its probabilities for `X`, or None
-    controls : dict of str to fitted classifiers or their probabilities
+    teacher : fitted classifier, its probabilities for `X`, Answers, or None
+    controls : dict of str to fitted classifiers, their probabilities, or Answers
+    proba : ndarray of shape (n_texts, n_classes) or None, default=None
+        What the student says of `X`; None asks it.
 
     Returns
     -------
@@ -113,36 +116,38 @@ def measure(
     labels = None if y is None else _read_labels(model, y, len(texts))
     rounded = model.rounded("int8").compile()
     exact = model.compile()
-    proba, rounded_proba = exact.predict_proba(texts), rounded.predict_proba(texts)
-    size = count_parameters(model)
+    if proba is None:
+        proba = exact.predict_proba(texts)
+    rounded_proba = rounded.predict_proba(texts)
     rows: list[tuple[str, int | None, np.ndarray]] = [
-        ("this student", size, proba),
-        ("the same, in eight bits", size, rounded_proba),
+        ("this student", model.n_parameters, proba),
+        ("the same, in eight bits", model.n_parameters, rounded_proba),
     ]
     teacher_proba = None
     if teacher is not None:
-        teacher_proba = _ask(model, teacher, texts, "teacher")
-        rows.append(("its teacher", _size(teacher), teacher_proba))
+        n_parameters, teacher_proba = _ask(model, teacher, texts, "teacher")
+        rows.append(("its teacher", n_parameters, teacher_proba))
     rows += [
-        (name, _size(control), _ask(model, control, texts, f"controls[{name!r}]"))
+        (name, *_ask(model, control, texts, f"controls[{name!r}]"))
         for name, control in controls.items()
     ]
-    return Figures(
+    figures = Figures(
         len(texts),
         [_score(model, *row, labels, teacher_proba) for row in rows],
         float(np.abs(proba - rounded_proba).max()),
         _unknown_share(exact, texts),
-        [] if labels is None else _score_classes(model, rounded_proba, labels),
-        None if labels is None or model.multilabel else _confuse(rounded_proba, labels),
-        None
-        if labels is None
-        else _bin_by_confidence(*_as_one_question(model, rounded_proba, labels)),
     )
-
-
-def count_parameters(model: StoredModel) -> int:
-    """Count a student's trained parameters."""
-    return sum(array.size for name, array in model.weights.items() if name != "log_prior")
+    if labels is None:
+        return figures
+    predicted = decide(rounded_proba, multilabel=model.multilabel)
+    return replace(
+        figures,
+        classes=score_classes(labels, predicted, model.classes),
+        confusion=None
+        if model.multilabel
+        else confusion_matrix(labels, predicted, labels=np.arange(len(model.classes))),
+        reliability=_bin_by_confidence(*_as_one_question(model, rounded_proba, labels)),
+    )
 
 
 def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
@@ -171,30 +176,32 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
     return codes
 
 
-def _ask(model: StoredModel, asked: Any, texts: list[str], name: str) -> np.ndarray:
-    if hasattr(asked, "predict_proba"):
-        classes = np.asarray(asked.classes_)
-        if not np.array_equal(classes, model.classes):
-            raise ValueError(
-                f"{name} has the classes {classes.tolist()!s:.200}, but the student has "
-                f"{model.classes.tolist()!s:.200}."
-            )
-        asked = asked.predict_proba(texts)
-    return check_probabilities(
-        asked,
+def _ask(
+    model: StoredModel, asked: Any, texts: list[str], name: str
+) -> tuple[int | None, np.ndarray]:
+    """Return how many parameters a model has, if that is known, and its probabilities."""
+    if not isinstance(asked, Answers):
+        asked = _answers(model, asked, texts, name)
+    proba = check_probabilities(
+        asked.proba,
         n_rows=len(texts),
         n_classes=len(model.classes),
         name=name,
         multilabel=model.multilabel,
     )
+    return asked.n_parameters, proba
 
 
-def _size(asked: Any) -> int | None:
-    return getattr(asked, "n_parameters_", None)
-
-
-def _predict(model: StoredModel, proba: np.ndarray) -> np.ndarray:
-    return (proba > 0.5).astype(np.int64) if model.multilabel else proba.argmax(axis=1)
+def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Answers:
+    if not hasattr(asked, "predict_proba"):
+        return Answers(asked)
+    classes = np.asarray(asked.classes_)
+    if not np.array_equal(classes, model.classes):
+        raise ValueError(
+            f"{name} has the classes {classes.tolist()!s:.200}, but the student has "
+            f"{model.classes.tolist()!s:.200}."
+        )
+    return Answers(asked.predict_proba(texts), getattr(asked, "n_parameters_", None))
 
 
 def _score(
@@ -205,42 +212,21 @@ def _score(
     labels: np.ndarray | None,
     teacher_proba: np.ndarray | None,
 ) -> ModelFigures:
-    from sklearn.metrics import accuracy_score, f1_score
-
     agreement = None
     if teacher_proba is not None:
         agreement = float(fidelity(teacher_proba, proba, multilabel=model.multilabel))
     if labels is None:
         return ModelFigures(name, n_parameters, fidelity=agreement)
-    predicted = _predict(model, proba)
+    predicted = decide(proba, multilabel=model.multilabel)
     answers, questions = _as_one_question(model, proba, labels)
     return ModelFigures(
         name,
         n_parameters,
-        float(accuracy_score(labels, predicted)),
+        share_of_equal(labels, predicted),
         float(f1_score(labels, predicted, average="macro", zero_division=0)),
         agreement,
         expected_calibration_error(answers, questions, np.arange(questions.shape[1])),
     )
-
-
-def _score_classes(model: StoredModel, proba: np.ndarray, labels: np.ndarray) -> list[ClassFigures]:
-    from sklearn.metrics import precision_recall_fscore_support
-
-    columns = np.arange(len(model.classes))
-    scores = precision_recall_fscore_support(
-        labels, _predict(model, proba), labels=columns, zero_division=0
-    )
-    return [
-        ClassFigures(str(name), float(precision), float(recall), float(f1), int(support))
-        for name, precision, recall, f1, support in zip(model.classes, *scores, strict=True)
-    ]
-
-
-def _confuse(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    from sklearn.metrics import confusion_matrix
-
-    return confusion_matrix(codes, proba.argmax(axis=1), labels=np.arange(proba.shape[1]))
 
 
 def _as_one_question(
@@ -254,12 +240,9 @@ def _bin_by_confidence(
     answers: np.ndarray, proba: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average confidence and correctness in bins of equal width, without the empty ones."""
-    confidence, correct = proba.max(axis=1).astype(np.float64), proba.argmax(axis=1) == answers
-    bins = np.minimum((confidence * _N_BINS).astype(int), _N_BINS - 1)
-    counts = np.bincount(bins, minlength=_N_BINS)
-    sums = [np.bincount(bins, values, minlength=_N_BINS) for values in (confidence, correct)]
-    used = counts > 0
-    return sums[0][used] / counts[used], sums[1][used] / counts[used], counts[used]
+    bins = CalibrationBins.of(answers, proba, np.arange(proba.shape[1]), n_bins=_N_BINS)
+    used = bins.n_texts > 0
+    return bins.confidence[used], bins.accuracy[used], bins.n_texts[used]
 
 
 def _unknown_share(network: CompiledNetwork, texts: Sequence[str]) -> float:

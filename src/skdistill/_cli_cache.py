@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skdistill import _cli_options, _cli_tables
+from skdistill import _cli_options
+from skdistill._text_tables import align
 
 if TYPE_CHECKING:
     from skdistill.soft_label_store import SoftLabelStore, StoredTeacher
@@ -61,7 +62,7 @@ def _print_table(teachers: list["StoredTeacher"]) -> None:
         rows.append((teacher.key, *numbers, written))
     n_texts, n_bytes = (sum(getattr(t, name) for t in teachers) for name in ("n_texts", "n_bytes"))
     rows.append(("total", f"{n_texts:,}", "", f"{n_bytes:,}", ""))
-    print(_cli_tables.align(rows))
+    print(align(rows))
 
 
 def _clear(arguments: argparse.Namespace) -> None:

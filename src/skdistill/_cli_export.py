@@ -16,21 +16,24 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export = _cli_options.add_command(
         commands,
         "export",
-        summary="write a student as an ONNX graph, or as a file of fewer bits",
-        description="Write a student in another form: an ONNX graph or, with --precision, a "
-        "smaller file of its own kind. What is written is compared with the student, on texts "
-        "made of its vocabulary or on those of --texts; a graph that differs is not written.",
+        summary="write a student as an ONNX graph, a file of fewer bits, or a page to try it on",
+        description="Write a student in another form: an ONNX graph, an HTML page that predicts "
+        "what is typed into it or, with --precision, a smaller file of its own kind. What is "
+        "written is compared with the student, on texts made of its vocabulary or on those of "
+        "--texts; a graph that differs is not written. Figures on test texts come into a page by "
+        "`skdistill report --html`.",
         examples="""
             skdistill export model.skd -o model.onnx
             skdistill export model.skd -o model.onnx --inputs strings
             skdistill export model.skd -o small.skd --precision int8 --texts test.csv
+            skdistill export model.skd -o card.html
             """,
     )
     export.add_argument(
         "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
     )
     _cli_options.add_output_options(
-        export, metavar="FILE", help="the new file; its name ends in .onnx or .skd"
+        export, metavar="FILE", help="the new file; its name ends in .onnx, .skd or .html"
     )
     export.add_argument(
         "--inputs",
@@ -54,10 +57,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    forms = {".onnx": _export_onnx, ".skd": _export_skd}
+    forms = {".onnx": _export_onnx, ".skd": _export_skd, ".html": _export_html}
     export = forms.get(arguments.output.suffix)
     if export is None:
-        arguments.usage_error(f"the name {arguments.output} must end in {' or '.join(forms)}")
+        arguments.usage_error(f"the name {arguments.output} must end in {', '.join(forms)}")
         return
     if arguments.inputs is not None and export is not _export_onnx:
         arguments.usage_error("--inputs is for graphs, whose names end in .onnx")
@@ -65,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--precision is for .skd files, and they need it")
     _cli_options.refuse_existing(arguments.output, arguments.force)
     # Loaded on use: `skdistill --help` answers at once.
-    from skdistill.report import format_bytes
+    from skdistill._units import format_bytes
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier.load(arguments.model)
@@ -116,3 +119,12 @@ def _export_skd(arguments: argparse.Namespace, student: "CompiledClassifier") ->
         model = replace(model, counts=None)
     write_model(model, arguments.output, arguments.precision)
     return parity_report(student, texts, precision=arguments.precision)
+
+
+def _export_html(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from skdistill.onnx import make_texts
+    from skdistill.serving import parity_report
+
+    texts = _texts(arguments) or make_texts(student._model.vocabulary)
+    student.to_html(arguments.output)
+    return parity_report(student, texts, precision="int8")  # as the page computes

@@ -243,9 +243,9 @@ def _as_json(arguments: argparse.Namespace, outcome: "Outcome") -> str:
 
 
 def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
-    from skdistill import _cli_tables
     from skdistill._evaluation import as_percent
-    from skdistill.report import format_bytes
+    from skdistill._text_tables import align
+    from skdistill._units import format_bytes
 
     texts = [f"{outcome.n_labelled:,} labelled"]
     texts += [f"{outcome.n_unlabelled:,} unlabelled"] if outcome.n_unlabelled else []
@@ -263,7 +263,7 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         lines += [
             "",
             f"on {outcome.test.n_texts:,} test texts, in %",
-            _cli_tables.align([*figures.items()]),
+            align([*figures.items()]),
         ]
         teacher = outcome.test.teacher
         if teacher is not None and teacher.retention < _GOOD_RETENTION and len(texts) == 1:

@@ -110,6 +110,11 @@ def read_labelled(source: str, arguments: argparse.Namespace) -> "tuple[list[str
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
     """Add the file that is made, and whether it may replace another one."""
     parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
+    add_force(parser)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add the option to write over what is there."""
     parser.add_argument(
         "--force", action="store_true", help="replace what is there already under that name"
     )

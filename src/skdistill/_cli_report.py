@@ -1,4 +1,4 @@
-"""The command ``skdistill report``: a student's figures on labelled texts."""
+"""The command ``skdistill report``: a student's figures on labelled texts, and its card."""
 
 import argparse
 import json
@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skdistill import _cli_options, _cli_tables
+from skdistill import _cli_options
+from skdistill._text_tables import align
 
 if TYPE_CHECKING:
+    from skdistill._card_figures import Answers
     from skdistill._evaluation import Evaluation
-    from skdistill.teacher import TransformerTeacherClassifier
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,10 +21,13 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "report",
         summary="measure a student on labelled texts, class by class",
         description="Measure a student on labelled texts: accuracy, macro F1 and calibration "
-        "error, each class, and which classes are taken for which others.",
+        "error, each class, and which classes are taken for which others. With --html, also "
+        "write a model card: one page, with the figures and the student itself, to be tried in a "
+        "browser.",
         examples="""
             skdistill report model.skd test.csv
             skdistill report model.skd test.csv --teacher big   also how close it is to that
+            skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
             skdistill report model.skd test.csv --json
             """,
     )
@@ -42,18 +46,32 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="a transformer that is fine-tuned for the same classes, such as the folder of "
         "`fit --save-teacher`: adds fidelity and retention",
     )
+    report.add_argument(
+        "--html", metavar="FILE", type=Path, help="write a model card with the student in it, too"
+    )
+    report.add_argument(
+        "--title", help="heading of the card (default: the student's kind and classes)"
+    )
+    _cli_options.add_force(report)
     report.add_argument("--quiet", action="store_true", help="show no progress of the teacher")
     report.add_argument("--json", action="store_true", help="print JSON; shares lie in 0 to 1")
     report.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    if arguments.html is not None:
+        _cli_options.refuse_existing(arguments.html, arguments.force)
+    elif arguments.title is not None:
+        arguments.usage_error("--title is for the card that --html writes")
     # Loaded on use: `skdistill --help` answers at once.
     from skdistill._evaluation import check_known, evaluate
-    from skdistill.report import format_bytes
+    from skdistill._units import format_bytes
+    from skdistill.card import write_card
+    from skdistill.model_file import read_model
     from skdistill.serving import CompiledClassifier
 
-    student = CompiledClassifier.load(arguments.model)
+    model = read_model(arguments.model)
+    student = CompiledClassifier(model)
     if student.multilabel_:
         raise ValueError(
             f"{arguments.model} gives several labels a text, and report is for one label a text; "
@@ -62,10 +80,21 @@ def _run(arguments: argparse.Namespace) -> None:
     classes = [*map(str, student.classes_.tolist())]
     texts, y = _cli_options.read_labelled(arguments.data, arguments)
     check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
-    teacher_proba = None
+    teacher = None
     if arguments.teacher is not None:
-        teacher_proba = _load_teacher(arguments, classes).predict_proba(texts)
-    found = evaluate(y, student.predict_proba(texts), classes, teacher_proba)
+        teacher = _ask_teacher(arguments, classes, texts)
+    proba = student.predict_proba(texts)
+    found = evaluate(y, proba, classes, None if teacher is None else teacher.proba)
+    if arguments.html is not None:
+        write_card(
+            arguments.html,
+            model,
+            X=texts,
+            y=student.classes_[[classes.index(label) for label in y]],
+            teacher=teacher,
+            proba=proba,
+            title=arguments.title,
+        )
     n_bytes = arguments.model.stat().st_size
     if arguments.json:
         content = {
@@ -74,6 +103,8 @@ def _run(arguments: argparse.Namespace) -> None:
             "n_bytes": n_bytes,
             **asdict(found),
         }
+        if arguments.html is not None:
+            content["html"] = str(arguments.html)
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return
     print(
@@ -81,11 +112,13 @@ def _run(arguments: argparse.Namespace) -> None:
         f"{format_bytes(n_bytes)}"
     )
     print(_as_text(found))
+    if arguments.html is not None:
+        print(f"\n{arguments.html}: {format_bytes(arguments.html.stat().st_size)}")
 
 
-def _load_teacher(
-    arguments: argparse.Namespace, classes: list[str]
-) -> "TransformerTeacherClassifier":
+def _ask_teacher(arguments: argparse.Namespace, classes: list[str], texts: list[str]) -> "Answers":
+    """Return the teacher's probabilities, in columns that follow the student's classes."""
+    from skdistill._card_figures import Answers
     from skdistill._teacher_choice import is_fine_tuned
     from skdistill.teacher import TransformerTeacherClassifier
 
@@ -94,9 +127,11 @@ def _load_teacher(
             f"{arguments.teacher} is not fine-tuned for the classes {', '.join(classes)}; name a "
             "folder that `skdistill fit --save-teacher` wrote."
         )
-    return TransformerTeacherClassifier.from_finetuned(
+    teacher = TransformerTeacherClassifier.from_finetuned(
         arguments.teacher, verbose=int(not arguments.quiet)
     )
+    columns = [teacher.classes_.tolist().index(name) for name in classes]
+    return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
 
 
 def _as_text(found: "Evaluation") -> str:
@@ -105,9 +140,9 @@ def _as_text(found: "Evaluation") -> str:
     lines = [
         f"on {found.n_texts:,} test texts, in %",
         "",
-        _cli_tables.align([*as_percent(found).items()]),
+        align([*as_percent(found).items()]),
         "",
-        _cli_tables.align(
+        align(
             [
                 ("class", "precision", "recall", "F1", "texts"),
                 *(
@@ -126,5 +161,5 @@ def _as_text(found: "Evaluation") -> str:
     ]
     if found.confusions:
         rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
-        lines += ["", _cli_tables.align([("most confused", "texts"), *rows])]
+        lines += ["", align([("most confused", "texts"), *rows])]
     return "\n".join(lines)

@@ -4,46 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, f1_score
 
+from skdistill._class_scores import ClassScores, Confusion, most_confused, score_classes
 from skdistill.metrics import expected_calibration_error, fidelity, retention
-
-_N_CONFUSIONS = 5
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """What a classifier scores on one class; shares lie between 0 and 1.
-
-    Attributes
-    ----------
-    label : str
-    precision, recall, f1 : float
-        0 where they are not defined.
-    n_texts : int
-        Texts of the class.
-    """
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    n_texts: int
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How many texts of a class are taken for another one.
-
-    Attributes
-    ----------
-    label, predicted : str
-    n_texts : int
-    """
-
-    label: str
-    predicted: str
-    n_texts: int
 
 
 @dataclass(frozen=True)
@@ -122,52 +86,36 @@ def evaluate(
     >>> round(found.accuracy, 2), found.confusions
     (0.67, [Confusion(label='a', predicted='b', n_texts=1)])
     """
-    names = np.asarray(classes)
-    predicted = names[proba.argmax(axis=1)]
-    accuracy = float(np.mean(predicted == y))
-    figures = precision_recall_fscore_support(y, predicted, labels=names, zero_division=0)
+    numbers = {name: number for number, name in enumerate(classes)}
+    codes = np.array([numbers[label] for label in y.tolist()])
+    columns = np.arange(len(classes))
+    predicted = proba.argmax(axis=1)
+    accuracy = float(np.mean(predicted == codes))
     return Evaluation(
         n_texts=len(y),
         accuracy=accuracy,
-        macro_f1=_macro_f1(y, predicted),
-        calibration_error=expected_calibration_error(y, proba, names),
-        classes=[
-            ClassScores(str(name), float(precision), float(recall), float(f1), int(n_texts))
-            for name, precision, recall, f1, n_texts in zip(names, *figures, strict=True)
-        ],
-        confusions=_confusions(y, predicted, names),
-        teacher=None
-        if teacher_proba is None
-        else _compare(y, proba, teacher_proba, names, accuracy),
+        macro_f1=_macro_f1(codes, predicted),
+        calibration_error=expected_calibration_error(codes, proba, columns),
+        classes=score_classes(codes, predicted, classes),
+        confusions=most_confused(confusion_matrix(codes, predicted, labels=columns), classes),
+        teacher=None if teacher_proba is None else _compare(codes, proba, teacher_proba, accuracy),
     )
 
 
-def _macro_f1(y: np.ndarray, predicted: np.ndarray) -> float:
-    return float(f1_score(y, predicted, average="macro"))
-
-
-def _confusions(y: np.ndarray, predicted: np.ndarray, names: np.ndarray) -> list[Confusion]:
-    counts = confusion_matrix(y, predicted, labels=names)
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:_N_CONFUSIONS]
-    rows, columns = np.unravel_index(order, counts.shape)
-    return [
-        Confusion(str(names[row]), str(names[column]), int(counts[row, column]))
-        for row, column in zip(rows, columns, strict=True)
-        if counts[row, column]
-    ]
+def _macro_f1(codes: np.ndarray, predicted: np.ndarray) -> float:
+    return float(f1_score(codes, predicted, average="macro"))
 
 
 def _compare(
-    y: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray, names: np.ndarray, accuracy: float
+    codes: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray, accuracy: float
 ) -> TeacherComparison:
-    predicted = names[teacher_proba.argmax(axis=1)]
-    teacher_accuracy = float(np.mean(predicted == y))
+    predicted = teacher_proba.argmax(axis=1)
+    teacher_accuracy = float(np.mean(predicted == codes))
     if not teacher_accuracy:
         raise ValueError("The teacher classifies no test text correctly; check the labels.")
     return TeacherComparison(
         accuracy=teacher_accuracy,
-        macro_f1=_macro_f1(y, predicted),
+        macro_f1=_macro_f1(codes, predicted),
         fidelity=fidelity(teacher_proba, proba),
         retention=retention(teacher_accuracy, accuracy),
     )

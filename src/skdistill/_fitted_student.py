@@ -405,7 +405,7 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
             raise ModelFileError(f"{path} is damaged: {error!s:.200}") from error
         student.classes_ = model.classes
         student.multilabel_ = model.multilabel
-        student.n_parameters_ = count_weights(model.weights)
+        student.n_parameters_ = model.n_parameters
         student._vocabulary = model.vocabulary
         student._counts = model.counts
         student._weights = model.weights
@@ -500,10 +500,6 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
             self._compile()
-
-
-def count_weights(weights: dict[str, np.ndarray]) -> int:
-    return sum(array.size for name, array in weights.items() if name != "log_prior")
 
 
 def _as_plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._decorators import fit_context
 from skdistill._epoch_tasks import EpochTasks, check_no_fit_callbacks
-from skdistill._fitted_student import FittedStudent, count_weights
+from skdistill._fitted_student import FittedStudent
 from skdistill._interruption import all_or_nothing
 from skdistill._labels import Labels
 from skdistill._texts import check_texts
@@ -335,7 +335,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
                 "history_": history,
                 "n_iter_": len(history),
                 "transfer_size_": len(transfer.texts),
-                "n_parameters_": count_weights(weights),
+                "n_parameters_": model.n_parameters,
                 "_vocabulary": vocabulary,
                 "_counts": ids.count_values(len(vocabulary)).astype(np.float32),
                 "_weights": weights,

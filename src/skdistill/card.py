@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import skdistill
-from skdistill._card_figures import Figures, ModelFigures, count_parameters, measure
+from skdistill._card_figures import Figures, ModelFigures, measure
 from skdistill._card_model import describe_for_page, write_script_data
+from skdistill._class_scores import most_confused
 from skdistill._files import replacing
 from skdistill._markup import Markup, element, join
 from skdistill._svg import plot_confusion, plot_reliability, plot_training
+from skdistill._units import format_bytes
 from skdistill.model_file import StoredModel, write_model
 from skdistill.quantization import Precision
 
@@ -36,7 +38,6 @@ _PACKAGES = ("torch", "scikit-learn", "numpy")
 _FEW = 100
 _MAX_NAMED = 6
 _MAX_MATRIX = 20
-_N_CONFUSIONS = 5
 _REPORTED = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
@@ -66,6 +67,7 @@ def write_card(
     license: str = "",
     example: str = "",
     training: Mapping[str, str] | None = None,
+    proba: np.ndarray | None = None,
 ) -> None:
     """Write the page; see a student's `to_html` for what is not said here.
 
@@ -77,6 +79,8 @@ def write_card(
         See `skdistill.DistilledMLPClassifier.to_html`.
     training : dict of str to str or None, default=None
         More to say of the training, by headings.
+    proba : ndarray of shape (n_texts, n_classes) or None, default=None
+        What the student says of `X`; None asks it.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def write_card(
         raise ValueError("y, teacher and controls are measured on texts: pass these texts as X.")
     names = _name_classes(model, class_names)
     described = {**describe_for_page(model), "classes": names}
-    figures = None if X is None else measure(model, X, y, teacher, controls or {})
+    figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
     title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
     additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
     style = _read("style.css")
@@ -148,9 +152,9 @@ def _shorten(names: Sequence[str]) -> str:
 
 def _header(model: StoredModel, title: str, description: str, figures: Figures | None) -> Markup:
     facts = [
-        ("Parameters", f"{count_parameters(model):,}"),
-        ("File", _kilobytes(_file_size(model, "float32"))),
-        ("File, eight bits", _kilobytes(_file_size(model, "int8"))),
+        ("Parameters", f"{model.n_parameters:,}"),
+        ("File", format_bytes(_file_size(model, "float32"))),
+        ("File, eight bits", format_bytes(_file_size(model, "int8"))),
     ]
     if figures is not None and figures.models[0].accuracy is not None:
         facts.insert(0, ("Accuracy", f"{_percent(figures.models[0].accuracy)} %"))
@@ -210,7 +214,7 @@ def _list_classes(figures: Figures, names: Sequence[str]) -> Markup:
                 _percent(row.precision),
                 _percent(row.recall),
                 _percent(row.f1),
-                f"{row.support:,}",
+                f"{row.n_texts:,}",
             ]
             for name, row in zip(names, figures.classes, strict=True)
         ],
@@ -231,12 +235,9 @@ def _plots(figures: Figures, names: Sequence[str]) -> Markup | None:
 def _confusions(figures: Figures, names: Sequence[str]) -> Markup | None:
     if figures.confusion is None:
         return None
-    wrong = figures.confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_N_CONFUSIONS]
-    cells = [divmod(int(place), len(names)) for place in order]
     rows = [
-        [f"{names[a]} taken for {names[b]}", f"{wrong[a, b]:,}"] for a, b in cells if wrong[a, b]
+        [f"{error.label} taken for {error.predicted}", f"{error.n_texts:,}"]
+        for error in most_confused(figures.confusion, names)
     ]
     if not rows:
         return None
@@ -337,9 +338,9 @@ def _limits_section(
     ]
     if figures is not None:
         rare = [
-            f"{name} ({row.support})"
+            f"{name} ({row.n_texts})"
             for name, row in zip(names, figures.classes, strict=False)
-            if row.support < _FEW
+            if row.n_texts < _FEW
         ]
         if rare:
             found.append(
@@ -384,7 +385,7 @@ def _about_section(model: StoredModel, license: str) -> Markup:
     )
     sizes: list[Precision] = ["float32", "float16", "int8"]
     facts["File sizes"] = ", ".join(
-        f"{_kilobytes(_file_size(model, precision))} ({precision})" for precision in sizes
+        f"{format_bytes(_file_size(model, precision))} ({precision})" for precision in sizes
     )
     return _section("about", "Licence and versions" if license else "Versions", _pairs(facts))
 
@@ -454,7 +455,3 @@ def _percent(share: float | None) -> str:
 def _percent_and_std(share: float, std: float | None) -> str:
     has_std = std is not None and not np.isnan(std)
     return _percent(share) + (f" ± {100 * std:.2f}" if has_std and std is not None else "")
-
-
-def _kilobytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1000:,.0f} kB"

@@ -116,8 +116,9 @@ def compare(
 
         - ``name``;
         - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or a
-          frozen one, whose teacher is not known), ``"hard labels"`` (a student without one) or
-          ``"baseline"`` (all else);
+          frozen one, which may not tell whether it had any), ``"hard labels"`` (a student without
+          one) or ``"baseline"`` (all else, also a :class:`~skdistill.CompiledClassifier`, which
+          does not tell what it learned from);
         - ``accuracy``: between 0 and 1, as all shares. Where a text may have several labels, all
           must be right;
         - ``retention``: the accuracy as a share of the reference's. Only with a reference;
@@ -271,7 +272,7 @@ class ComparisonDisplay:
         Returns
         -------
         self : ComparisonDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -319,6 +320,7 @@ class ComparisonDisplay:
         Returns
         -------
         display : ComparisonDisplay
+            The drawn figure.
 
         Raises
         ------

@@ -103,7 +103,7 @@ class ConfusionMatricesDisplay:
         Returns
         -------
         self : ConfusionMatricesDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -194,12 +194,15 @@ class ConfusionMatricesDisplay:
             Whether to write numbers into the cells; "auto" does for up to 20 classes.
         cmap : str or matplotlib Colormap, default="cividis"
             The colours.
-        im_kw, text_kw : dict, default=None
-            See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
 
         Returns
         -------
         display : ConfusionMatricesDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -258,12 +261,15 @@ class ConfusionMatricesDisplay:
             Whether to write numbers into the cells; "auto" does for up to 20 classes.
         cmap : str or matplotlib Colormap, default="cividis"
             The colours.
-        im_kw, text_kw : dict, default=None
-            See :func:`~skdistill.ConfusionMatricesDisplay.plot`.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
 
         Returns
         -------
         display : ConfusionMatricesDisplay
+            The drawn figure.
 
         Raises
         ------

@@ -27,7 +27,7 @@ from skdistill.metrics import (
     paired_bootstrap,
     retention,
 )
-from skdistill.multilabel import as_questions
+from skdistill.multilabel import as_questions, decide
 from skdistill.soft_labels import SoftLabeler
 from skdistill.transfer import TextPool, make_transfer_set
 
@@ -448,14 +448,11 @@ def _protect(X_unlabeled: Iterable[str] | None) -> TextPool | None:
 
 def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:
     """Tell which texts each seed classifies correctly, as ones and zeros."""
-    right = np.stack([_predict(proba, codes) == codes for proba in proba_by_seed])
-    if codes.ndim == 2:
+    multilabel = codes.ndim == 2
+    right = np.stack([decide(proba, multilabel=multilabel) == codes for proba in proba_by_seed])
+    if multilabel:
         right = np.logical_and.reduce(right, axis=2)
     return right.astype(np.float64)
-
-
-def _predict(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    return (proba > 0.5).astype(np.int64) if codes.ndim == 2 else proba.argmax(axis=1)
 
 
 def _score(
@@ -467,7 +464,7 @@ def _score(
 ) -> Scores:
     multilabel = codes.ndim == 2
     accuracy = _right(proba_by_seed, codes).mean(axis=1)
-    predicted = [_predict(proba, codes) for proba in proba_by_seed]
+    predicted = [decide(proba, multilabel=multilabel) for proba in proba_by_seed]
     macro_f1 = [f1_score(codes, labels, average="macro", zero_division=0) for labels in predicted]
     micro_f1 = None
     if multilabel:

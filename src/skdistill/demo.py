@@ -28,12 +28,12 @@ from skdistill._teacher_choice import (
     short_name,
     teacher_settings,
 )
+from skdistill._units import format_bytes
 from skdistill.baseline import make_tfidf_baseline
 from skdistill.datasets import load_emotion, load_text_dataset, read_texts
 from skdistill.docstrings import load_docstrings
 from skdistill.report import (
     Predictions,
-    format_bytes,
     format_table,
     make_table,
     measure_model,

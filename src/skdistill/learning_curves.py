@@ -99,7 +99,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         self : LearningCurvesDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -200,6 +200,7 @@ class LearningCurvesDisplay:
         Returns
         -------
         display : LearningCurvesDisplay
+            The drawn figure.
 
         Raises
         ------

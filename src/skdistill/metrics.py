@@ -200,6 +200,21 @@ class CalibrationBins:
         )
 
     @property
+    def confidence(self) -> np.ndarray:
+        """The mean probability of the predicted class in each bin; NaN in an empty one."""
+        return self._means(self.confidence_sum)
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """The share of right predictions in each bin; NaN in an empty one."""
+        return self._means(self.n_right)
+
+    def _means(self, sums: np.ndarray) -> np.ndarray:
+        means = np.full(len(sums), np.nan)
+        np.divide(sums, self.n_texts, out=means, where=self.n_texts > 0)
+        return means
+
+    @property
     def calibration_error(self) -> float:
         """The mean distance of confidence and accuracy, weighted by the bins' texts."""
         return float(np.abs(self.confidence_sum - self.n_right).sum() / self.n_texts.sum())

@@ -83,6 +83,11 @@ class StoredModel:
     estimator: dict[str, Any] = field(default_factory=dict)
     multilabel: bool = False
 
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers."""
+        return sum(array.size for name, array in self.weights.items() if name != "log_prior")
+
     def rounded(self, precision: Precision) -> "StoredModel":
         """Return the model as it is after it was saved with a precision."""
         weights = dequantize(quantize(self.weights, precision))

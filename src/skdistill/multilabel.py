@@ -33,6 +33,46 @@ def as_questions(proba: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - yes, yes])
 
 
+def decide(proba: np.ndarray, *, multilabel: bool) -> np.ndarray:
+    """Predict by probabilities.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_texts, n_classes)
+    multilabel : bool
+        Whether a text may have several labels.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
+        The column of the most probable class; of several labels, ones for all that are more likely
+        than not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.multilabel import decide
+    >>> proba = np.array([[0.1, 0.9], [0.6, 0.7]])
+    >>> decide(proba, multilabel=False).tolist(), decide(proba, multilabel=True).tolist()
+    ([1, 1], [[0, 1], [1, 1]])
+    """
+    return (proba > 0.5).astype(np.int64) if multilabel else proba.argmax(axis=1)
+
+
+def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
+    """Return the share of texts with the same label, or with all labels the same.
+
+    Parameters
+    ----------
+    labels, others : ndarray of shape (n_texts,) or (n_texts, n_labels)
+
+    Returns
+    -------
+    float
+    """
+    return float(np.equal(labels, others).reshape(len(labels), -1).all(axis=1).mean())
+
+
 def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
     """Undo `as_questions`.
 

@@ -123,7 +123,7 @@ class ReliabilityDisplay:
         Returns
         -------
         self : ReliabilityDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -228,6 +228,7 @@ class ReliabilityDisplay:
         Returns
         -------
         display : ReliabilityDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -290,6 +291,7 @@ class ReliabilityDisplay:
         Returns
         -------
         display : ReliabilityDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -313,11 +315,9 @@ class ReliabilityDisplay:
         elif classes is None:
             classes = np.unique(y_true)
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
-        with np.errstate(invalid="ignore"):
-            confidence, accuracy = bins.confidence_sum / bins.n_texts, bins.n_right / bins.n_texts
         display = cls(
-            confidence,
-            accuracy,
+            bins.confidence,
+            bins.accuracy,
             bins.n_texts,
             bins.edges,
             name=name,

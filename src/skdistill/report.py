@@ -13,12 +13,16 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._files import replacing
+from skdistill._text_tables import align
+from skdistill._units import format_bytes
+from skdistill.cascade import CascadeClassifier
 from skdistill.metrics import expected_calibration_error, retention
-from skdistill.multilabel import as_questions, join_columns
+from skdistill.multilabel import as_questions, join_columns, share_of_equal
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ def measure_model(
     y = np.asarray(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
+    labels = predictions.labels
     try:
         n_parameters = count_parameters(model)
     except TypeError:
@@ -126,9 +131,9 @@ def measure_model(
     return {
         "name": name,
         "kind": kind,
-        "accuracy": _agreement(predictions.labels, y),
-        "macro_f1": float(f1_score(y, predictions.labels, average="macro", zero_division=0)),
-        "fidelity": None if reference is None else _agreement(predictions.labels, reference.labels),
+        "accuracy": share_of_equal(labels, y),
+        "macro_f1": float(f1_score(y, labels, average="macro", zero_division=0)),
+        "fidelity": None if reference is None else share_of_equal(labels, reference.labels),
         "calibration_error": predictions.calibration_error(y),
         "n_parameters": n_parameters,
         "n_bytes": count_bytes(model),
@@ -137,20 +142,15 @@ def measure_model(
     }
 
 
-def _agreement(labels: np.ndarray, others: np.ndarray) -> float:
-    """Return the share of rows that are the same; of several labels, all must be."""
-    same = labels == others
-    return float(np.mean(same.all(axis=1) if same.ndim == 2 else same))
-
-
 def count_parameters(model: Any) -> int:
     """Count the numbers that a fitted classifier has learned.
 
     Parameters
     ----------
     model : classifier
-        One with an ``n_parameters_``, or a linear model: its coefficients and intercepts. Of a
-        pipeline the last step counts.
+        One with an ``n_parameters_``, a linear model (its coefficients and intercepts), or one that
+        is made of such. Of a pipeline the last step counts, of a search the best estimator, of a
+        cascade both student and teacher, of a vote or a stack all estimators.
 
     Returns
     -------
@@ -159,18 +159,45 @@ def count_parameters(model: Any) -> int:
     Raises
     ------
     TypeError
-        If the model is neither.
+        If the model, or a part of it, is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import VotingClassifier
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.report import count_parameters
+    >>> models = [("C=1", make_tfidf_baseline()), ("C=10", make_tfidf_baseline(10))]
+    >>> vote = VotingClassifier(models).fit(["salt and butter", "wind and sail"], [0, 1])
+    >>> count_parameters(vote)
+    12
     """
-    if isinstance(model, Pipeline):
-        return count_parameters(model[-1])
     if hasattr(model, "n_parameters_"):
         return int(model.n_parameters_)
-    if not (hasattr(model, "coef_") and hasattr(model, "intercept_")):
+    if hasattr(model, "coef_") and hasattr(model, "intercept_"):
+        return int(np.size(model.coef_) + np.size(model.intercept_))
+    parts = _trained_parts(model)
+    if not parts:
         raise TypeError(
             f"the parameters of {type(model).__name__} cannot be counted: it has neither "
             "n_parameters_ nor coef_ and intercept_."
         )
-    return int(np.size(model.coef_) + np.size(model.intercept_))
+    return sum(map(count_parameters, parts))
+
+
+def _trained_parts(model: Any) -> list[Any]:
+    """Return the fitted classifiers that a classifier is made of."""
+    if isinstance(model, FrozenEstimator):
+        return [model.estimator]
+    if isinstance(model, Pipeline):
+        return [model[-1]]
+    if isinstance(model, CascadeClassifier):
+        return [model.student_, model.teacher_]
+    if hasattr(model, "best_estimator_"):
+        return [model.best_estimator_]
+    parts = [*getattr(model, "estimators_", [])]
+    if hasattr(model, "final_estimator_"):
+        parts.append(model.final_estimator_)
+    return parts
 
 
 def count_bytes(model: Any) -> int:
@@ -251,7 +278,7 @@ _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda share: f"{100 * share:.2f}"),
     "macro_f1": ("macro F1", lambda share: f"{100 * share:.2f}"),
     "n_parameters": ("parameters", lambda count: f"{count:,.0f}"),
-    "n_bytes": ("on disk", lambda count: format_bytes(count)),
+    "n_bytes": ("on disk", format_bytes),
     "texts_per_second": ("texts/s", lambda rate: f"{float(f'{rate:.3g}'):,.0f}"),
     "fit_seconds": ("training", lambda seconds: f"{seconds:.1f} s"),
 }
@@ -285,30 +312,7 @@ def format_table(table: pd.DataFrame) -> str:
     for name, (heading, show) in _PRINTED.items():
         cells = ["-" if pd.isna(value) else show(value) for value in table[name]]
         columns.append([heading, *cells])
-    widths = [max(map(len, column)) for column in columns]
-    lines = []
-    for first, *others in zip(*columns, strict=True):
-        padded = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *padded]))
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
-
-
-def format_bytes(count: float) -> str:
-    """Write a size with three digits, in the decimal units of file managers.
-
-    Examples
-    --------
-    >>> from skdistill.report import format_bytes
-    >>> format_bytes(330_412), format_bytes(90_870_598)
-    ('330 kB', '90.9 MB')
-    """
-    units = ["B", "kB", "MB", "GB"]
-    while count >= 999.5 and len(units) > 1:
-        count /= 1000
-        del units[0]
-    digits = 0 if units[0] == "B" or count >= 99.95 else 1
-    return f"{count:.{digits}f} {units[0]}"
+    return align([*zip(*columns, strict=True)], rule=True)
 
 
 def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:

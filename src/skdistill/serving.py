@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from skdistill._texts import check_texts
 from skdistill.explanation import Explanations, explain
 from skdistill.model_file import StoredModel, read_model, write_model
+from skdistill.multilabel import share_of_equal
 from skdistill.quantization import Precision
 from skdistill.runtime import CompiledNetwork
 from skdistill.vocabulary import slices
@@ -89,7 +90,7 @@ class CompiledClassifier:
     @property
     def n_parameters_(self) -> int:
         """Trained parameters."""
-        return sum(a.size for name, a in self._model.weights.items() if name != "log_prior")
+        return self._model.n_parameters
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the student into one file, without the parameters of its training.
@@ -217,6 +218,7 @@ class CompiledClassifier:
         Returns
         -------
         list of Explanation, of length n_texts
+            In the order of the texts; a notebook shows them as marked text.
 
         Raises
         ------
@@ -301,7 +303,7 @@ def parity_report(
     report = {
         "n_texts": len(texts),
         "largest_difference": float(np.abs(before - after).max()),
-        "agreement": _share_of_equal(predicted, rounded_predicted),
+        "agreement": share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
         labels = np.asarray(y)
@@ -310,14 +312,10 @@ def parity_report(
                 f"y must hold the labels of the {len(texts)} texts, in an array of shape "
                 f"{predicted.shape}, but has shape {labels.shape}."
             )
-        report["accuracy"] = _share_of_equal(predicted, labels)
-        report["rounded_accuracy"] = _share_of_equal(rounded_predicted, labels)
+        report["accuracy"] = share_of_equal(predicted, labels)
+        report["rounded_accuracy"] = share_of_equal(rounded_predicted, labels)
         report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]
     return report
-
-
-def _share_of_equal(left: np.ndarray, right: np.ndarray) -> float:
-    return float(np.equal(left, right).reshape(len(left), -1).all(axis=1).mean())
 
 
 def as_compiled(student: Any) -> CompiledClassifier:

@@ -17,8 +17,8 @@ from skdistill._plotting import (
     set_percent_axis,
     soften,
 )
+from skdistill._units import format_bytes
 from skdistill._validation import check_same_length
-from skdistill.report import format_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -186,7 +186,7 @@ default="n_parameters"
         Returns
         -------
         self : RetentionDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -243,6 +243,7 @@ default="n_parameters"
         Returns
         -------
         display : RetentionDisplay
+            The drawn figure.
 
         Raises
         ------
@@ -371,7 +372,7 @@ default="texts_per_second"
         Returns
         -------
         self : ParetoDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -439,6 +440,7 @@ default="texts_per_second"
         Returns
         -------
         display : ParetoDisplay
+            The drawn figure.
 
         Raises
         ------

@@ -97,7 +97,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         self : TrainingHistoryDisplay
-            The display, drawn.
+            This one, whose attributes hold what is drawn.
 
         Raises
         ------
@@ -154,6 +154,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         display : TrainingHistoryDisplay
+            The drawn figure.
 
         Raises
         ------
