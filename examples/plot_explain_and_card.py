@@ -20,8 +20,8 @@ student.fit(data.X_train, data.y_train, X_unlabeled=TextPool(data.X_unlabeled[:5
 # %%
 # What the words say
 # ------------------
-# A notebook shows the texts in colour: blue words speak for the predicted class, red ones against
-# it.
+# A notebook shows the texts in colour: words with solid blue lines speak for the predicted class,
+# those with dotted orange ones against it.
 
 texts = [
     "Return the shortest path between two nodes of a graph.",
