@@ -3,8 +3,8 @@ Compare classifiers, and look at them
 =====================================
 
 :func:`~skdistill.compare` trains classifiers on the same texts and measures what each gives and
-costs. Its table is drawn as the article's figure and as a Pareto front; two more figures ask whether
-the probabilities can be trusted, and what is taken for what.
+costs. Its table is drawn as the article's figure and as a Pareto front; two more figures ask
+whether the probabilities can be trusted, and what is taken for what.
 """
 
 # %%

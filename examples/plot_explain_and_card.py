@@ -27,8 +27,7 @@ texts = [
     "Return the shortest path between two nodes of a graph.",
     "Solve a sparse linear system with the conjugate gradient method.",
 ]
-explanations = student.explain(texts)
-explanations
+student.explain(texts)
 
 # %%
 # The numbers behind the colours: contributions of each word to each class, which with the bias sum
@@ -36,7 +35,7 @@ explanations
 
 import numpy as np
 
-first = explanations[0]
+first = student.explain(texts)[0]
 print(first)
 print(f"contributions: {first.contributions.shape}, classes: {first.classes}")
 print(f"with predict_proba: {np.ptp(first.proba - student.predict_proba(texts)[0]):.0e} apart")
