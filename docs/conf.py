@@ -18,7 +18,9 @@ copyright = "the skdistill developers"
 version = release = skdistill.__version__
 
 extensions = [
+    "live_card",
     "mathml",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -66,6 +68,8 @@ sphinx_gallery_conf = {
         [
             "plot_quickstart.py",
             "plot_emotion_article.py",
+            "plot_compare.py",
+            "plot_explain_and_card.py",
             "plot_student_sizes.py",
             "plot_unlabelled_text.py",
             "plot_any_classifier.py",
@@ -82,6 +86,13 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "plot_gallery": os.environ.get("SKDISTILL_DOCS_GALLERY", "1") == "1",
 }
+
+# -- pictures of the guide -------------------------------------------------------------------------
+
+plot_include_source = True
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 # -- how it looks ----------------------------------------------------------------------------------
 
