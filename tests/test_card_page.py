@@ -87,29 +87,35 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser):
-    """Open files; whatever goes wrong in them, or leaves them, is an error at the end."""
-    contexts, troubles, requests = [], [], []
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A page without a network, and all that goes wrong in it or leaves it."""
+    page, troubles, requests = browser.new_context(offline=True).new_page(), [], []
+    page.set_default_timeout(10_000)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("dialog", lambda dialog: troubles.append(dialog.message))
+    page.on("request", lambda request: requests.append(request.url))
+    return SimpleNamespace(page=page, troubles=troubles, requests=requests)
 
-    def open_one(path, **options):
-        context = browser.new_context(offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
+
+@pytest.fixture
+def open_page(tab):
+    """Open files, one after the other; they may neither fail nor ask for anything else."""
+    opened = []
+    tab.troubles.clear()
+    tab.requests.clear()
+
+    def open_one(path, *, width=1280, color_scheme="light", reduced_motion="no-preference"):
+        opened.append(path.as_uri())
+        tab.page.set_viewport_size({"width": width, "height": 720})
+        tab.page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
+        tab.page.goto(path.as_uri())
+        return tab.page
 
     yield open_one
-    assert troubles == []
-    assert {url.split(":")[0] for url in requests} == {"file"}
-    assert len(requests) == len(contexts)
-    for context in contexts:
-        context.close()
+    assert tab.troubles == []
+    assert tab.requests == opened
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +155,12 @@ WIDE = {"embedding_dim": 24}  # so that the embedding is large enough to be roun
 STUDENTS = {
     "default": (MLP, WIDE, as_they_are),
     "every pooling": (MLP, {"pooling": ("max", "attention", "mean"), **WIDE}, as_they_are),
-    "cased": (MLP, {"pooling": "mean", "lowercase": False, **WIDE}, as_they_are),
-    "hidden layers": (MLP, {"hidden_layer_sizes": (40, 30), **WIDE}, as_they_are),
-    "n-grams": (MLP, {"ngram_range": (1, 2), "pooling": "max", **WIDE}, as_they_are),
+    "cased, hidden layers": (
+        MLP,
+        {"pooling": "mean", "lowercase": False, "hidden_layer_sizes": (40, 30), **WIDE},
+        as_they_are,
+    ),
+    "n-grams, two classes": (MLP, {"ngram_range": (1, 2), "pooling": "max", **WIDE}, two_classes),
     "hashed": (MLP, {"ngram_range": (1, 3), "hash_buckets": 97, **WIDE}, as_they_are),
     "characters": (MLP, {"analyzer": "char", "ngram_range": (1, 3), **WIDE}, as_they_are),
     "hashed characters": (
@@ -159,7 +168,6 @@ STUDENTS = {
         {"analyzer": "char", "ngram_range": (1, 3), "hash_buckets": 101, **WIDE},
         as_they_are,
     ),
-    "two classes": (MLP, WIDE, two_classes),
     "several labels": (MLP, WIDE, several_labels),
     "cnn": (CNN, {"kernel_sizes": (2, 3), "pooling": ("max", "mean"), **WIDE}, as_they_are),
     "gru": (RNN, {"hidden_dim": 8, **WIDE}, as_they_are),
@@ -210,7 +218,7 @@ def test_the_page_gives_pythons_probabilities(name, cards, open_page, texts):
 
 def test_every_character_is_read_as_python_reads_it(cards, open_page):
     vocabulary = cards("default").student._vocabulary
-    numbers = [*range(1, 0x3100), *range(0x3100, 0xD800, 9), *range(0xE000, 0x30000, 9)]
+    numbers = [*range(1, 0x3100), *range(0x3100, 0xD800, 29), *range(0xE000, 0x30000, 29)]
     words = [f"a{chr(number)}B{chr(number)}Σ " for number in numbers]
     text = "".join(words)
     names = open_page(cards("default").path).evaluate(
@@ -290,24 +298,29 @@ def test_one_chooses_the_class_that_is_explained(cards, open_page):
 
 
 def test_students_that_do_not_add_up_show_no_words(cards, open_page):
-    for name in ("hidden layers", "cnn", "gru"):
+    for name in ("cased, hidden layers", "cnn", "gru"):
         page = open_page(cards(name).path)
         assert page.locator(".words").count() == 0
         assert page.locator("#probabilities tr").count() == 3
 
 
-def test_the_outcome_is_announced_once_typing_stops(cards, open_page):
-    page = open_page(cards("default").path)
+def test_the_outcome_is_announced_once_typing_stops(cards, browser):
+    context = browser.new_context(offline=True)
+    context.clock.install()
+    page = context.new_page()
+    page.goto(cards("default").path.as_uri())
     page.evaluate("""() => {
       window.news = [];
       new MutationObserver(() => window.news.push(document.getElementById("news").textContent))
         .observe(document.getElementById("news"), {childList: true});
     }""")
     page.locator("#text").press_sequentially(" rail ticket train")
-    page.wait_for_selector("#news:not(:empty)", state="attached")
+    assert page.evaluate("window.news") == []
+    context.clock.fast_forward("00:02")
     assert len(page.evaluate("window.news")) == 1
     assert page.get_attribute("#news", "aria-live") == "polite"
     assert page.inner_text("#news").endswith(" %")
+    context.close()
 
 
 HOSTILE = "</script><script>alert('a class')</script>"
@@ -318,7 +331,7 @@ def test_names_cannot_break_out_of_the_page(topics, tmp_path, open_page):
     labels = np.where(labels == "trains", HOSTILE, labels)
     extra = ["</script> <!-- <script> &lt; x"] * 30
     student = DistilledMLPClassifier(analyzer="char", ngram_range=(1, 9), max_epochs=2)
-    student.fit([*texts, *extra], [*labels, *["cooking"] * 30])
+    student.fit([*texts[:100], *extra], [*labels[:100], *["cooking"] * 30])
     assert "</script>" in student.vocabulary_
     student.to_html(
         tmp_path / "card.html",
@@ -386,10 +399,9 @@ def whole_card(cards, topics, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_overflows(scheme, width, whole_card, open_page):
-    page = open_page(whole_card, viewport={"width": width, "height": 740}, color_scheme=scheme)
+def test_nothing_overflows(width, whole_card, open_page):
+    page = open_page(whole_card, width=width)
     page.fill("#text", "unbroken" * 30 + " the oven")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     outside = page.evaluate(
@@ -503,10 +515,10 @@ def test_nothing_moves_for_those_who_asked_for_it(motion, duration, whole_card, 
 
 
 def test_many_classes_show_the_most_probable(topics, tmp_path, open_page):
-    texts = topics[0]
-    labels = np.arange(len(texts)) % 30
+    texts = topics[0][:60]
+    labels = np.arange(60) % 30
     student = DistilledMLPClassifier(max_epochs=1, random_state=0).fit(texts, labels)
-    student.to_html(tmp_path / "card.html", texts[:60], labels[:60])
+    student.to_html(tmp_path / "card.html", texts, labels)
     page = open_page(tmp_path / "card.html")
     page.fill("#text", texts[0])
     (proba,) = student.compile("int8").predict_proba(texts[:1])
@@ -515,7 +527,9 @@ def test_many_classes_show_the_most_probable(topics, tmp_path, open_page):
 
 
 def test_the_first_text_is_what_was_given(topics, tmp_path, open_page):
-    student = DistilledMLPClassifier(max_epochs=1, random_state=0).fit(*topics)
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0).fit(
+        topics[0][:60], topics[1][:60]
+    )
     example = "\n\n the oven </textarea> &lt; $x \n"
     student.to_html(tmp_path / "card.html", example=example)
     assert open_page(tmp_path / "card.html").input_value("#text") == example

@@ -2,9 +2,8 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
+from multiprocessing import Pipe
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+from _faults import finish, needs_posix, start
 from conftest import make_checkpoint
 from skdistill import (
     CompiledClassifier,
@@ -373,23 +373,24 @@ def test_an_interrupted_fine_tuning_goes_on(
     assert_same(whole, model, topics[0])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def run_telling(arguments, sender):
+    os.dup2(sender.fileno(), sys.stderr.fileno())
+    return cli.main(arguments)
+
+
+@needs_posix
 def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
-    code = "import sys; from skdistill.cli import main; sys.exit(main())"
+    told, teller = Pipe(duplex=False)
     arguments = ["fit", str(folder / "train.csv"), "-o", str(model), "--teacher", "tfidf"]
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments, "--augment"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    process, outcome = start(run_telling, [*arguments, "--augment"], teller)
+    teller.close()
+    with open(told.fileno(), closefd=False) as stderr:
         seen = ""
         while "training student" not in seen:
-            seen += process.stderr.readline()
-        time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+            seen += stderr.readline()
+        os.kill(process.pid, signal.SIGINT)
+        err = stderr.read()
+    assert finish(process, outcome) == 130
     assert err.splitlines()[-1] == "skdistill fit: interrupted; nothing was written"
     assert "Traceback" not in err
-    assert out == ""
+    assert not model.exists()

@@ -122,6 +122,15 @@ def test_a_class_of_one_text_cannot_be_split(tmp_path):
         load_text_dataset(tmp_path / "all.csv")
 
 
+def test_each_class_is_left_to_train_on(tmp_path):
+    path = tmp_path / "all.csv"
+    labels = ["a"] * 40 + ["b"] * 2
+    pd.DataFrame({"text": [*map(str, range(42))], "label": labels}).to_csv(path)
+    assert set(load_text_dataset(path, test_size=0.5).y_train) == {"a", "b"}
+    with pytest.raises(ValueError, match=r"all\.csv has so few texts of the label 'b' that none"):
+        load_text_dataset(path, test_size=0.9)
+
+
 # ---- folders
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import make_topics
 from skdistill import (
     CompiledClassifier,
     DistilledCNNClassifier,
@@ -34,6 +35,11 @@ TEXTS = [
     "",
     "  İ wind\n\0 ΣΑΣ sail",
 ]
+
+
+@pytest.fixture(scope="module")
+def topics():
+    return make_topics(200)
 
 
 def fit(topics, **options):

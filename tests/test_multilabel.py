@@ -30,7 +30,13 @@ from skdistill import (
 from skdistill._validation import check_labels, check_probabilities
 from skdistill.losses import DistillationLoss
 from skdistill.metrics import fidelity
-from skdistill.multilabel import as_questions, from_questions, join_columns, knows_labels
+from skdistill.multilabel import (
+    as_questions,
+    from_questions,
+    join_columns,
+    knows_labels,
+    share_of_equal,
+)
 
 WORDS = {"food": ["bread", "soup", "salt"], "travel": ["train", "bus"], "sport": ["ball", "goal"]}
 
@@ -289,3 +295,15 @@ def test_what_cannot_be_says_why():
     single = make_tfidf_baseline().fit(TEXTS, LABELS[:, 0])
     with pytest.raises(ValueError, match="fit the teacher on labels of that form"):
         make_student(teacher=FrozenEstimator(single)).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "others", "share"),
+    [
+        (["a", "b", "a"], ["a", "b", "b"], 2 / 3),
+        (["a", "b"], [1, 2], 0),
+        ([[1, 0], [1, 1]], [[1, 0], [1, 0]], 0.5),
+    ],
+)
+def test_all_labels_of_a_text_must_be_equal(labels, others, share):
+    assert share_of_equal(np.array(labels), np.array(others)) == share

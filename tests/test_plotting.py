@@ -7,20 +7,13 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from skdistill import ConfusionMatricesDisplay, LearningCurvesDisplay, ReliabilityDisplay
-from skdistill._plotting import KINDS, LINE_STYLES, format_count, require_matplotlib
+from skdistill._plotting import KINDS, LINE_STYLES, require_matplotlib
 
 
 @pytest.fixture(autouse=True)
 def close_figures():
     yield
     plt.close("all")
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0.5, "0.5"), (512, "512"), (1000, "1k"), (1.25e6, "1.25M"), (3e9, "3B")]
-)
-def test_format_count(count, text):
-    assert format_count(count) == text
 
 
 def test_without_matplotlib_errors_name_the_extra(monkeypatch):

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_
 
 from skdistill import TextPool, make_tfidf_baseline
 from skdistill.soft_labels import SoftLabeler
-from skdistill.transfer import check_unlabeled, make_transfer_set
+from skdistill.transfer import as_pool, check_unlabeled, make_transfer_set
 
 X = ["good", "bad", "good film"]
 CLASSES = np.array(["neg", "pos"])
@@ -354,3 +354,12 @@ def test_augmented_texts_that_nothing_can_label():
 def test_too_few_rows_to_calibrate_on_are_an_error():
     with pytest.raises(ValueError, match="calibrate_teacher holds out 1 of 3 rows"):
         make(make_tfidf_baseline(), calibrate_teacher=True)
+
+
+def test_what_is_no_pool_becomes_one():
+    pool = TextPool(["one", "two"])
+    assert as_pool(None) is None
+    assert as_pool(pool) is pool
+    assert list(as_pool(iter(["one", "two"]))) == ["one", "two"]
+    with pytest.raises(ValueError, match=r"X_unlabeled\[1\] is missing"):
+        as_pool(["one", None])

@@ -1,6 +1,6 @@
 import pytest
 
-from skdistill._units import format_bytes
+from skdistill._units import format_bytes, format_count
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ from skdistill._units import format_bytes
 )
 def test_format_bytes(count, text):
     assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0.5, "0.5"), (512, "512"), (1000, "1k"), (1.25e6, "1.25M"), (3e9, "3B")]
+)
+def test_format_count(count, text):
+    assert format_count(count) == text

@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skdistill import CascadeClassifier, DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill._unlabeled_texts import as_pool, students_in, unlabeled_for
+from skdistill._unlabeled_texts import students_in, unlabeled_for
 
 POOL = TextPool(["one", "two"])
 STUDENT = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1)
@@ -19,14 +19,6 @@ TWIN = DistilledMLPClassifier()
 class Learner(BaseEstimator):
     def fit(self, X, y, X_unlabeled=None):
         return self
-
-
-def test_what_is_no_pool_becomes_one():
-    assert as_pool(None) is None
-    assert as_pool(POOL) is POOL
-    assert list(as_pool(iter(["one", "two"]))) == ["one", "two"]
-    with pytest.raises(ValueError, match=r"X_unlabeled\[1\] is missing"):
-        as_pool(["one", None])
 
 
 @pytest.mark.parametrize(

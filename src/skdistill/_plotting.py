@@ -36,6 +36,8 @@ LINE_STYLES = [
     LineStyle("#E69F00", "P", (0, (3, 1, 1, 1))),
     LineStyle("#56B4E9", "X", (0, (1, 3))),
 ]
+# What curves are held against, such as a diagonal.
+REFERENCE_LINE: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
 # Marks the curves of an axes, among lines that are none, such as error bars.
 _CURVE = "skdistill-curve"
 
@@ -156,18 +158,3 @@ def write_percent(ax: "Axes") -> None:
 
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.5g}"))
-
-
-def format_count(count: float) -> str:
-    """Write a number of parameters the short way.
-
-    Examples
-    --------
-    >>> from skdistill._plotting import format_count
-    >>> format_count(80_000), format_count(22_700_000), format_count(1e9)
-    ('80k', '22.7M', '1B')
-    """
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
-            return f"{count / limit:.3g}{unit}"
-    return f"{count:.3g}"

@@ -1,6 +1,6 @@
 """Unlabelled texts for those estimators, of any kind, that can learn from them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,15 +9,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skdistill._fitted_student import FittedStudent
-from skdistill._texts import check_texts
 from skdistill.transfer import TextPool
-
-
-def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
-    """Return a pool, which no cross-validation cuts; texts in memory are checked."""
-    if X_unlabeled is None or isinstance(X_unlabeled, TextPool):
-        return X_unlabeled
-    return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
 
 
 @contextmanager

@@ -85,6 +85,29 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     return y
 
 
+def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
+    """Refuse labels that do not occur among others.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,)
+    known : ndarray
+    names : tuple of str
+        How the message calls the two.
+
+    Raises
+    ------
+    ValueError
+        If there is one; the message names its row.
+    """
+    unknown = ~np.isin(labels, known)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise ValueError(
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that {names[1]} does not hold."
+        )
+
+
 def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:
     """Refuse two row-aligned inputs of different length."""
     if n_expected != n_found:

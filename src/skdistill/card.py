@@ -33,6 +33,7 @@ _KINDS = {
     "rnn": "DistilledRNNClassifier",
 }
 _SCRIPTS = ("tokenizer.js", "networks.js", "page.js")
+_PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 _PACKAGES = ("torch", "scikit-learn", "numpy")
 # Fewer test texts than this make a class's figures rough.
 _FEW = 100
@@ -96,6 +97,7 @@ def write_card(
     figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
     title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
     additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
+    sizes = {precision: _file_size(model, precision) for precision in _PRECISIONS}
     style = _read("style.css")
     script = "".join(map(_read, _SCRIPTS))
     page = Template(_read("page.html")).substitute(
@@ -105,7 +107,7 @@ def write_card(
         script=script,
         model=write_script_data(described),
         example=join(example),
-        header=_header(model, title, description, figures),
+        header=_header(model, title, description, figures, sizes),
         prior=_prior(model),
         words=_words_panel(names) if additive else "",
         sections=join(
@@ -113,7 +115,7 @@ def write_card(
             _report_section(report),
             _training_section(model, training or {}),
             _limits_section(model, figures, names, limits),
-            _about_section(model, license),
+            _about_section(license, sizes),
         ),
         footer=element("p", f"Written by skdistill {skdistill.__version__}."),
     )
@@ -150,11 +152,17 @@ def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _header(model: StoredModel, title: str, description: str, figures: Figures | None) -> Markup:
+def _header(
+    model: StoredModel,
+    title: str,
+    description: str,
+    figures: Figures | None,
+    sizes: Mapping[Precision, int],
+) -> Markup:
     facts = [
         ("Parameters", f"{model.n_parameters:,}"),
-        ("File", format_bytes(_file_size(model, "float32"))),
-        ("File, eight bits", format_bytes(_file_size(model, "int8"))),
+        ("File", format_bytes(sizes["float32"])),
+        ("File, eight bits", format_bytes(sizes["int8"])),
     ]
     if figures is not None and figures.models[0].accuracy is not None:
         facts.insert(0, ("Accuracy", f"{_percent(figures.models[0].accuracy)} %"))
@@ -374,7 +382,7 @@ def _prior(model: StoredModel) -> str:
     return f"the {'labels' if model.multilabel else 'classes'}' shares in its training"
 
 
-def _about_section(model: StoredModel, license: str) -> Markup:
+def _about_section(license: str, sizes: Mapping[Precision, int]) -> Markup:
     facts = {"Licence": license} if license else {}
     facts["Written with"] = ", ".join(
         [
@@ -383,9 +391,8 @@ def _about_section(model: StoredModel, license: str) -> Markup:
             *filter(None, map(_version, _PACKAGES)),
         ]
     )
-    sizes: list[Precision] = ["float32", "float16", "int8"]
     facts["File sizes"] = ", ".join(
-        f"{format_bytes(_file_size(model, precision))} ({precision})" for precision in sizes
+        f"{format_bytes(size)} ({precision})" for precision, size in sizes.items()
     )
     return _section("about", "Licence and versions" if license else "Versions", _pairs(facts))
 

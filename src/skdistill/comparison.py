@@ -14,10 +14,11 @@ from skdistill._decorators import validate_params
 from skdistill._plotting import require_matplotlib
 from skdistill._progress import progress_bar
 from skdistill._texts import check_texts
-from skdistill._unlabeled_texts import as_pool, has_teacher, students_in, unlabeled_for
-from skdistill._validation import check_labels, check_same_length
+from skdistill._unlabeled_texts import has_teacher, students_in, unlabeled_for
+from skdistill._validation import check_known_labels, check_labels, check_same_length
 from skdistill.report import Predictions, make_table, measure_model
 from skdistill.tradeoff import CostColumn, ParetoDisplay, RetentionDisplay
+from skdistill.transfer import as_pool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -385,12 +386,8 @@ def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.
             f"y_test has shape {labels.shape}, which does not go with that of y_train, "
             f"{train_labels.shape}."
         )
-    unknown = ~np.isin(labels, train_labels)
-    if labels.ndim == 1 and unknown.any():
-        row = int(unknown.argmax())
-        raise ValueError(
-            f"y_test[{row}] is {labels.tolist()[row]!r}, a label that y_train does not hold."
-        )
+    if labels.ndim == 1:
+        check_known_labels(labels, train_labels, names=("y_test", "y_train"))
     return texts, labels
 
 

@@ -18,7 +18,7 @@ from skdistill._decorators import validate_params
 from skdistill._progress import progress_bar
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
-from skdistill._validation import check_labels, check_same_length
+from skdistill._validation import check_known_labels, check_labels, check_same_length
 from skdistill.metrics import (
     apply_temperature,
     expected_calibration_error,
@@ -29,7 +29,7 @@ from skdistill.metrics import (
 )
 from skdistill.multilabel import as_questions, decide
 from skdistill.soft_labels import SoftLabeler
-from skdistill.transfer import TextPool, make_transfer_set
+from skdistill.transfer import TextPool, as_pool, make_transfer_set
 
 # A student that is told its soft labels asks for no others.
 _LABELS_GIVEN = {"augmenter": None, "teacher_cv": None, "calibrate_teacher": False}
@@ -325,7 +325,7 @@ def distillation_report(
         classes,
         codes,
         labeler=labeler,
-        X_unlabeled=_protect(X_unlabeled),
+        X_unlabeled=as_pool(X_unlabeled),
         **{name: getattr(student, name) for name in _LABELS_GIVEN},
     )
     soft_labels = {
@@ -429,21 +429,11 @@ def _split(
     else:
         test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
         check_same_length(len(test_texts), len(test_labels), names=("X_test", "y_test"))
-        unknown = ~np.isin(test_labels, classes)
-        if unknown.any():
-            row = int(unknown.argmax())
-            label = test_labels.tolist()[row]
-            raise ValueError(f"y_test[{row}] is {label!r}, a label that y does not hold.")
+        check_known_labels(test_labels, classes, names=("y_test", "y"))
         test_codes = np.searchsorted(classes, test_labels)
     if len(test_texts) < 2:
         raise ValueError("One test text is not enough: half of them calibrate the other half.")
     return texts, codes, test_texts, test_codes, classes
-
-
-def _protect(X_unlabeled: Iterable[str] | None) -> TextPool | None:
-    if X_unlabeled is None or isinstance(X_unlabeled, TextPool):
-        return X_unlabeled
-    return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
 
 
 def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:

@@ -510,6 +510,13 @@ def split_labelled(
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=test_size, random_state=random_state, stratify=y
     )
+    missing = np.setdiff1d(y_test, y_train)
+    if len(missing):
+        raise ValueError(
+            f"{source} has so few texts of the label {str(missing[0])!r} that none is left to "
+            f"train on if a share of {test_size:g} is held out; add texts of this label, drop it, "
+            "or hold out fewer."
+        )
     return (X_train, y_train), (X_test, y_test)
 
 

@@ -1,7 +1,6 @@
 """How many labelled texts are enough? Scores of several models against their number."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,7 +17,6 @@ from sklearn.model_selection import (
 from sklearn.utils import check_random_state
 
 from skdistill._plotting import (
-    format_count,
     get_axes,
     legend_below,
     mark_curve,
@@ -29,8 +27,10 @@ from skdistill._plotting import (
 )
 from skdistill._progress import progress_bar
 from skdistill._texts import check_texts
-from skdistill._unlabeled_texts import as_pool, unlabeled_for
+from skdistill._units import format_count
+from skdistill._unlabeled_texts import unlabeled_for
 from skdistill._validation import check_same_length
+from skdistill.transfer import as_pool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,8 +251,7 @@ class LearningCurvesDisplay:
                 ]
                 curves[name] = None
                 continue
-            with ExitStack() as stack:
-                params = stack.enter_context(unlabeled_for(estimator, pool))
+            with unlabeled_for(estimator, pool) as params:
                 sizes, _, curves[name] = learning_curve(
                     estimator, texts, y, params=params, **options
                 )
@@ -265,5 +264,6 @@ class LearningCurvesDisplay:
 
 
 def _name_of(scoring: Any) -> str:
-    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-    return name.removeprefix("neg_").replace("_", " ") if isinstance(scoring, str) else name
+    if isinstance(scoring, str):
+        return scoring.removeprefix("neg_").replace("_", " ")
+    return getattr(scoring, "__name__", "score")

@@ -70,7 +70,7 @@ def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
     -------
     float
     """
-    return float(np.equal(labels, others).reshape(len(labels), -1).all(axis=1).mean())
+    return float((labels == others).reshape(len(labels), -1).all(axis=1).mean())
 
 
 def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:

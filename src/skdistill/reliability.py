@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdistill._plotting import (
+    REFERENCE_LINE,
     get_axes,
     legend_below,
     mark_curve,
@@ -176,8 +177,7 @@ class ReliabilityDisplay:
         )
 
         if ref_line:
-            style: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
-            ax.plot([0, 1], [0, 1], label="calibrated", **style)
+            ax.plot([0, 1], [0, 1], label="calibrated", **REFERENCE_LINE)
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
         write_percent(ax)
         # As wide as the diagram; placed in inches, since the layout depends on its height.

@@ -273,7 +273,6 @@ def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return table
 
 
-_NUMBERS_OR_NONE = {"fidelity", "calibration_error", "fit_seconds"}
 _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
     "accuracy": ("accuracy", lambda share: f"{100 * share:.2f}"),
     "macro_f1": ("macro F1", lambda share: f"{100 * share:.2f}"),

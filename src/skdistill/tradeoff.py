@@ -10,14 +10,13 @@ from numpy.typing import ArrayLike
 
 from skdistill._plotting import (
     KINDS,
-    format_count,
     get_axes,
     legend_below,
     set_log_axis,
     set_percent_axis,
     soften,
 )
-from skdistill._units import format_bytes
+from skdistill._units import format_bytes, format_count
 from skdistill._validation import check_same_length
 
 if TYPE_CHECKING:

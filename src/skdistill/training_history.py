@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skdistill._plotting import get_axes, legend_below, mark_curve, next_curve, soften
+from skdistill._plotting import (
+    REFERENCE_LINE,
+    get_axes,
+    legend_below,
+    mark_curve,
+    next_curve,
+    soften,
+)
 from skdistill._validation import check_same_length
 
 if TYPE_CHECKING:
@@ -123,8 +130,9 @@ class TrainingHistoryDisplay:
             self.lines_.append(mark_curve(line))
         self.gold_line_: Line2D | None = None
         if self.n_gold_epochs:
-            style: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
-            self.gold_line_ = ax.axvline(n_soft + 0.5, label="from here gold labels", **style)
+            self.gold_line_ = ax.axvline(
+                n_soft + 0.5, label="from here gold labels", **REFERENCE_LINE
+            )
         _label_axes(ax, self.loss_name)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -111,6 +111,13 @@ class TextPool:
         return f"TextPool({type(self.texts).__name__})"
 
 
+def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
+    """Return a pool, which no cross-validation cuts; texts in memory are checked."""
+    if X_unlabeled is None or isinstance(X_unlabeled, TextPool):
+        return X_unlabeled
+    return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
+
+
 @dataclass(frozen=True)
 class TransferSet:
     """Texts with the targets of `skdistill.losses.DistillationLoss`.
