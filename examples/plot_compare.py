@@ -19,7 +19,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skdistill import (
-    DistilledCNNClassifier,
     DistilledMLPClassifier,
     TextPool,
     compare,
@@ -40,7 +39,7 @@ estimators = {
     "MLP, hard labels": DistilledMLPClassifier(random_state=0),
     "MLP": DistilledMLPClassifier(teacher, random_state=0),
     "MLP, small": DistilledMLPClassifier(teacher, n_parameters=15_000, random_state=0),
-    "CNN": DistilledCNNClassifier(teacher, random_state=0),
+    "MLP, mean pooling": DistilledMLPClassifier(teacher, pooling="mean", random_state=0),
 }
 table, models = compare(
     estimators,

@@ -18,6 +18,8 @@ import skdistill
 from test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
+# Folders that running the package or building its documentation leaves.
+MADE_HERE = {"__pycache__", "_build", "auto_examples", "generated"}
 
 
 def read_project():
@@ -106,7 +108,7 @@ def files_below(folder):
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not MADE_HERE.intersection(path.parts)
     }
 
 
