@@ -636,7 +636,7 @@ def press_ctrl_c_at(point, call):
         "vocabulary": (_student_base.Vocabulary, "build"),
         "batch": (training.TransferDataset, "batch"),
         "end of an epoch": (training, "deepcopy"),
-        "tables": (_student_base, "count_weights"),
+        "tables": (_student_base.StoredModel, "compile"),
         "labels are stored": (soft_labels.SoftLabelStore, "write"),
         "pretrained weights": (teacher, "load_tokenizer"),
         "step": (_finetune._WeightedTrainer, "training_step"),
