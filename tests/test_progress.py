@@ -78,6 +78,17 @@ def test_a_terminal_gets_a_bar_that_moves():
     assert "|" in terminal.getvalue()
 
 
+def test_a_bar_that_is_interrupted_while_it_opens_can_be_closed():
+    class Interrupting(io.StringIO):
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    bar = _progress.LogLines.__new__(_progress.LogLines)
+    with pytest.raises(KeyboardInterrupt):
+        bar.__init__(total=2, file=Interrupting())
+    bar.close()
+
+
 def test_what_is_disabled_writes_nothing():
     with in_log() as log:
         assert list(progress_bar([1, 2], disable=True)) == [1, 2]
@@ -89,6 +100,7 @@ def test_a_notebook_keeps_its_own_bar(monkeypatch):
 
     class NotebookBar(tqdm):
         __module__ = "tqdm.notebook"
+        disable = True
 
         def __init__(self, *args, **options):
             made.append(options)

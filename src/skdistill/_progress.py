@@ -99,6 +99,8 @@ class LogLines(_PlainBar):
 
     def close(self) -> None:
         """Write the last line, with the rate of the whole, unless it stands there already."""
+        if not hasattr(self, "start_t"):
+            self.disable = True  # interrupted while it opened
         if not self.disable:
             if self.n > self.last_print_n:
                 self._ema_dt = lambda: None  # as tqdm does
