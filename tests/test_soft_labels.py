@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from multiprocessing import get_context
 
 import joblib
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
+from _faults import finish, needs_posix, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.soft_labels import (
     SoftLabeler,
@@ -160,16 +160,11 @@ def label_in_another_process(log, folder):
     label_texts(Counting(log), X, Y, TEXTS, memory=folder)
 
 
+@needs_posix
 def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
-    context = get_context("fork" if sys.platform == "linux" else "spawn")
-    workers = [
-        context.Process(target=label_in_another_process, args=(log, tmp_path)) for _ in range(4)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+    # Not forked from here: a process that ran threads may leave locks to its children.
+    workers = [start(label_in_another_process, log, tmp_path) for _ in range(4)]
+    assert [finish(*worker) for worker in workers] == [None] * 4
     assert calls(log) == ["fit", "label 4"]
 
 
