@@ -1,6 +1,9 @@
 import io
 import re
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr
 
 import pytest
@@ -89,6 +92,35 @@ def test_a_bar_that_is_interrupted_while_it_opens_can_be_closed():
     bar.close()
 
 
+@pytest.mark.parametrize("kind", [_progress.MovingBar, _progress.LogLines])
+def test_an_interrupted_bar_does_not_hold_other_threads_up(kind):
+    class Interrupted(io.StringIO):
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    with kind(total=2, file=io.StringIO()) as bar:
+        bar.sp = bar.status_printer(Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            bar.refresh()
+        bar.sp = bar.status_printer(io.StringIO())
+        lock = kind.get_lock().th_lock
+        with ThreadPoolExecutor(1) as other_thread:
+            assert other_thread.submit(lock.acquire, timeout=10).result()
+            other_thread.submit(lock.release).result()
+
+
+def test_no_thread_is_started():
+    code = """if True:
+        import threading
+        from skdistill._progress import LogLines, MovingBar
+        for disable in (False, True):
+            for kind in (LogLines, MovingBar):
+                kind(total=1, disable=disable).close()
+        assert threading.active_count() == 1
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_what_is_disabled_writes_nothing():
     with in_log() as log:
         assert list(progress_bar([1, 2], disable=True)) == [1, 2]
@@ -105,10 +137,10 @@ def test_a_notebook_keeps_its_own_bar(monkeypatch):
         def __init__(self, *args, **options):
             made.append(options)
 
-    monkeypatch.setattr(_progress, "tqdm", NotebookBar)
+    monkeypatch.setattr(_progress, "MovingBar", NotebookBar)
     with in_log():
         assert type(progress_bar(total=1)) is NotebookBar
-    assert made == [{"total": 1}]
+    assert made == [{"miniters": 1, "total": 1}]
 
 
 # ---- what fits show

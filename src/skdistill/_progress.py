@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
     _PlainBar = plain_tqdm[Any]
-else:  # tqdm's class takes type arguments in its stubs alone
-    _PlainBar = plain_tqdm
+    _AutoBar = tqdm[Any]
+else:  # tqdm's classes take type arguments in their stubs alone
+    _PlainBar, _AutoBar = plain_tqdm, tqdm
 
 _Item = TypeVar("_Item")
 
@@ -52,15 +53,34 @@ def progress_bar(iterable: Iterable[_Item] | None = None, **options: Any) -> "pl
     >>> with progress_bar(total=2, desc="labelling", unit="text", disable=True) as bar:
     ...     _ = bar.update(2)
     """
-    is_watched = _is_notebook_bar(tqdm) or sys.stderr.isatty()
-    return (tqdm if is_watched else LogLines)(iterable, **options)
+    is_watched = _is_notebook_bar(MovingBar) or sys.stderr.isatty()
+    return (MovingBar if is_watched else LogLines)(iterable, **{"miniters": 1, **options})
 
 
 def _is_notebook_bar(bar: type) -> bool:
     return any(base.__module__ == "tqdm.notebook" for base in bar.__mro__)
 
 
-class LogLines(_PlainBar):
+class _Bar(_PlainBar):
+    """A bar that starts no thread, and leaves tqdm's lock to others wherever Ctrl-C hits it."""
+
+    # tqdm's thread looks after bars that skip updates; with miniters=1 none is skipped.
+    monitor_interval = 0
+
+    def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
+        """Show the state; tqdm's own method keeps the lock if that fails, and threads hang."""
+        if nolock or lock_args:
+            super().refresh(nolock, lock_args)
+            return
+        with self.get_lock():  # type: ignore[no-untyped-call]
+            super().refresh(nolock=True)
+
+
+class MovingBar(_Bar, _AutoBar):
+    """A bar for a terminal or a notebook."""
+
+
+class LogLines(_Bar):
     """A bar for what is no terminal: whole lines, without carriage returns or escapes."""
 
     def __init__(self, iterable: Iterable[Any] | None = None, **options: Any):
