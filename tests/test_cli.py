@@ -2,7 +2,9 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
+import torch
 
 import skdistill
 from skdistill import cli, demo
@@ -66,6 +68,42 @@ def test_bad_input_ends_with_a_message_and_status_1(kind, monkeypatch, capsys):
     assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
 
 
+def ask_torch_for_too_much():
+    torch.empty(2**60)
+
+
+def ask_numpy_for_too_much():
+    np.empty(2**58)
+
+
+def run_out_of_memory_on_a_card():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    "ask", [ask_torch_for_too_much, ask_numpy_for_too_much, run_out_of_memory_on_a_card]
+)
+def test_too_little_memory_is_said_in_a_line(ask, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: ask())
+    assert cli.main(["demo"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skdistill demo: error: out of memory; close other programs, or give --")
+
+
+@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
+def test_every_command_has_advice_on_memory(command):
+    required = {
+        "fit": ["a.csv", "-o", "b.skd"],
+        "report": ["a.skd", "b.csv"],
+        "predict": ["a.skd"],
+        "export": ["a.skd", "-o", "b.skd"],
+        "cache": ["info", "a"],
+        "demo": [],
+    }
+    arguments = cli.make_parser().parse_args([command, *required[command]])
+    assert arguments.memory_advice.startswith("close other programs, or ")
+
+
 def test_an_interruption_has_its_own_status(monkeypatch, capsys):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
@@ -75,12 +113,13 @@ def test_an_interruption_has_its_own_status(monkeypatch, capsys):
     assert capsys.readouterr().err == "skdistill demo: interrupted\n"
 
 
-def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
+@pytest.mark.parametrize("kind", [KeyError, RuntimeError])
+def test_an_error_of_the_program_itself_is_not_hidden(kind, monkeypatch):
     def fail(*args, **kwargs):
-        raise KeyError("a bug")
+        raise kind("a bug")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    with pytest.raises(KeyError, match="a bug"):
+    with pytest.raises(kind, match="a bug"):
         cli.main(["demo"])
 
 
@@ -127,6 +166,23 @@ def test_warnings_are_short(monkeypatch, capsys):
         warnings.simplefilter("default")
         assert cli.main(["demo"]) == 0
     assert capsys.readouterr().err == "skdistill demo: warning: something is odd\n"
+
+
+def test_python_runs_the_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "skdistill.cli", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"skdistill {skdistill.__version__}\n"
+
+
+def test_closed_streams_are_empty_ones():
+    code = (
+        "import sys; sys.stdin = sys.stdout = None; from skdistill import cli, demo;"
+        "demo.run_demo = lambda *args, **options: print(sys.stdin.read());"
+        "sys.exit(cli.main(['demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_loads_nothing_heavy():

@@ -1,10 +1,12 @@
+import io
 import os
 import re
+import sys
 
 import numpy as np
 import pytest
 
-from skdistill import _cli_cache, cli
+from skdistill import cli
 from skdistill.soft_label_store import SoftLabelStore
 
 
@@ -52,16 +54,20 @@ def test_clear_removes_what_was_agreed_to(store, capsys):
     assert keys(store) == []
 
 
-@pytest.mark.parametrize(("answer", "left"), [("y", []), ("", ["two", "one"])])
+@pytest.mark.parametrize(
+    ("answer", "left"), [("y\n", []), ("\n", ["two", "one"]), ("", ["two", "one"])]
+)
 def test_clear_asks_on_a_terminal(store, monkeypatch, capsys, answer, left):
-    monkeypatch.setattr(_cli_cache.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda question: answer)
+    terminal = io.StringIO(answer)  # the last one is Ctrl-D
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
     assert cli.main(["cache", "clear", str(store.location)]) == 0
+    assert "Remove these? [y/N] " in capsys.readouterr().out
     assert keys(store) == left
 
 
 def test_clear_removes_nothing_unasked(store, monkeypatch, capsys):
-    monkeypatch.setattr(_cli_cache.sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert cli.main(["cache", "clear", str(store.location)]) == 1
     assert "pass --yes" in capsys.readouterr().err
     assert keys(store) == ["two", "one"]

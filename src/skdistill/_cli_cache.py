@@ -85,4 +85,5 @@ def _clear(arguments: argparse.Namespace) -> None:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise ValueError("nobody can be asked, as this is no terminal; pass --yes to remove them.")
-    return input("Remove these? [y/N] ").strip().lower() in ("y", "yes")
+    print("Remove these? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

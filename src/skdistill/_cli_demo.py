@@ -38,12 +38,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="FILE",
         help="a csv, jsonl, parquet or txt file of more texts, without labels",
     )
-    demo.add_argument(
-        "--text-column", default="text", metavar="NAME", help="column of texts (default: text)"
-    )
-    demo.add_argument(
-        "--label-column", default="label", metavar="NAME", help="column of labels (default: label)"
-    )
+    _cli_options.add_text_column(demo)
+    _cli_options.add_label_column(demo)
     demo.add_argument(
         "--output",
         default="demo-output",
@@ -57,7 +53,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     demo.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of splits and training (default: 0)"
     )
-    demo.set_defaults(run=_run)
+    demo.set_defaults(
+        run=_run, memory_advice="close other programs, or give --quick, a smaller --teacher or data"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -60,7 +60,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     _add_model_options(fit)
     _add_work_options(fit)
-    fit.set_defaults(run=_run, after_interruption=_what_is_kept)
+    fit.set_defaults(
+        run=_run,
+        after_interruption=_what_is_kept,
+        memory_advice="close other programs, or ask for less: fewer --unlabeled texts, no "
+        "--augment, a smaller --teacher or --n-parameters, fewer --threads",
+    )
 
 
 def _add_model_options(fit: argparse.ArgumentParser) -> None:

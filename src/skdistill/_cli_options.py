@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 EXIT_STATUS = """\
 exit status:
   0    success, also if who reads the output has enough of it (as `| head` does)
-  1    input that cannot be used: standard error says what is wrong and what to do
+  1    input that cannot be used, or too little memory: standard error says what
+       is wrong and what to do
   2    wrong arguments
   130  interrupted (Ctrl-C)"""
 
@@ -60,12 +61,17 @@ def add_text_column(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says how labelled texts are read."""
-    add_text_column(parser)
+def add_label_column(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the column of labels."""
     parser.add_argument(
         "--label-column", default="label", metavar="NAME", help="column of labels (default: label)"
     )
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how labelled texts are read."""
+    add_text_column(parser)
+    add_label_column(parser)
     parser.add_argument(
         "--format",
         choices=["csv", "jsonl", "parquet"],

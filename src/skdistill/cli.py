@@ -21,6 +21,8 @@ from skdistill._cli_options import EXIT_STATUS
 
 _FAILURE = 1
 _INTERRUPTED = 130
+# What torch says in a RuntimeError where NumPy raises a MemoryError.
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 for success, 1 for input that cannot be used (what is wrong and what to
-        do is on standard error), 130 if interrupted. Wrong arguments end the process with 2.
+        The exit status: 0 for success, 1 for input that cannot be used or too little memory (what
+        is wrong and what to do is on standard error), 130 if interrupted. Wrong arguments end the
+        process with 2.
 
     Examples
     --------
@@ -50,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.exit(2)
     arguments = parser.parse_args(given)
     name = f"skdistill {arguments.command}"
+    _open_missing_streams()
     try:
         with _short_warnings(name):
             arguments.run(arguments)
@@ -59,10 +63,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return _FAILURE
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(f"{name}: error: out of memory; {arguments.memory_advice}.", file=sys.stderr)
+        return _FAILURE
     except KeyboardInterrupt:
         print(f"{name}: interrupted{arguments.after_interruption(arguments)}", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _open_missing_streams() -> None:
+    """Let a closed standard stream be an empty one: Python has None in its place."""
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, mode))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 @contextmanager
@@ -105,8 +125,15 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
-    parser.set_defaults(after_interruption=lambda arguments: "")
+    parser.set_defaults(
+        after_interruption=lambda arguments: "",
+        memory_advice="close other programs, or give fewer or shorter texts",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (_cli_fit, _cli_report, _cli_predict, _cli_export, _cli_cache, _cli_demo):
         command.add_command(commands)
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
