@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 
 from skdistill import CompiledClassifier, DistilledMLPClassifier, OnnxTextEncoder, cli
+from skdistill._units import format_bytes
 
 TEXTS = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
 
@@ -111,7 +112,10 @@ def test_nothing_is_replaced_unasked(model, tmp_path, capsys):
     assert "is there already; name another one, or pass --force" in capsys.readouterr().err
     assert model.read_bytes() == before
     assert export(model, model, "--precision", "int8", "--force") == 0
-    assert len(model.read_bytes()) < len(before)
+    sizes = [format_bytes(size) for size in (model.stat().st_size, len(before))]
+    assert sizes[0] != sizes[1]
+    shown = capsys.readouterr().out.splitlines()[0]
+    assert shown == f"{model}: {sizes[0]} ({model}: {sizes[1]})"
 
 
 def test_an_unreadable_model_leaves_nothing(tmp_path, capsys):

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -319,6 +320,46 @@ def test_a_saved_teacher_is_not_replaced_unasked(folder, tmp_path, model, tiny_c
 def test_a_missing_folder_is_found_out_first(folder, tmp_path, capsys):
     assert fit(folder / "train.csv", tmp_path / "new" / "model.skd") == 1
     assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "message"),
+    [
+        ("-o", "folder", "is a folder already; name a file"),
+        ("--save-teacher", "file", "is a file already; name a folder"),
+    ],
+)
+def test_a_file_is_no_folder(
+    folder, tmp_path, model, tiny_checkpoint, monkeypatch, capsys, option, kind, message
+):
+    place = tmp_path / "place.skd"
+    place.mkdir() if kind == "folder" else place.touch()
+    monkeypatch.setattr(Teacher, "fit", None)
+    options = [option, place, "--force"]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_takes_no_file_is_found_out_first(folder, model, monkeypatch, capsys):
+    def refuse(**given):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert fit(folder / "train.csv", model) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"skdistill fit: error: [Errno 13] {str(model)!r} could not be written: "
+    )
+
+
+def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path, capsys):
+    texts = pd.read_csv(folder / "train.csv")
+    wrong = texts["label"].map({"cooking": "sailing", "sailing": "trains", "trains": "cooking"})
+    texts.assign(label=wrong).to_csv(tmp_path / "test.csv", index=False)
+    assert fit(folder / "train.csv", model, "--test", tmp_path / "test.csv") == 0
+    out = capsys.readouterr().out
+    assert "fidelity" in out
+    assert "retention" not in out
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,39 @@ def test_a_reader_that_has_enough_is_no_error(model, tmp_path):
     assert process.returncode == 0
 
 
+def test_a_missing_folder_is_named_by_the_output(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(model, source, tmp_path / "new" / "out.csv") == 1
+    assert f"{str(tmp_path / 'new' / 'out.csv')!r} could not be written" in capsys.readouterr().err
+
+
+def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, capsys):
+    lines_in(b"warm soup")
+    assert predict(model, "--proba", "--json", "--label-column", "proba_food") == 1
+    captured = capsys.readouterr()
+    assert "'proba_food' is the column of a probability; name that of labels" in captured.err
+    assert captured.out == ""
+
+
+def test_parts_of_which_some_are_gone_are_made_again(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+
+    def stop_half_way(folder):
+        (folder / "part-000000").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_bulk_prediction.shutil, "rmtree", stop_half_way)
+        assert predict(model, source, target) == 130
+    expected = target.read_bytes()
+    target.unlink()
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 0
+    assert sizes == [2]
+    assert target.read_bytes() == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
 def count_calls(monkeypatch):
     sizes, predict = [], CompiledClassifier.predict
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import f1_score
 
 from conftest import make_checkpoint
 from skdistill import CompiledClassifier, DistilledMLPClassifier, TransformerTeacherClassifier, cli
@@ -194,9 +195,87 @@ def test_an_unreadable_model_is_named(test_file, tmp_path, capsys):
     assert "No such file" in capsys.readouterr().err
 
 
-def test_several_labels_a_text_are_for_python(test_file, tmp_path, capsys):
-    y = np.array([[1, 0], [1, 1], [0, 1]] * 2)
-    student = DistilledMLPClassifier(max_epochs=1).fit(["a b", "a c", "c"] * 2, y)
-    student.save(tmp_path / "model.skd")
-    assert report(tmp_path / "model.skd", test_file) == 1
-    assert "gives several labels a text" in capsys.readouterr().err
+# ---- several labels a text
+
+
+@pytest.fixture(scope="module")
+def tagger(topics, tmp_path_factory):
+    """A student that knows cooking, and what is not trains; its file and that of test texts."""
+    folder = tmp_path_factory.mktemp("several")
+    texts, y = topics[0][:200], np.column_stack([topics[1] == "cooking", topics[1] != "trains"])
+    y = y[:200] * 1
+    student = DistilledMLPClassifier(max_epochs=50, lr=0.1, random_state=0).fit(
+        texts[:100], y[:100]
+    )
+    student.save(folder / "model.skd")
+    numbers = [" ".join(map(str, np.flatnonzero(row))) for row in y[100:]]
+    assert {*numbers} == {"0 1", "1", ""}
+    pd.DataFrame({"text": texts[100:], "label": numbers}).to_csv(folder / "test.csv", index=False)
+    return folder, texts[100:], y[100:]
+
+
+def test_several_labels_a_text_are_measured(tagger, capsys):
+    folder, texts, y = tagger
+    student = CompiledClassifier.load(folder / "model.skd")
+    expected = evaluate(y, student.predict_proba(texts), ["0", "1"])
+    assert report(folder / "model.skd", folder / "test.csv", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {name: found[name] for name in asdict(expected)} == asdict(expected)
+    assert found["accuracy"] == np.mean((student.predict(texts) == y).all(axis=1)) > 0.5
+    assert found["micro_f1"] == f1_score(y, student.predict(texts), average="micro")
+    assert report(folder / "model.skd", folder / "test.csv") == 0
+    out = capsys.readouterr().out
+    assert ": 2 labels, " in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["subset", "accuracy", f"{100 * expected.accuracy:.2f}"] in rows
+    assert ["micro", "F1", f"{100 * expected.micro_f1:.2f}"] in rows
+    assert ["label", "precision", "recall", "F1", "texts"] in rows
+
+
+def test_what_predict_writes_is_read(tagger, tmp_path, monkeypatch, capsys):
+    folder, texts, _ = tagger
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "texts.csv", index=False)
+    model, answers = str(folder / "model.skd"), tmp_path / "answers.jsonl"
+    assert cli.main(["predict", model, str(tmp_path / "texts.csv"), str(answers)]) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answers.read_bytes())))
+    assert report(model, "-", "--format", "jsonl", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == 1
+
+
+def test_a_teacher_and_a_card_of_several_labels(tagger, tmp_path, topics, capsys):
+    folder, texts, y = tagger
+    big = make_checkpoint(
+        tmp_path / "big",
+        topics[0],
+        head=["cooks", "moves"],
+        problem_type="multi_label_classification",
+    )
+    card = tmp_path / "card.html"
+    options = ["--teacher", big, "--html", card, "--quiet", "--json"]
+    assert report(folder / "model.skd", folder / "test.csv", *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    said = TransformerTeacherClassifier.from_finetuned(big).predict(texts)
+    student = CompiledClassifier.load(folder / "model.skd")
+    assert found["teacher"]["accuracy"] == np.mean((said == y).all(axis=1))
+    assert found["teacher"]["fidelity"] == np.mean((said == student.predict(texts)).all(axis=1))
+    assert f"{100 * found['accuracy']:.2f}" in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("2", "label[1] is '2'; where a text may have several labels, write their numbers"),
+        ("trains", "label[1] is 'trains'"),
+        ("1 0 1", "label[1] is '1 0 1'"),
+    ],
+)
+def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, message):
+    (tmp_path / "test.csv").write_text(f"text,label\nx,\ny,{cell}\n", encoding="utf-8")
+    assert report(tagger[0] / "model.skd", tmp_path / "test.csv") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics, capsys):
+    big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
+    assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1
+    assert "is not fine-tuned for the 2 labels a text" in capsys.readouterr().err

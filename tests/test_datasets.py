@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from skdistill import load_emotion, load_text_dataset
-from skdistill.datasets import read_texts
+from skdistill.datasets import read_indicators, read_text_stream, read_texts
 
 FIELDS = {
     "X_train", "y_train", "X_unlabeled", "X_val", "y_val", "X_test", "y_test", "classes", "DESCR",
@@ -55,6 +55,32 @@ def test_read_texts_turns_number_labels_into_text(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n')
     assert read_texts(path)[1].tolist() == ["1", "0"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "txt"])
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, kind):
+    content = {"csv": "text\none\n", "jsonl": '{"text": "one"}\n', "txt": "one\n"}[kind]
+    (tmp_path / f"a.{kind}").write_text(content, encoding="utf-8-sig")
+    assert read_texts(tmp_path / f"a.{kind}", label_column=None)[0] == ["one"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
+    table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        table.to_csv(path, index=False)
+    elif kind == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    columns = {"text_column": "text", "label_column": "tags"}
+    texts, labels = read_indicators(path, 3, **columns)
+    assert (texts, labels.tolist()) == (["a", "b", "c"], expected)
+    with path.open("rb") as stream:
+        labels = read_text_stream(stream, kind, n_labels=3, **columns)[1]
+    assert labels.tolist() == expected
 
 
 def test_read_texts_takes_lines_without_labels(tmp_path):

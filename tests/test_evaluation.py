@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.metrics import classification_report, confusion_matrix, f1_score
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 
-from skdistill._evaluation import as_percent, check_known, evaluate
+from skdistill._class_scores import score_classes
+from skdistill._evaluation import TeacherComparison, as_percent, check_known, evaluate
 from skdistill.metrics import expected_calibration_error
 
 CLASSES = ["a", "b", "c", "never"]
@@ -46,9 +47,35 @@ def test_figures_are_those_of_scikit_learn(answers):
     assert found.teacher.retention == found.accuracy / found.teacher.accuracy
 
 
-def test_a_teacher_that_is_never_right_is_an_error():
-    with pytest.raises(ValueError, match="classifies no test text correctly"):
-        evaluate(np.array(["a", "a"]), np.eye(2), ["a", "b"], np.array([[0, 1.0], [0, 1]]))
+def test_figures_of_several_labels_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (200, 3)) * [1, 1, 0]
+    proba, teacher_proba = rng.uniform(0, [1, 1, 0.4], (2, 200, 3))
+    found = evaluate(y, proba, ["0", "1", "2"], teacher_proba)
+    predicted, said = (proba > 0.5) * 1, (teacher_proba > 0.5) * 1
+    assert found.accuracy == accuracy_score(y, predicted)
+    for average, score in [("macro", found.macro_f1), ("micro", found.micro_f1)]:
+        assert score == f1_score(y, predicted, average=average, zero_division=0)
+    yes = proba.ravel()
+    assert found.calibration_error == pytest.approx(
+        expected_calibration_error(y.ravel(), np.column_stack([1 - yes, yes]), [0, 1])
+    )
+    assert found.classes == score_classes(y, predicted, ["0", "1", "2"])
+    assert found.confusions == []
+    assert found.teacher == TeacherComparison(
+        accuracy_score(y, said),
+        f1_score(y, said, average="macro", zero_division=0),
+        accuracy_score(said, predicted),
+        accuracy_score(y, predicted) / accuracy_score(y, said),
+    )
+    assert [*as_percent(found)][:3] == ["subset accuracy", "macro F1", "micro F1"]
+
+
+def test_nothing_is_retained_of_a_teacher_that_is_never_right():
+    y = np.array(["a", "a"])
+    found = evaluate(y, np.eye(2), ["a", "b"], np.array([[0, 1.0], [0, 1]]))
+    assert (found.teacher.accuracy, found.teacher.retention) == (0, None)
+    assert "retention" not in as_percent(found)
 
 
 def test_an_unknown_label_is_named_with_its_row():
@@ -57,6 +84,12 @@ def test_an_unknown_label_is_named_with_its_row():
     with pytest.raises(ValueError, match=message):
         check_known(y, ["a", "b"], "t.csv: label")
     check_known(y, ["a", "b", "x", "z"], "t.csv: label")
+
+
+def test_a_message_does_not_list_thousands_of_classes():
+    with pytest.raises(ValueError, match=r"none of the classes name 0, name 1, ") as info:
+        check_known(np.array(["x"]), [f"name {number}" for number in range(5000)], "label")
+    assert len(str(info.value)) < 400
 
 
 def test_figures_for_readers_are_per_cent(answers):

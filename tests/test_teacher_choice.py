@@ -35,6 +35,16 @@ def test_a_checkpoint_is_finished_if_it_knows_just_these_classes(ready_teacher, 
     assert not is_fine_tuned(tiny_checkpoint, np.array(CLASSES))
 
 
+def test_one_label_a_text_and_several_are_not_the_same(ready_teacher, topics, tmp_path):
+    tagger = make_checkpoint(
+        tmp_path, topics[0], head=CLASSES, problem_type="multi_label_classification"
+    )
+    assert not is_fine_tuned(tagger, CLASSES)
+    assert is_fine_tuned(tagger, ["0", "1", "2"], multilabel=True)
+    assert not is_fine_tuned(tagger, ["0", "1"], multilabel=True)
+    assert not is_fine_tuned(ready_teacher, CLASSES, multilabel=True)
+
+
 def test_names_are_short(tiny_checkpoint):
     assert short_name(None) == "all-MiniLM-L6-v2"
     assert short_name(f"{tiny_checkpoint}/") == Path(tiny_checkpoint).name

@@ -1,3 +1,4 @@
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -110,8 +111,24 @@ def test_what_is_no_parquet_is_an_error(tmp_path):
 
 def test_only_sequences_of_an_unknown_kind_stay_on_disk():
     assert is_on_disk(Dataset.from_dict({"text": ["a"]})["text"])
-    for known in (["a"], ("a",), "a", np.array(["a"]), pd.Series(["a"]), pa.array(["a"]), {"a"}):
+    for known in (
+        ["a"],
+        ("a",),
+        deque(["a"]),
+        "a",
+        np.array(["a"]),
+        pd.Series(["a"]),
+        pa.array(["a"]),
+        {"a"},
+    ):
         assert not is_on_disk(known)
+
+
+def test_a_queue_is_a_pool(topics):
+    texts, labels = topics
+    pool = TextPool(deque(texts[60:90]))
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1, random_state=0)
+    assert student.fit(texts[:60], labels[:60], X_unlabeled=pool).transfer_size_ == 90
 
 
 def test_a_pool_on_disk_can_be_iterated_twice(tmp_path):

@@ -14,10 +14,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from skdistill._files import replacing
+from skdistill._files import explaining_writes, replacing
 from skdistill._row_files import Rows, row_file
 from skdistill._texts import check_texts
 from skdistill._utf8 import lines_at_hand
+from skdistill.multilabel import write_numbers
 from skdistill.serving import CompiledClassifier
 
 # Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
@@ -52,6 +53,10 @@ class Columns:
         self.classifier = classifier
         self.proba = proba
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
+        if label_column in classes:
+            raise ValueError(
+                f"{label_column!r} is the column of a probability; name that of labels otherwise."
+            )
         self.names = [label_column, *classes]
 
     def of(self, texts: list[str]) -> dict[str, list[Any]]:
@@ -69,9 +74,7 @@ class Columns:
         return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
 
     def _labels(self, predicted: np.ndarray) -> list[Any]:
-        if not self.classifier.multilabel_:
-            return predicted.tolist()
-        return [" ".join(map(str, np.flatnonzero(row))) for row in predicted]
+        return write_numbers(predicted) if self.classifier.multilabel_ else predicted.tolist()
 
 
 def predict_file(
@@ -104,7 +107,8 @@ def predict_file(
         "columns": [text_column, *columns.names],
     }
     folder = target.with_name(f"{target.name}.partial")
-    folder.mkdir(exist_ok=True)
+    with explaining_writes(target):
+        folder.mkdir(exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(blocking=False)
@@ -133,12 +137,12 @@ def _predict_parts(
 ) -> list[Path]:
     """Make all parts that are not there, and return the files."""
     kind = row_file(target, text_column)
-    n_done = _parts_done(folder, job)
+    _keep_parts_of(job, folder)
     parts = []
     same_kind = source != "-" and Path(source).suffix.lower() == target.suffix.lower()
     for number, (rows, texts) in enumerate(_read(source, text_column, _PART)):
         parts.append(folder / f"part-{number:06d}")
-        if number >= n_done:
+        if not parts[-1].exists():
             kept = rows if same_kind else kind.from_texts(texts)
             _check_names(kept, columns)
             with replacing(parts[-1]) as file:
@@ -226,17 +230,16 @@ def _check_names(rows: Rows, columns: Columns) -> None:
         )
 
 
-def _parts_done(folder: Path, job: dict[str, Any]) -> int:
-    """Return how many parts of the same job are there; otherwise prepare an empty folder."""
+def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
+    """Remove parts of another job from the folder, and note down of which job it is now."""
     description = folder / "job.json"
     begun = description.exists() and description.read_bytes() == _as_json(job)
     if begun and job["input"] is not None:
-        return len(_parts_in(folder))
+        return
     for path in _parts_in(folder):
         path.unlink()
     with replacing(description) as file:
         file.write(_as_json(job))
-    return 0
 
 
 def _parts_in(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities, check_same_length
 from skdistill.metrics import CalibrationBins, expected_calibration_error, fidelity
 from skdistill.model_file import StoredModel
-from skdistill.multilabel import as_questions, decide, share_of_equal
+from skdistill.multilabel import as_one_question, decide, share_of_equal
 from skdistill.runtime import CompiledNetwork
 from skdistill.vocabulary import UNKNOWN
 
@@ -146,7 +146,7 @@ def measure(
         confusion=None
         if model.multilabel
         else confusion_matrix(labels, predicted, labels=np.arange(len(model.classes))),
-        reliability=_bin_by_confidence(*_as_one_question(model, rounded_proba, labels)),
+        reliability=_bin_by_confidence(*as_one_question(labels, rounded_proba)),
     )
 
 
@@ -218,7 +218,7 @@ def _score(
     if labels is None:
         return ModelFigures(name, n_parameters, fidelity=agreement)
     predicted = decide(proba, multilabel=model.multilabel)
-    answers, questions = _as_one_question(model, proba, labels)
+    answers, questions = as_one_question(labels, proba)
     return ModelFigures(
         name,
         n_parameters,
@@ -227,13 +227,6 @@ def _score(
         agreement,
         expected_calibration_error(answers, questions, np.arange(questions.shape[1])),
     )
-
-
-def _as_one_question(
-    model: StoredModel, proba: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Make a question of each label, where a text may have several."""
-    return (labels.ravel(), as_questions(proba)) if model.multilabel else (labels, proba)
 
 
 def _bin_by_confidence(

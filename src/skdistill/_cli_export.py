@@ -66,14 +66,15 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--inputs is for graphs, whose names end in .onnx")
     if (arguments.precision is None) is (export is _export_skd):
         arguments.usage_error("--precision is for .skd files, and they need it")
-    _cli_options.refuse_existing(arguments.output, arguments.force)
+    _cli_options.check_output(arguments.output, arguments.force)
     # Loaded on use: `skdistill --help` answers at once.
     from skdistill._units import format_bytes
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier.load(arguments.model)
+    n_bytes_before = arguments.model.stat().st_size  # which may be replaced
     found = export(arguments, student)
-    n_bytes, n_bytes_before = (f.stat().st_size for f in (arguments.output, arguments.model))
+    n_bytes = arguments.output.stat().st_size
     if arguments.json:
         content = {"model": str(arguments.output), "n_bytes": n_bytes, **found}
         print(json.dumps(content, indent=2, ensure_ascii=False))

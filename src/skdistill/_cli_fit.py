@@ -217,9 +217,9 @@ def _check(arguments: argparse.Namespace) -> None:
                 arguments.usage_error(
                     f"--{name} is for a transformer, but --teacher is {arguments.teacher}"
                 )
-    _cli_options.refuse_existing(arguments.output, arguments.force)
+    _cli_options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
-        _cli_options.refuse_existing(arguments.save_teacher, arguments.force)
+        _cli_options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:
@@ -271,7 +271,8 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
             align([*figures.items()]),
         ]
         teacher = outcome.test.teacher
-        if teacher is not None and teacher.retention < _GOOD_RETENTION and len(texts) == 1:
+        retention = None if teacher is None else teacher.retention
+        if retention is not None and retention < _GOOD_RETENTION and len(texts) == 1:
             lines += [
                 "",
                 "The student saw few texts: --unlabeled FILE or --augment lets the teacher label "

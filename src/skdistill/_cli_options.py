@@ -79,7 +79,9 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_labelled(source: str, arguments: argparse.Namespace) -> "tuple[list[str], np.ndarray]":
+def read_labelled(
+    source: str, arguments: argparse.Namespace, *, n_labels: int | None = None
+) -> "tuple[list[str], np.ndarray]":
     """Read texts and labels from a file, or from standard input if `source` is a dash.
 
     Parameters
@@ -87,11 +89,13 @@ def read_labelled(source: str, arguments: argparse.Namespace) -> "tuple[list[str
     source : str
     arguments : Namespace
         With the options of `add_table_options`.
+    n_labels : int or None, default=None
+        Of how many labels a text may have several, if it may.
 
     Returns
     -------
     texts : list of str, of length n_texts
-    labels : ndarray of shape (n_texts,), dtype str
+    labels : ndarray of shape (n_texts,), dtype str, or (n_texts, n_labels), ones and zeros
 
     Raises
     ------
@@ -100,17 +104,20 @@ def read_labelled(source: str, arguments: argparse.Namespace) -> "tuple[list[str
     """
     import sys
 
-    from skdistill.datasets import read_text_stream, read_texts
+    from skdistill.datasets import read_indicators, read_text_stream, read_texts
 
     columns: dict[str, str] = {
         "text_column": arguments.text_column,
         "label_column": arguments.label_column,
     }
-    if source != "-":
+    if source == "-":
+        if arguments.format is None:
+            arguments.usage_error("standard input needs --format csv, jsonl or parquet")
+        stream = sys.stdin.buffer
+        return read_text_stream(stream, arguments.format, **columns, n_labels=n_labels)
+    if n_labels is None:
         return read_texts(source, **columns)
-    if arguments.format is None:
-        arguments.usage_error("standard input needs --format csv, jsonl or parquet")
-    return read_text_stream(sys.stdin.buffer, arguments.format, **columns)
+    return read_indicators(source, n_labels, **columns)
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
@@ -126,27 +133,37 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def refuse_existing(path: Path, force: bool) -> None:
-    """Refuse to write over a file or a folder that holds something.
+def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
+    """Find out, before the work, whether its result can be written.
 
     Parameters
     ----------
     path : Path
     force : bool
-        Whether that is wanted.
+        Whether a file, or a folder that holds something, may be replaced.
+    is_folder : bool, default=False
+        Whether a folder is to be written.
 
     Raises
     ------
-    FileExistsError
-        If it is there and is not to be replaced.
-    FileNotFoundError
-        If the folder that it is to lie in is not there.
+    OSError
+        If it is there and is not to be replaced, a folder where a file is to be or a file where a
+        folder is, or the folder that it is to lie in is not there or cannot be written into.
     """
+    from tempfile import TemporaryFile
+
+    from skdistill._files import explaining_writes
+
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into.")
+    if path.exists() and path.is_dir() is not is_folder:
+        there, wanted = ("file", "folder") if is_folder else ("folder", "file")
+        raise FileExistsError(f"{path} is a {there} already; name a {wanted}.")
     holds_something = any(path.iterdir()) if path.is_dir() else path.exists()
     if holds_something and not force:
         raise FileExistsError(f"{path} is there already; name another one, or pass --force.")
+    with explaining_writes(path), TemporaryFile(dir=path.parent):
+        pass
 
 
 def share(text: str) -> float:

@@ -21,9 +21,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "report",
         summary="measure a student on labelled texts, class by class",
         description="Measure a student on labelled texts: accuracy, macro F1 and calibration "
-        "error, each class, and which classes are taken for which others. With --html, also "
-        "write a model card: one page, with the figures and the student itself, to be tried in a "
-        "browser.",
+        "error, each class, and which classes are taken for which others. Where a text may have "
+        "several labels, their column holds their numbers with blanks between them, as `predict` "
+        "writes them. With --html, also write a model card: one page, with the figures and the "
+        "student itself, to be tried in a browser.",
         examples="""
             skdistill report model.skd test.csv
             skdistill report model.skd test.csv --teacher big   also how close it is to that
@@ -60,7 +61,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
-        _cli_options.refuse_existing(arguments.html, arguments.force)
+        _cli_options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title is for the card that --html writes")
     # Loaded on use: `skdistill --help` answers at once.
@@ -72,17 +73,15 @@ def _run(arguments: argparse.Namespace) -> None:
 
     model = read_model(arguments.model)
     student = CompiledClassifier(model)
-    if student.multilabel_:
-        raise ValueError(
-            f"{arguments.model} gives several labels a text, and report is for one label a text; "
-            "measure it in Python, with sklearn.metrics."
-        )
     classes = [*map(str, student.classes_.tolist())]
-    texts, y = _cli_options.read_labelled(arguments.data, arguments)
-    check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
+    if student.multilabel_:
+        texts, y = _cli_options.read_labelled(arguments.data, arguments, n_labels=len(classes))
+    else:
+        texts, y = _cli_options.read_labelled(arguments.data, arguments)
+        check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
     teacher = None
     if arguments.teacher is not None:
-        teacher = _ask_teacher(arguments, classes, texts)
+        teacher = _ask_teacher(arguments, classes, texts, multilabel=student.multilabel_)
     proba = student.predict_proba(texts)
     found = evaluate(y, proba, classes, None if teacher is None else teacher.proba)
     if arguments.html is not None:
@@ -90,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> None:
             arguments.html,
             model,
             X=texts,
-            y=student.classes_[[classes.index(label) for label in y]],
+            y=y if student.multilabel_ else student.classes_[[classes.index(label) for label in y]],
             teacher=teacher,
             proba=proba,
             title=arguments.title,
@@ -108,29 +107,32 @@ def _run(arguments: argparse.Namespace) -> None:
         print(json.dumps(content, indent=2, ensure_ascii=False))
         return
     print(
-        f"{arguments.model}: {len(classes)} classes, {student.n_parameters_:,} parameters, "
-        f"{format_bytes(n_bytes)}"
+        f"{arguments.model}: {len(classes)} {'labels' if student.multilabel_ else 'classes'}, "
+        f"{student.n_parameters_:,} parameters, {format_bytes(n_bytes)}"
     )
     print(_as_text(found))
     if arguments.html is not None:
         print(f"\n{arguments.html}: {format_bytes(arguments.html.stat().st_size)}")
 
 
-def _ask_teacher(arguments: argparse.Namespace, classes: list[str], texts: list[str]) -> "Answers":
+def _ask_teacher(
+    arguments: argparse.Namespace, classes: list[str], texts: list[str], *, multilabel: bool
+) -> "Answers":
     """Return the teacher's probabilities, in columns that follow the student's classes."""
     from skdistill._card_figures import Answers
     from skdistill._teacher_choice import is_fine_tuned
     from skdistill.teacher import TransformerTeacherClassifier
 
-    if not is_fine_tuned(arguments.teacher, sorted(classes)):
+    if not is_fine_tuned(arguments.teacher, sorted(classes), multilabel=multilabel):
+        wanted = f"{len(classes)} labels a text" if multilabel else f"classes {', '.join(classes)}"
         raise ValueError(
-            f"{arguments.teacher} is not fine-tuned for the classes {', '.join(classes)}; name a "
-            "folder that `skdistill fit --save-teacher` wrote."
+            f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; name a folder that "
+            "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
         )
     teacher = TransformerTeacherClassifier.from_finetuned(
         arguments.teacher, verbose=int(not arguments.quiet)
     )
-    columns = [teacher.classes_.tolist().index(name) for name in classes]
+    columns = [[*map(str, teacher.classes_.tolist())].index(name) for name in classes]
     return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
 
 
@@ -144,7 +146,13 @@ def _as_text(found: "Evaluation") -> str:
         "",
         align(
             [
-                ("class", "precision", "recall", "F1", "texts"),
+                (
+                    "class" if found.micro_f1 is None else "label",
+                    "precision",
+                    "recall",
+                    "F1",
+                    "texts",
+                ),
                 *(
                     (
                         scores.label,

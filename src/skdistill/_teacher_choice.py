@@ -1,6 +1,6 @@
 """Which transformer is the teacher, whether it is trained, and how."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -38,22 +38,28 @@ def short_name(teacher: str | None) -> str:
     return "all-MiniLM-L6-v2" if teacher is None else Path(teacher).resolve().name
 
 
-def is_fine_tuned(weights: str, classes: Iterable[str]) -> bool:
+def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = False) -> bool:
     """Tell whether a checkpoint classifies into just these classes already.
 
     Parameters
     ----------
     weights : str
         A checkpoint's folder or its name on the Hub.
-    classes : iterable of str
+    classes : collection of str
         Sorted.
+    multilabel : bool, default=False
+        Whether a text may have several of them. Only their number must be the same then.
     """
-    from skdistill._heads import is_finetuned_classifier
+    from skdistill._heads import has_several_labels, is_finetuned_classifier
     from skdistill._hf import load_config, quiet
 
     with quiet():
         config = load_config(weights)
-    return is_finetuned_classifier(config) and sorted(config.id2label.values()) == [*classes]
+    if not is_finetuned_classifier(config) or has_several_labels(config) is not multilabel:
+        return False
+    if multilabel:
+        return config.num_labels == len(classes)
+    return sorted(config.id2label.values()) == [*classes]
 
 
 def teacher_settings(n_texts: int, *, is_default: bool, quick: bool = False) -> dict[str, Any]:

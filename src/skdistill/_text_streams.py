@@ -1,6 +1,7 @@
 """Texts that stay on disk: read anew, some thousands at a time, each time they are needed."""
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -151,10 +152,10 @@ def is_on_disk(texts: Any) -> TypeGuard[ParquetTexts | Sequence[Any]]:
     Returns
     -------
     bool
-        True for `ParquetTexts` and for sequences that are neither list nor tuple, such as columns
-        of ``datasets``.
+        True for `ParquetTexts` and for sequences that are not Python's own, such as columns of
+        ``datasets``.
     """
-    in_memory = isinstance(texts, list | tuple | str | bytes | range)
+    in_memory = isinstance(texts, list | tuple | deque | str | bytes | range)
     return isinstance(texts, ParquetTexts) or (isinstance(texts, Sequence) and not in_memory)
 
 

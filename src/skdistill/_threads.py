@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 
 @contextmanager
@@ -25,7 +25,9 @@ def at_most(n_threads: int) -> Iterator[None]:
     """
     torch = sys.modules.get("torch")
     before = n_threads if torch is None else torch.get_num_threads()
-    with threadpool_limits(n_threads):
+    with threadpool_limits(
+        {pool["prefix"]: min(pool["num_threads"], n_threads) for pool in threadpool_info()}
+    ):
         if torch is not None:
             torch.set_num_threads(min(before, n_threads))
         try:

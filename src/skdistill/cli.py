@@ -78,7 +78,7 @@ def _open_missing_streams() -> None:
     """Let a closed standard stream be an empty one: Python has None in its place."""
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:
-            setattr(sys, stream, open(os.devnull, mode))
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (is never closed)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

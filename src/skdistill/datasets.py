@@ -17,8 +17,10 @@ from sklearn.utils import Bunch
 
 from skdistill._texts import check_texts
 from skdistill._utf8 import naming_lines
+from skdistill.multilabel import read_numbers
 
 Columns = tuple[list[str], np.ndarray]
+_ReadLabels = Callable[[pd.Series, str], np.ndarray]
 
 _VALIDATION_NAMES = ("validation", "val", "dev")
 _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
@@ -237,6 +239,43 @@ def read_texts(
     ...     read_texts(path, text_column="review", label_column="stars")
     (['never again', 'loved it'], array(['1', '5'], dtype='<U1'))
     """
+    return _read_file(path, text_column, label_column, _labels)
+
+
+def read_indicators(
+    path: str | os.PathLike[str], n_labels: int, *, text_column: str, label_column: str
+) -> Columns:
+    """Read texts of which each may have several labels, or none.
+
+    Parameters
+    ----------
+    path : str or path
+        A csv, jsonl or parquet file; see `read_texts`.
+    n_labels : int
+    text_column : str
+    label_column : str
+        Of the labels' numbers with blanks between them, as ``skdistill predict`` writes them.
+
+    Returns
+    -------
+    texts : list of str, of length n_texts
+    labels : ndarray of shape (n_texts, n_labels), dtype int64
+        Ones and zeros.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        As `read_texts` does, but a text without labels is none.
+    """
+    return _read_file(path, text_column, label_column, partial(_indicators, n_labels=n_labels))
+
+
+def _read_file(
+    path: str | os.PathLike[str],
+    text_column: str,
+    label_column: str | None,
+    read_labels: _ReadLabels,
+) -> tuple[list[str], Any]:
     path = Path(path)
     if path.suffix.lower() not in _READERS:
         raise ValueError(
@@ -249,7 +288,9 @@ def read_texts(
         if label_column is not None:
             raise ValueError(f"{path}: a .txt file has no labels; use csv, jsonl or parquet.")
         text_column = "text"
-    return _read_columns(lambda: path.open("rb"), path.suffix, str(path), text_column, label_column)
+    return _read_columns(
+        lambda: path.open("rb"), path.suffix, str(path), text_column, label_column, read_labels
+    )
 
 
 @overload
@@ -260,12 +301,22 @@ def read_text_stream(
 
 @overload
 def read_text_stream(
-    stream: BinaryIO, kind: str, *, text_column: str = ..., label_column: str = ...
+    stream: BinaryIO,
+    kind: str,
+    *,
+    text_column: str = ...,
+    label_column: str = ...,
+    n_labels: int | None = ...,
 ) -> tuple[list[str], np.ndarray]: ...
 
 
 def read_text_stream(
-    stream: BinaryIO, kind: str, *, text_column: str = "text", label_column: str | None = "label"
+    stream: BinaryIO,
+    kind: str,
+    *,
+    text_column: str = "text",
+    label_column: str | None = "label",
+    n_labels: int | None = None,
 ) -> tuple[list[str], np.ndarray | None]:
     r"""Read texts, and their labels, from standard input or another stream, to its end.
 
@@ -278,11 +329,13 @@ def read_text_stream(
         Name of the column of texts.
     label_column : str or None, default="label"
         Name of the column of labels; None reads no labels.
+    n_labels : int or None, default=None
+        Of how many labels a text may have several, if it may; see `read_indicators`.
 
     Returns
     -------
     texts : list of str, of length n_texts
-    labels : ndarray of shape (n_texts,), dtype str, or None
+    labels : ndarray of shape (n_texts,), dtype str, or (n_texts, n_labels), dtype int64, or None
 
     Raises
     ------
@@ -297,7 +350,10 @@ def read_text_stream(
     (['never again'], array(['bad'], dtype='<U3'))
     """
     reopen = partial(BytesIO, stream.read())
-    return _read_columns(reopen, f".{kind}", "standard input", text_column, label_column)
+    read_labels = _labels if n_labels is None else partial(_indicators, n_labels=n_labels)
+    return _read_columns(
+        reopen, f".{kind}", "standard input", text_column, label_column, read_labels
+    )
 
 
 def _read_columns(
@@ -306,7 +362,8 @@ def _read_columns(
     name: str,
     text_column: str,
     label_column: str | None,
-) -> tuple[list[str], np.ndarray | None]:
+    read_labels: _ReadLabels,
+) -> tuple[list[str], Any]:
     try:
         with naming_lines(name, reopen), reopen() as file:
             table = _READERS[suffix.lower()](file)
@@ -317,7 +374,7 @@ def _read_columns(
     texts = check_texts(_column(table, text_column, name), name=f"{name}: {text_column}")
     if label_column is None:
         return texts, None
-    return texts, _labels(_column(table, label_column, name), f"{name}: {label_column}")
+    return texts, read_labels(_column(table, label_column, name), f"{name}: {label_column}")
 
 
 def _read_csv(file: BinaryIO) -> pd.DataFrame:
@@ -326,11 +383,11 @@ def _read_csv(file: BinaryIO) -> pd.DataFrame:
 
 
 def _read_jsonl(file: BinaryIO) -> pd.DataFrame:
-    return pd.read_json(file, lines=True, dtype=False)
+    return pd.read_json(file, lines=True, dtype=False, encoding="utf-8-sig")
 
 
 def _read_lines(file: BinaryIO) -> pd.DataFrame:
-    lines = file.read().decode().split("\n")
+    lines = file.read().decode("utf-8-sig").split("\n")
     return pd.DataFrame({"text": [line.strip() for line in lines if line.strip()]}, dtype=object)
 
 
@@ -359,6 +416,11 @@ def _labels(column: pd.Series, name: str) -> np.ndarray:
             "unlabelled texts."
         )
     return np.array([str(label) for label in column])
+
+
+def _indicators(column: pd.Series, name: str, n_labels: int) -> np.ndarray:
+    given = column.astype(object).where(column.notna(), "")
+    return read_numbers(given, n_labels=n_labels, name=name)
 
 
 def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:

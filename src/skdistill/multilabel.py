@@ -4,6 +4,7 @@ What is done with the probabilities of classes of which a text has one, can thus
 of labels of which it has any number, two columns a label.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,24 @@ def as_questions(proba: np.ndarray) -> np.ndarray:
     """
     yes = proba.reshape(-1)
     return np.column_stack([1 - yes, yes])
+
+
+def as_one_question(labels: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Make a question of each label, where a text may have several.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int
+        Columns of the classes, or ones and zeros.
+    proba : ndarray of shape (n_texts, n_classes)
+
+    Returns
+    -------
+    answers : ndarray of shape (n_texts,) or (n_texts * n_labels,), dtype int
+        Columns of the probabilities.
+    proba : ndarray of shape (n_texts, n_classes) or (n_texts * n_labels, 2)
+    """
+    return (labels.ravel(), as_questions(proba)) if labels.ndim == 2 else (labels, proba)
 
 
 def decide(proba: np.ndarray, *, multilabel: bool) -> np.ndarray:
@@ -86,6 +105,64 @@ def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
     ndarray of shape (n_texts, n_labels)
     """
     return questions[:, 1].reshape(-1, n_labels)
+
+
+def write_numbers(indicators: np.ndarray) -> list[str]:
+    """Write the labels of each text as their numbers, with blanks between them.
+
+    Parameters
+    ----------
+    indicators : ndarray of shape (n_texts, n_labels)
+        Ones and zeros.
+
+    Returns
+    -------
+    list of str, of length n_texts
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.multilabel import read_numbers, write_numbers
+    >>> write_numbers(np.array([[1, 0, 1], [0, 0, 0]]))
+    ['0 2', '']
+    >>> read_numbers(["0 2", ""], n_labels=3, name="label").tolist()
+    [[1, 0, 1], [0, 0, 0]]
+    """
+    return [" ".join(map(str, np.flatnonzero(row))) for row in indicators]
+
+
+def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray:
+    """Undo `write_numbers`.
+
+    Parameters
+    ----------
+    rows : iterable of str or int
+        An empty one for a text without labels.
+    n_labels : int
+    name : str
+        How error messages call the column.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_labels), dtype int64
+
+    Raises
+    ------
+    ValueError
+        If a row holds something else, or a number twice; the message names it, counted from 0.
+    """
+    columns = {str(number): number for number in range(n_labels)}
+    texts = [*map(str, rows)]
+    indicators = np.zeros((len(texts), n_labels), dtype=np.int64)
+    for row, text in enumerate(texts):
+        numbers = text.split()
+        if len({*numbers} & columns.keys()) < len(numbers):
+            raise ValueError(
+                f"{name}[{row}] is {text!r:.80}; where a text may have several labels, write their "
+                f"numbers, each once, with blanks between them, out of 0 to {n_labels - 1}."
+            )
+        indicators[row, [columns[number] for number in numbers]] = 1
+    return indicators
 
 
 def refuse_class_weight(class_weight: Any) -> None:
