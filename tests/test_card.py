@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -20,6 +21,8 @@ from skdistill import (
     parity_report,
 )
 from skdistill._card_model import describe_for_page, write_script_data
+from skdistill._tensor_file import ModelFileError
+from skdistill.card import write_card
 
 
 class Page(HTMLParser):
@@ -255,6 +258,40 @@ def test_of_many_rare_classes_some_are_named(topics, tmp_path):
     X, y = topics[0], np.arange(600) % 9
     text = words_of(write(fit((X, y)), tmp_path, X[:90], y[:90]))
     assert "of the class 0 (10), 1 (10), 2 (10), 3 (10), 4 (10), 5 (10) and 3 more." in text
+
+
+def test_the_loss_on_gold_labels_stands_apart(topics, tmp_path):
+    student = fit(topics, teacher=make_tfidf_baseline(), max_epochs=3, gold_epochs=2)
+    page = write(student, tmp_path)
+    assert "Training loss (the last 2: on gold labels)" in words_of(page)
+    assert [points.count(",") for points in re.findall('points="(.*?)"', page)] == [3, 2]
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_is_not_drawn(loss, topics, tmp_path):
+    student = fit(topics)
+    student.history_[0]["train_loss"] = loss
+    assert "Training loss" not in write(student, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        {"parameters": {"loss": "of a later version"}},
+        {"parameters": {"loss": ["kl"]}},
+        {"parameters": {"loss": "kl", "temperature": "1"}},
+        {"parameters": 3},
+        {"figures": {"transfer_size": "many"}},
+        {"figures": {"history": [1, 2]}},
+        {"figures": {"history": [{"train_loss": "a"}, {"train_loss": "b"}]}},
+        {"figures": []},
+    ],
+)
+def test_a_damaged_account_of_the_training_is_named(estimator, topics, tmp_path):
+    model = replace(fit(topics)._stored(), estimator=estimator)
+    with pytest.raises(ModelFileError, match="says of its training is damaged"):
+        write_card(tmp_path / "card.html", model)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_dollars_are_not_placeholders(topics, tmp_path):

@@ -445,6 +445,22 @@ def test_nothing_overflows(width, whole_card, open_page):
     assert outside == []
 
 
+def test_names_of_all_scripts_fit_into_the_plot(cards, topics, tmp_path, open_page):
+    texts, labels = topics
+    names = ["LOVE AND WARMTH", "非常非常非常长的类别名称", "الغضب الشديد جدا"]
+    cards("default").student.to_html(
+        tmp_path / "card.html", texts[:50], labels[:50], class_names=names
+    )
+    outside = open_page(tmp_path / "card.html").evaluate("""() =>
+      [...document.querySelectorAll("svg text")].filter(text => {
+        const frame = text.closest("svg").getBoundingClientRect();
+        const box = text.getBoundingClientRect();
+        return box.left < frame.left || box.top < frame.top ||
+               box.right > frame.right || box.bottom > frame.bottom;
+      }).map(text => text.textContent)""")
+    assert outside == []
+
+
 CONTRASTS = """() => {
   const parse = color => {
     const numbers = color.match(/[\\d.]+/g).map(Number);

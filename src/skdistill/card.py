@@ -24,6 +24,8 @@ from skdistill._class_scores import most_confused
 from skdistill._files import replacing
 from skdistill._markup import Markup, element, join
 from skdistill._svg import plot_confusion, plot_reliability, plot_training
+from skdistill._tensor_file import ModelFileError
+from skdistill._training_facts import count_gold_epochs
 from skdistill._units import format_bytes
 from skdistill.model_file import StoredModel, write_model
 from skdistill.quantization import Precision
@@ -277,17 +279,13 @@ def _report_section(report: Any) -> Markup | None:
 
 
 def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup:
-    known = model.estimator.get("figures", {})
-    given = model.estimator.get("parameters", {})
-    facts = dict(training)
-    if "transfer_size" in known:
-        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
-    if "loss" in given:
-        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
-    if "n_iter" in known:
-        facts["Epochs"] = str(known["n_iter"])
-    losses = [epoch["train_loss"] for epoch in known.get("history", []) if "train_loss" in epoch]
-    plot = _figure("Training loss", plot_training(losses)) if len(losses) > 1 else None
+    try:
+        found, plot = _training_facts(model)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"What the student's file says of its training is damaged: {error!s:.200}."
+        ) from error
+    facts = {**training, **found}
     return _section(
         "training",
         "What it is and how it was made",
@@ -295,6 +293,29 @@ def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup
         _pairs(facts) if facts else None,
         plot,
     )
+
+
+def _training_facts(model: StoredModel) -> tuple[dict[str, str], Markup | None]:
+    """Return what is known of the training, and its plot; a file may say anything here."""
+    known = model.estimator.get("figures", {})
+    given = model.estimator.get("parameters", {})
+    facts = {}
+    if "transfer_size" in known:
+        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
+    if "loss" in given:
+        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
+    if "n_iter" in known:
+        facts["Epochs"] = str(known["n_iter"])
+    history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]
+    losses = [epoch["train_loss"] for epoch in history]
+    # A training that diverged has no curve.
+    if len(losses) < 2 or not np.isfinite(losses).all():
+        return facts, None
+    n_gold_epochs = count_gold_epochs(history)
+    caption = "Training loss"
+    if n_gold_epochs:
+        caption += f" (the last {n_gold_epochs}: on gold labels)"
+    return facts, _figure(caption, plot_training(losses, n_gold_epochs))
 
 
 def _architecture(model: StoredModel) -> str:
