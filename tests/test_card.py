@@ -2,7 +2,8 @@
 
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -17,8 +18,11 @@ from skdistill import (
     DistilledRNNClassifier,
     distillation_report,
     make_tfidf_baseline,
+    parity_report,
 )
 from skdistill._card_model import describe_for_page, write_script_data
+from skdistill._tensor_file import ModelFileError
+from skdistill.card import write_card
 
 
 class Page(HTMLParser):
@@ -144,16 +148,34 @@ def test_limits_and_make_up_follow_from_the_student(kind, options, said, topics,
     assert said in words_of(write(fit(topics, kind, **options), tmp_path))
 
 
-def test_hashed_ngrams_are_told(topics, tmp_path):
+def test_ngrams_are_told(topics, tmp_path):
     student = fit(topics, ngram_range=(1, 2), hash_buckets=33)
+    n_listed = len(student.vocabulary_)
     text = words_of(write(student, tmp_path))
-    assert "n-grams of up to 2, and 33 hashed ones" in text
+    assert f"{n_listed} words and marks and 33 buckets for their n-grams of up to 2 as" in text
+    assert f"It knows {n_listed} words and marks;" in text
+    for ngram_range, listed in [((1, 3), "1 to 3 words"), ((2, 2), "2 words")]:
+        text = words_of(write(fit(topics, ngram_range=ngram_range), tmp_path, topics[0][:5]))
+        for sentence in ("It knows [0-9,]+", "A student of skdistill: [0-9,]+", "% of their"):
+            assert re.search(f"{sentence} n-grams of {listed} and marks", text), sentence
+
+
+def test_characters_are_not_called_words(topics, tmp_path):
+    X = topics[0][:5]
+    text = words_of(write(fit(topics, analyzer="char"), tmp_path, X))
+    for said in ("Characters that speak for", "Strongest characters", "none of these characters"):
+        assert said in text
+    text = words_of(write(fit(topics), tmp_path, X))
+    for said in ("Words that speak for", "Strongest words", "none of these words"):
+        assert said in text
+
+
+def test_capital_letters_are_told(topics, tmp_path):
     assert "Capital letters" not in words_of(write(fit(topics, lowercase=False), tmp_path))
 
 
 def test_the_policy_allows_this_style_and_this_script_alone(topics, tmp_path):
     page = Page(write(fit(topics), tmp_path))
-    policy = dict(page.attributes)["content"]
     (policy,) = [value for name, value in page.attributes if "default-src" in (value or "")]
     assert policy.startswith("default-src 'none'; ")
     style, _, script = page.scripts
@@ -171,22 +193,16 @@ def test_the_model_in_the_page_is_rounded_to_eight_bits(topics):
     student = fit(topics, embedding_dim=50)
     described = describe_for_page(student._stored())
     embedding = described["weights"]["embedding.weight"]
-    values = np.frombuffer(_decode(embedding["data"]), np.int8).reshape(embedding["shape"])
-    scales = np.frombuffer(_decode(embedding["scale"]), "<f4")
+    values = np.frombuffer(b64decode(embedding["data"]), np.int8).reshape(embedding["shape"])
+    scales = np.frombuffer(b64decode(embedding["scale"]), "<f4")
     rounded = student._stored().rounded("int8").weights["embedding.weight"]
     np.testing.assert_array_equal(values * scales[:, None], rounded)
     bias = described["weights"]["layers.0.bias"]
     np.testing.assert_array_equal(
-        np.frombuffer(_decode(bias["data"]), "<f4"), student._weights["layers.0.bias"]
+        np.frombuffer(b64decode(bias["data"]), "<f4"), student._weights["layers.0.bias"]
     )
     assert bias["scale"] is None
     assert set(described["weights"]) == set(student._weights)
-
-
-def _decode(text):
-    from base64 import b64decode
-
-    return b64decode(text)
 
 
 @pytest.mark.parametrize("word", ["</script>", "<!--", "<script", "]]>", "\ud800", "é"])
@@ -208,6 +224,74 @@ def test_names_are_escaped(topics, tmp_path):
     )  # fmt: skip
     assert "<img" not in page
     assert words_of(page).count(hostile) >= 8
+
+
+def test_lone_surrogates_can_be_written(topics, tmp_path):
+    X, y = topics
+    labels = np.where(y == "trains", "trains\ud800", y)
+    page = write(fit((X, labels)), tmp_path, X[:50], labels[:50], title="\udcff", example="a\ud800")
+    assert "trains\ufffd" in words_of(page)
+    assert "a\ufffd" in words_of(page)
+
+
+def test_the_effect_of_rounding_is_rounded_up(topics, tmp_path):
+    X = topics[0][:50]
+    student = fit(topics, embedding_dim=50)
+    text = words_of(write(student, tmp_path, X))
+    (told,) = re.findall(r"changes no probability by more than ([\d.]+)\.", text)
+    largest = parity_report(student, X)["largest_difference"]
+    assert largest <= float(told) < largest + 1e-4
+
+
+def test_names_in_a_sentence_are_isolated(topics, tmp_path):
+    X, y = topics
+    names = ["שמחה", "\u202efear", "trains"]
+    page = write(fit(topics), tmp_path, X[:50], np.roll(y[:50], 1), class_names=names)
+    errors = re.findall("<bdi><bdi>(.*?)</bdi> taken for <bdi>(.*?)</bdi></bdi>", page)
+    assert errors
+    assert {name for pair in errors for name in pair} <= {*names}
+    (rare,) = re.findall("of the test texts are of the class (.*?)\\.</li>", page)
+    assert re.findall("<bdi>(.*?)</bdi>", rare) == names
+
+
+def test_of_many_rare_classes_some_are_named(topics, tmp_path):
+    X, y = topics[0], np.arange(600) % 9
+    text = words_of(write(fit((X, y)), tmp_path, X[:90], y[:90]))
+    assert "of the class 0 (10), 1 (10), 2 (10), 3 (10), 4 (10), 5 (10) and 3 more." in text
+
+
+def test_the_loss_on_gold_labels_stands_apart(topics, tmp_path):
+    student = fit(topics, teacher=make_tfidf_baseline(), max_epochs=3, gold_epochs=2)
+    page = write(student, tmp_path)
+    assert "Training loss (the last 2: on gold labels)" in words_of(page)
+    assert [points.count(",") for points in re.findall('points="(.*?)"', page)] == [3, 2]
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_is_not_drawn(loss, topics, tmp_path):
+    student = fit(topics)
+    student.history_[0]["train_loss"] = loss
+    assert "Training loss" not in write(student, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        {"parameters": {"loss": "of a later version"}},
+        {"parameters": {"loss": ["kl"]}},
+        {"parameters": {"loss": "kl", "temperature": "1"}},
+        {"parameters": 3},
+        {"figures": {"transfer_size": "many"}},
+        {"figures": {"history": [1, 2]}},
+        {"figures": {"history": [{"train_loss": "a"}, {"train_loss": "b"}]}},
+        {"figures": []},
+    ],
+)
+def test_a_damaged_account_of_the_training_is_named(estimator, topics, tmp_path):
+    model = replace(fit(topics)._stored(), estimator=estimator)
+    with pytest.raises(ModelFileError, match="says of its training is damaged"):
+        write_card(tmp_path / "card.html", model)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_dollars_are_not_placeholders(topics, tmp_path):

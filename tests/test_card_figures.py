@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, confusion_matrix, f1_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import DistilledMLPClassifier, make_tfidf_baseline
 from skdistill._card_figures import measure
 from skdistill.metrics import expected_calibration_error, fidelity
+from skdistill.vocabulary import split_words
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,31 @@ def test_without_labels_there_is_fidelity_alone(student, topics):
     assert figures.confusion is None
     ids = student._vocabulary.encode([*X, "zebra zebra"]).values
     assert figures.unknown_share == np.mean(ids == 0) > 0
+
+
+def test_hashed_ngrams_are_not_counted_as_known(topics):
+    X = topics[0]
+    student = DistilledMLPClassifier(
+        vocabulary_size=9, ngram_range=(1, 2), hash_buckets=33, max_epochs=1
+    ).fit(*topics)
+    words = [word for text in X for word in split_words(text)]
+    expected = np.mean([word not in student.vocabulary_ for word in words])
+    assert measure_student(student, X).unknown_share == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "classifier", [OneVsRestClassifier(LogisticRegression()), DecisionTreeClassifier()]
+)
+def test_whatever_gives_several_labels_can_be_compared(classifier, topics):
+    X, y = topics
+    y = np.column_stack([y == "trains", y != "cooking"]).astype(int)
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0).fit(X, y)
+    other = make_pipeline(TfidfVectorizer(), classifier).fit(X, y)
+    figures = measure_student(student, X, y, controls={"other": other})
+    assert figures.models[2].accuracy == pytest.approx((other.predict(X) == y).all(axis=1).mean())
+    narrow = make_pipeline(TfidfVectorizer(), DecisionTreeClassifier()).fit(X, y[:, [0, 1, 1]])
+    with pytest.raises(ValueError, match="teacher has the classes"):
+        measure_student(student, X, y, teacher=narrow)
 
 
 def test_several_labels_a_text(topics):

@@ -297,6 +297,37 @@ def test_one_chooses_the_class_that_is_explained(cards, open_page):
         assert lines == ["solid" if part > 0 else "dotted" for part in parts]
 
 
+def test_long_texts_are_marked_in_part(cards, open_page):
+    page = open_page(cards("default").path)
+    page.fill("#text", "a" + "🙂" * 2000)
+    assert page.inner_text("#words") == "a" + "🙂" * 1499 + "…"
+
+
+def test_ngrams_beyond_the_marked_part_leave_the_others_theirs(cards, open_page):
+    page = open_page(cards("characters").path)
+    page.fill("#text", "the oven " * 400)
+    found, expected = page.evaluate("""() => {
+      const {features, contributions} = classifier.predict("the oven ".repeat(400));
+      const best = document.querySelector("#probabilities .winner").dataset.number;
+      const sums = new Float64Array(3000);
+      towards(contributions, Number(best), false).forEach((part, number) => {
+        const {start, end} = features[number];
+        if (end <= 3000) {
+          sums.subarray(start, end).forEach((_, place) => {
+            sums[start + place] += part / (end - start);
+          });
+        }
+      });
+      const top = Math.max(...sums.map(Math.abs));
+      const shares = [...document.querySelectorAll("#words mark")].map(
+        mark => Number(mark.style.getPropertyValue("--share")));
+      const visible = [...sums].map(sum => Math.abs(sum) / top).filter(
+        (share, place) => share >= 0.005 && "the oven "[place % 9] !== " ");
+      return [shares, visible];
+    }""")
+    np.testing.assert_allclose(found, expected, atol=6e-4)
+
+
 def test_students_that_do_not_add_up_show_no_words(cards, open_page):
     for name in ("cased, hidden layers", "cnn", "gru"):
         page = open_page(cards(name).path)
@@ -414,6 +445,22 @@ def test_nothing_overflows(width, whole_card, open_page):
     assert outside == []
 
 
+def test_names_of_all_scripts_fit_into_the_plot(cards, topics, tmp_path, open_page):
+    texts, labels = topics
+    names = ["LOVE AND WARMTH", "非常非常非常长的类别名称", "الغضب الشديد جدا"]
+    cards("default").student.to_html(
+        tmp_path / "card.html", texts[:50], labels[:50], class_names=names
+    )
+    outside = open_page(tmp_path / "card.html").evaluate("""() =>
+      [...document.querySelectorAll("svg text")].filter(text => {
+        const frame = text.closest("svg").getBoundingClientRect();
+        const box = text.getBoundingClientRect();
+        return box.left < frame.left || box.top < frame.top ||
+               box.right > frame.right || box.bottom > frame.bottom;
+      }).map(text => text.textContent)""")
+    assert outside == []
+
+
 CONTRASTS = """() => {
   const parse = color => {
     const numbers = color.match(/[\\d.]+/g).map(Number);
@@ -524,6 +571,7 @@ def test_many_classes_show_the_most_probable(topics, tmp_path, open_page):
     (proba,) = student.compile("int8").predict_proba(texts[:1])
     shown = page.locator("#probabilities th").all_inner_texts()
     assert shown == [str(number) for number in np.argsort(-proba, kind="stable")[:12]]
+    assert page.inner_text("#listed") == "The 12 highest probabilities"
 
 
 def test_the_first_text_is_what_was_given(topics, tmp_path, open_page):

@@ -96,7 +96,8 @@ def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics
     assert found["html"] == str(card)
     page = card.read_text(encoding="utf-8")
     assert "<title>Topics &lt;of&gt; texts</title>" in page
-    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in page.split("<tr>")]
+    cells = r"<t[hd][^>]*>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>"
+    rows = [re.findall(cells, row) for row in page.split("<tr>")]
     named = {row[0]: row[1:] for row in rows if row}
     assert named["Model"][:4] == ["Parameters", "Accuracy", "Macro F1", "Agrees with the teacher"]
     teacher = found["teacher"]

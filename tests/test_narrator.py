@@ -1,4 +1,5 @@
 import logging
+import sys
 
 from skdistill._narrator import Narrator
 
@@ -23,6 +24,12 @@ def test_a_silent_narrator_says_nothing(capsys):
     tell.step("First")
     tell.note("a figure")
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_told_never_goes_to_standard_output(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    Narrator(1).step("First")
+    assert capsys.readouterr().out == ""
 
 
 def test_messages_of_the_package_are_told_inside_the_block_alone(capsys):

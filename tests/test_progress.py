@@ -121,6 +121,13 @@ def test_no_thread_is_started():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("disable", [False, True])
+def test_a_process_without_standard_error_has_no_bar(disable, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress_bar([1, 2], disable=disable) as bar:
+        assert list(bar) == [1, 2]
+
+
 def test_what_is_disabled_writes_nothing():
     with in_log() as log:
         assert list(progress_bar([1, 2], disable=True)) == [1, 2]

@@ -52,6 +52,13 @@ def test_the_curve_falls_as_the_loss_does():
     assert "epoch 2: 1" in plot
 
 
+def test_the_loss_on_gold_labels_is_not_joined_to_the_other():
+    plot = plot_training([0.4, 0.2, 0.1, 0.7, 0.6], n_gold_epochs=2)
+    curves = [a["points"].split() for a in attributes(plot, "polyline")]
+    assert [*map(len, curves)] == [3, 2]
+    assert "from 0.4 in the first to 0.1 in the last of 3 epochs, and 2 on gold labels" in plot
+
+
 @pytest.mark.parametrize(
     ("top", "ticks"),
     [

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.frozen import FrozenEstimator
 
 from skdistill import (
@@ -34,8 +37,27 @@ def test_parameters_are_told_as_they_are_written():
     )
 
 
-def test_of_a_teachers_folder_only_the_name_is_told(tmp_path):
+def test_numbers_of_numpy_are_told_as_pythons():
+    weights = dict(zip(np.unique(["joy", "fear"]), np.array([2.0, 1.0]), strict=True))
+    student = DistilledCNNClassifier(class_weight=weights, kernel_sizes=(np.int64(2),))
+    parameters = describe_training(student)["Parameters"]
+    assert parameters == "class_weight={'fear': 2.0, 'joy': 1.0}, kernel_sizes=(2,)"
+
+
+def test_a_teacher_around_its_default_is_named_itself():
+    teacher = DistilledMLPClassifier(AdaBoostClassifier())
+    assert describe_training(teacher)["Teacher"] == "AdaBoostClassifier"
+
+
+def test_of_a_teachers_folder_only_the_name_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("models", "mine").mkdir(parents=True)
     for name, shown in [
+        ("models/mine", "mine"),
+        ("models/mine/", "mine"),
+        ("../elsewhere/mine", "mine"),
+        ("not/there/mine", "mine"),
+        (".", tmp_path.name),
         (str(tmp_path / "my-teacher"), "my-teacher"),
         (tmp_path / "my-teacher", "my-teacher"),
         ("distilroberta-base", "distilroberta-base"),

@@ -13,9 +13,14 @@ from skdistill._texts import check_texts
 from skdistill._validation import check_labels, check_probabilities, check_same_length
 from skdistill.metrics import CalibrationBins, expected_calibration_error, fidelity
 from skdistill.model_file import StoredModel
-from skdistill.multilabel import as_one_question, decide, share_of_equal
-from skdistill.runtime import CompiledNetwork
-from skdistill.vocabulary import UNKNOWN
+from skdistill.multilabel import (
+    as_one_question,
+    decide,
+    join_columns,
+    knows_labels,
+    share_of_equal,
+)
+from skdistill.vocabulary import UNKNOWN, Vocabulary
 
 _N_BINS = 10
 
@@ -115,9 +120,8 @@ def measure(
     texts = check_texts(X)
     labels = None if y is None else _read_labels(model, y, len(texts))
     rounded = model.rounded("int8").compile()
-    exact = model.compile()
     if proba is None:
-        proba = exact.predict_proba(texts)
+        proba = model.compile().predict_proba(texts)
     rounded_proba = rounded.predict_proba(texts)
     rows: list[tuple[str, int | None, np.ndarray]] = [
         ("this student", model.n_parameters, proba),
@@ -135,7 +139,7 @@ def measure(
         len(texts),
         [_score(model, *row, labels, teacher_proba) for row in rows],
         float(np.abs(proba - rounded_proba).max()),
-        _unknown_share(exact, texts),
+        _unknown_share(model.vocabulary, texts),
     )
     if labels is None:
         return figures
@@ -195,13 +199,18 @@ def _ask(
 def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Answers:
     if not hasattr(asked, "predict_proba"):
         return Answers(asked)
-    classes = np.asarray(asked.classes_)
-    if not np.array_equal(classes, model.classes):
+    if model.multilabel:
+        has_same_classes = knows_labels(asked, len(model.classes))
+    else:
+        has_same_classes = np.array_equal(asked.classes_, model.classes)
+    if not has_same_classes:
+        classes = np.asarray(asked.classes_, dtype=object).tolist()
         raise ValueError(
-            f"{name} has the classes {classes.tolist()!s:.200}, but the student has "
+            f"{name} has the classes {classes!s:.200}, but the student has "
             f"{model.classes.tolist()!s:.200}."
         )
-    return Answers(asked.predict_proba(texts), getattr(asked, "n_parameters_", None))
+    proba = join_columns(asked.predict_proba(texts))
+    return Answers(proba, getattr(asked, "n_parameters_", None))
 
 
 def _score(
@@ -238,6 +247,8 @@ def _bin_by_confidence(
     return bins.confidence[used], bins.accuracy[used], bins.n_texts[used]
 
 
-def _unknown_share(network: CompiledNetwork, texts: Sequence[str]) -> float:
-    ids = network.vocabulary.encode(texts).values
+def _unknown_share(vocabulary: Vocabulary, texts: Sequence[str]) -> float:
+    ids = vocabulary.encode(texts).values
+    # Without the hashed n-grams, which are never unknown.
+    ids = ids[ids <= len(vocabulary.features)]
     return float(np.mean(ids == UNKNOWN)) if len(ids) else 0.0

@@ -41,10 +41,9 @@ def describe_for_page(model: StoredModel) -> dict[str, Any]:
             'have to call Python. Fit one with analyzer="word" or "char".'
         )
     stored = quantize(model.weights, "int8")
-    names = [name for name in stored if name.removesuffix(_SCALE) == name]
+    names = [name for name in stored if not name.endswith(_SCALE)]
     return {
         "kind": model.kind,
-        "classes": [str(name) for name in model.classes],
         "multilabel": model.multilabel,
         "pooling": list(model.architecture["pooling"]),
         "cell": model.architecture.get("cell"),

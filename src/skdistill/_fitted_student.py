@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._documentation_links import DocumentationLinkMixin
 from skdistill._tensor_file import ModelFileError
 from skdistill._texts import check_texts
-from skdistill._training_facts import describe_training
+from skdistill._training_facts import as_plain, describe_training
 from skdistill._versions import stamp, unstamp
 from skdistill.card import write_card
 from skdistill.explanation import Explanations, explain
@@ -260,7 +260,7 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
             "n_iter": self.n_iter_,
             "transfer_size": self.transfer_size_,
         }
-        given = {name: _as_plain(value) for name, value in self.get_params(deep=False).items()}
+        given = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
         parameters = {name: value for name, value in given.items() if _is_plain(value)}
         return replace(self._stored(), estimator={"parameters": parameters, "figures": figures})
 
@@ -500,13 +500,6 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
             self._compile()
-
-
-def _as_plain(value: Any) -> Any:
-    """Make NumPy's scalars, such as a search tries, Python's own."""
-    if isinstance(value, list | tuple):
-        return [*map(_as_plain, value)]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_plain(value: Any) -> bool:

@@ -52,7 +52,8 @@ class Narrator:
             logger.removeHandler(handler)
 
     def _print(self, text: str) -> None:
-        if not self.silent:
+        # Without a console there is no standard error, and print would take standard output.
+        if not self.silent and sys.stderr is not None:
             seconds = self.clock() - self.start
             print(f"[{seconds:4.0f} s]  {text}", file=sys.stderr, flush=True)
 

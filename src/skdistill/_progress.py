@@ -33,7 +33,8 @@ def progress_bar(iterable: Iterable[_Item] | None = None, **options: Any) -> "pl
     """Open a bar on standard error that tells rate and time left.
 
     In a terminal and in a notebook it moves; anywhere else, such as in a pipe or a file, it
-    writes a line at its beginning, at its end and every ten seconds between them.
+    writes a line at its beginning, at its end and every ten seconds between them. Where there is no
+    standard error, as in a process without a console, it only counts.
 
     Parameters
     ----------
@@ -53,7 +54,9 @@ def progress_bar(iterable: Iterable[_Item] | None = None, **options: Any) -> "pl
     >>> with progress_bar(total=2, desc="labelling", unit="text", disable=True) as bar:
     ...     _ = bar.update(2)
     """
-    is_watched = _is_notebook_bar(MovingBar) or sys.stderr.isatty()
+    if sys.stderr is None:
+        options["disable"] = True
+    is_watched = _is_notebook_bar(MovingBar) or (sys.stderr and sys.stderr.isatty())
     return (MovingBar if is_watched else LogLines)(iterable, **{"miniters": 1, **options})
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
+from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -53,12 +54,15 @@ def plot_reliability(confidence: np.ndarray, share: np.ndarray, counts: np.ndarr
     )
 
 
-def plot_training(losses: Sequence[float]) -> Markup:
+def plot_training(losses: Sequence[float], n_gold_epochs: int = 0) -> Markup:
     """Draw the training loss of each epoch.
 
     Parameters
     ----------
     losses : sequence of float, of length n_epochs
+    n_gold_epochs : int, default=0
+        How many of the last epochs are on gold labels: their loss is another one, and has a line
+        of its own.
 
     Returns
     -------
@@ -69,8 +73,15 @@ def plot_training(losses: Sequence[float]) -> Markup:
     n = len(losses)
     x = [_x((epoch + 0.5) / n) for epoch in range(n)]
     y = [_y(loss / top) for loss in losses]
-    corners = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    curve = element("polyline", points=corners, fill="none", stroke="currentColor", stroke_width=2)
+    corners = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    n_soft = n - n_gold_epochs
+    curves = [
+        element(
+            "polyline", points=" ".join(part), fill="none", stroke="currentColor", stroke_width=2
+        )
+        for part in (corners[:n_soft], corners[n_soft:])
+        if part
+    ]
     dots = [
         element(
             "circle",
@@ -84,13 +95,13 @@ def plot_training(losses: Sequence[float]) -> Markup:
     ]
     step = -(-n // 8)
     return _frame(
-        f"Training loss, from {losses[0]:.3g} in the first to {losses[-1]:.3g} in the last of "
-        f"{n} epochs",
+        f"Training loss, from {losses[0]:.3g} in the first to {losses[n_soft - 1]:.3g} in the last "
+        f"of {n_soft} epochs" + (f", and {n_gold_epochs} on gold labels" if n_gold_epochs else ""),
         [((epoch + 0.5) / n, str(epoch + 1)) for epoch in range(0, n, step)],
         [(tick / top, f"{tick:g}") for tick in ticks],
         "epoch",
         "loss",
-        curve,
+        *curves,
         *dots,
     )
 
@@ -111,7 +122,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
     """
     n = len(classes)
     short = [name if len(name) <= 11 else name[:10] + "…" for name in classes]
-    margin = 14 + 6 * max(map(len, short))
+    margin = 14 + max(map(_width_of, short))
     side = max(24, min(48, 320 // n))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     cells = []
@@ -177,7 +188,7 @@ def _frame(
     middle = (_y(0) + _y(1)) / 2
     names = [
         _text(_x(0.5), _HEIGHT - 4, x_name, "middle"),
-        _text(9, middle, y_name, "middle", transform=f"rotate(-90 9 {middle})"),
+        _text(12, middle, y_name, "middle", transform=f"rotate(-90 12 {middle})"),
     ]
     return _svg(_WIDTH, _HEIGHT, label, *grid, *names, *marks)
 
@@ -195,6 +206,14 @@ def _svg(width: float, height: float, label: str, *children: Markup) -> Markup:
 
 def _text(x: float, y: float, text: str, anchor: str, **attributes: str) -> Markup:
     return element("text", text, x=f"{x:g}", y=f"{y:g}", text_anchor=anchor, **attributes)
+
+
+def _width_of(text: str) -> int:
+    """Tell about how wide a text is, rather too wide than too narrow."""
+    return sum(
+        11 if east_asian_width(character) in "WF" else 8 if character.isupper() else 6
+        for character in text
+    )
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> Markup:

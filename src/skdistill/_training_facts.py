@@ -1,5 +1,7 @@
 """What a model card tells of a student's training."""
 
+import os.path
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ def describe_training(student: BaseEstimator) -> dict[str, str]:
     """
     facts = {"Teacher": _name_teacher(student.teacher)}
     defaults = {name: given.default for name, given in signature(type(student)).parameters.items()}
-    given = {name: _as_plain(value) for name, value in student.get_params(deep=False).items()}
+    given = {name: as_plain(value) for name, value in student.get_params(deep=False).items()}
     changed = {
         name: value
         for name, value in given.items()
@@ -48,18 +50,49 @@ def describe_training(student: BaseEstimator) -> dict[str, str]:
 def _name_teacher(teacher: Any) -> str:
     if teacher is None:
         return "none: it learned from gold labels"
-    while hasattr(teacher, "estimator"):
+    while getattr(teacher, "estimator", None) is not None:
         teacher = teacher.estimator
     name = type(teacher).__name__
     model = getattr(teacher, "model_name", None)
     if model is None:
         return name
+    return f"{name} ({Path(os.path.abspath(model)).name if _is_folder(model) else model})"
+
+
+def _is_folder(model: str | os.PathLike[str]) -> bool:
+    """Tell a folder, which need not be there any more, from a name on the Hub."""
     path = Path(model)
-    return f"{name} ({path.name if path.is_absolute() else model})"
+    return os.path.isdir(path) or path.is_absolute() or len(path.parts) > 2 or ".." in path.parts
 
 
-def _as_plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
+    """Make NumPy's scalars, such as a search tries, Python's own, in containers as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._training_facts import as_plain
+    >>> as_plain({np.str_("joy"): (np.float64(2), None)})
+    {'joy': (2.0, None)}
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(map(as_plain, value))
+    if isinstance(value, dict):
+        return {as_plain(key): as_plain(item) for key, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value
+
+
+def count_gold_epochs(history: Sequence[Mapping[str, float]]) -> int:
+    """Count the epochs on gold labels at the end of a history, which are numbered anew.
+
+    Examples
+    --------
+    >>> from skdistill._training_facts import count_gold_epochs
+    >>> count_gold_epochs([{"epoch": 1}, {"epoch": 2}, {"epoch": 1}])
+    1
+    """
+    starts = [place for place, epoch in enumerate(history) if epoch["epoch"] == 1]
+    return len(history) - starts[-1] if len(starts) > 1 else 0
 
 
 def _is_same(value: Any, default: Any) -> bool:

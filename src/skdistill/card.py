@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
@@ -23,6 +24,8 @@ from skdistill._class_scores import most_confused
 from skdistill._files import replacing
 from skdistill._markup import Markup, element, join
 from skdistill._svg import plot_confusion, plot_reliability, plot_training
+from skdistill._tensor_file import ModelFileError
+from skdistill._training_facts import count_gold_epochs
 from skdistill._units import format_bytes
 from skdistill.model_file import StoredModel, write_model
 from skdistill.quantization import Precision
@@ -93,7 +96,7 @@ def write_card(
     if X is None and (y is not None or teacher is not None or controls):
         raise ValueError("y, teacher and controls are measured on texts: pass these texts as X.")
     names = _name_classes(model, class_names)
-    described = {**describe_for_page(model), "classes": names}
+    described = {"classes": names, **describe_for_page(model)}
     figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
     title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
     additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
@@ -108,8 +111,9 @@ def write_card(
         model=write_script_data(described),
         example=join(example),
         header=_header(model, title, description, figures, sizes),
+        unit=_unit(model),
         prior=_prior(model),
-        words=_words_panel(names) if additive else "",
+        words=_words_panel(model, names) if additive else "",
         sections=join(
             _figures_section(model, figures, names),
             _report_section(report),
@@ -120,7 +124,8 @@ def write_card(
         footer=element("p", f"Written by skdistill {skdistill.__version__}."),
     )
     with replacing(path) as file:
-        file.write(page.encode("utf-8"))
+        # Lone surrogates, which UTF-8 cannot hold, become references that browsers replace.
+        file.write(page.encode("utf-8", "xmlcharrefreplace"))
 
 
 def _read(name: str) -> str:
@@ -173,9 +178,11 @@ def _header(
     )
 
 
-def _words_panel(names: Sequence[str]) -> Markup:
+def _words_panel(model: StoredModel, names: Sequence[str]) -> Markup:
     options = [element("option", name, value=number) for number, name in enumerate(names)]
-    return Markup(Template(_read("words.html")).substitute(options=join(*options)))
+    unit = _unit(model)
+    template = Template(_read("words.html"))
+    return Markup(template.substitute(unit=unit, Unit=unit.title(), options=join(*options)))
 
 
 def _figures_section(
@@ -183,14 +190,15 @@ def _figures_section(
 ) -> Markup | None:
     if figures is None:
         return None
-    changed = f"{figures.largest_difference:.4f}"
+    # Upwards: no probability changes by more than what is told.
+    changed = f"{ceil(1e4 * figures.largest_difference) / 1e4:.4f}"
     return _section(
         "figures",
         "How well it does",
         element(
             "p",
             f"Measured on {figures.n_texts:,} texts when this page was written. "
-            f"{_percent(figures.unknown_share)} % of their {_features(model)} are unknown to it. "
+            f"{_percent(figures.unknown_share)} % of their {_listed(model)} are unknown to it. "
             f"Rounding to eight bits changes no probability by more than {changed}.",
         ),
         _compare_models(figures.models),
@@ -217,13 +225,7 @@ def _list_classes(figures: Figures, names: Sequence[str]) -> Markup:
         "Each class, in eight bits (shares in %)",
         ["Class", "Precision", "Recall", "F1", "Texts"],
         [
-            [
-                name,
-                _percent(row.precision),
-                _percent(row.recall),
-                _percent(row.f1),
-                f"{row.n_texts:,}",
-            ]
+            [name, *map(_percent, (row.precision, row.recall, row.f1)), f"{row.n_texts:,}"]
             for name, row in zip(names, figures.classes, strict=True)
         ],
     )
@@ -244,7 +246,7 @@ def _confusions(figures: Figures, names: Sequence[str]) -> Markup | None:
     if figures.confusion is None:
         return None
     rows = [
-        [f"{error.label} taken for {error.predicted}", f"{error.n_texts:,}"]
+        [join(_name(error.label), " taken for ", _name(error.predicted)), f"{error.n_texts:,}"]
         for error in most_confused(figures.confusion, names)
     ]
     if not rows:
@@ -277,17 +279,13 @@ def _report_section(report: Any) -> Markup | None:
 
 
 def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup:
-    known = model.estimator.get("figures", {})
-    given = model.estimator.get("parameters", {})
-    facts = dict(training)
-    if "transfer_size" in known:
-        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
-    if "loss" in given:
-        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
-    if "n_iter" in known:
-        facts["Epochs"] = str(known["n_iter"])
-    losses = [epoch["train_loss"] for epoch in known.get("history", []) if "train_loss" in epoch]
-    plot = _figure("Training loss", plot_training(losses)) if len(losses) > 1 else None
+    try:
+        found, plot = _training_facts(model)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"What the student's file says of its training is damaged: {error!s:.200}."
+        ) from error
+    facts = {**training, **found}
     return _section(
         "training",
         "What it is and how it was made",
@@ -295,6 +293,29 @@ def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup
         _pairs(facts) if facts else None,
         plot,
     )
+
+
+def _training_facts(model: StoredModel) -> tuple[dict[str, str], Markup | None]:
+    """Return what is known of the training, and its plot; a file may say anything here."""
+    known = model.estimator.get("figures", {})
+    given = model.estimator.get("parameters", {})
+    facts = {}
+    if "transfer_size" in known:
+        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
+    if "loss" in given:
+        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
+    if "n_iter" in known:
+        facts["Epochs"] = str(known["n_iter"])
+    history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]
+    losses = [epoch["train_loss"] for epoch in history]
+    # A training that diverged has no curve.
+    if len(losses) < 2 or not np.isfinite(losses).all():
+        return facts, None
+    n_gold_epochs = count_gold_epochs(history)
+    caption = "Training loss"
+    if n_gold_epochs:
+        caption += f" (the last {n_gold_epochs}: on gold labels)"
+    return facts, _figure(caption, plot_training(losses, n_gold_epochs))
 
 
 def _architecture(model: StoredModel) -> str:
@@ -316,18 +337,37 @@ def _architecture(model: StoredModel) -> str:
         )
     hidden = architecture["hidden_layer_sizes"]
     layers = f"hidden layers of {', '.join(map(str, hidden))}, " if hidden else ""
-    longest = vocabulary.ngram_range[1]
-    ngrams = f" and their n-grams of up to {longest}" if longest > 1 else ""
-    buckets = f", and {vocabulary.hash_buckets:,} hashed ones" if vocabulary.hash_buckets else ""
+    buckets = ""
+    if vocabulary.hash_buckets:
+        longest = vocabulary.ngram_range[1]
+        buckets = f" and {vocabulary.hash_buckets:,} buckets for their n-grams of up to {longest}"
     return (
-        f"A student of skdistill: {len(vocabulary.features):,} {_features(model)}{ngrams}{buckets} "
-        f"as vectors of {width} numbers, {reading}, {layers}and a linear layer for "
+        f"A student of skdistill: {len(vocabulary.features):,} {_listed(model)}{buckets} as "
+        f"vectors of {width} numbers, {reading}, {layers}and a linear layer for "
         f"{len(model.classes)} {'labels' if model.multilabel else 'classes'}."
     )
 
 
 def _features(model: StoredModel) -> str:
     return "characters" if model.vocabulary.analyzer == "char" else "words and marks"
+
+
+def _unit(model: StoredModel) -> str:
+    return "character" if model.vocabulary.analyzer == "char" else "word"
+
+
+def _listed(model: StoredModel) -> str:
+    """Say what the features of a vocabulary are."""
+    least, most = model.vocabulary.ngram_range
+    if most == 1 or model.vocabulary.hash_buckets:
+        return _features(model)
+    lengths = f"{most}" if least == most else f"{least} to {most}"
+    return f"n-grams of {lengths} {_features(model)}"
+
+
+def _name(name: str) -> Markup:
+    """Keep a name in one piece where its script runs in another direction than the text around."""
+    return element("bdi", name)
 
 
 def _limits_section(
@@ -338,23 +378,21 @@ def _limits_section(
     vocabulary = model.vocabulary
     case = " Capital letters are the same to it as small ones." if vocabulary.lowercase else ""
     found = [
-        f"It knows {len(vocabulary.features):,} {_features(model)}; all others are one and the "
+        f"It knows {len(vocabulary.features):,} {_listed(model)}; all others are one and the "
         f"same to it.{case}",
         "It knows the languages of the texts that it learned from, and no others. To a text of "
-        f"unknown {_features(model)} it answers with {_prior(model)}.",
+        f"unknown {_listed(model)} it answers with {_prior(model)}.",
         _word_order(model),
     ]
     if figures is not None:
         rare = [
-            f"{name} ({row.n_texts})"
+            join(_name(name), f" ({row.n_texts})")
             for name, row in zip(names, figures.classes, strict=False)
             if row.n_texts < _FEW
         ]
         if rare:
-            found.append(
-                f"Rough figures: fewer than {_FEW} of the test texts are of the class "
-                f"{', '.join(rare)}."
-            )
+            few = f"Rough figures: fewer than {_FEW} of the test texts are of the class "
+            found.append(join(few, Markup(_shorten(rare)), "."))
     items = [element("li", limit) for limit in [*found, *limits]]
     return _section("limits", "Limits", element("ul", *items))
 
@@ -429,7 +467,7 @@ def _table(caption: str, heading: Sequence[Any], rows: Sequence[Sequence[str]]) 
     body = [
         element(
             "tr",
-            element("th", name, scope="row", dir="auto"),
+            element("th", _name(name), scope="row"),
             *(element("td", cell, class_="number") for cell in cells),
         )
         for name, *cells in rows
@@ -460,5 +498,5 @@ def _percent(share: float | None) -> str:
 
 
 def _percent_and_std(share: float, std: float | None) -> str:
-    has_std = std is not None and not np.isnan(std)
-    return _percent(share) + (f" ± {100 * std:.2f}" if has_std and std is not None else "")
+    spread = _percent(std)
+    return _percent(share) + (f" ± {spread}" if spread else "")

@@ -14,6 +14,7 @@ from skdistill._plotting import (
     next_curve,
     soften,
 )
+from skdistill._training_facts import count_gold_epochs
 from skdistill._validation import check_same_length
 
 if TYPE_CHECKING:
@@ -191,14 +192,9 @@ class TrainingHistoryDisplay:
             for key, what in _PARTS.items()
             if any(key in epoch for epoch in history)
         }
-        # Epochs on gold labels are counted anew.
-        restart = next(
-            (place for place, epoch in enumerate(history) if place and epoch["epoch"] == 1),
-            len(history),
-        )
         display = cls(
             losses,
-            n_gold_epochs=len(history) - restart,
+            n_gold_epochs=count_gold_epochs(history),
             loss_name=_LOSSES[estimator.loss],
             name=type(estimator).__name__ if name is None else name,
         )

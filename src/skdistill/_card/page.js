@@ -33,14 +33,14 @@ function towards(contributions, number, multilabel) {
 }
 
 // Cuts a text where a feature starts or ends; features that overlap share their characters.
-function cut(text, features, parts) {
+function cut(text, features) {
   const cuts = new Set([0, text.length]);
   const steps = new Float64Array(text.length + 1);
-  features.forEach(({ start, end }, number) => {
+  for (const { start, end, part } of features) {
     cuts.add(start).add(end);
-    steps[start] += parts[number] / (end - start);
-    steps[end] -= parts[number] / (end - start);
-  });
+    steps[start] += part / (end - start);
+    steps[end] -= part / (end - start);
+  }
   const places = [...cuts].sort((left, right) => left - right);
   let slope = 0;
   return places.slice(0, -1).map((start, number) => {
@@ -71,6 +71,9 @@ class Demonstration {
       return { row: make("tr", {}, name, bar, value), name, fill, value };
     });
     find("probabilities").replaceChildren(...rows.map(({ row }) => row));
+    if (this.classifier.classes.length > number) {
+      find("listed").textContent = `The ${number} highest probabilities`;
+    }
     return rows;
   }
 
@@ -109,10 +112,10 @@ class Demonstration {
 
   showWords(text, { features, contributions }, number) {
     const parts = contributions ? towards(contributions, number, this.classifier.multilabel) : [];
-    find("words").replaceChildren(...this.marks(text, features, parts));
+    const explained = parts.map((part, place) => ({ part, ...features[place] }));
+    find("words").replaceChildren(...this.marks(text, explained));
     find("explained-class").textContent = this.classifier.classes[number];
-    const strongest = parts
-      .map((part, place) => ({ part, ...features[place] }))
+    const strongest = explained
       .sort((left, right) => Math.abs(right.part) - Math.abs(left.part))
       .slice(0, MAX_WORDS);
     const rows = strongest.map(({ name, id, part }) => {
@@ -125,11 +128,12 @@ class Demonstration {
     find("contributions").replaceChildren(...rows);
   }
 
-  marks(text, features, parts) {
-    const visible = text.slice(0, MAX_MARKED);
-    const rest = text.length > MAX_MARKED ? "…" : "";
-    const shown = features.filter(({ end }) => parts.length && end <= MAX_MARKED);
-    const pieces = cut(visible, shown, parts);
+  marks(text, features) {
+    // Not between the two halves of a character.
+    const length = text.codePointAt(MAX_MARKED - 1) > 0xffff ? MAX_MARKED - 1 : MAX_MARKED;
+    const rest = text.length > length ? "…" : "";
+    const shown = features.filter(({ end }) => end <= length);
+    const pieces = cut(text.slice(0, length), shown);
     const top = pieces.reduce((most, { part }) => Math.max(most, Math.abs(part)), 0);
     const marked = pieces.map((piece) => {
       const share = top ? Math.abs(piece.part) / top : 0;
