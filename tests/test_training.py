@@ -258,6 +258,12 @@ def test_skorch_callbacks_work_and_may_stop():
     assert len(history) < 50
 
 
+def test_a_training_that_diverges_says_so_at_the_first_epoch():
+    advice = r"loss was nan in epoch 1: training diverged. Choose a smaller lr than 1e\+30\."
+    with pytest.raises(ValueError, match=advice):
+        fit(make_dataset(), lr=1e30)
+
+
 def test_ctrl_c_is_not_taken_for_early_stopping():
     class CtrlC(Callback):
         def on_batch_end(self, net, **kwargs):

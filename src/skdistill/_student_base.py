@@ -240,8 +240,8 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         ValueError
             If a text is missing, `y` has another length or a single class, parameters contradict
             each other, probabilities have the wrong shape or do not sum to 1, the teacher's
-            classes are not those of `y`, nothing can label `X_unlabeled`, or `y` is None and the
-            teacher, or a parameter, needs it.
+            classes are not those of `y`, nothing can label `X_unlabeled`, `y` is None and the
+            teacher, or a parameter, needs it, or the training diverges.
         TypeError
             If a row of `X` or `X_unlabeled` is no text.
         RuntimeError

@@ -4,7 +4,7 @@ import dis
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil, exp
+from math import ceil, exp, isfinite
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,11 @@ class StudentNet(NeuralNet):
             Is told of each epoch, and may stop the training.
         state : callable, default=tuple
             Returns what `tasks` may make a student of at an epoch's end.
+
+        Raises
+        ------
+        ValueError
+            If the loss is no longer a finite number.
         """
         self.initialize()
         self.notify("on_train_begin", X=dataset, y=None)
@@ -170,6 +175,12 @@ class StudentNet(NeuralNet):
                 self.fit_loop(dataset, epochs=1)
             except StopTraining:
                 stopped = True
+            loss = self.history[-1, "train_loss"]
+            if not isfinite(loss):
+                raise ValueError(
+                    f"The training loss was {loss} in epoch {len(self.history)}: training "
+                    f"diverged. Choose a smaller lr than {self.lr:g}."
+                )
             if tasks is not None:
                 tasks.end(state)
                 stopped = stopped or tasks.stopped
