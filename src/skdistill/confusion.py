@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import column_or_1d
 
-from skdistill._plotting import require_matplotlib
+from skdistill._plotting import require_matplotlib, with_style
 from skdistill._validation import check_same_length
 
 if TYPE_CHECKING:
@@ -344,8 +344,8 @@ def _write_shares(
     for (row, column), share in np.ndenumerate(shares):
         red, green, blue, _ = image.cmap(image.norm(share))
         is_light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-        style |= {"color": "black" if is_light else "white", **(text_kw or {})}
+        style: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}
+        style |= {"fontsize": 8, "color": "black" if is_light else "white"}
         shown = f"{share:.0f}" if share >= 0.5 else "<1" if share > 0 else ""
-        texts[row, column] = axis.text(column, row, shown, **style)
+        texts[row, column] = axis.text(column, row, shown, **with_style(style, text_kw))
     return texts
