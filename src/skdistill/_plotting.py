@@ -105,6 +105,11 @@ def soften(ax: "Axes") -> None:
     ax.grid(color="#DDDDDD", linewidth=0.6)
 
 
+def wrapped(name: str, most: int) -> str:
+    """Break a name of more letters than fit into several lines."""
+    return fill(name, max(1, most)) if len(name) > most else name
+
+
 def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns: int = 4) -> None:
     """Put the legend under the label of the x-axis, where no data can be.
 
@@ -119,9 +124,8 @@ def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns:
         return
     below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     inches = ax.get_window_extent().width / ax.figure.dpi
-    most = max(1, int((inches - _HANDLE) / _LETTER))
-    names = [str(handle.get_label()) for handle in handles]
-    names = [fill(name, most) if len(name) > most else name for name in names]
+    most = int((inches - _HANDLE) / _LETTER)
+    names = [wrapped(str(handle.get_label()), most) for handle in handles]
     longest = max(len(line) for name in names for line in name.split("\n"))
     fitting = int(inches / (_HANDLE + _LETTER * longest))
     ax.legend(
