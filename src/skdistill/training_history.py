@@ -146,11 +146,11 @@ class TrainingHistoryDisplay:
         ax: "Axes | None" = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the history of a fitted student.
+        """Draw the history of a fitted student, or of the transformer that is its teacher.
 
         Parameters
         ----------
-        estimator : DistilledClassifier
+        estimator : DistilledClassifier or TransformerTeacherClassifier
             A fitted one.
         name : str, default=None
             What it is called; None takes the name of its class.
@@ -199,7 +199,8 @@ class TrainingHistoryDisplay:
         display = cls(
             losses,
             n_gold_epochs=len(history) - restart,
-            loss_name=_LOSSES[estimator.loss],
+            # A teacher has a history, but no choice of losses.
+            loss_name=_LOSSES.get(getattr(estimator, "loss", None), "loss: cross-entropy, nats"),
             name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, line_kw=line_kw)
