@@ -573,7 +573,9 @@ class _Points(NamedTuple):
             style = with_style({**style, "path_effects": halo, "zorder": 4}, scatter_kw)
             style["s"] = style["s"] * widths[rows] ** 2
             points = ax.scatter(self.x[rows], self.y[rows], **style)
-            points.set_facecolor(np.where(is_filled[:, None], points.get_facecolor(), 1.0))
+            # White, where it is hollow.
+            faces = np.where(is_filled[:, None], points.get_facecolor(), 1.0)
+            points.set_facecolor(faces.tolist())
             artists.append(points)
             handles.append(Line2D([], [], color=color, marker=marker, linestyle="none", label=kind))
         ax.set_xlabel(cost.label)

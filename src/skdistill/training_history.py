@@ -200,7 +200,7 @@ class TrainingHistoryDisplay:
             losses,
             n_gold_epochs=len(history) - restart,
             # A teacher has a history, but no choice of losses.
-            loss_name=_LOSSES.get(getattr(estimator, "loss", None), "loss: cross-entropy, nats"),
+            loss_name=_LOSSES.get(getattr(estimator, "loss", ""), "loss: cross-entropy, nats"),
             name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, line_kw=line_kw)
