@@ -4,8 +4,10 @@ from contextlib import redirect_stderr
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -14,6 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
@@ -166,6 +169,34 @@ def test_several_labels_a_text(topics):
     assert table["calibration_error"][0] == error
 
 
+def test_labels_in_a_table_of_one_column_are_a_column(split):
+    X_train, y_train, X_test, y_test = split
+    model = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(X_train[:9], y_train[:9])
+    column = pd.DataFrame({"label": y_test})
+    for train in ((None, None), (X_train, y_train)):
+        table = compare({"SVM": FrozenEstimator(model)}, *train, X_test, column)
+        assert table["accuracy"][0] == model.score(X_test, y_test) < 1
+
+
+def test_several_labels_in_a_sparse_matrix(topics):
+    X, y = topics[0][:200], topics[1][:200]
+    labels = np.column_stack([y == "cooking", y == "trains"]).astype(int)
+    model = make_pipeline(TfidfVectorizer(), OneVsRestClassifier(LogisticRegression(C=10)))
+    dense, sparse = (
+        compare({"LR": model}, X[:100], given[:100], X[100:], given[100:])
+        for given in (labels, csr_matrix(labels))
+    )
+    assert sparse["accuracy"].tolist() == dense["accuracy"].tolist()
+
+
+def test_a_model_that_cannot_be_pickled_has_no_size(split):
+    lower = FunctionTransformer(lambda X: [text.lower() for text in X])
+    models = {"lambda": make_pipeline(lower, TfidfVectorizer(), LogisticRegression())}
+    table = compare(models, *split, plot=True)
+    assert table["n_bytes"].isna().all()
+    assert [axes.get_xlabel() for axes in plt.gcf().axes] == ["speed, texts per second (log scale)"]
+
+
 def test_progress_is_shown_on_demand(split):
     for verbose in (0, 1):
         told = io.StringIO()
@@ -242,6 +273,7 @@ def test_estimators_that_are_refused(estimators, error, message, split):
         ({"y_test": ["cooking", "x"], "X_test": ["s", "t"]}, r"y_test\[1\] is 'x', a label that"),
         ({"y_test": [[0, 1]], "X_test": ["t"]}, r"shape \(1, 2\), which does not go with"),
         ({"X_test": ["t", None]}, r"X_test\[1\] is missing"),
+        ({"y_test": None}, r"should be a 1d array, got an array of shape \(\)"),
         ({"X_unlabeled": "one text"}, "X_unlabeled is a single string"),
     ],
 )
@@ -256,6 +288,14 @@ def test_a_frozen_model_of_other_classes_is_refused(split):
     other = make_tfidf_baseline().fit(X_train, np.unique(y_train, return_inverse=True)[1])
     with pytest.raises(ValueError, match=r"'a' knows the classes \[0, 1, 2\], of which y_test"):
         compare({"a": FrozenEstimator(other)}, X_train, y_train, X_test, y_test)
+
+
+def test_a_frozen_model_of_another_kind_of_labels_is_refused(split, teacher):
+    X_test, y_test = split[2:]
+    labels = np.column_stack([y_test == "cooking", y_test == "trains"]).astype(int)
+    message = r"'a' predicts labels of shape \(100,\), but y_test has shape \(100, 2\)"
+    with pytest.raises(ValueError, match=message):
+        compare({"a": FrozenEstimator(teacher)}, None, None, X_test, labels)
 
 
 def test_a_reference_that_is_never_right_is_refused_before_others_are_trained(split, teacher):

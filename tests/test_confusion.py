@@ -2,6 +2,7 @@ import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
@@ -62,6 +63,37 @@ def test_nothing_overlaps(n_classes):
         assert all(inside.contains(*corner) for box in boxes for corner in box.corners())
     cells = [text for text in display.text_[0].ravel() if text.get_text()]
     assert not overlapping([text.get_window_extent() for text in cells])
+
+
+def test_names_of_many_classes_do_not_overlap():
+    names = [f"intent {place}" for place in range(150)]
+    display = ConfusionMatricesDisplay.from_predictions(names, {"student": names})
+    display.figure_.draw_without_rendering()
+    for ticks in (display.ax_[0].get_xticklabels(), display.ax_[0].get_yticklabels()):
+        boxes = [text.get_window_extent() for text in ticks]
+        assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
+
+
+def test_names_of_models_do_not_overlap():
+    names = ["distilled MLP, mean + attention pooling", "teacher: MiniLM-L6, fine-tuned on labels"]
+    display = ConfusionMatricesDisplay(dict.fromkeys(names, np.eye(2))).plot()
+    display.figure_.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in display.ax_]
+    assert not overlapping(boxes)
+    assert all(display.figure_.bbox.contains(*corner) for box in boxes for corner in box.corners())
+    assert [axes.get_title().replace("\n", " ") for axes in display.ax_] == names
+
+
+def test_names_of_classes_are_no_formulas():
+    display = ConfusionMatricesDisplay({"a": np.eye(2)}, display_labels=["$_$", "b"]).plot()
+    display.figure_.draw_without_rendering()
+    assert [text.get_text() for text in display.ax_[0].get_xticklabels()] == ["$_$", "b"]
+
+
+def test_labels_in_a_table_of_one_column_are_a_column():
+    column = pd.DataFrame({"label": ["a", "b", "b"]})
+    display = ConfusionMatricesDisplay.from_predictions(column, {"m": ["a", "b", "a"]})
+    assert display.confusion_matrices["m"].tolist() == [[1, 0], [1, 1]]
 
 
 def test_numbers_are_left_out_of_small_cells_or_on_demand():

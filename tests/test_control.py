@@ -462,6 +462,7 @@ def test_silent_unless_asked(split, capfd):
         ({"y_test": [0, 1]}, ValueError, "y_test was given without X_test"),
         ({"X_test": ["a", "b"], "y_test": [0]}, ValueError, "X_test and y_test must have the same"),
         ({"X_test": ["a", "b"], "y_test": [0, 2]}, ValueError, r"y_test\[1\] is 2, a label that"),
+        ({"X_test": ["a", "b"], "y_test": ["0", "1"]}, ValueError, r"y_test\[0\] is '0', a label"),
         ({"X_test": ["a"], "y_test": [0]}, ValueError, "One test text is not enough"),
         ({"X_test": ["a", None], "y_test": [0, 1]}, ValueError, r"X_test\[1\] is missing"),
         ({"X_unlabeled": ["a", None]}, ValueError, r"X_unlabeled\[1\] is missing"),

@@ -179,6 +179,14 @@ def test_an_unknown_class_is_named(topics):
         fit(topics).explain(["the"])[0].towards("tennis")
 
 
+def test_explanations_can_be_compared(topics):
+    student = fit(topics)
+    one, other = student.explain(["the oven", "the oven"])
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+
+
 def test_characters_share_what_overlapping_units_contribute():
     spans = np.array([[0, 2], [1, 3], [4, 5]])
     shared = spread_over_characters(spans, np.array([2.0, -4.0, 3.0]), 6)

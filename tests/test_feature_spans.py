@@ -73,8 +73,9 @@ def test_a_character_that_becomes_two_moves_no_span():
     assert found.spans.tolist() == [[0, 2], [3, 4], [5, 6]]
 
 
-def test_a_functions_features_have_no_place():
-    vocabulary = Vocabulary(["a", "b"], analyzer=str.split, ngram_range=(1, 2), hash_buckets=5)
+@pytest.mark.parametrize("analyzer", [str.split, lambda text: iter(text.split())])
+def test_a_functions_features_have_no_place(analyzer):
+    vocabulary = Vocabulary(["a", "b"], analyzer=analyzer, ngram_range=(1, 2), hash_buckets=5)
     found = locate_features(vocabulary, "a b zz")
     assert found.names == ["a", "a b", "b", "b zz", "zz"]
     assert (found.spans == -1).all()

@@ -118,6 +118,14 @@ def test_another_score_is_named_as_it_is():
     assert display.ax_.get_ylabel() == "f1 macro"
 
 
+def test_scores_that_are_losses_are_named_with_their_sign(texts):
+    model = {"LR": make_tfidf_baseline()}
+    options = {"train_sizes": [100], "cv": 2, "scoring": "neg_log_loss"}
+    display = LearningCurvesDisplay.from_estimators(model, *texts, **options)
+    assert (display.test_scores["LR"] < 0).all()
+    assert display.score_name == "negative log loss"
+
+
 def test_what_cannot_be_drawn_is_refused(texts):
     X, y = texts
     draw = LearningCurvesDisplay.from_estimators
@@ -129,6 +137,7 @@ def test_what_cannot_be_drawn_is_refused(texts):
         draw({"a": FrozenEstimator(make_tfidf_baseline().fit(X, y))}, X, y)
     with pytest.raises(ValueError, match="test_scores is empty"):
         LearningCurvesDisplay([1], {}).plot()
+    assert plt.get_fignums() == []
     with pytest.raises(ValueError, match=r"scores of 'a' have shape \(2,\), not one row"):
         LearningCurvesDisplay([1, 2], {"a": [0.5, 0.6]}).plot()
     with pytest.raises(ValueError, match=r"scores of 'a' have shape \(1, 1\)"):

@@ -26,9 +26,9 @@ def test_without_matplotlib_errors_name_the_extra(monkeypatch):
         ConfusionMatricesDisplay({"a": np.eye(2)}).plot()
 
 
-@pytest.mark.parametrize("length", [5, 40])
+@pytest.mark.parametrize("length", [0, 5, 40, 200])
 def test_legends_stay_inside_the_figure(length):
-    names = [f"{letter * length}" for letter in "abcde"]
+    names = [f"{letter * length}" for letter in "abcde"[: max(1, 250 // (length + 1))]]
     display = LearningCurvesDisplay([1, 2], {name: [[0.1], [0.2]] for name in names}).plot()
     display.figure_.draw_without_rendering()
     legend = display.ax_.get_legend().get_window_extent()
@@ -36,6 +36,20 @@ def test_legends_stay_inside_the_figure(length):
     assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
     label = display.ax_.yaxis.label.get_window_extent()
     assert all(display.figure_.bbox.contains(*corner) for corner in label.corners())
+
+
+def test_curves_without_a_name_have_no_legend():
+    display = ReliabilityDisplay([0.6], [0.5], [4], [0, 1]).plot(ref_line=False)
+    assert display.counts_ax_.get_legend() is None
+
+
+def test_aliases_of_styles_are_heard():
+    curves = LearningCurvesDisplay([1, 2], {"a": [[0.1], [0.2]]})
+    line = curves.plot(errorbar_kw={"lw": 3, "c": "red"}).errorbar_[0][0]
+    assert (line.get_linewidth(), line.get_color()) == (3, "red")
+    matrices = ConfusionMatricesDisplay({"a": np.eye(2)})
+    number = matrices.plot(text_kw={"size": 3, "ha": "left"}).text_[0][0, 0]
+    assert (number.get_fontsize(), number.get_horizontalalignment()) == (3, "left")
 
 
 def luminance(color):

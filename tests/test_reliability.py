@@ -1,5 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,6 +119,16 @@ def test_of_a_fitted_classifier(topics):
     assert display.counts.sum() == 300
     right = model.predict(texts[300:]) == labels[300:]
     assert np.nansum(display.accuracy * display.counts) == pytest.approx(right.sum())
+
+
+def test_labels_in_a_table_of_one_column_are_a_column(topics):
+    texts, labels = topics
+    model = make_tfidf_baseline().fit(texts[:300], labels[:300])
+    displays = [
+        ReliabilityDisplay.from_estimator(model, texts[300:], y)
+        for y in (labels[300:], pd.DataFrame({"label": labels[300:]}))
+    ]
+    assert displays[0].calibration_error == displays[1].calibration_error
 
 
 def test_of_several_labels_each_is_a_question():

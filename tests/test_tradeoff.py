@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from skdistill import ParetoDisplay, RetentionDisplay
+from skdistill._plotting import KINDS as KIND_STYLES
 from skdistill.tradeoff import COSTS, pareto_front
 
 NAMES = [
@@ -153,7 +154,7 @@ def test_pareto_keeps_what_it_was_given_and_passes_on_styles(table):
     found = display.plot(scatter_kw={"s": 7}, line_kw={"color": "red"}, text_kw={"fontsize": 5})
     assert found is display
     assert display.costs is costs
-    assert display.points_[0].get_sizes() == [7]
+    assert min(display.points_[0].get_sizes()) == 7
     assert display.line_.get_color() == "red"
     assert display.text_[0].get_fontsize() == 5
 
@@ -173,6 +174,50 @@ def test_beaten_models_are_hollow():
     display = ParetoDisplay(["A", "B"], [1, 2], [0.9, 0.8], against="n_bytes").plot()
     full, hollow = (to_hex(color) for color in display.points_[0].get_facecolor())
     assert (full == "#ffffff", hollow == "#ffffff") == (False, True)
+
+
+def test_aliases_of_styles_are_heard():
+    display = ParetoDisplay(["A", "B"], [1, 2], [0.9, 0.8], against="n_bytes")
+    display.plot(scatter_kw={"c": "red", "lw": 3}, line_kw={"lw": 4}, text_kw={"size": 5})
+    (points,) = display.points_
+    assert [to_hex(color) for color in points.get_edgecolor()] == ["#ff0000"]
+    assert [to_hex(color) for color in points.get_facecolor()] == ["#ff0000", "#ffffff"]
+    assert points.get_linewidth() == 3
+    assert display.line_.get_linewidth() == 4
+    assert display.text_[0].get_fontsize() == 5
+
+
+def pixels_of(color, display):
+    """Tell which pixels of a figure have a colour."""
+    display.figure_.canvas.draw()
+    drawn = np.asarray(display.figure_.canvas.buffer_rgba())[..., :3].astype(float)
+    return np.abs(drawn - 255 * np.array(to_rgb(color))).max(axis=2) < 16
+
+
+@pytest.mark.parametrize("n_models", [1, 2, 5])
+def test_markers_of_equal_models_can_be_counted(n_models):
+    names = [f"seed {seed}" for seed in range(n_models)]
+    display = ParetoDisplay(names, [100] * n_models, [0.9] * n_models, against="n_bytes").plot()
+    is_green = pixels_of(KIND_STYLES["distilled"][0], display)
+    column, row = display.ax_.transData.transform((100, 0.9)).round().astype(int)
+    upwards = is_green[::-1][row:, column]
+    assert upwards[0]
+    assert np.count_nonzero(np.diff(upwards.astype(int)) == -1) == n_models
+
+
+def test_markers_of_equal_models_are_seen_whatever_their_kinds():
+    kinds = ["distilled", "teacher", "hard labels", "baseline"]
+    display = RetentionDisplay(kinds, [100] * 4, [0.9] * 4, kinds=kinds).plot()
+    display.ax_.get_legend().remove()
+    display.line_.remove()
+    for kind in kinds:
+        assert pixels_of(KIND_STYLES[kind][0], display).sum() > 20
+
+
+def test_markers_apart_have_one_size(table):
+    display = RetentionDisplay.from_comparison(table.iloc[[0, 2, 3, 5]])
+    sizes = [size for artist in display.points_ for size in artist.get_sizes()]
+    assert sizes == [55, 55, 3 * 55, 55]
 
 
 # ---- labels
@@ -236,6 +281,8 @@ def test_models_of_unknown_cost_are_left_out_and_named(table):
         ({"kinds": ["distilled"]}, "names and kinds must have the same number"),
         ({"kinds": ["student", "teacher"]}, r"hold \['student'\]"),
         ({"costs": [1, 0]}, "n_bytes of 'B' is 0; a logarithmic axis"),
+        ({"costs": [1, np.inf]}, "n_bytes of 'B' is inf; a logarithmic axis"),
+        ({"scores": [np.nan, 1]}, "the score of 'A' is nan"),
         ({"against": "carbon"}, "against must be one of .*'n_bytes'.*, got 'carbon'"),
     ],
 )
@@ -243,6 +290,12 @@ def test_what_cannot_be_drawn_is_refused(changes, message):
     given = {"names": ["A", "B"], "costs": [1, 2], "scores": [0.5, 0.6], "against": "n_bytes"}
     with pytest.raises(ValueError, match=message):
         ParetoDisplay(**{**given, **changes}).plot()
+    assert plt.get_fignums() == []
+
+
+def test_accuracies_of_other_length_are_refused():
+    with pytest.raises(ValueError, match="names and accuracy must have the same number"):
+        RetentionDisplay(["A", "B"], [1, 2], [0.5, 0.6], accuracy=[0.5]).plot()
     assert plt.get_fignums() == []
 
 

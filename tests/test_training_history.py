@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from skdistill import DistilledMLPClassifier, TrainingHistoryDisplay, make_tfidf_baseline
+from skdistill import (
+    DistilledMLPClassifier,
+    TrainingHistoryDisplay,
+    TransformerTeacherClassifier,
+    make_tfidf_baseline,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +57,15 @@ def test_grammar():
         assert getattr(second.lines_[0], style)() != getattr(display.lines_[0], style)()
     axes.figure.draw_without_rendering()
     assert not axes.get_legend().get_window_extent().overlaps(axes.bbox)
+
+
+def test_a_teachers_loss_is_its_cross_entropy(topics, tiny_checkpoint):
+    teacher = TransformerTeacherClassifier(tiny_checkpoint, max_epochs=2, random_state=0)
+    teacher.fit(topics[0][:12], topics[1][:12])
+    display = TrainingHistoryDisplay.from_estimator(teacher)
+    assert display.losses["training texts"] == [epoch["train_loss"] for epoch in teacher.history_]
+    assert display.ax_.get_ylabel() == "loss: cross-entropy, nats"
+    assert display.n_gold_epochs == 0
 
 
 def test_what_has_no_history_is_refused():

@@ -20,7 +20,17 @@ def test_format_bytes(count, text):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0.5, "0.5"), (512, "512"), (1000, "1k"), (1.25e6, "1.25M"), (3e9, "3B")]
+    ("count", "text"),
+    [
+        (0.5, "0.5"),
+        (512, "512"),
+        (999.6, "1k"),
+        (1000, "1k"),
+        (999_700, "1M"),
+        (1.25e6, "1.25M"),
+        (999_900_000, "1B"),
+        (3e9, "3B"),
+    ],
 )
 def test_format_count(count, text):
     assert format_count(count) == text

@@ -146,6 +146,15 @@ def test_a_callable_sees_the_raw_text_and_may_return_any_string():
     assert vocabulary.encode(["B\0Z"]).values.tolist() == [2, UNKNOWN, UNKNOWN]
 
 
+def test_a_callable_may_be_a_generator():
+    def words(text):
+        yield from text.split("-")
+
+    vocabulary = Vocabulary.build(["b-a-b"], 10, analyzer=words)
+    assert vocabulary.features == ["b", "a"]
+    assert vocabulary.encode(["a-c"]).values.tolist() == [2, UNKNOWN]
+
+
 def test_lowercase_off_tells_cases_apart():
     assert set(Vocabulary.build(["Us us"], 9, lowercase=False).features) == {"Us", "us"}
 

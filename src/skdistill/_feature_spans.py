@@ -73,7 +73,7 @@ def locate_features(vocabulary: Vocabulary, text: str) -> LocatedFeatures:
 def _locate_units(vocabulary: Vocabulary, text: str) -> tuple[list[str], list[tuple[int, int]]]:
     """Find words, characters or a function's features, before n-grams are made of them."""
     if callable(vocabulary.analyzer):
-        features = vocabulary.analyzer(text)
+        features = list(vocabulary.analyzer(text))
         return features, [(-1, -1)] * len(features)
     read = text.lower() if vocabulary.lowercase else text
     read = read.replace(END, " ")

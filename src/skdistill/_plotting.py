@@ -1,9 +1,11 @@
 """How the figures look; matplotlib loads with the first one that is drawn."""
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sklearn.utils._plotting import _validate_style_kwargs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +43,8 @@ REFERENCE_LINE: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle
 # Marks the curves of an axes, among lines that are none, such as error bars.
 _CURVE = "skdistill-curve"
 
-# Inches that a letter of a legend takes, about.
-_LETTER = 0.075
+# Inches that a letter of a legend takes, about, and the mark before a name.
+_LETTER, _HANDLE = 0.075, 0.5
 
 
 def require_matplotlib(what: str, otherwise: str = "") -> None:
@@ -74,6 +76,12 @@ def get_axes(ax: "Axes | None", what: str, figsize: tuple[float, float]) -> "Axe
     return ax
 
 
+def with_style(defaults: dict[str, Any], given: dict[str, Any] | None) -> dict[str, Any]:
+    """Return keyword arguments of an artist: a user's, by whichever alias, before the defaults."""
+    style: dict[str, Any] = _validate_style_kwargs(defaults, given or {})
+    return style
+
+
 def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """Return the keyword arguments of a curve that differs from those that are there.
 
@@ -81,7 +89,7 @@ def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> d
     """
     n_curves = sum(line.get_gid() == _CURVE for line in ax.get_lines())
     style = LINE_STYLES[n_curves % len(LINE_STYLES)]._asdict()
-    return {**style, "markersize": 5, "label": name, **(kwargs or {})}
+    return with_style({**style, "markersize": 5, "label": name}, kwargs)
 
 
 def mark_curve(line: "Line2D") -> "Line2D":
@@ -97,21 +105,32 @@ def soften(ax: "Axes") -> None:
     ax.grid(color="#DDDDDD", linewidth=0.6)
 
 
+def wrapped(name: str, most: int) -> str:
+    """Break a name of more letters than fit into several lines."""
+    return fill(name, max(1, most)) if len(name) > most else name
+
+
 def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns: int = 4) -> None:
     """Put the legend under the label of the x-axis, where no data can be.
 
-    Long names stand in fewer columns.
+    Long names stand in fewer columns, and longer ones than the axes are wide in several lines.
+    Without any curve of a name there is no legend.
     """
     from matplotlib.transforms import ScaledTranslation
 
-    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     if handles is None:
         handles = ax.get_legend_handles_labels()[0]
-    longest = max(len(str(handle.get_label())) for handle in handles)
+    if not handles:
+        return
+    below = ax.transAxes + ScaledTranslation(0, -36 / 72, ax.figure.dpi_scale_trans)
     inches = ax.get_window_extent().width / ax.figure.dpi
-    fitting = int(inches / (0.5 + _LETTER * longest))
+    most = int((inches - _HANDLE) / _LETTER)
+    names = [wrapped(str(handle.get_label()), most) for handle in handles]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    fitting = int(inches / (_HANDLE + _LETTER * longest))
     ax.legend(
-        handles=handles,
+        handles,
+        names,
         loc="upper center",
         bbox_to_anchor=(0.5, 0),
         bbox_transform=below,

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 
 from skdistill._label_placement import nearest_in_box, place_labels
+from skdistill._plotting import with_style
 
 _PADDING = 3.0
 
@@ -63,7 +64,7 @@ class PointLabels(Artist):
         self.avoid = avoid
         self.xy = np.column_stack([x, y])
         halo = [withStroke(linewidth=2.5, foreground=ax.get_facecolor())]
-        style: dict[str, Any] = {"fontsize": 8.5, "path_effects": halo, "zorder": 6, **text_kw}
+        style = with_style({"fontsize": 8.5, "path_effects": halo, "zorder": 6}, text_kw)
         pixels = IdentityTransform()
         self.texts = [
             ax.text(0, 0, name, ha="left", va="bottom", transform=pixels, **style) for name in names

@@ -1,5 +1,7 @@
 """Numbers as readers want them."""
 
+from collections.abc import Sequence
+
 
 def format_bytes(count: float) -> str:
     """Write a size with three digits, in the decimal units of file managers.
@@ -10,12 +12,9 @@ def format_bytes(count: float) -> str:
     >>> format_bytes(330_412), format_bytes(90_870_598)
     ('330 kB', '90.9 MB')
     """
-    units = ["B", "kB", "MB", "GB"]
-    while count >= 999.5 and len(units) > 1:
-        count /= 1000
-        del units[0]
-    digits = 0 if units[0] == "B" or count >= 99.95 else 1
-    return f"{count:.{digits}f} {units[0]}"
+    count, unit = _scale(count, ["B", "kB", "MB", "GB"])
+    digits = 0 if unit == "B" or count >= 99.95 else 1
+    return f"{count:.{digits}f} {unit}"
 
 
 def format_count(count: float) -> str:
@@ -27,7 +26,14 @@ def format_count(count: float) -> str:
     >>> format_count(80_000), format_count(22_700_000), format_count(1e9)
     ('80k', '22.7M', '1B')
     """
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
-            return f"{count / limit:.3g}{unit}"
-    return f"{count:.3g}"
+    count, unit = _scale(count, ["", "k", "M", "B"])
+    return f"{count:.3g}{unit}"
+
+
+def _scale(count: float, units: Sequence[str]) -> tuple[float, str]:
+    """Write a number in the unit, of thousand times the one before, that leaves three digits."""
+    for unit in units[:-1]:
+        if count < 999.5:
+            return count, unit
+        count /= 1000
+    return count, units[-1]

@@ -100,7 +100,9 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
     ValueError
         If there is one; the message names its row.
     """
-    unknown = ~np.isin(labels, known)
+    # Not by np.isin, for which the number 1 may be the text "1".
+    found = set(known.tolist())
+    unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(

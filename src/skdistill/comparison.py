@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._decorators import validate_params
 from skdistill._plotting import require_matplotlib
@@ -130,7 +132,8 @@ def compare(
           for a classifier without ``predict_proba``;
         - ``n_parameters``: missing where they cannot be counted: see
           :func:`skdistill.report.count_parameters`;
-        - ``n_bytes``: size of the file that joblib writes;
+        - ``n_bytes``: size of the file that joblib writes; missing for a classifier that cannot be
+          pickled, such as one with a lambda;
         - ``texts_per_second``: of ``predict`` on this machine, the median of repeated runs;
         - ``fit_seconds``: with the teacher's labelling, where `fit` does it; missing for a frozen
           one.
@@ -144,8 +147,8 @@ def compare(
     ValueError
         If there is no classifier, two have the same name, `reference` names none or is never
         right, lengths differ, `y_test` holds a label that `y_train` does not or another kind of
-        labels, a frozen classifier knows none of the labels, or there are no training texts but
-        some classifier needs them.
+        labels, a frozen classifier knows none of the labels or predicts another kind, or there are
+        no training texts but some classifier needs them.
     TypeError
         If a row of `X_train`, `X_test` or `X_unlabeled` is no text, or a name is no str.
     ImportError
@@ -199,8 +202,8 @@ def compare(
                 models[name].fit(train, labels, **params)
             seconds = time.perf_counter() - start
         model = _unfrozen(models[name])
-        _check_classes(name, model, test_labels)
         predictions = Predictions.of(model, test)
+        _check_predictions(name, predictions, test_labels)
         if name == reference:
             expected = predictions
         rows[name] = measure_model(
@@ -268,7 +271,8 @@ class ComparisonDisplay:
         Parameters
         ----------
         ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without; None makes a new figure.
+            Axes to draw on, three with a reference and two without, less one for each cost that
+            is not known of any model; None makes a new figure.
 
         Returns
         -------
@@ -287,9 +291,10 @@ class ComparisonDisplay:
             (ParetoDisplay, "n_bytes"),
             (ParetoDisplay, "texts_per_second"),
         ]
-        # Where no model's parameters can be counted, there is nothing to see.
-        if "retention" in self.table and (self.table["n_parameters"] > 0).any():
+        if "retention" in self.table:
             panels.insert(0, (RetentionDisplay, "n_parameters"))
+        # Where no model's parameters or bytes can be counted, there is nothing to see.
+        panels = [panel for panel in panels if (self.table[panel[1]] > 0).any()]
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -316,7 +321,8 @@ class ComparisonDisplay:
         table : DataFrame
             As :func:`~skdistill.compare` gives it.
         ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without; None makes a new figure.
+            Axes to draw on, three with a reference and two without, less one for each cost that
+            is not known of any model; None makes a new figure.
 
         Returns
         -------
@@ -377,8 +383,12 @@ def _check_training_texts(
 
 def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
     """Return the texts and labels of the test, which may hold a single class."""
-    texts, labels = check_texts(X, name="X_test"), np.asarray(y)
-    check_same_length(len(texts), len(labels), names=("X_test", "y_test"))
+    texts = check_texts(X, name="X_test")
+    if is_multilabel(y):
+        _, labels = check_labels(y, n_rows=len(texts), multilabel=True)
+    else:
+        labels = column_or_1d(y)
+        check_same_length(len(texts), len(labels), names=("X_test", "y_test"))
     if train_labels is None:
         return texts, labels
     if train_labels.shape[1:] != labels.shape[1:]:
@@ -391,11 +401,16 @@ def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.
     return texts, labels
 
 
-def _check_classes(name: str, model: Any, y: np.ndarray) -> None:
-    if y.ndim == 1 and not np.isin(model.classes_, y).any():
+def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> None:
+    if predictions.labels.shape != y.shape:
         raise ValueError(
-            f"{name!r} knows the classes {np.asarray(model.classes_).tolist()}, of which y_test "
-            "holds none."
+            f"{name!r} predicts labels of shape {predictions.labels.shape}, but y_test has shape "
+            f"{y.shape}."
+        )
+    classes = predictions.classes
+    if classes is not None and not np.isin(classes, y).any():
+        raise ValueError(
+            f"{name!r} knows the classes {classes.tolist()}, of which y_test holds none."
         )
 
 

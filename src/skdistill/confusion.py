@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
 
-from skdistill._plotting import require_matplotlib
+from skdistill._plotting import require_matplotlib, with_style, wrapped
 from skdistill._validation import check_same_length
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 _MOST_CLASSES_WITH_NUMBERS = 20
 # Inches: of a cell, and the range that a matrix stays in.
 _CELL, _SMALLEST, _LARGEST = 0.36, 2.6, 10.0
-# Inches that a letter of a class's name takes, about.
-_LETTER = 0.075
+# Inches that a letter of a class's name takes, about, and one of a model's name.
+_LETTER, _TITLE_LETTER = 0.075, 0.1
 
 
 class ConfusionMatricesDisplay:
@@ -147,10 +148,13 @@ class ConfusionMatricesDisplay:
             self.im_.append(axis.imshow(shares, **{**style, **(im_kw or {})}))
             # Seen where a class has no texts.
             axis.set_facecolor("#EEEEEE")
-            ticks = np.arange(n_classes)
-            axis.set_xticks(ticks, labels, fontsize=9, rotation=_rotation(axis, labels))
-            axis.set_yticks(ticks, labels if place == 0 else [], fontsize=9)
-            axis.set(title=name, xlabel="predicted class")
+            ticks, inches = np.arange(n_classes), axis.get_window_extent().width / axis.figure.dpi
+            # Names are data, in which a dollar sign is one.
+            style = {"fontsize": min(9, 72 * inches / n_classes), "parse_math": False}
+            axis.set_xticks(ticks, labels, rotation=_rotation(inches, labels), **style)
+            axis.set_yticks(ticks, labels if place == 0 else [], **style)
+            title = wrapped(str(name), int(inches / _TITLE_LETTER))
+            axis.set(title=title, xlabel="predicted class")
             if include_values:
                 texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
         self.text_ = texts if include_values else None
@@ -187,7 +191,8 @@ class ConfusionMatricesDisplay:
         y : array-like of shape (n_texts,)
             Their labels.
         labels : array-like of shape (n_classes,), default=None
-            The classes, in the order to draw them in; None sorts those that occur.
+            The classes, in the order to draw them in; None sorts those that occur. Texts of another
+            class, and those that a model takes for one, are not counted.
         ax : array-like of shape (n_models,) of matplotlib Axes, default=None
             Axes to draw on, one a model; None makes a new figure, which grows with the classes.
         include_values : bool or "auto", default="auto"
@@ -254,7 +259,8 @@ class ConfusionMatricesDisplay:
         predictions : dict of str to array-like of shape (n_texts,)
             Predicted labels of each model, by its name.
         labels : array-like of shape (n_classes,), default=None
-            The classes, in the order to draw them in; None sorts those that occur.
+            The classes, in the order to draw them in; None sorts those that occur. Texts of another
+            class, and those that a model takes for one, are not counted.
         ax : array-like of shape (n_models,) of matplotlib Axes, default=None
             Axes to draw on, one a model; None makes a new figure, which grows with the classes.
         include_values : bool or "auto", default="auto"
@@ -292,7 +298,7 @@ class ConfusionMatricesDisplay:
                 "predictions must be a dict with at least one model's, such as "
                 '{"teacher": ..., "student": ...}.'
             )
-        if np.ndim(y_true) == 2:
+        if is_multilabel(y_true):
             raise ValueError(
                 "y_true has several labels a text, which have no common confusion matrix; draw "
                 "that of one label, as in y_true[:, 0]."
@@ -322,10 +328,9 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
     return plt.subplots(1, n_models, figsize=size, layout="compressed", squeeze=False)[1]
 
 
-def _rotation(axis: "Axes", labels: list[str]) -> int:
-    """Return the angle at which names of classes do not touch under their columns."""
-    width = axis.get_window_extent().width / axis.figure.dpi / len(labels)
-    return 0 if _LETTER * max(map(len, labels)) < 0.8 * width else 90
+def _rotation(inches: float, labels: list[str]) -> int:
+    """Return the angle at which names of classes do not touch under a matrix of some width."""
+    return 0 if _LETTER * max(map(len, labels)) < 0.8 * inches / len(labels) else 90
 
 
 def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:
@@ -344,8 +349,8 @@ def _write_shares(
     for (row, column), share in np.ndenumerate(shares):
         red, green, blue, _ = image.cmap(image.norm(share))
         is_light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-        style |= {"color": "black" if is_light else "white", **(text_kw or {})}
+        style: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}
+        style |= {"fontsize": 8, "color": "black" if is_light else "white"}
         shown = f"{share:.0f}" if share >= 0.5 else "<1" if share > 0 else ""
-        texts[row, column] = axis.text(column, row, shown, **style)
+        texts[row, column] = axis.text(column, row, shown, **with_style(style, text_kw))
     return texts

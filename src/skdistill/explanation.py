@@ -19,7 +19,7 @@ _MAX_OPACITY = 0.45
 _N_LISTED = 5
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
     """What the words of a text contribute to its logits; in a notebook, the text with colours.
 

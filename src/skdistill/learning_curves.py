@@ -1,5 +1,6 @@
 """How many labelled texts are enough? Scores of several models against their number."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,10 +109,10 @@ class LearningCurvesDisplay:
         ValueError
             If there is no model, or the scores of one have another shape.
         """
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.5, 4.6))
-        sizes = np.asarray(self.train_sizes)
         if not self.test_scores:
             raise ValueError("test_scores is empty; there is nothing to draw.")
+        sizes = np.asarray(self.train_sizes)
+        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.5, 4.6))
         self.errorbar_: list[ErrorbarContainer] = []
         for name, own in self.test_scores.items():
             scores = np.asarray(own, float)
@@ -265,5 +266,5 @@ class LearningCurvesDisplay:
 
 def _name_of(scoring: Any) -> str:
     if isinstance(scoring, str):
-        return scoring.removeprefix("neg_").replace("_", " ")
+        return re.sub("^neg_", "negative ", scoring).replace("_", " ")
     return getattr(scoring, "__name__", "score")

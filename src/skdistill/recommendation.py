@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from skdistill._decorators import validate_params
 from skdistill._student_base import DistilledClassifier
 from skdistill._texts import check_texts
-from skdistill._validation import check_same_length
+from skdistill._validation import check_label_column
 from skdistill.metrics import word_order_sensitivity
 from skdistill.student import DistilledMLPClassifier, DistilledRNNClassifier
 
@@ -116,7 +115,7 @@ def recommend_student(
 
     A student loses the more of its teacher's accuracy the more that depends on the order of words
     [1]_. The sensitivity to it is measured on the teacher alone; the loss of each kind of student
-    for a given sensitivity was measured on five data sets. The cheapest kind is recommended whose
+    for a given sensitivity was estimated on four data sets. The cheapest kind is recommended whose
     expected accuracy is within one point of the best one's: ``"bag"``, then ``"window"``, then
     ``"recurrent"``.
 
@@ -144,7 +143,8 @@ def recommend_student(
     Raises
     ------
     ValueError
-        If the lengths differ, or the teacher is no better than always the most frequent class.
+        If the lengths differ, a label is missing, the teacher is no better than always the most
+        frequent class, or no text of two different words is classified correctly.
     TypeError
         If a row of `X` is no text.
 
@@ -177,8 +177,8 @@ def recommend_student(
     >>> recommendation.make_student(make_tfidf_baseline(), n_parameters=5_000).pooling
     'mean'
     """
-    texts, labels = check_texts(X), column_or_1d(y)
-    check_same_length(len(texts), len(labels), names=("X", "y"))
+    texts = check_texts(X)
+    labels = check_label_column(y, n_rows=len(texts))
     accuracy = float(np.mean(np.asarray(teacher.predict(texts)) == labels))
     most_frequent = np.unique(labels, return_counts=True)[1].max() / len(labels)
     lead = accuracy - float(most_frequent)

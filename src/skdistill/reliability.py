@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._plotting import (
     REFERENCE_LINE,
@@ -246,7 +248,7 @@ class ReliabilityDisplay:
         np.int64(3)
         """
         proba = np.asarray(join_columns(estimator.predict_proba(X)))
-        classes = None if np.ndim(y) == 2 else estimator.classes_
+        classes = None if is_multilabel(y) else estimator.classes_
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
             y, proba, classes, n_bins=n_bins, name=name, ax=ax, ref_line=ref_line, line_kw=line_kw
@@ -308,12 +310,12 @@ class ReliabilityDisplay:
         >>> display.calibration_error
         0.0
         """
-        y_true = np.asarray(y_true)
-        if y_true.ndim == 2:
-            y_true, y_proba = y_true.ravel(), as_questions(np.asarray(y_proba, float))
+        if is_multilabel(y_true):
+            y_true, y_proba = np.ravel(y_true), as_questions(np.asarray(y_proba, float))
             classes = [0, 1]
-        elif classes is None:
-            classes = np.unique(y_true)
+        else:
+            y_true = column_or_1d(y_true)
+            classes = np.unique(y_true) if classes is None else classes
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
         display = cls(
             bins.confidence,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import joblib
@@ -108,8 +109,8 @@ def measure_model(
         With the keys ``name``, ``kind``, ``accuracy``, ``macro_f1``, ``fidelity`` (the share of
         texts with the reference's prediction; None without one), ``calibration_error`` (None for a
         model without ``predict_proba``), ``n_parameters`` (None if they cannot be counted: see
-        :func:`count_parameters`), ``n_bytes``, ``texts_per_second`` and ``fit_seconds``. Shares
-        are between 0 and 1.
+        :func:`count_parameters`), ``n_bytes`` (None if the model cannot be pickled),
+        ``texts_per_second`` and ``fit_seconds``. Shares are between 0 and 1.
 
     Examples
     --------
@@ -128,6 +129,10 @@ def measure_model(
         n_parameters = count_parameters(model)
     except TypeError:
         n_parameters = None
+    try:
+        n_bytes = count_bytes(model)
+    except (AttributeError, PicklingError, TypeError):  # what cannot be pickled raises any of them
+        n_bytes = None
     return {
         "name": name,
         "kind": kind,
@@ -136,7 +141,7 @@ def measure_model(
         "fidelity": None if reference is None else share_of_equal(labels, reference.labels),
         "calibration_error": predictions.calibration_error(y),
         "n_parameters": n_parameters,
-        "n_bytes": count_bytes(model),
+        "n_bytes": n_bytes,
         "texts_per_second": measure_speed(model.predict, X),
         "fit_seconds": fit_seconds,
     }

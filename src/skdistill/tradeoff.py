@@ -15,6 +15,7 @@ from skdistill._plotting import (
     set_log_axis,
     set_percent_axis,
     soften,
+    with_style,
 )
 from skdistill._units import format_bytes, format_count
 from skdistill._validation import check_same_length
@@ -45,6 +46,9 @@ COSTS: dict[CostColumn, Cost] = {
 _SCORES = {"accuracy": "accuracy, %", "macro_f1": "macro F1, %"}
 _SINGLE = (7.5, 5.0)
 _MARKER_SIZE = 55
+# Markers closer than this share of the axes hide each other: each is so much wider than the one
+# upon it.
+_CLOSE, _WIDER = 0.01, 0.6
 
 
 def pareto_front(
@@ -95,8 +99,8 @@ class RetentionDisplay:
     """Accuracy as % of the teacher's against model size: the article's figure [1]_.
 
     Each model is a labelled point; markers and colours tell teacher, students and baselines
-    apart. It is recommended to make it by
-    :func:`~skdistill.RetentionDisplay.from_comparison`.
+    apart. Models at the same point have markers of different sizes, one in the other. It is
+    recommended to make it by :func:`~skdistill.RetentionDisplay.from_comparison`.
 
     Parameters
     ----------
@@ -192,14 +196,15 @@ default="n_parameters"
         ImportError
             If matplotlib is not installed.
         ValueError
-            If lengths differ, there is no model, or a size is not positive.
+            If lengths differ, there is no model, a size is not positive, or a number not finite.
         """
         points = _Points.of(self.names, self.sizes, self.retention, self.kinds, self.against)
-        ax = get_axes(ax, f"{type(self).__name__}.plot", _SINGLE)
         labels = list(points.names)
         if self.accuracy is not None:
-            shares = zip(points.names, np.asarray(self.accuracy, float), strict=True)
-            labels = [f"{name}  {100 * share:.1f}" for name, share in shares]
+            shares = np.asarray(self.accuracy, float)
+            check_same_length(len(labels), len(shares), names=("names", "accuracy"))
+            labels = [f"{name}  {100 * shares[row]:.1f}" for row, name in enumerate(labels)]
+        ax = get_axes(ax, f"{type(self).__name__}.plot", _SINGLE)
         style: dict[str, Any] = {
             "color": KINDS["teacher"][0],
             "linewidth": 1,
@@ -283,7 +288,8 @@ class ParetoDisplay:
     """Accuracy against size or speed, and the models that no other one beats in both.
 
     Those are filled, and joined by a line of steps: what lies under it can be had more accurate at
-    no higher cost, or as accurate for less. It is recommended to make it by
+    no higher cost, or as accurate for less. Models at the same point have markers of different
+    sizes, one in the other. It is recommended to make it by
     :func:`~skdistill.ParetoDisplay.from_comparison`.
 
     Parameters
@@ -378,19 +384,14 @@ default="texts_per_second"
         ImportError
             If matplotlib is not installed.
         ValueError
-            If lengths differ, there is no model, or a cost is not positive.
+            If lengths differ, there is no model, a cost is not positive, or a number not finite.
         """
         points = _Points.of(self.names, self.costs, self.scores, self.kinds, self.against)
         ax = get_axes(ax, f"{type(self).__name__}.plot", _SINGLE)
         faster = COSTS[self.against].larger_is_better
         self.on_front_ = pareto_front(points.x, points.y, larger_is_better=faster)
         set_percent_axis(ax, points.y)
-        style: dict[str, Any] = {
-            "color": "#777777",
-            "linewidth": 1.2,
-            "zorder": 1,
-            **(line_kw or {}),
-        }
+        style = with_style({"color": "#777777", "linewidth": 1.2, "zorder": 1}, line_kw)
         (self.line_,) = ax.plot(*self._steps(points), label="Pareto front", **style)
         self.points_, self.text_ = points.draw(
             ax, list(points.names), self.line_, scatter_kw, text_kw, filled=self.on_front_
@@ -515,12 +516,16 @@ class _Points(NamedTuple):
             raise ValueError("there is no model to draw.")
         check_same_length(len(names), len(x), names=("names", against))
         check_same_length(len(names), len(y), names=("names", "scores"))
-        if not (x > 0).all():
-            row = int((~(x > 0)).argmax())
+        fits = (x > 0) & np.isfinite(x)
+        if not fits.all():
+            row = int(fits.argmin())
             raise ValueError(
-                f"{against} of {names[row]!r} is {x[row]:g}; a logarithmic axis needs positive "
-                "numbers."
+                f"{against} of {names[row]!r} is {x[row]:g}; a logarithmic axis needs positive, "
+                "finite numbers."
             )
+        if not np.isfinite(y).all():
+            row = int(np.isfinite(y).argmin())
+            raise ValueError(f"the score of {names[row]!r} is {y[row]:g}; leave such models out.")
         if kinds is not None:
             check_same_length(len(names), len(kinds), names=("names", "kinds"))
             unknown = sorted(set(kinds) - set(KINDS))
@@ -546,6 +551,7 @@ class _Points(NamedTuple):
     ) -> "tuple[list[PathCollection], list[Text]]":
         """Draw points, labels and axes; return the artists of the points, and the labels."""
         from matplotlib.lines import Line2D
+        from matplotlib.patheffects import withStroke
 
         from skdistill._point_labels import PointLabels
 
@@ -554,19 +560,38 @@ class _Points(NamedTuple):
         soften(ax)
         artists, handles = [], []
         kinds = ["distilled"] * len(self.names) if self.kinds is None else self.kinds
+        widths = self._widths(ax, kinds)
+        halo = [withStroke(linewidth=3.1, foreground="white")]
         for kind, (color, marker) in KINDS.items():
             rows = np.array([own == kind for own in kinds])
             if not rows.any():
                 continue
             is_filled = np.ones(rows.sum(), bool) if filled is None else filled[rows]
-            faces = [color if full else "white" for full in is_filled]
             # A star's arms are thin: it is as heavy as the others at three times their area.
             size = 3 * _MARKER_SIZE if marker == "*" else _MARKER_SIZE
-            style: dict[str, Any] = {"s": size, "marker": marker, "edgecolors": color}
-            style |= {"facecolors": faces, "linewidths": 1.3, "zorder": 4, **(scatter_kw or {})}
-            artists.append(ax.scatter(self.x[rows], self.y[rows], **style))
+            style: dict[str, Any] = {"s": size, "marker": marker, "color": color, "linewidth": 1.3}
+            style = with_style({**style, "path_effects": halo, "zorder": 4}, scatter_kw)
+            style["s"] = style["s"] * widths[rows] ** 2
+            points = ax.scatter(self.x[rows], self.y[rows], **style)
+            # White, where it is hollow.
+            faces = np.where(is_filled[:, None], points.get_facecolor(), 1.0)
+            points.set_facecolor(faces.tolist())
+            artists.append(points)
             handles.append(Line2D([], [], color=color, marker=marker, linestyle="none", label=kind))
         ax.set_xlabel(cost.label)
         legend_below(ax, [line] if self.kinds is None else [*handles, line], n_columns=3)
-        names = PointLabels(ax, self.x, self.y, labels, clearance=6, avoid=line, **(text_kw or {}))
+        clearance = 6 * widths.max()
+        names = PointLabels(
+            ax, self.x, self.y, labels, clearance=clearance, avoid=line, **(text_kw or {})
+        )
         return artists, names.texts
+
+    def _widths(self, ax: "Axes", kinds: Sequence[str]) -> np.ndarray:
+        """Tell how many times as wide as alone each marker is, to be seen under those upon it."""
+        places = (ax.transData - ax.transAxes).transform(np.column_stack([self.x, self.y]))
+        is_close = np.abs(places[:, None] - places).max(axis=2) < _CLOSE
+        # Kinds are drawn one after the other.
+        turns = len(kinds) * np.array([[*KINDS].index(kind) for kind in kinds])
+        turns += np.arange(len(kinds))
+        widths: np.ndarray = 1 + _WIDER * (is_close & (turns[:, None] < turns)).sum(axis=1)
+        return widths

@@ -147,11 +147,11 @@ class TrainingHistoryDisplay:
         ax: "Axes | None" = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the history of a fitted student.
+        """Draw the history of a fitted student, or of the transformer that is its teacher.
 
         Parameters
         ----------
-        estimator : DistilledClassifier
+        estimator : DistilledClassifier or TransformerTeacherClassifier
             A fitted one.
         name : str, default=None
             What it is called; None takes the name of its class.
@@ -195,7 +195,8 @@ class TrainingHistoryDisplay:
         display = cls(
             losses,
             n_gold_epochs=count_gold_epochs(history),
-            loss_name=_LOSSES[estimator.loss],
+            # A teacher has a history, but no choice of losses.
+            loss_name=_LOSSES.get(getattr(estimator, "loss", ""), "loss: cross-entropy, nats"),
             name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, line_kw=line_kw)

@@ -14,7 +14,7 @@ from skdistill._text_streams import Texts, batches
 from skdistill._word_table import END, WordTable, is_word_character
 from skdistill.ragged import Ragged
 
-Analyzer = Literal["word", "char"] | Callable[[str], list[str]]
+Analyzer = Literal["word", "char"] | Callable[[str], Iterable[str]]
 
 UNKNOWN = 0
 _DERIVED = ("ids", "codes", "_table")
@@ -355,7 +355,7 @@ class Vocabulary:
 
     def _features_of_one(self, text: str) -> list[str]:
         if callable(self.analyzer):
-            return self.analyzer(text)
+            return list(self.analyzer(text))
         if self.lowercase:
             text = text.lower()
         if self.analyzer == "word":
