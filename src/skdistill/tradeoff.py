@@ -48,7 +48,7 @@ _SINGLE = (7.5, 5.0)
 _MARKER_SIZE = 55
 # Markers closer than this share of the axes hide each other: each is so much wider than the one
 # upon it.
-_CLOSE, _WIDER = 0.01, 0.6
+_CLOSE, _WIDER = 0.025, 0.6
 
 
 def pareto_front(
