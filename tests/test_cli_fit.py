@@ -272,6 +272,7 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
     [
         (["--format", "xml"], "invalid choice: 'xml'"),
         (["--test-fraction", "1.5"], "1.5 does not lie between 0 and 1"),
+        (["--seed", "-1"], "-1 does not lie between 0 and 4294967295"),
         (["--n-parameters", "0"], "0 is not positive"),
         (["--test", "a.csv", "--test-fraction", "0.5"], "not allowed with argument --test"),
         (["--teacher", "none", "--augment"], "--augment needs a teacher"),

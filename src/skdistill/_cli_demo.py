@@ -51,7 +51,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     demo.add_argument("--no-plot", action="store_true", help="draw no figure")
     demo.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of splits and training (default: 0)"
+        "--seed",
+        type=_cli_options.seed,
+        default=0,
+        metavar="N",
+        help="seed of splits and training (default: 0)",
     )
     demo.set_defaults(
         run=_run, memory_advice="close other programs, or give --quick, a smaller --teacher or data"

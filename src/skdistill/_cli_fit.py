@@ -101,7 +101,11 @@ def _add_model_options(fit: argparse.ArgumentParser) -> None:
         help="how weights are stored in the file (default: float32)",
     )
     fit.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of split and training (default: 0)"
+        "--seed",
+        type=_cli_options.seed,
+        default=0,
+        metavar="N",
+        help="seed of split and training (default: 0)",
     )
 
 

@@ -174,6 +174,14 @@ def share(text: str) -> float:
     return value
 
 
+def seed(text: str) -> int:
+    """Read a seed of NumPy's generators."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {2**32 - 1}")
+    return value
+
+
 def positive(text: str) -> int:
     """Read a positive whole number."""
     value = int(text)
