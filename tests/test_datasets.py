@@ -34,17 +34,21 @@ def _no_folder(monkeypatch):
 # ---- files
 
 
+def write_table(table, path):
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    return path
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_read_texts_keeps_texts_and_labels_as_they_are(tmp_path, suffix):
     texts = ["NA", "null", "007", 'say "a, b"\nand c', "Füße 😀", "2021-01-01"]
     table = pd.DataFrame({"n": range(6), "review": texts, "stars": ["1", "2", "1", "2", "NA", "1"]})
-    path = tmp_path / f"reviews{suffix}"
-    if suffix == ".csv":
-        table.to_csv(path, index=False)
-    elif suffix == ".jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_parquet(path)
+    path = write_table(table, tmp_path / f"reviews{suffix}")
     found, labels = read_texts(path, text_column="review", label_column="stars")
     assert found == texts
     assert labels.tolist() == ["1", "2", "1", "2", "NA", "1"]
@@ -67,13 +71,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
     table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
-    path = tmp_path / f"a.{kind}"
-    if kind == "csv":
-        table.to_csv(path, index=False)
-    elif kind == "jsonl":
-        table.to_json(path, orient="records", lines=True)
-    else:
-        table.to_parquet(path)
+    path = write_table(table, tmp_path / f"a.{kind}")
     expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     columns = {"text_column": "text", "label_column": "tags"}
     texts, labels = read_indicators(path, 3, **columns)

@@ -132,7 +132,8 @@ def _ask_teacher(
     teacher = TransformerTeacherClassifier.from_finetuned(
         arguments.teacher, verbose=int(not arguments.quiet)
     )
-    columns = [[*map(str, teacher.classes_.tolist())].index(name) for name in classes]
+    known = [*map(str, teacher.classes_.tolist())]
+    columns = [known.index(name) for name in classes]
     return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
 
 
