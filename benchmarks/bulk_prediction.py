@@ -28,7 +28,7 @@ from skdistill import DistilledMLPClassifier
 HERE = Path(__file__).parent
 COMMAND = """
 import sys
-from skdistill.cli import main
+from skdistill.cli._main import main
 assert main(sys.argv[1:]) == 0
 """
 PEAK = """

@@ -23,7 +23,7 @@ from teacher_speed import (
     print_tables,
 )
 
-from skdistill._hf import quiet
+from skdistill.teachers.huggingface._loading import quiet
 
 HERE = Path(__file__).parent
 # Dense bfloat16 products of 10^12 operations a second, from the makers' data sheets.

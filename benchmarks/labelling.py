@@ -24,8 +24,8 @@ import numpy as np
 from distributed import Client, LocalCluster
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from skdistill.soft_label_store import SoftLabelStore
-from skdistill.soft_labels import SoftLabeler
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._store import SoftLabelStore
 
 HERE = Path(__file__).parent
 X, Y = ["one", "two"], np.array(["a", "b"])

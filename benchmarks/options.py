@@ -16,8 +16,8 @@ from _corpora import load_corpus
 from _setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_teacher
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
-from skdistill.metrics import apply_temperature, fit_temperature
-from skdistill.soft_labels import SoftLabeler
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.metrics._fidelity import apply_temperature, fit_temperature
 
 HERE = Path(__file__).parent
 BASE = {"n_parameters": 80_000, "temperature": 4}

@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from _corpora import load_corpus
-from datasets import Dataset
 from sklearn.frozen import FrozenEstimator
 
+from datasets import Dataset
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill.soft_label_store import SoftLabelStore, digest_texts
-from skdistill.soft_labels import SoftLabeler, teacher_fingerprint
+from skdistill.labelling._soft_labels import SoftLabeler, teacher_fingerprint
+from skdistill.labelling._store import SoftLabelStore, digest_texts
 
 HERE = Path(__file__).parent
 WAYS = ("parquet", "datasets", "list")

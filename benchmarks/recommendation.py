@@ -17,7 +17,8 @@ import numpy as np
 from _corpora import load_corpus
 from _setting import CORPORA, Results, load_teacher
 
-from skdistill import recommend_student, recommendation
+from skdistill import recommend_student
+from skdistill.evaluation import _recommendation as recommendation
 
 HERE = Path(__file__).parent
 KINDS = {"bag": "MLP, mean", "window": "MLP", "recurrent": "RNN"}

@@ -42,11 +42,11 @@ from skdistill import (
     make_tfidf_baseline,
     parity_report,
 )
-from skdistill.losses import DistillationLoss
-from skdistill.networks import BagNetwork
-from skdistill.ragged import Ragged
-from skdistill.training import Batches, TransferDataset, train
-from skdistill.vocabulary import Vocabulary, slices
+from skdistill.students.training._loop import Batches, TransferDataset, train
+from skdistill.students.training._losses import DistillationLoss
+from skdistill.students.training._networks import BagNetwork
+from skdistill.text._ragged import Ragged
+from skdistill.text._vocabulary import Vocabulary, slices
 
 HERE = Path(__file__).parent
 STUDENTS = {
@@ -312,7 +312,7 @@ def measure_stream(path, texts, folder, n_texts):
 
 
 def train_barely(make_network, dataset, max_epochs, batch_size, lr, seed):
-    """Do the updates of `skdistill.training.train`, and nothing else."""
+    """Do the updates of `skdistill.students.training._loop.train`, and nothing else."""
     torch.manual_seed(seed)
     network, criterion = make_network(), DistillationLoss()
     optimizer = torch.optim.Adam(network.parameters(), lr=lr, fused=True)

@@ -37,8 +37,8 @@ from transformers import (
 )
 
 from skdistill import TransformerTeacherClassifier
-from skdistill._finetune import training_precision
-from skdistill._hf import quiet
+from skdistill.teachers.huggingface._finetune import training_precision
+from skdistill.teachers.huggingface._loading import quiet
 
 HERE = Path(__file__).parent
 STOCK = "transformers"

@@ -25,11 +25,11 @@ needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows 
 _TIMEOUT = 120
 _LOADED_ONCE = [
     "pytest",
-    "skdistill._finetune",
-    "skdistill.augment",
-    "skdistill.report",
-    "skdistill.student",
-    "skdistill.training",
+    "skdistill.teachers.huggingface._finetune",
+    "skdistill.augment._augmenter",
+    "skdistill.evaluation._model_table",
+    "skdistill.students._mlp",
+    "skdistill.students.training._loop",
 ]
 _CLONE_NEWNS, _CLONE_NEWUSER, _MS_REMOUNT = 0x00020000, 0x10000000, 32
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
@@ -38,7 +38,11 @@ _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 def _server():
     context = get_context("forkserver")
     context.set_forkserver_preload(
-        ["skdistill._finetune", "skdistill.student", "skdistill.augment"]
+        [
+            "skdistill.teachers.huggingface._finetune",
+            "skdistill.students._mlp",
+            "skdistill.augment._augmenter",
+        ]
     )
     return context
 

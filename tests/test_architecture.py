@@ -1,6 +1,7 @@
 """The package's own rules: where imports point, and what loads when."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,81 +11,114 @@ import pytest
 import skdistill
 
 PACKAGE = Path(skdistill.__file__).parent
+ROOT = Path(__file__).parents[1]
 
-# From top to bottom: a module may import those in later rows only.
-LAYERS = [
+# From top to bottom: a folder, or a module beside the folders, imports from later rows only.
+FLOORS = [
     ["cli"],
-    ["_cli_cache", "_cli_demo", "_cli_export", "_cli_fit", "_cli_predict", "_cli_report"],
-    ["_bulk_prediction", "_cli_options", "_cli_training", "demo"],
-    ["comparison", "learning_curves"],
-    ["tradeoff"],
-    ["report", "estimator_checks", "_evaluation", "_narrator", "_teacher_choice"],
-    ["recommendation", "_unlabeled_texts"],
-    ["student", "baseline", "cascade", "function_teacher"],
-    ["control"],
-    ["_student_base"],
-    ["_fitted_student", "_student_docs"],
-    ["_labels", "transfer"],
-    ["augment"],
-    ["_word_neighbours"],
-    ["_masked_lm", "_word_roles"],
-    ["soft_labels", "training"],
-    ["_labelling", "soft_label_store"],
-    ["reliability", "confusion", "training_history"],
-    ["teacher", "zero_shot"],
-    ["_finetune", "_transformer"],
-    ["_checkpoints", "_inference", "_int8"],
-    ["_hf", "_text_to_text"],
-    ["_heads"],
-    ["networks", "losses"],
-    ["onnx"],
-    ["_onnx_strings"],
-    ["_onnx_graph", "serving"],
-    ["card"],
-    ["_card_figures", "_card_model"],
-    ["explanation", "model_file"],
-    ["runtime", "embedding_init", "_character_tables", "_feature_spans"],
-    ["vocabulary"],
-    ["_word_table", "docstrings", "_text_units"],
-    ["_svg", "_training_facts", "ragged", "metrics", "datasets", "schedule"],
-    ["_class_scores", "multilabel"],
-    ["_point_labels"],
-    ["_label_placement", "_plotting"],
-    ["_epoch_tasks", "_validation", "_versions", "_torch", "quantization", "_tensor_file"],
-    ["_row_files", "_text_streams"],
-    ["_documentation_links", "_interruption", "_progress", "_threads", "_utf8"],
-    ["_text_tables", "_units"],
-    ["_checkpoint_source", "_decorators", "_files", "_markup", "_texts"],
+    ["evaluation"],
+    ["students", "onnx"],
+    ["serving", "displays"],
+    ["card", "augment"],
+    ["teachers", "labelling", "runtime"],
+    ["text", "metrics", "datasets", "estimator_checks"],
+    ["_core"],
 ]
-LEVELS = {module: level for level, row in enumerate(LAYERS) for module in row}
+LEVELS = {room: level for level, row in enumerate(FLOORS) for room in row}
+MODULES = [
+    *sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE),
+    PACKAGE / "serving.py",
+    PACKAGE / "estimator_checks.py",
+]
+FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
+PUBLIC = [name for name in skdistill.__all__ if name != "__version__"]
+
+# What `docs/api.rst` names beside the top level: these paths are promised.
+PUBLIC_PATHS = {
+    "datasets": ["read_texts"],
+    "displays": ["pareto_front"],
+    "evaluation": ["DistillationReport", "Recommendation", "Scores", "count_parameters"],
+    "metrics": [
+        "apply_temperature",
+        "expected_calibration_error",
+        "fidelity",
+        "fit_temperature",
+        "paired_bootstrap",
+        "retention",
+        "word_order_sensitivity",
+    ],
+    "runtime": ["Explanation"],
+    "students": ["cascade_curve", "make_schedule"],
+}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported_modules(path):
-    """Names of the package's modules that a file imports anywhere in it."""
+    """Dotted names of the package's modules that a file imports anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            if node.module == "skdistill":
-                yield from (alias.name for alias in node.names if alias.name in LEVELS)
-            elif node.module.startswith("skdistill."):
-                yield node.module.split(".")[1]
-        elif isinstance(node, ast.Import):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
             for alias in node.names:
-                if alias.name.startswith("skdistill."):
-                    yield alias.name.split(".")[1]
+                yield f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
 
 
-def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(LEVELS)
+def test_every_room_has_its_floor():
+    assert {room_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"} == set(LEVELS)
 
 
-@pytest.mark.parametrize("module", sorted(LEVELS))
-def test_imports_point_downwards(module):
-    upwards = {
-        other
-        for other in imported_modules(PACKAGE / f"{module}.py")
-        if LEVELS[other] <= LEVELS[module]
-    }
-    assert not upwards
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_downwards(path):
+    room = room_of(path)
+    others = {
+        name.split(".")[1] for name in imported_modules(path) if name.startswith("skdistill.")
+    } & {*LEVELS}
+    assert not {other for other in others - {room} if LEVELS[other] <= LEVELS[room]}
+
+
+@pytest.mark.parametrize("inner", ["students/training", "teachers/huggingface"])
+def test_an_inner_folder_does_not_know_the_outer_one(inner):
+    outer, name = inner.split("/")
+    for path in (PACKAGE / inner).glob("*.py"):
+        known = [other for other in imported_modules(path) if f"skdistill.{outer}." in other]
+        assert all(other.startswith(f"skdistill.{outer}.{name}.") for other in known), path
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_no_folder_is_crowded(folder):
+    assert len([*folder.glob("*.py")]) <= 15
+
+
+@pytest.mark.parametrize("folder", FOLDERS[1:], ids=lambda path: path.name)
+def test_a_module_inside_a_folder_is_private(folder):
+    if folder != PACKAGE / "_core":
+        assert all(path.name.startswith("_") for path in folder.glob("*.py"))
+
+
+@pytest.mark.parametrize("room", sorted(PUBLIC_PATHS))
+def test_promised_paths_hold(room):
+    module = importlib.import_module(f"skdistill.{room}")
+    assert module.__all__ == PUBLIC_PATHS[room]
+    assert {*PUBLIC_PATHS[room]} <= {*dir(module)}
+    assert all(getattr(module, name).__doc__ for name in PUBLIC_PATHS[room])
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        module.nonsense  # noqa: B018
+
+
+def test_contributing_shows_this_plan():
+    picture = (ROOT / "CONTRIBUTING.md").read_text().split("```")
+    (plan,) = [block for block in picture if "_core" in block and block.startswith("\n8")]
+    rows = [[]]
+    for line in plan.strip("\n").splitlines():
+        if line[0] != " " and rows[0]:
+            rows.append([])
+        rows[-1].append(line[3:].split()[0])
+    assert rows == FLOORS
+    assert [line[0] for line in plan.splitlines() if line and line[0] != " "] == [*"87654321"]
 
 
 def modules_after(statement):
@@ -95,15 +129,24 @@ def modules_after(statement):
     return set(done.stdout.split())
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    heavy = {"torch", "transformers", "sklearn", "datasets", "pandas", "scipy", "numpy"}
-    assert not heavy & modules_after("import skdistill")
+HEAVY = {"torch", "transformers", "sklearn", "datasets", "pandas", "scipy", "numpy"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_importing_a_folder_loads_nothing_heavy(folder):
+    name = ".".join(folder.relative_to(PACKAGE.parent).parts)
+    assert not HEAVY & modules_after(f"import {name}")
+
+
+def test_serving_loads_numpy_and_scipy_alone():
+    loaded = modules_after("import skdistill.serving")
+    assert not (HEAVY - {"numpy", "scipy"}) & loaded
 
 
 def test_displays_load_without_matplotlib():
-    names = [name for name in skdistill._EXPORTS if name.endswith("Display")]
+    names = [name for name in skdistill.__all__ if name.endswith("Display")]
     loaded = modules_after(f"from skdistill import compare, {', '.join(names)}")
-    assert {"skdistill.tradeoff", "skdistill.reliability"} <= loaded
+    assert {"skdistill.displays._tradeoff", "skdistill.displays._reliability"} <= loaded
     assert not {"matplotlib", "torch", "transformers", "datasets"} & loaded
 
 
@@ -113,7 +156,7 @@ def test_a_student_loads_without_torch():
     assert not {"torch", "transformers", "datasets", "skorch"} & loaded
 
 
-@pytest.mark.parametrize("name", skdistill._EXPORTS)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_public_names_exist_and_are_documented(name):
     assert name in dir(skdistill)
     assert getattr(skdistill, name).__doc__

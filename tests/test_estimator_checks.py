@@ -31,10 +31,10 @@ from skdistill import (
     make_tfidf_baseline,
     parametrize_with_text_checks,
 )
-from skdistill._texts import check_texts
-from skdistill._validation import check_labels
+from skdistill._core.labels import check_labels
+from skdistill._core.texts import check_texts
 from skdistill.estimator_checks import _WORDS, NumbersAsTexts
-from test_zero_shot import write_nli
+from tiny_families import write_nli
 
 # The words in which `NumbersAsTexts` writes the numbers of scikit-learn's checks down.
 NUMBERS = [f"f{i}{sign}{j}" for i in range(5) for sign in ("v", "below") for j in range(80)]

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 import skdistill
-from test_architecture import LAYERS
 
 ROOT = Path(__file__).parents[1]
 # Folders that running the package or building its documentation leaves.
@@ -64,13 +63,6 @@ def test_the_citation_is_of_this_version():
     for name in ("keywords", "license"):
         assert citation[name] == project[name]
     assert {"message", "title"} <= citation.keys()
-
-
-def test_the_picture_of_the_architecture_shows_all_layers():
-    architecture = read("CONTRIBUTING.md").split("## Architecture\n")[1]
-    picture = architecture.split("```")[1].strip("\n")
-    n_caption = picture.index("cli")
-    assert [line[n_caption:].split() for line in picture.splitlines()] == LAYERS
 
 
 def test_hooks_run_what_is_installed():

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -254,3 +254,41 @@ FAMILIES = {
         SMALL,
     ),
 }
+
+
+# Natural language inference, for zero-shot teachers.
+NLI_OUTPUTS = ["contradiction", "neutral", "entailment"]
+NLI_LABELS = ["trains", "cooking", "very old sailing"]
+NLI_TEMPLATE = "it was about {} ."
+
+
+BART = Family(
+    "BartConfig",
+    "BartForSequenceClassification",
+    "BartForSequenceClassification",
+    byte_level("RobertaTokenizer", *ROBERTA),
+    {
+        "d_model": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "decoder_ffn_dim": 32,
+        "max_position_embeddings": 64,
+        "init_std": 0.1,
+        "decoder_start_token_id": 2,
+        "forced_eos_token_id": None,
+    },
+)
+
+
+def write_nli(folder, texts, family="bert", outputs=NLI_OUTPUTS, **settings):
+    """Write a random model of natural language inference."""
+    kind = BART if family == "bart" else FAMILIES[family]
+    names = {
+        "id2label": dict(enumerate(outputs)),
+        "label2id": {name: output for output, name in enumerate(outputs)},
+    }
+    kind = replace(kind, pretrained=kind.finetuned, settings=kind.settings | names | settings)
+    return kind.write(folder, [*texts, *NLI_LABELS, NLI_TEMPLATE, "it was not"])

@@ -1,60 +1,50 @@
 """Distil a big text classifier into a tiny one, inside scikit-learn."""
 
 import logging
-from importlib import import_module
-from typing import Any
+
+from skdistill._core.lazy import attach
 
 __version__ = "0.1.0"
 
 # Whoever wants the package's messages adds a handler; otherwise they go nowhere.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-# Public names and the modules that define them: importing the package stays fast, because torch,
-# transformers and scikit-learn load with the first name that needs them.
-_EXPORTS = {
-    "CascadeClassifier": "cascade",
-    "ComparisonDisplay": "comparison",
-    "CompiledClassifier": "serving",
-    "ConfusionMatricesDisplay": "confusion",
-    "DistilledCNNClassifier": "student",
-    "DistilledMLPClassifier": "student",
-    "DistilledRNNClassifier": "student",
-    "FunctionTeacherClassifier": "function_teacher",
-    "LearningCurvesDisplay": "learning_curves",
-    "ModelFileError": "_tensor_file",
-    "OnnxTextEncoder": "onnx",
-    "ParetoDisplay": "tradeoff",
-    "ReliabilityDisplay": "reliability",
-    "RetentionDisplay": "tradeoff",
-    "TextAugmenter": "augment",
-    "TextPool": "transfer",
-    "TrainingHistoryDisplay": "training_history",
-    "TransformerTeacherClassifier": "teacher",
-    "ZeroShotTeacherClassifier": "zero_shot",
-    "check_text_estimator": "estimator_checks",
-    "compare": "comparison",
-    "distillation_report": "control",
-    "export_onnx": "onnx",
-    "load_docstrings": "docstrings",
-    "load_emotion": "datasets",
-    "load_text_dataset": "datasets",
-    "make_tfidf_baseline": "baseline",
-    "parametrize_with_text_checks": "estimator_checks",
-    "parity_report": "serving",
-    "recommend_student": "recommendation",
-    "word_order_sensitivity": "metrics",
-}
-
-__all__ = ["__version__", *sorted(_EXPORTS)]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+# Importing the package stays fast: torch, transformers and scikit-learn load with the first name
+# that needs them.
+__getattr__, __dir__, _names = attach(
+    __name__,
+    {
+        "CascadeClassifier": "students._cascade",
+        "ComparisonDisplay": "evaluation._compare",
+        "CompiledClassifier": "serving",
+        "ConfusionMatricesDisplay": "displays._confusion",
+        "DistilledCNNClassifier": "students._cnn",
+        "DistilledMLPClassifier": "students._mlp",
+        "DistilledRNNClassifier": "students._rnn",
+        "FunctionTeacherClassifier": "teachers._function",
+        "LearningCurvesDisplay": "evaluation._learning_curves",
+        "ModelFileError": "runtime._tensor_file",
+        "OnnxTextEncoder": "onnx._export",
+        "ParetoDisplay": "displays._tradeoff",
+        "ReliabilityDisplay": "displays._reliability",
+        "RetentionDisplay": "displays._tradeoff",
+        "TextAugmenter": "augment._augmenter",
+        "TextPool": "labelling._transfer_set",
+        "TrainingHistoryDisplay": "displays._history",
+        "TransformerTeacherClassifier": "teachers._transformer",
+        "ZeroShotTeacherClassifier": "teachers._zero_shot",
+        "check_text_estimator": "estimator_checks",
+        "compare": "evaluation._compare",
+        "distillation_report": "evaluation._distillation_report",
+        "export_onnx": "onnx._export",
+        "load_docstrings": "datasets._docstrings",
+        "load_emotion": "datasets._load",
+        "load_text_dataset": "datasets._load",
+        "make_tfidf_baseline": "teachers._baseline",
+        "parametrize_with_text_checks": "estimator_checks",
+        "parity_report": "serving",
+        "recommend_student": "evaluation._recommendation",
+        "word_order_sensitivity": "metrics._fidelity",
+    },
+)
+__all__ = ["__version__", *_names]

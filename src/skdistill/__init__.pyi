@@ -1,35 +1,37 @@
 """What type checkers see of names that load with their first use."""
 
-from skdistill._tensor_file import ModelFileError as ModelFileError
-from skdistill.augment import TextAugmenter as TextAugmenter
-from skdistill.baseline import make_tfidf_baseline as make_tfidf_baseline
-from skdistill.cascade import CascadeClassifier as CascadeClassifier
-from skdistill.comparison import ComparisonDisplay as ComparisonDisplay
-from skdistill.comparison import compare as compare
-from skdistill.confusion import ConfusionMatricesDisplay as ConfusionMatricesDisplay
-from skdistill.control import distillation_report as distillation_report
-from skdistill.datasets import load_emotion as load_emotion
-from skdistill.datasets import load_text_dataset as load_text_dataset
-from skdistill.docstrings import load_docstrings as load_docstrings
+from skdistill.augment._augmenter import TextAugmenter as TextAugmenter
+from skdistill.datasets._docstrings import load_docstrings as load_docstrings
+from skdistill.datasets._load import load_emotion as load_emotion
+from skdistill.datasets._load import load_text_dataset as load_text_dataset
+from skdistill.displays._confusion import ConfusionMatricesDisplay as ConfusionMatricesDisplay
+from skdistill.displays._history import TrainingHistoryDisplay as TrainingHistoryDisplay
+from skdistill.displays._reliability import ReliabilityDisplay as ReliabilityDisplay
+from skdistill.displays._tradeoff import ParetoDisplay as ParetoDisplay
+from skdistill.displays._tradeoff import RetentionDisplay as RetentionDisplay
 from skdistill.estimator_checks import check_text_estimator as check_text_estimator
 from skdistill.estimator_checks import parametrize_with_text_checks as parametrize_with_text_checks
-from skdistill.function_teacher import FunctionTeacherClassifier as FunctionTeacherClassifier
-from skdistill.learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
-from skdistill.metrics import word_order_sensitivity as word_order_sensitivity
-from skdistill.onnx import OnnxTextEncoder as OnnxTextEncoder
-from skdistill.onnx import export_onnx as export_onnx
-from skdistill.recommendation import recommend_student as recommend_student
-from skdistill.reliability import ReliabilityDisplay as ReliabilityDisplay
+from skdistill.evaluation._compare import ComparisonDisplay as ComparisonDisplay
+from skdistill.evaluation._compare import compare as compare
+from skdistill.evaluation._distillation_report import distillation_report as distillation_report
+from skdistill.evaluation._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
+from skdistill.evaluation._recommendation import recommend_student as recommend_student
+from skdistill.labelling._transfer_set import TextPool as TextPool
+from skdistill.metrics._fidelity import word_order_sensitivity as word_order_sensitivity
+from skdistill.onnx._export import OnnxTextEncoder as OnnxTextEncoder
+from skdistill.onnx._export import export_onnx as export_onnx
+from skdistill.runtime._tensor_file import ModelFileError as ModelFileError
 from skdistill.serving import CompiledClassifier as CompiledClassifier
 from skdistill.serving import parity_report as parity_report
-from skdistill.student import DistilledCNNClassifier as DistilledCNNClassifier
-from skdistill.student import DistilledMLPClassifier as DistilledMLPClassifier
-from skdistill.student import DistilledRNNClassifier as DistilledRNNClassifier
-from skdistill.teacher import TransformerTeacherClassifier as TransformerTeacherClassifier
-from skdistill.tradeoff import ParetoDisplay as ParetoDisplay
-from skdistill.tradeoff import RetentionDisplay as RetentionDisplay
-from skdistill.training_history import TrainingHistoryDisplay as TrainingHistoryDisplay
-from skdistill.transfer import TextPool as TextPool
-from skdistill.zero_shot import ZeroShotTeacherClassifier as ZeroShotTeacherClassifier
+from skdistill.students._cascade import CascadeClassifier as CascadeClassifier
+from skdistill.students._cnn import DistilledCNNClassifier as DistilledCNNClassifier
+from skdistill.students._mlp import DistilledMLPClassifier as DistilledMLPClassifier
+from skdistill.students._rnn import DistilledRNNClassifier as DistilledRNNClassifier
+from skdistill.teachers._baseline import make_tfidf_baseline as make_tfidf_baseline
+from skdistill.teachers._function import FunctionTeacherClassifier as FunctionTeacherClassifier
+from skdistill.teachers._transformer import (
+    TransformerTeacherClassifier as TransformerTeacherClassifier,
+)
+from skdistill.teachers._zero_shot import ZeroShotTeacherClassifier as ZeroShotTeacherClassifier
 
 __version__: str

@@ -30,7 +30,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from skdistill._decorators import validate_params
+from skdistill._core.estimators import validate_params
 
 if TYPE_CHECKING:
     import pytest

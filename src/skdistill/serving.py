@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._texts import check_texts
-from skdistill.explanation import Explanations, explain
-from skdistill.model_file import StoredModel, read_model, write_model
-from skdistill.multilabel import share_of_equal
-from skdistill.quantization import Precision
-from skdistill.runtime import CompiledNetwork
-from skdistill.vocabulary import slices
+from skdistill._core.multilabel import share_of_equal
+from skdistill._core.texts import check_texts
+from skdistill.runtime._explanation import Explanations, explain
+from skdistill.runtime._model_file import StoredModel, read_model, write_model
+from skdistill.runtime._network import CompiledNetwork
+from skdistill.runtime._quantization import Precision
+from skdistill.text._vocabulary import slices
 
 _CHARACTERS_A_JOB = 2**20
 
@@ -100,7 +100,7 @@ class CompiledClassifier:
         path : path-like
             An earlier file is replaced once the new one is complete.
         precision : {"float32", "float16", "int8"}, default="float32"
-            How weights are stored; see `skdistill.quantization.quantize`.
+            How weights are stored; see `skdistill.runtime._quantization.quantize`.
         """
         write_model(self._model, Path(path), precision)
 
@@ -254,7 +254,7 @@ class CompiledClassifier:
             As there.
         """
         # Here, so that a process that predicts starts without it.
-        from skdistill.card import write_card
+        from skdistill.card._page import write_card
 
         write_card(path, self._model, X=X, y=y, **options)
 
@@ -395,7 +395,7 @@ def _iterate(
 ) -> Iterator[np.ndarray]:
     bar: Any = None
     if verbose:
-        from skdistill._progress import progress_bar
+        from skdistill._core.progress import progress_bar
 
         bar = progress_bar(desc="predicting", unit="text")
     n_done = 0

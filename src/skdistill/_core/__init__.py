@@ -1,0 +1,1 @@
+"""What every other folder uses; it knows nothing of distillation."""

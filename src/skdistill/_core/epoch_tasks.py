@@ -1,0 +1,125 @@
+"""The epochs of a fit, told to the callbacks of scikit-learn as tasks."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sklearn.callback import FitCallback
+
+
+class EpochTasks:
+    """The task tree of a fit: one task an epoch.
+
+    It exists inside `fit` alone, whose decorator ends the callbacks' work.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The estimator that is being fitted.
+    n_epochs : int or None
+        Epochs at most; None if that is not known.
+    learned : callable
+        Makes the attributes of a fitted estimator of what `end` is given.
+    X : list of str, of length n_texts
+        The labelled texts, for callbacks that look at them.
+    y : ndarray of shape (n_texts,)
+        Their labels.
+    sample_weight : ndarray of shape (n_texts,) or None, default=None
+        Their weights.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether a callback asked to stop.
+
+    References
+    ----------
+    .. [1] https://scikit-learn.org/stable/developers/develop_callbacks.html
+
+    Examples
+    --------
+    >>> from sklearn.base import BaseEstimator
+    >>> from sklearn.callback import CallbackSupportMixin, ScoringMonitor, with_callbacks
+    >>> from skdistill._core.epoch_tasks import EpochTasks
+    >>> class Constant(CallbackSupportMixin, BaseEstimator):
+    ...     @with_callbacks
+    ...     def fit(self, X, y):
+    ...         tasks = EpochTasks(self, 3, lambda label: {"label_": label}, X=X, y=y)
+    ...         for self.label_ in range(3):
+    ...             tasks.begin()
+    ...             tasks.end(lambda: (self.label_,))
+    ...         tasks.close()
+    ...         return self
+    ...
+    ...     def predict(self, X):
+    ...         return [self.label_] * len(X)
+    >>> monitor = ScoringMonitor(scoring="accuracy")
+    >>> _ = Constant().set_callbacks(monitor).fit(["one", "two"], [2, 2])
+    >>> [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    [0.0, 0.0, 1.0]
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        n_epochs: int | None,
+        learned: Callable[..., dict[str, Any]],
+        *,
+        X: list[str],
+        y: Any,
+        sample_weight: Any = None,
+    ) -> None:
+        self.stopped = False
+        self._learned = learned
+        self._shown = {
+            "estimator": estimator,
+            "X": X,
+            "y": y,
+            "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
+        }
+        self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._fit.call_on_fit_task_begin(**self._shown)
+
+    def begin(self) -> None:
+        """Begin the next epoch."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._shown)
+
+    def end(self, state: Callable[[], tuple[Any, ...]]) -> None:
+        """End the epoch.
+
+        Parameters
+        ----------
+        state : callable
+            Returns the arguments of `learned`; called only if a callback wants an estimator that
+            predicts as if the fit had ended here.
+        """
+        self.stopped |= self._epoch.call_on_fit_task_end(
+            **self._shown, reconstruction_attributes=lambda: self._learned(*state())
+        )
+
+    def close(self) -> None:
+        """End the fit, of which the estimator has all attributes."""
+        self._fit.call_on_fit_task_end(**self._shown, reconstruction_attributes={})
+
+
+def check_no_fit_callbacks(callbacks: Iterable[Any] | None) -> None:
+    """Refuse callbacks of scikit-learn where those of skorch belong.
+
+    Parameters
+    ----------
+    callbacks : iterable or None
+        The parameter `callbacks` of a student.
+
+    Raises
+    ------
+    TypeError
+        If one of them is a callback of scikit-learn.
+    """
+    for callback in callbacks or ():
+        if isinstance(callback, FitCallback):
+            name = type(callback).__name__
+            raise TypeError(
+                f"callbacks holds a {name}, which is a callback of scikit-learn; the parameter "
+                f"takes those of skorch. Pass it to set_callbacks, as in "
+                f"student.set_callbacks({name}(...))."
+            )

@@ -1,0 +1,97 @@
+"""Columns of texts, of whatever container, and messages that name the row; NumPy alone."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def check_texts(
+    X: Any, *, name: str = "X", allow_empty: bool = False, first_row: int = 0
+) -> list[str]:
+    """Return a column of texts, of whatever container, as a list of ``str``.
+
+    Parameters
+    ----------
+    X : iterable of str
+        A list, tuple, NumPy array, pandas / polars / pyarrow / datasets column, or any other
+        iterable of texts.
+    name : str, default="X"
+        How error messages call the column.
+    allow_empty : bool, default=False
+        Whether a column without any row will do.
+    first_row : int, default=0
+        The number of the first row in messages.
+
+    Returns
+    -------
+    list of str, of length n_texts
+
+    Raises
+    ------
+    ValueError
+        If `X` is a bare string, a table, has no rows, or holds a missing value.
+    TypeError
+        If `X` is no iterable, or holds something else than text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.texts import check_texts
+    >>> check_texts(np.array(["a text", "another"]))
+    ['a text', 'another']
+    >>> check_texts(["a text", None])
+    Traceback (most recent call last):
+    ...
+    ValueError: X[1] is missing (None); drop such rows or replace them by an empty text.
+    """
+    texts = _as_list(X, name)
+    if not texts and not allow_empty:
+        raise ValueError(
+            f"Found array with 0 sample(s) in {name}, while a minimum of 1 is required."
+        )
+    # One pass in C over the types; the row is only searched for when something is wrong.
+    kinds = set(map(type, texts))
+    if kinds <= {str}:
+        return texts
+    for row, text in enumerate(texts, first_row):
+        if not isinstance(text, str):
+            raise _not_a_text(text, f"{name}[{row}]")
+    return [str(text) for text in texts]
+
+
+def _as_list(X: Any, name: str) -> list[Any]:
+    if isinstance(X, str):
+        raise ValueError(
+            f"{name} is a single string; pass an iterable of texts, such as a list with one text."
+        )
+    shape = getattr(X, "shape", None)
+    if hasattr(X, "column_names") or (isinstance(shape, tuple) and len(shape) != 1):
+        size = f" of shape {shape}" if shape is not None else ""
+        column = f"{name}[:, 0]" if isinstance(X, np.ndarray) else f'{name}["text"]'
+        raise ValueError(
+            f"{name} is a table{size}, not a column of texts; select one column, as in {column}; "
+            "inside a pipeline, by a FunctionTransformer before this step."
+        )
+    if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
+        raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(X, method):
+            return getattr(X, method)()
+    return list(X)
+
+
+def _not_a_text(value: Any, where: str) -> Exception:
+    if isinstance(value, list | tuple | np.ndarray):
+        return ValueError(
+            f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
+        )
+    if value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value:
+        return ValueError(
+            f"{where} is missing ({value}); drop such rows or replace them by an empty text."
+        )
+    if isinstance(value, bytes):
+        return TypeError(
+            f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").'
+        )
+    return TypeError(f"{where} is {type(value).__name__}, not text: {value!r:.80}")

@@ -1,0 +1,1 @@
+"""New texts out of given ones."""

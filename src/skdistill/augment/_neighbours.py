@@ -1,0 +1,69 @@
+"""Words that are near others in the token embeddings of a transformer."""
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skdistill.augment._masked_lm import TOP_K, drawable_words
+from skdistill.teachers.huggingface._inference import mean_token_vectors
+from skdistill.teachers.huggingface._loading import load_token_embeddings, quiet
+from skdistill.text._ragged import Ragged
+from skdistill.text._units import Units
+
+# Words whose neighbours are sought at a time.
+CHUNK = 1_000
+
+
+class NeighbourWords:
+    """Draws words out of the nearest ones to those that they replace."""
+
+    def __init__(self, name: str, analyzer: str):
+        with quiet():
+            self._table, self._tokenizer = load_token_embeddings(name)
+        drawable = drawable_words(self._tokenizer, analyzer)
+        self._words = np.array([*drawable.values()], dtype=object)
+        self._spellings: dict[str, list[int]] = {}
+        for place, word in enumerate(self._words):
+            self._spellings.setdefault(word.lower(), []).append(place)
+        if len(self._spellings) < 2:
+            raise ValueError(f"word_vectors={name!r} knows no whole words that could be drawn.")
+        self._n_near = min(TOP_K, len(self._words) - max(map(len, self._spellings.values())))
+        # All embeddings share one large direction, which tells no words apart.
+        self._centre = self._table[[*drawable]].mean(axis=0)
+        self._vectors = unit_vectors(self._table[[*drawable]] - self._centre)
+        self._near: dict[str, np.ndarray] = {}
+
+    def read(self, units: Units) -> np.ndarray:
+        """Find the neighbours of all words; return which units can be replaced."""
+        lower = [word.lower() for word in units.core]
+        words = [word for word in dict.fromkeys(lower) if any(map(str.isalnum, word))]
+        new = [word for word in words if word not in self._near]
+        for start in range(0, len(new), CHUNK):
+            self._find(new[start : start + CHUNK])
+        nothing = np.zeros(self._n_near, dtype=np.int64)
+        self._ids = units.ids.values
+        self._choices = np.array([self._near.get(word, nothing) for word in lower])
+        return np.array([word in self._near for word in lower], dtype=bool)[self._ids]
+
+    def _find(self, words: list[str]) -> None:
+        vectors = mean_token_vectors(self._tokenizer, self._table, words)
+        # In one thread: with several, the last digits would vary, and with them the nearest.
+        with threadpool_limits(limits=1):
+            similarity = unit_vectors(vectors - self._centre) @ self._vectors.T
+        for row, word in enumerate(words):
+            similarity[row, self._spellings.get(word, [])] = -np.inf
+        nearest = np.argpartition(-similarity, self._n_near - 1, axis=1)[:, : self._n_near]
+        has_tokens = np.any(vectors, axis=1).tolist()
+        self._near |= {
+            word: row for word, row, known in zip(words, nearest, has_tokens, strict=True) if known
+        }
+
+    def draw(self, copies: Ragged, replaced: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the words that take the place of replaced units."""
+        units = self._ids[copies.values[replaced]]
+        return self._words[self._choices[units, rng.integers(0, self._n_near, len(units))]]
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Scale each vector to length 1, except zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, np.finfo(vectors.dtype).tiny)

@@ -1,0 +1,1 @@
+"""The model card: one HTML page with a student in it."""

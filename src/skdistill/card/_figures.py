@@ -1,0 +1,254 @@
+"""What a model card says about how well a student does on some texts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix, f1_score
+
+from skdistill._core.labels import check_labels, check_probabilities, check_same_length
+from skdistill._core.multilabel import (
+    as_one_question,
+    decide,
+    join_columns,
+    knows_labels,
+    share_of_equal,
+)
+from skdistill._core.texts import check_texts
+from skdistill.metrics._class_scores import ClassScores, score_classes
+from skdistill.metrics._fidelity import CalibrationBins, expected_calibration_error, fidelity
+from skdistill.runtime._model_file import StoredModel
+from skdistill.text._vocabulary import UNKNOWN, Vocabulary
+
+_N_BINS = 10
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of the texts, where it was asked before.
+
+    Attributes
+    ----------
+    proba : array-like of shape (n_texts, n_classes)
+    n_parameters : int or None
+    """
+
+    proba: Any
+    n_parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One row of the table; a figure that was not measured is None.
+
+    Attributes
+    ----------
+    name : str
+    n_parameters : int or None
+    accuracy, macro_f1, fidelity, calibration_error : float or None
+        Between 0 and 1.
+    """
+
+    name: str
+    n_parameters: int | None
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    fidelity: float | None = None
+    calibration_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that is measured on some texts.
+
+    Attributes
+    ----------
+    n_texts : int
+    models : list of ModelFigures
+        The student, what the page computes with, its teacher and the controls.
+    largest_difference : float
+        Between probabilities of the student and of what the page computes with.
+    unknown_share : float
+        Of the texts' features, those that the vocabulary does not hold.
+    classes : list of ClassScores
+        Of the student in eight bits. Empty without labels, as what follows is None then.
+    confusion : ndarray of shape (n_classes, n_classes) or None
+        Not where a text may have several labels.
+    reliability : tuple of ndarray (confidence, share, counts) or None
+    """
+
+    n_texts: int
+    models: list[ModelFigures]
+    largest_difference: float
+    unknown_share: float
+    classes: list[ClassScores] = field(default_factory=list)
+    confusion: np.ndarray | None = None
+    reliability: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+
+def measure(
+    model: StoredModel,
+    X: Any,
+    y: ArrayLike | None,
+    teacher: Any,
+    controls: Mapping[str, Any],
+    proba: np.ndarray | None = None,
+) -> Figures:
+    """Measure a student, and what it is compared with, on some texts.
+
+    Parameters
+    ----------
+    model : StoredModel
+    X : iterable of str, of length n_texts
+    y : array-like of shape (n_texts,) or (n_texts, n_labels), or None
+    teacher : fitted classifier, its probabilities for `X`, Answers, or None
+    controls : dict of str to fitted classifiers, their probabilities, or Answers
+    proba : ndarray of shape (n_texts, n_classes) or None, default=None
+        What the student says of `X`; None asks it.
+
+    Returns
+    -------
+    Figures
+
+    Raises
+    ------
+    ValueError
+        If lengths, classes or shapes do not fit.
+    """
+    texts = check_texts(X)
+    labels = None if y is None else _read_labels(model, y, len(texts))
+    rounded = model.rounded("int8").compile()
+    if proba is None:
+        proba = model.compile().predict_proba(texts)
+    rounded_proba = rounded.predict_proba(texts)
+    rows: list[tuple[str, int | None, np.ndarray]] = [
+        ("this student", model.n_parameters, proba),
+        ("the same, in eight bits", model.n_parameters, rounded_proba),
+    ]
+    teacher_proba = None
+    if teacher is not None:
+        n_parameters, teacher_proba = _ask(model, teacher, texts, "teacher")
+        rows.append(("its teacher", n_parameters, teacher_proba))
+    rows += [
+        (name, *_ask(model, control, texts, f"controls[{name!r}]"))
+        for name, control in controls.items()
+    ]
+    figures = Figures(
+        len(texts),
+        [_score(model, *row, labels, teacher_proba) for row in rows],
+        float(np.abs(proba - rounded_proba).max()),
+        _unknown_share(model.vocabulary, texts),
+    )
+    if labels is None:
+        return figures
+    predicted = decide(rounded_proba, multilabel=model.multilabel)
+    return replace(
+        figures,
+        classes=score_classes(labels, predicted, model.classes),
+        confusion=None
+        if model.multilabel
+        else confusion_matrix(labels, predicted, labels=np.arange(len(model.classes))),
+        reliability=_bin_by_confidence(*as_one_question(labels, rounded_proba)),
+    )
+
+
+def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
+    """Return columns of the classes; for several labels a text, ones and zeros."""
+    n_classes = len(model.classes)
+    if model.multilabel:
+        _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
+        if indicators.shape != (n_texts, n_classes):
+            raise ValueError(
+                f"y must have a column for each of the {n_classes} labels, but has shape "
+                f"{indicators.shape}."
+            )
+        return indicators
+    values = np.asarray(y)
+    if values.ndim != 1:
+        raise ValueError(f"y must be a column of labels, not of shape {values.shape}.")
+    check_same_length(n_texts, len(values), names=("X", "y"))
+    columns = {name: column for column, name in enumerate(model.classes.tolist())}
+    codes = np.array([columns.get(value, -1) for value in values.tolist()])
+    if (codes < 0).any():
+        row = int((codes < 0).argmax())
+        raise ValueError(
+            f"y[{row}] is {values.tolist()[row]!r}, which is none of the student's classes "
+            f"{model.classes.tolist()!s:.200}."
+        )
+    return codes
+
+
+def _ask(
+    model: StoredModel, asked: Any, texts: list[str], name: str
+) -> tuple[int | None, np.ndarray]:
+    """Return how many parameters a model has, if that is known, and its probabilities."""
+    if not isinstance(asked, Answers):
+        asked = _answers(model, asked, texts, name)
+    proba = check_probabilities(
+        asked.proba,
+        n_rows=len(texts),
+        n_classes=len(model.classes),
+        name=name,
+        multilabel=model.multilabel,
+    )
+    return asked.n_parameters, proba
+
+
+def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Answers:
+    if not hasattr(asked, "predict_proba"):
+        return Answers(asked)
+    if model.multilabel:
+        has_same_classes = knows_labels(asked, len(model.classes))
+    else:
+        has_same_classes = np.array_equal(asked.classes_, model.classes)
+    if not has_same_classes:
+        classes = np.asarray(asked.classes_, dtype=object).tolist()
+        raise ValueError(
+            f"{name} has the classes {classes!s:.200}, but the student has "
+            f"{model.classes.tolist()!s:.200}."
+        )
+    proba = join_columns(asked.predict_proba(texts))
+    return Answers(proba, getattr(asked, "n_parameters_", None))
+
+
+def _score(
+    model: StoredModel,
+    name: str,
+    n_parameters: int | None,
+    proba: np.ndarray,
+    labels: np.ndarray | None,
+    teacher_proba: np.ndarray | None,
+) -> ModelFigures:
+    agreement = None
+    if teacher_proba is not None:
+        agreement = float(fidelity(teacher_proba, proba, multilabel=model.multilabel))
+    if labels is None:
+        return ModelFigures(name, n_parameters, fidelity=agreement)
+    predicted = decide(proba, multilabel=model.multilabel)
+    answers, questions = as_one_question(labels, proba)
+    return ModelFigures(
+        name,
+        n_parameters,
+        share_of_equal(labels, predicted),
+        float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        agreement,
+        expected_calibration_error(answers, questions, np.arange(questions.shape[1])),
+    )
+
+
+def _bin_by_confidence(
+    answers: np.ndarray, proba: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average confidence and correctness in bins of equal width, without the empty ones."""
+    bins = CalibrationBins.of(answers, proba, np.arange(proba.shape[1]), n_bins=_N_BINS)
+    used = bins.n_texts > 0
+    return bins.confidence[used], bins.accuracy[used], bins.n_texts[used]
+
+
+def _unknown_share(vocabulary: Vocabulary, texts: Sequence[str]) -> float:
+    ids = vocabulary.encode(texts).values
+    # Without the hashed n-grams, which are never unknown.
+    ids = ids[ids <= len(vocabulary.features)]
+    return float(np.mean(ids == UNKNOWN)) if len(ids) else 0.0

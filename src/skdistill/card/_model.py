@@ -1,0 +1,103 @@
+"""A student as the JSON that the page of a model card computes with."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.markup import Markup
+from skdistill.runtime._model_file import StoredModel
+from skdistill.runtime._quantization import quantize
+from skdistill.text._characters import (
+    character_kinds,
+    lowercase_expansions,
+    lowercase_shifts,
+)
+from skdistill.text._vocabulary import Vocabulary
+
+_SCALE = ".scale"
+
+
+def describe_for_page(model: StoredModel) -> dict[str, Any]:
+    """Put a student, its weights in eight bits, into values that JSON can hold.
+
+    Parameters
+    ----------
+    model : StoredModel
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    TypeError
+        If the analyzer is a function: a page cannot call Python.
+    """
+    if callable(model.vocabulary.analyzer):
+        raise TypeError(
+            "A student with a function for its analyzer has no page of its own: the page would "
+            'have to call Python. Fit one with analyzer="word" or "char".'
+        )
+    stored = quantize(model.weights, "int8")
+    names = [name for name in stored if not name.endswith(_SCALE)]
+    return {
+        "kind": model.kind,
+        "multilabel": model.multilabel,
+        "pooling": list(model.architecture["pooling"]),
+        "cell": model.architecture.get("cell"),
+        "vocabulary": _describe_vocabulary(model.vocabulary),
+        "weights": {name: _describe_array(stored, name) for name in names},
+        "characters": {
+            "kinds": character_kinds(),
+            "shifts": lowercase_shifts(),
+            "expansions": lowercase_expansions(),
+        },
+    }
+
+
+def _describe_vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    return {
+        "features": vocabulary.features,
+        "analyzer": vocabulary.analyzer,
+        "lowercase": vocabulary.lowercase,
+        "ngram_range": list(vocabulary.ngram_range),
+        "hash_buckets": vocabulary.hash_buckets,
+        "codes": vocabulary.codes.tolist() if vocabulary.hash_buckets else None,
+    }
+
+
+def _describe_array(stored: dict[str, np.ndarray], name: str) -> dict[str, Any]:
+    array, scale = stored[name], stored.get(name + _SCALE)
+    return {
+        "shape": list(array.shape),
+        "data": _encode(array if array.dtype == np.int8 else array.astype("<f4")),
+        "scale": None if scale is None else _encode(scale.astype("<f4")),
+    }
+
+
+def _encode(array: np.ndarray) -> str:
+    return b64encode(array.tobytes()).decode("ascii")
+
+
+def write_script_data(value: Any) -> Markup:
+    r"""Write JSON that cannot end the script element it stands in.
+
+    Parameters
+    ----------
+    value : object
+        What JSON can hold.
+
+    Returns
+    -------
+    Markup
+
+    Examples
+    --------
+    >>> from skdistill.card._model import write_script_data
+    >>> write_script_data({"word": "</script>"})
+    '{"word":"\\u003c/script>"}'
+    """
+    # Behind a "<" alone HTML sees something else than data; JSON has one inside strings only.
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,0 +1,266 @@
+"""Predictions for files of any length, in constant memory, that go on where they were stopped."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from skdistill._core.files import explaining_writes, replacing
+from skdistill._core.multilabel import write_numbers
+from skdistill._core.texts import check_texts
+from skdistill._core.utf8 import lines_at_hand
+from skdistill.datasets._row_files import Rows, row_file
+from skdistill.serving import CompiledClassifier
+
+# Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
+_PART = 2**16
+_LINES = 10_000
+
+
+class Columns:
+    """The columns that a classifier adds to texts.
+
+    Parameters
+    ----------
+    classifier : CompiledClassifier
+    label_column : str
+    proba : bool
+        Whether there is a column for each class, too: ``proba_`` and its name.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier
+    >>> from skdistill.cli._bulk_prediction import Columns
+    >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+    >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+    >>> columns = Columns(student.compile(), "label", proba=True)
+    >>> columns.names
+    ['label', 'proba_food', 'proba_travel']
+    >>> columns.of(["soup", "train"])["label"]
+    ['food', 'travel']
+    """
+
+    def __init__(self, classifier: CompiledClassifier, label_column: str, proba: bool):
+        self.classifier = classifier
+        self.proba = proba
+        classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
+        if label_column in classes:
+            raise ValueError(
+                f"{label_column!r} is the column of a probability; name that of labels otherwise."
+            )
+        self.names = [label_column, *classes]
+
+    def of(self, texts: list[str]) -> dict[str, list[Any]]:
+        """Return the columns for some texts.
+
+        Of several labels a text, their numbers stand in one string with blanks between them.
+        """
+        if not self.proba:
+            return {self.names[0]: self._labels(self.classifier.predict(texts))}
+        proba = self.classifier.predict_proba(texts)
+        if self.classifier.multilabel_:
+            labels = self._labels(proba > 0.5)
+        else:
+            labels = self._labels(self.classifier.classes_[proba.argmax(axis=1)])
+        return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
+
+    def _labels(self, predicted: np.ndarray) -> list[Any]:
+        return write_numbers(predicted) if self.classifier.multilabel_ else predicted.tolist()
+
+
+def predict_file(
+    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: "tqdm[Any]"
+) -> None:
+    """Predict the rows of a file, or the lines of standard input, into a file.
+
+    Parts are kept in the folder ``TARGET.partial`` until all are there. Called again after it was
+    stopped, it makes only those that lack, if model, input and options are the same.
+
+    Parameters
+    ----------
+    columns : Columns
+    model : Path
+        The classifier's file.
+    source : str
+        A file, or "-" for standard input, of which no part is used again.
+    target : Path
+        Keeps the columns of the source if it is of the same kind, else the texts alone.
+    text_column : str
+    bar : tqdm
+        Counts texts.
+    """
+    kind = row_file(target, text_column)
+    if source != "-" and target.exists() and target.samefile(source):
+        raise ValueError(f"{target} is the input, too; name another file for the output.")
+    job = {
+        "model": _file_hash(model),
+        "input": _identity(source),
+        "columns": [text_column, *columns.names],
+    }
+    folder = target.with_name(f"{target.name}.partial")
+    with explaining_writes(target):
+        folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OSError(f"Another process is writing {target}; wait until it is done.") from None
+    with lock:
+        try:
+            parts = _predict_parts(columns, folder, job, source, target, text_column, bar)
+            with replacing(target) as file:
+                kind.join(parts, file)
+            shutil.rmtree(folder)
+        except BaseException:
+            if not any(_parts_in(folder)):
+                shutil.rmtree(folder)
+            raise
+
+
+def _predict_parts(
+    columns: Columns,
+    folder: Path,
+    job: dict[str, Any],
+    source: str,
+    target: Path,
+    text_column: str,
+    bar: "tqdm[Any]",
+) -> list[Path]:
+    """Make all parts that are not there, and return the files."""
+    kind = row_file(target, text_column)
+    _keep_parts_of(job, folder)
+    parts = []
+    same_kind = source != "-" and Path(source).suffix.lower() == target.suffix.lower()
+    for number, (rows, texts) in enumerate(_read(source, text_column, _PART)):
+        parts.append(folder / f"part-{number:06d}")
+        if not parts[-1].exists():
+            kept = rows if same_kind else kind.from_texts(texts)
+            _check_names(kept, columns)
+            with replacing(parts[-1]) as file:
+                kind.write(file, kept, columns.of(texts), header=number == 0)
+        bar.update(len(texts))
+    if not parts:
+        raise ValueError(f"{_name(source)} has no rows.")
+    return parts
+
+
+def predict_lines(
+    columns: Columns,
+    source: str,
+    output: TextIO,
+    text_column: str,
+    bar: "tqdm[Any]",
+    *,
+    as_json: bool = False,
+) -> None:
+    """Write a line for each text: the label and, set apart by tabs, probabilities.
+
+    The lines of standard input are answered as they come.
+
+    Parameters
+    ----------
+    columns : Columns
+    source : str
+        A file, or "-" for standard input.
+    output : text file
+    text_column : str
+    bar : tqdm
+        Counts texts.
+    as_json : bool, default=False
+        Whether a line is a JSON object, of the columns' names and values.
+    """
+    write = _json_lines if as_json else _tabbed_lines
+    for _, texts in _read(source, text_column, _LINES, as_they_come=True):
+        output.write(write(columns.of(texts)))
+        output.flush()
+        bar.update(len(texts))
+
+
+def _tabbed_lines(columns: dict[str, list[Any]]) -> str:
+    line = "%s" + "\t%.6g" * (len(columns) - 1) + "\n"
+    return "".join(map(line.__mod__, zip(*columns.values(), strict=True)))
+
+
+def _json_lines(columns: dict[str, list[Any]]) -> str:
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _read(
+    source: str, text_column: str, size: int, *, as_they_come: bool = False
+) -> Iterator[tuple[Rows, list[str]]]:
+    """Yield so many rows, or the lines that standard input has, and their checked texts."""
+    n_read = 0
+    if source == "-":
+        parts = _read_lines(None if as_they_come else size)
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}.")
+        parts = row_file(path, text_column).read(path, size)
+    for rows in parts:
+        name = _name(source) if source == "-" else f"{source}: {text_column}"
+        yield rows, check_texts(rows.texts, name=name, allow_empty=True, first_row=n_read)
+        n_read += len(rows.texts)
+
+
+def _read_lines(size: int | None) -> Iterator[Rows]:
+    parts = lines_at_hand(sys.stdin.buffer, _name("-"))
+    if size is not None:
+        lines = chain.from_iterable(parts)
+        parts = iter(lambda: list(islice(lines, size)), [])
+    return (Rows([], part, None) for part in parts)
+
+
+def _check_names(rows: Rows, columns: Columns) -> None:
+    taken = [name for name in columns.names if name in rows.names]
+    if taken:
+        raise ValueError(
+            f"the input has a column {taken[0]!r} already; rename it, or name the new one by "
+            "--label-column."
+        )
+
+
+def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
+    """Remove parts of another job from the folder, and note down of which job it is now."""
+    description = folder / "job.json"
+    begun = description.exists() and description.read_bytes() == _as_json(job)
+    if begun and job["input"] is not None:
+        return
+    for path in _parts_in(folder):
+        path.unlink()
+    with replacing(description) as file:
+        file.write(_as_json(job))
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    return [*folder.glob("part-??????")]
+
+
+def _as_json(job: dict[str, Any]) -> bytes:
+    return json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
+
+
+def _identity(source: str) -> list[Any] | None:
+    """Tell one state of an input file from another; there is no telling for standard input."""
+    if source == "-":
+        return None
+    status = os.stat(source)
+    return [os.path.abspath(source), status.st_size, status.st_mtime_ns]
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _name(source: str) -> str:
+    return "standard input" if source == "-" else source

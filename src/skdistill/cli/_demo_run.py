@@ -1,0 +1,406 @@
+"""The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+from threadpoolctl import threadpool_limits
+
+from skdistill import __version__
+from skdistill._core.files import replacing
+from skdistill._core.format import format_bytes
+from skdistill.cli._narrator import Narrator
+from skdistill.cli._teacher_choice import (
+    default_teacher,
+    is_fine_tuned,
+    short_name,
+    teacher_settings,
+)
+from skdistill.datasets._docstrings import load_docstrings
+from skdistill.datasets._load import load_emotion, load_text_dataset, read_texts
+from skdistill.displays._style import require_matplotlib
+from skdistill.displays._tradeoff import RetentionDisplay
+from skdistill.evaluation._model_table import (
+    Predictions,
+    format_table,
+    make_table,
+    measure_model,
+    write_json,
+)
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._transfer_set import TextPool
+from skdistill.students._mlp import DistilledMLPClassifier
+from skdistill.teachers._baseline import make_tfidf_baseline
+
+TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
+
+# What --quick leaves: texts to train on, to test on, and unlabelled ones.
+QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of the story, before it is measured.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"baseline", "hard labels", "teacher", "distilled"}
+    model : classifier
+    fit_seconds : float or None
+        None if it came trained.
+    """
+
+    name: str
+    kind: str
+    model: Any
+    fit_seconds: float | None
+
+
+def run_demo(
+    data: str = "docstrings",
+    *,
+    teacher: str | None = None,
+    unlabeled: str | os.PathLike[str] | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    output: str | os.PathLike[str] = "demo-output",
+    quick: bool = False,
+    plot: bool = True,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Train and compare all models of the article on one data set.
+
+    Progress goes to standard error, the table and how to go on to standard output. The folder
+    `output` gets ``student.joblib`` (the distilled student of default pooling), ``table.json``
+    and ``accuracy-against-size.png``.
+
+    Parameters
+    ----------
+    data : str, default="docstrings"
+        ``"docstrings"``, ``"emotion"``, or what :func:`skdistill.load_text_dataset` takes: a csv,
+        jsonl or parquet file, a folder, a name on the Hub.
+    teacher : str or None, default=None
+        A checkpoint's folder or its name on the Hub. One that is fine-tuned for the classes of
+        the data already is not trained again. None takes the MiniLM of the ``demo`` extra.
+    unlabeled : path or None, default=None
+        A csv, jsonl, parquet or txt file of unlabelled texts, beside those that `data` has.
+    text_column, label_column : str, default="text" and "label"
+        Names of the columns of files.
+    output : path, default="demo-output"
+        Folder for the results; made if need be. Earlier results in it are replaced.
+    quick : bool, default=False
+        Whether to take few texts and epochs: two minutes instead of ten, and worse figures.
+    plot : bool, default=True
+        Whether to draw the figure; it needs matplotlib.
+    random_state : int, default=0
+        Seed of splits and training.
+
+    Returns
+    -------
+    DataFrame
+        One row a model; see :func:`skdistill.report.make_table`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or the default teacher's weights are not installed.
+    OSError, ValueError, TypeError
+        If the data or the teacher cannot be used; the message says what to do.
+
+    References
+    ----------
+    .. [1] M. Wasserblat. "Best practice for text classification with distillation". Intel Labs,
+       2021.
+    """
+    # Whatever can be wrong is found out before anything takes minutes.
+    if plot:
+        require_matplotlib("The figure", ", or leave the figure out with --no-plot")
+    weights = teacher if teacher is not None else default_teacher()
+    tell = Narrator(n_steps=7)
+    tell.step(f"Reading texts: {data}")
+    texts = _load(data, unlabeled, text_column, label_column, random_state)
+    if quick:
+        texts = _shrink(texts, random_state)
+        tell.note("--quick: few texts and epochs, so the figures are lower than without it")
+    tell.note(_describe(texts))
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    is_ready = is_fine_tuned(weights, texts.classes)
+    name = short_name(teacher)
+
+    tell.step("Logistic regression on TF-IDF: the baseline")
+    trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, random_state)]
+    _tell_accuracies(tell, trained, texts)
+
+    tell.step("MLP on hard labels, average of word embeddings: the small model without a teacher")
+    trained.append(_fit_hard_student(texts, random_state))
+    _tell_accuracies(tell, trained[-1:], texts)
+
+    tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
+    settings = teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
+    big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
+    trained.append(big)
+    # The teacher is slow: it is asked once.
+    expected = Predictions.from_proba(big.model.predict_proba(texts.X_test), big.model.classes_)
+    _tell_accuracies(tell, [big], texts, expected)
+
+    tell.step("The teacher labels all texts to learn from")
+    with _timed() as labelling:
+        soft_labels = _label(big.model, texts)
+    # Measuring is not to be slowed down by progress bars.
+    big.model.set_params(verbose=0)
+
+    tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
+    for pooling in ("mean", DistilledMLPClassifier().pooling):
+        trained.append(_fit_distilled(texts, soft_labels, pooling, random_state))
+        _tell_accuracies(tell, trained[-1:], texts)
+    student = trained[-1].model
+
+    tell.step("Measuring size and speed")
+    table = make_table(
+        [
+            measure_model(
+                item.name,
+                item.model,
+                texts.X_test,
+                texts.y_test,
+                kind=item.kind,
+                fit_seconds=item.fit_seconds,
+                predictions=expected if item is big else None,
+                reference=expected,
+            )
+            for item in trained
+        ]
+    )
+    student_file = output / "student.joblib"
+    with replacing(student_file) as file:
+        joblib.dump(student, file)
+    write_json(
+        output / "table.json",
+        table,
+        data=data,
+        quick=quick,
+        random_state=random_state,
+        n_train=len(texts.X_train),
+        n_unlabeled=len(texts.X_unlabeled),
+        n_test=len(texts.X_test),
+        classes=[str(label) for label in texts.classes],
+        teacher=str(weights),
+        labelling_seconds=labelling.seconds,
+        skdistill=__version__,
+    )
+    if plot:
+        _draw(table, output / "accuracy-against-size.png", title=_title(data, texts, quick))
+    tell.note("done")
+    _print_results(table, texts, student_file, output, plot=plot, quick=quick)
+    return table
+
+
+def _load(
+    data: str,
+    unlabeled: str | os.PathLike[str] | None,
+    text_column: str,
+    label_column: str,
+    random_state: int,
+) -> Bunch:
+    if data == "docstrings":
+        texts = load_docstrings(random_state=random_state)
+    elif data == "emotion":
+        texts = load_emotion()
+    else:
+        texts = load_text_dataset(
+            data, text_column=text_column, label_column=label_column, random_state=random_state
+        )
+    if unlabeled is not None:
+        pool, _ = read_texts(unlabeled, text_column=text_column, label_column=None)
+        texts.X_unlabeled = [*texts.X_unlabeled, *pool]
+    return texts
+
+
+def _shrink(texts: Bunch, random_state: int) -> Bunch:
+    """Take a random part of the texts, the same for the same seed."""
+    rng = np.random.default_rng(random_state)
+
+    def take(X: list[str], y: np.ndarray, size: int) -> tuple[list[str], np.ndarray]:
+        rows = rng.permutation(len(X))[:size]
+        return [X[row] for row in rows], y[rows]
+
+    few = Bunch(**texts)
+    few.X_train, few.y_train = take(texts.X_train, texts.y_train, QUICK_TRAIN)
+    few.X_test, few.y_test = take(texts.X_test, texts.y_test, QUICK_TEST)
+    few.X_unlabeled = [
+        texts.X_unlabeled[row] for row in rng.permutation(len(texts.X_unlabeled))[:QUICK_POOL]
+    ]
+    few.classes = np.unique(few.y_train)
+    return few
+
+
+def _describe(texts: Bunch) -> str:
+    return (
+        f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
+        f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
+    )
+
+
+class _Stopwatch:
+    seconds = 0.0
+
+
+@contextmanager
+def _timed() -> Iterator[_Stopwatch]:
+    watch, start = _Stopwatch(), time.perf_counter()
+    yield watch
+    watch.seconds = time.perf_counter() - start
+
+
+# On vectors as short as the solver's a second BLAS thread makes the baseline 3 times slower.
+_one_blas_thread = partial(threadpool_limits, limits=1, user_api="blas")
+
+
+def _fit_default_baseline(texts: Bunch) -> Trained:
+    with _one_blas_thread(), _timed() as watch:
+        baseline = make_tfidf_baseline().fit(texts.X_train, texts.y_train)
+    return Trained("TF-IDF + LR, defaults", "baseline", baseline, watch.seconds)
+
+
+def _fit_tuned_baseline(texts: Bunch, random_state: int) -> Trained:
+    """Choose C on validation texts, then train on all training texts."""
+    with _one_blas_thread(), _timed() as watch:
+        C = max(TUNED_C, key=_validation_accuracy(texts, random_state))
+        baseline = make_tfidf_baseline(C).fit(texts.X_train, texts.y_train)
+    return Trained(f"TF-IDF + LR, C={C:g}", "baseline", baseline, watch.seconds)
+
+
+def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], float]:
+    """Make the function from C to validation accuracy; 20 % of train may have to serve for it."""
+    if texts.X_val is not None:
+        X, y, X_val, y_val = texts.X_train, texts.y_train, texts.X_val, texts.y_val
+    else:
+        X, X_val, y, y_val = train_test_split(
+            texts.X_train, texts.y_train, test_size=0.2, random_state=random_state
+        )
+
+    def accuracy(C: float) -> float:
+        baseline: Pipeline = make_tfidf_baseline(C).fit(X, y)
+        return float(baseline.score(X_val, y_val))
+
+    return accuracy
+
+
+def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
+    student = DistilledMLPClassifier(pooling="mean", random_state=random_state, verbose=1)
+    with _timed() as watch:
+        student.fit(texts.X_train, texts.y_train)
+    return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
+
+
+def _get_teacher(
+    name: str, weights: str, texts: Bunch, is_ready: bool, settings: dict[str, Any]
+) -> Trained:
+    """Load a teacher that is fine-tuned already, or fine-tune one."""
+    from skdistill.teachers._transformer import TransformerTeacherClassifier
+
+    if is_ready:
+        teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
+        return Trained(f"teacher: {name}", "teacher", teacher, None)
+    teacher = TransformerTeacherClassifier(weights, **settings, verbose=1)
+    with _timed() as watch:
+        teacher.fit(texts.X_train, texts.y_train)
+    return Trained(f"teacher: {name}", "teacher", teacher, watch.seconds)
+
+
+def _label(teacher: Any, texts: Bunch) -> tuple[np.ndarray, np.ndarray]:
+    """Ask the teacher once for each text; return its probabilities of train and of the pool."""
+    labeler = SoftLabeler(FrozenEstimator(teacher), texts.X_train, texts.y_train, verbose=1)
+    proba = labeler.label([*texts.X_train, *texts.X_unlabeled])
+    return proba[: len(texts.X_train)], proba[len(texts.X_train) :]
+
+
+def _fit_distilled(
+    texts: Bunch,
+    soft_labels: tuple[np.ndarray, np.ndarray],
+    pooling: str | Sequence[str],
+    random_state: int,
+) -> Trained:
+    student = DistilledMLPClassifier(pooling=pooling, random_state=random_state, verbose=1)
+    teacher_proba, unlabeled_proba = soft_labels
+    pool: dict[str, Any] = {}
+    if texts.X_unlabeled:
+        pool = {"X_unlabeled": TextPool(texts.X_unlabeled), "unlabeled_proba": unlabeled_proba}
+    with _timed() as watch:
+        student.fit(texts.X_train, texts.y_train, teacher_proba=teacher_proba, **pool)
+    # The saved student is silent.
+    student.set_params(verbose=0)
+    name = pooling if isinstance(pooling, str) else " + ".join(pooling)
+    return Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
+
+
+def _tell_accuracies(
+    tell: Narrator, trained: list[Trained], texts: Bunch, known: Predictions | None = None
+) -> None:
+    for item in trained:
+        labels = item.model.predict(texts.X_test) if known is None else known.labels
+        accuracy = np.mean(labels == texts.y_test)
+        tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
+
+
+def _title(data: str, texts: Bunch, quick: bool) -> str:
+    source = data if data in ("docstrings", "emotion") else Path(data).name
+    remark = ", --quick" if quick else ""
+    return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
+
+
+def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
+    """Write the article's figure, without the state and the windows of pyplot."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    RetentionDisplay.from_comparison(table, ax=axes)
+    axes.set_title(title, loc="left")
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
+
+
+def _print_results(
+    table: pd.DataFrame, texts: Bunch, student_file: Path, output: Path, *, plot: bool, quick: bool
+) -> None:
+    if quick:
+        print("A quick run on few texts and epochs: for the real figures leave out --quick.\n")
+    print(format_table(table))
+    print(
+        "\nAccuracy and F1 are in %, on the test texts. The training time of distilled MLPs is "
+        "theirs alone."
+    )
+    print(_conclusion(table))
+    size = format_bytes(student_file.stat().st_size)
+    example = min(texts.X_test[:100], key=lambda text: abs(len(text) - 50))
+    print(f"\nThe distilled student is in {student_file} ({size}). To use it:\n")
+    print("    import joblib")
+    print(f"    student = joblib.load({str(student_file)!r})")
+    print(f"    student.predict([{example!r}])")
+    files = ["table.json"] + (["accuracy-against-size.png"] if plot else [])
+    print(f"\nAlso in {output}: {', '.join(files)}")
+
+
+def _conclusion(table: pd.DataFrame) -> str:
+    student = table.iloc[-1]
+    teacher = table.loc[table["kind"] == "teacher"].iloc[0]
+    return (
+        f"The last student keeps {100 * student['retention']:.1f} % of the teacher's accuracy with "
+        f"{teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
+        f"{student['texts_per_second'] / teacher['texts_per_second']:,.0f} times its speed."
+    )

@@ -1,0 +1,131 @@
+"""The command ``skdistill export``: a student's file in another form."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skdistill.cli import _options
+
+if TYPE_CHECKING:
+    from skdistill.serving import CompiledClassifier
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parsers of all commands."""
+    export = _options.add_command(
+        commands,
+        "export",
+        summary="write a student as an ONNX graph, a file of fewer bits, or a page to try it on",
+        description="Write a student in another form: an ONNX graph, an HTML page that predicts "
+        "what is typed into it or, with --precision, a smaller file of its own kind. What is "
+        "written is compared with the student, on texts made of its vocabulary or on those of "
+        "--texts; a graph that differs is not written. Figures on test texts come into a page by "
+        "`skdistill report --html`.",
+        examples="""
+            skdistill export model.skd -o model.onnx
+            skdistill export model.skd -o model.onnx --inputs strings
+            skdistill export model.skd -o small.skd --precision int8 --texts test.csv
+            skdistill export model.skd -o card.html
+            """,
+    )
+    export.add_argument(
+        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+    )
+    _options.add_output_options(
+        export, metavar="FILE", help="the new file; its name ends in .onnx, .skd or .html"
+    )
+    export.add_argument(
+        "--inputs",
+        choices=["ids", "strings"],
+        help="what the graph takes: ids, which skdistill.OnnxTextEncoder makes, or texts "
+        "(default: ids)",
+    )
+    export.add_argument(
+        "--precision",
+        choices=["float32", "float16", "int8"],
+        help="how weights are stored in a .skd file",
+    )
+    export.add_argument(
+        "--texts",
+        metavar="FILE",
+        help="a .csv, .jsonl, .parquet or .txt file of texts to compare on",
+    )
+    _options.add_text_column(export)
+    export.add_argument("--json", action="store_true", help="print the result as JSON")
+    export.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    forms = {".onnx": _export_onnx, ".skd": _export_skd, ".html": _export_html}
+    export = forms.get(arguments.output.suffix)
+    if export is None:
+        arguments.usage_error(f"the name {arguments.output} must end in {', '.join(forms)}")
+        return
+    if arguments.inputs is not None and export is not _export_onnx:
+        arguments.usage_error("--inputs is for graphs, whose names end in .onnx")
+    if (arguments.precision is None) is (export is _export_skd):
+        arguments.usage_error("--precision is for .skd files, and they need it")
+    _options.check_output(arguments.output, arguments.force)
+    # Loaded on use: `skdistill --help` answers at once.
+    from skdistill._core.format import format_bytes
+    from skdistill.serving import CompiledClassifier
+
+    student = CompiledClassifier.load(arguments.model)
+    n_bytes_before = arguments.model.stat().st_size  # which may be replaced
+    found = export(arguments, student)
+    n_bytes = arguments.output.stat().st_size
+    if arguments.json:
+        content = {"model": str(arguments.output), "n_bytes": n_bytes, **found}
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"{arguments.output}: {format_bytes(n_bytes)} ({arguments.model}: "
+        f"{format_bytes(n_bytes_before)})"
+    )
+    print(
+        f"probabilities differ by {found['largest_difference']:.2g} at most on "
+        f"{found['n_texts']:,} texts"
+    )
+    if "agreement" in found:
+        print(f"the class is the same for {100 * found['agreement']:.2f} % of them")
+
+
+def _texts(arguments: argparse.Namespace) -> list[str] | None:
+    from skdistill.datasets._load import read_texts
+
+    if arguments.texts is None:
+        return None
+    return read_texts(arguments.texts, text_column=arguments.text_column, label_column=None)[0]
+
+
+def _export_onnx(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from skdistill.onnx._export import export_onnx
+
+    return export_onnx(
+        student, arguments.output, inputs=arguments.inputs or "ids", texts=_texts(arguments)
+    )
+
+
+def _export_skd(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from dataclasses import replace
+
+    from skdistill.onnx._export import make_texts
+    from skdistill.runtime._model_file import read_model, write_model
+    from skdistill.serving import parity_report
+
+    model = read_model(arguments.model)
+    texts = _texts(arguments) or make_texts(model.vocabulary)
+    if arguments.precision == "int8":  # as a student's save does
+        model = replace(model, counts=None)
+    write_model(model, arguments.output, arguments.precision)
+    return parity_report(student, texts, precision=arguments.precision)
+
+
+def _export_html(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
+    from skdistill.onnx._export import make_texts
+    from skdistill.serving import parity_report
+
+    texts = _texts(arguments) or make_texts(student._model.vocabulary)
+    student.to_html(arguments.output)
+    return parity_report(student, texts, precision="int8")  # as the page computes

@@ -1,0 +1,132 @@
+"""The command ``skdistill`` and its subcommands."""
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from skdistill import __version__
+from skdistill.cli import _cache, _demo, _export, _fit, _predict, _report
+from skdistill.cli._options import EXIT_STATUS
+
+_FAILURE = 1
+_INTERRUPTED = 130
+# What torch says in a RuntimeError where NumPy raises a MemoryError.
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str or None, default=None
+        The arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0 for success, 1 for input that cannot be used or too little memory (what
+        is wrong and what to do is on standard error), 130 if interrupted. Wrong arguments end the
+        process with 2.
+
+    Examples
+    --------
+    >>> from skdistill.cli._main import main
+    >>> main(["demo", "--data", "no-such-file.csv", "--no-plot"])
+    1
+    """
+    parser = make_parser()
+    given = sys.argv[1:] if argv is None else [*argv]
+    if not given:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    arguments = parser.parse_args(given)
+    name = f"skdistill {arguments.command}"
+    _open_missing_streams()
+    try:
+        with _short_warnings(name):
+            arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return _FAILURE
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(f"{name}: error: out of memory; {arguments.memory_advice}.", file=sys.stderr)
+        return _FAILURE
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted{arguments.after_interruption(arguments)}", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _open_missing_streams() -> None:
+    """Let a closed standard stream be an empty one: Python has None in its place."""
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (is never closed)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+@contextmanager
+def _short_warnings(name: str) -> Iterator[None]:
+    """Show warnings as errors are shown, without the line of code that they are from."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        print(f"{name}: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command and of its subcommands.
+
+    Each subcommand sets ``run``, a function of the parsed arguments.
+
+    Returns
+    -------
+    ArgumentParser
+    """
+    parser = argparse.ArgumentParser(
+        prog="skdistill",
+        description="Distil a big text classifier into a tiny one.",
+        epilog="examples:\n"
+        "  skdistill demo                                  see what it does, on real texts\n"
+        "  skdistill fit train.csv -o model.skd            train a teacher and its student\n"
+        "  skdistill report model.skd test.csv             measure the student\n"
+        "  skdistill predict model.skd new.csv labels.csv  label texts with it\n\n"
+        f"{EXIT_STATUS}\n\n`skdistill COMMAND --help` shows a command's options and examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
+    parser.set_defaults(
+        after_interruption=lambda arguments: "",
+        memory_advice="close other programs, or give fewer or shorter texts",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (_fit, _report, _predict, _export, _cache, _demo):
+        command.add_command(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

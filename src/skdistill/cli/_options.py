@@ -1,0 +1,190 @@
+"""What the subcommands have in common: how their help reads, and some of their options."""
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EXIT_STATUS = """\
+exit status:
+  0    success, also if who reads the output has enough of it (as `| head` does)
+  1    input that cannot be used, or too little memory: standard error says what
+       is wrong and what to do
+  2    wrong arguments
+  130  interrupted (Ctrl-C)"""
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    *,
+    summary: str,
+    description: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """Add a subcommand, whose help ends with examples and the exit status.
+
+    Parameters
+    ----------
+    commands : the parsers of all commands
+    name : str
+    summary : str
+        A line for the list of commands.
+    description : str
+        A paragraph.
+    examples : str
+        Lines, each a command.
+
+    Returns
+    -------
+    ArgumentParser
+    """
+    shown = textwrap.indent(textwrap.dedent(examples).strip(), "  ")
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(description, 79),
+        epilog=f"examples:\n{shown}\n\n{EXIT_STATUS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(usage_error=parser.error)
+    return parser
+
+
+def add_text_column(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the column of texts."""
+    parser.add_argument(
+        "--text-column", default="text", metavar="NAME", help="column of texts (default: text)"
+    )
+
+
+def add_label_column(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the column of labels."""
+    parser.add_argument(
+        "--label-column", default="label", metavar="NAME", help="column of labels (default: label)"
+    )
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says how labelled texts are read."""
+    add_text_column(parser)
+    add_label_column(parser)
+    parser.add_argument(
+        "--format",
+        choices=["csv", "jsonl", "parquet"],
+        help="what standard input holds; files tell by the end of their names",
+    )
+
+
+def read_labelled(
+    source: str, arguments: argparse.Namespace, *, n_labels: int | None = None
+) -> "tuple[list[str], np.ndarray]":
+    """Read texts and labels from a file, or from standard input if `source` is a dash.
+
+    Parameters
+    ----------
+    source : str
+    arguments : Namespace
+        With the options of `add_table_options`.
+    n_labels : int or None, default=None
+        Of how many labels a text may have several, if it may.
+
+    Returns
+    -------
+    texts : list of str, of length n_texts
+    labels : ndarray of shape (n_texts,), dtype str, or (n_texts, n_labels), ones and zeros
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        If they cannot be read.
+    """
+    import sys
+
+    from skdistill.datasets._load import read_indicators, read_text_stream, read_texts
+
+    columns: dict[str, str] = {
+        "text_column": arguments.text_column,
+        "label_column": arguments.label_column,
+    }
+    if source == "-":
+        if arguments.format is None:
+            arguments.usage_error("standard input needs --format csv, jsonl or parquet")
+        stream = sys.stdin.buffer
+        return read_text_stream(stream, arguments.format, **columns, n_labels=n_labels)
+    if n_labels is None:
+        return read_texts(source, **columns)
+    return read_indicators(source, n_labels, **columns)
+
+
+def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
+    """Add the file that is made, and whether it may replace another one."""
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
+    add_force(parser)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add the option to write over what is there."""
+    parser.add_argument(
+        "--force", action="store_true", help="replace what is there already under that name"
+    )
+
+
+def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
+    """Find out, before the work, whether its result can be written.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Whether a file, or a folder that holds something, may be replaced.
+    is_folder : bool, default=False
+        Whether a folder is to be written.
+
+    Raises
+    ------
+    OSError
+        If it is there and is not to be replaced, a folder where a file is to be or a file where a
+        folder is, or the folder that it is to lie in is not there or cannot be written into.
+    """
+    from tempfile import TemporaryFile
+
+    from skdistill._core.files import explaining_writes
+
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into.")
+    if path.exists() and path.is_dir() is not is_folder:
+        there, wanted = ("file", "folder") if is_folder else ("folder", "file")
+        raise FileExistsError(f"{path} is a {there} already; name a {wanted}.")
+    holds_something = any(path.iterdir()) if path.is_dir() else path.exists()
+    if holds_something and not force:
+        raise FileExistsError(f"{path} is there already; name another one, or pass --force.")
+    with explaining_writes(path), TemporaryFile(dir=path.parent):
+        pass
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return value
+
+
+def seed(text: str) -> int:
+    """Read a seed of NumPy's generators."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {2**32 - 1}")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a positive whole number."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return value

@@ -1,0 +1,174 @@
+"""The command ``skdistill report``: a student's figures on labelled texts, and its card."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skdistill._core.format import align
+from skdistill.cli import _options
+
+if TYPE_CHECKING:
+    from skdistill.card._figures import Answers
+    from skdistill.metrics._scores import Evaluation
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parsers of all commands."""
+    report = _options.add_command(
+        commands,
+        "report",
+        summary="measure a student on labelled texts, class by class",
+        description="Measure a student on labelled texts: accuracy, macro F1 and calibration "
+        "error, each class, and which classes are taken for which others. Where a text may have "
+        "several labels, their column holds their numbers with blanks between them, as `predict` "
+        "writes them. With --html, also write a model card: one page, with the figures and the "
+        "student itself, to be tried in a browser.",
+        examples="""
+            skdistill report model.skd test.csv
+            skdistill report model.skd test.csv --teacher big   also how close it is to that
+            skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
+            skdistill report model.skd test.csv --json
+            """,
+    )
+    report.add_argument(
+        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+    )
+    report.add_argument(
+        "data",
+        metavar="TEST",
+        help="a .csv, .jsonl or .parquet file with text and label columns, or - for standard input",
+    )
+    _options.add_table_options(report)
+    report.add_argument(
+        "--teacher",
+        metavar="NAME",
+        help="a transformer that is fine-tuned for the same classes, such as the folder of "
+        "`fit --save-teacher`: adds fidelity and retention",
+    )
+    report.add_argument(
+        "--html", metavar="FILE", type=Path, help="write a model card with the student in it, too"
+    )
+    report.add_argument(
+        "--title", help="heading of the card (default: the student's kind and classes)"
+    )
+    _options.add_force(report)
+    report.add_argument("--quiet", action="store_true", help="show no progress of the teacher")
+    report.add_argument("--json", action="store_true", help="print JSON; shares lie in 0 to 1")
+    report.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.html is not None:
+        _options.check_output(arguments.html, arguments.force)
+    elif arguments.title is not None:
+        arguments.usage_error("--title is for the card that --html writes")
+    # Loaded on use: `skdistill --help` answers at once.
+    from skdistill._core.format import format_bytes
+    from skdistill.card._page import write_card
+    from skdistill.metrics._scores import check_known, evaluate
+    from skdistill.runtime._model_file import read_model
+    from skdistill.serving import CompiledClassifier
+
+    model = read_model(arguments.model)
+    student = CompiledClassifier(model)
+    classes = [*map(str, student.classes_.tolist())]
+    if student.multilabel_:
+        texts, y = _options.read_labelled(arguments.data, arguments, n_labels=len(classes))
+    else:
+        texts, y = _options.read_labelled(arguments.data, arguments)
+        check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
+    teacher = None
+    if arguments.teacher is not None:
+        teacher = _ask_teacher(arguments, classes, texts, multilabel=student.multilabel_)
+    proba = student.predict_proba(texts)
+    found = evaluate(y, proba, classes, None if teacher is None else teacher.proba)
+    if arguments.html is not None:
+        write_card(
+            arguments.html,
+            model,
+            X=texts,
+            y=y if student.multilabel_ else student.classes_[[classes.index(label) for label in y]],
+            teacher=teacher,
+            proba=proba,
+            title=arguments.title,
+        )
+    n_bytes = arguments.model.stat().st_size
+    if arguments.json:
+        content = {
+            "model": str(arguments.model),
+            "n_parameters": student.n_parameters_,
+            "n_bytes": n_bytes,
+            **asdict(found),
+        }
+        if arguments.html is not None:
+            content["html"] = str(arguments.html)
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"{arguments.model}: {len(classes)} {'labels' if student.multilabel_ else 'classes'}, "
+        f"{student.n_parameters_:,} parameters, {format_bytes(n_bytes)}"
+    )
+    print(_as_text(found))
+    if arguments.html is not None:
+        print(f"\n{arguments.html}: {format_bytes(arguments.html.stat().st_size)}")
+
+
+def _ask_teacher(
+    arguments: argparse.Namespace, classes: list[str], texts: list[str], *, multilabel: bool
+) -> "Answers":
+    """Return the teacher's probabilities, in columns that follow the student's classes."""
+    from skdistill.card._figures import Answers
+    from skdistill.cli._teacher_choice import is_fine_tuned
+    from skdistill.teachers._transformer import TransformerTeacherClassifier
+
+    if not is_fine_tuned(arguments.teacher, sorted(classes), multilabel=multilabel):
+        wanted = f"{len(classes)} labels a text" if multilabel else f"classes {', '.join(classes)}"
+        raise ValueError(
+            f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; name a folder that "
+            "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
+        )
+    teacher = TransformerTeacherClassifier.from_finetuned(
+        arguments.teacher, verbose=int(not arguments.quiet)
+    )
+    known = [*map(str, teacher.classes_.tolist())]
+    columns = [known.index(name) for name in classes]
+    return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
+
+
+def _as_text(found: "Evaluation") -> str:
+    from skdistill.metrics._scores import as_percent
+
+    lines = [
+        f"on {found.n_texts:,} test texts, in %",
+        "",
+        align([*as_percent(found).items()]),
+        "",
+        align(
+            [
+                (
+                    "class" if found.micro_f1 is None else "label",
+                    "precision",
+                    "recall",
+                    "F1",
+                    "texts",
+                ),
+                *(
+                    (
+                        scores.label,
+                        *(
+                            f"{100 * share:.1f}"
+                            for share in (scores.precision, scores.recall, scores.f1)
+                        ),
+                        f"{scores.n_texts:,}",
+                    )
+                    for scores in found.classes
+                ),
+            ]
+        ),
+    ]
+    if found.confusions:
+        rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
+        lines += ["", align([("most confused", "texts"), *rows])]
+    return "\n".join(lines)

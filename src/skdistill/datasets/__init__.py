@@ -1,0 +1,10 @@
+"""Data sets and files of labelled texts."""
+
+from skdistill._core.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "read_texts": "_load",
+    },
+)

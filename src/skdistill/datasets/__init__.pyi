@@ -1,0 +1,1 @@
+from skdistill.datasets._load import read_texts as read_texts

@@ -1,0 +1,356 @@
+"""Which classes are taken for which: models side by side."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
+
+from skdistill._core.labels import check_same_length
+from skdistill.displays._style import require_matplotlib, with_style, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
+
+# More classes than this have cells too small for numbers.
+_MOST_CLASSES_WITH_NUMBERS = 20
+# Inches: of a cell, and the range that a matrix stays in.
+_CELL, _SMALLEST, _LARGEST = 0.36, 2.6, 10.0
+# Inches that a letter of a class's name takes, about, and one of a model's name.
+_LETTER, _TITLE_LETTER = 0.075, 0.1
+
+
+class ConfusionMatricesDisplay:
+    """Confusion matrices of several models, such as teacher and student, on one scale.
+
+    Colours and numbers are shares of the texts of a true class, so rows sum to 100 %. It is
+    recommended to make it by :func:`~skdistill.ConfusionMatricesDisplay.from_estimators` or
+    :func:`~skdistill.ConfusionMatricesDisplay.from_predictions`.
+
+    Parameters
+    ----------
+    confusion_matrices : dict of str to ndarray of shape (n_classes, n_classes)
+        For each model the numbers of texts by true class (rows) and predicted class (columns).
+    display_labels : array-like of shape (n_classes,), default=None
+        The names of the classes; None numbers them.
+
+    Attributes
+    ----------
+    ax_ : ndarray of shape (n_models,) of matplotlib Axes
+        Axes with the matrices.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    im_ : list of matplotlib AxesImage
+        The matrices.
+    text_ : list of ndarray of shape (n_classes, n_classes) of matplotlib Text, or None
+        The numbers in the cells; None if there are none.
+    colorbar_ : matplotlib Colorbar
+        The scale.
+
+    See Also
+    --------
+    sklearn.metrics.ConfusionMatrixDisplay : A single model, in numbers of texts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill import ConfusionMatricesDisplay
+    >>> matrices = {"teacher": np.array([[9, 1], [0, 5]]), "student": np.array([[8, 2], [1, 4]])}
+    >>> display = ConfusionMatricesDisplay(matrices, display_labels=["joy", "fear"]).plot()
+    >>> display.text_[1][0, 1].get_text()
+    '20'
+    """
+
+    def __init__(
+        self,
+        confusion_matrices: Mapping[str, ArrayLike],
+        *,
+        display_labels: ArrayLike | None = None,
+    ):
+        self.confusion_matrices = confusion_matrices
+        self.display_labels = display_labels
+
+    def plot(
+        self,
+        *,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the matrices.
+
+        Parameters
+        ----------
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes. Zeros are
+            not written.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours; these are for colour-blind eyes, too, and get lighter with the share.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+
+        Returns
+        -------
+        self : ConfusionMatricesDisplay
+            This one, whose attributes hold what is drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no matrix, one has another shape, or `ax` has another length.
+        """
+        require_matplotlib(f"{type(self).__name__}.plot")
+        matrices = {name: np.asarray(own) for name, own in self.confusion_matrices.items()}
+        if not matrices:
+            raise ValueError("confusion_matrices is empty; there is nothing to draw.")
+        n_classes = len(next(iter(matrices.values())))
+        for name, own in matrices.items():
+            if own.shape != (n_classes, n_classes):
+                raise ValueError(
+                    f"the matrix of {name!r} has shape {own.shape}, not ({n_classes}, "
+                    f"{n_classes}): all models need the same classes."
+                )
+        names = range(n_classes) if self.display_labels is None else self.display_labels
+        labels = [str(label) for label in np.asarray(names, dtype=object).tolist()]
+        check_same_length(n_classes, len(labels), names=("classes", "display_labels"))
+        if ax is None:
+            ax = _make_axes(len(matrices), labels)
+        axes = np.asarray(ax, dtype=object).ravel()
+        check_same_length(len(matrices), len(axes), names=("confusion_matrices", "ax"))
+        if include_values == "auto":
+            include_values = n_classes <= _MOST_CLASSES_WITH_NUMBERS
+
+        self.im_: list[AxesImage] = []
+        texts = []
+        for place, (name, own) in enumerate(matrices.items()):
+            shares = _shares_of_rows(own)
+            axis = axes[place]
+            style: dict[str, Any] = {
+                "interpolation": "nearest",
+                "cmap": cmap,
+                "vmin": 0,
+                "vmax": 100,
+            }
+            self.im_.append(axis.imshow(shares, **{**style, **(im_kw or {})}))
+            # Seen where a class has no texts.
+            axis.set_facecolor("#EEEEEE")
+            ticks, inches = np.arange(n_classes), axis.get_window_extent().width / axis.figure.dpi
+            # Names are data, in which a dollar sign is one.
+            style = {"fontsize": min(9, 72 * inches / n_classes), "parse_math": False}
+            axis.set_xticks(ticks, labels, rotation=_rotation(inches, labels), **style)
+            axis.set_yticks(ticks, labels if place == 0 else [], **style)
+            title = wrapped(str(name), int(inches / _TITLE_LETTER))
+            axis.set(title=title, xlabel="predicted class")
+            if include_values:
+                texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
+        self.text_ = texts if include_values else None
+        axes[0].set_ylabel("true class")
+        self.ax_ = axes
+        self.figure_: Figure | SubFigure = axes[0].figure
+        self.colorbar_ = self.figure_.colorbar(
+            self.im_[0], ax=list(axes), label="share of the true class's texts, %", pad=0.02
+        )
+        return self
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        X: Sequence[str] | np.ndarray,
+        y: ArrayLike,
+        *,
+        labels: ArrayLike | None = None,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the matrices of fitted classifiers.
+
+        Parameters
+        ----------
+        estimators : dict of str to classifier
+            Fitted ones over texts, by name, such as ``{"teacher": ..., "student": ...}``.
+        X : sequence of str, of length n_texts
+            Texts that they were not trained on.
+        y : array-like of shape (n_texts,)
+            Their labels.
+        labels : array-like of shape (n_classes,), default=None
+            The classes, in the order to draw them in; None sorts those that occur. Texts of another
+            class, and those that a model takes for one, are not counted.
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+
+        Returns
+        -------
+        display : ConfusionMatricesDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no classifier, lengths differ, or a text has several labels.
+
+        Examples
+        --------
+        >>> from skdistill import ConfusionMatricesDisplay, make_tfidf_baseline
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> models = {f"C={C}": make_tfidf_baseline(C).fit(X, y) for C in (1, 9)}
+        >>> display = ConfusionMatricesDisplay.from_estimators(models, X, y)
+        >>> display.confusion_matrices["C=9"]
+        array([[2, 0],
+               [0, 1]])
+        """
+        return cls.from_predictions(
+            y,
+            {name: estimator.predict(X) for name, estimator in estimators.items()},
+            labels=labels,
+            ax=ax,
+            include_values=include_values,
+            cmap=cmap,
+            im_kw=im_kw,
+            text_kw=text_kw,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        predictions: Mapping[str, ArrayLike],
+        *,
+        labels: ArrayLike | None = None,
+        ax: "Sequence[Axes] | np.ndarray | None" = None,
+        include_values: bool | Literal["auto"] = "auto",
+        cmap: "str | Colormap" = "cividis",
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the matrices of predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_texts,)
+            True labels.
+        predictions : dict of str to array-like of shape (n_texts,)
+            Predicted labels of each model, by its name.
+        labels : array-like of shape (n_classes,), default=None
+            The classes, in the order to draw them in; None sorts those that occur. Texts of another
+            class, and those that a model takes for one, are not counted.
+        ax : array-like of shape (n_models,) of matplotlib Axes, default=None
+            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+        include_values : bool or "auto", default="auto"
+            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+        cmap : str or matplotlib Colormap, default="cividis"
+            The colours.
+        im_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+        text_kw : dict, default=None
+            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+
+        Returns
+        -------
+        display : ConfusionMatricesDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no predictions, lengths differ, or a text has several labels.
+
+        Examples
+        --------
+        >>> from skdistill import ConfusionMatricesDisplay
+        >>> display = ConfusionMatricesDisplay.from_predictions(
+        ...     ["joy", "joy", "fear"], {"student": ["joy", "fear", "fear"]})
+        >>> display.display_labels.tolist()
+        ['fear', 'joy']
+        """
+        require_matplotlib(f"{cls.__name__}.from_predictions")
+        if not isinstance(predictions, Mapping) or not predictions:
+            raise ValueError(
+                "predictions must be a dict with at least one model's, such as "
+                '{"teacher": ..., "student": ...}.'
+            )
+        if is_multilabel(y_true):
+            raise ValueError(
+                "y_true has several labels a text, which have no common confusion matrix; draw "
+                "that of one label, as in y_true[:, 0]."
+            )
+        true = column_or_1d(y_true)
+        predicted = {name: column_or_1d(own) for name, own in predictions.items()}
+        for name, own in predicted.items():
+            check_same_length(len(true), len(own), names=("y_true", f"predictions[{name!r}]"))
+        if labels is None:
+            labels = np.unique(np.concatenate([true, *predicted.values()]))
+        matrices = {
+            name: confusion_matrix(true, own, labels=labels) for name, own in predicted.items()
+        }
+        display = cls(matrices, display_labels=labels)
+        return display.plot(
+            ax=ax, include_values=include_values, cmap=cmap, im_kw=im_kw, text_kw=text_kw
+        )
+
+
+def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
+    """Make a figure whose matrices and names of classes have room."""
+    import matplotlib.pyplot as plt
+
+    side = float(np.clip(_CELL * len(labels), _SMALLEST, _LARGEST))
+    names = _LETTER * max(map(len, labels))
+    size = (n_models * side + names + 1.6, side + names + 0.9)
+    return plt.subplots(1, n_models, figsize=size, layout="compressed", squeeze=False)[1]
+
+
+def _rotation(inches: float, labels: list[str]) -> int:
+    """Return the angle at which names of classes do not touch under a matrix of some width."""
+    return 0 if _LETTER * max(map(len, labels)) < 0.8 * inches / len(labels) else 90
+
+
+def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:
+    """Return per cent of each true class; missing where it has no texts."""
+    totals = matrix.sum(axis=1, keepdims=True).astype(float)
+    totals[totals == 0] = np.nan
+    shares: np.ndarray = 100 * matrix / totals
+    return shares
+
+
+def _write_shares(
+    axis: "Axes", shares: np.ndarray, image: "AxesImage", text_kw: dict[str, Any] | None
+) -> np.ndarray:
+    """Write the shares into their cells, dark on light ones and light on dark ones."""
+    texts = np.empty(shares.shape, dtype=object)
+    for (row, column), share in np.ndenumerate(shares):
+        red, green, blue, _ = image.cmap(image.norm(share))
+        is_light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
+        style: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}
+        style |= {"fontsize": 8, "color": "black" if is_light else "white"}
+        shown = f"{share:.0f}" if share >= 0.5 else "<1" if share > 0 else ""
+        texts[row, column] = axis.text(column, row, shown, **with_style(style, text_kw))
+    return texts

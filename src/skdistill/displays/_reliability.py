@@ -1,0 +1,328 @@
+"""Can probabilities be trusted? Confidence against the share of right predictions."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
+
+from skdistill._core.labels import check_same_length
+from skdistill._core.multilabel import as_questions, join_columns
+from skdistill.displays._style import (
+    REFERENCE_LINE,
+    get_axes,
+    legend_below,
+    mark_curve,
+    next_curve,
+    soften,
+    write_percent,
+)
+from skdistill.metrics._fidelity import CalibrationBins
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Marks the small axes of counts under a diagram, for the next model's.
+_COUNTS = "skdistill-counts"
+
+
+class ReliabilityDisplay:
+    """Reliability diagram of a classifier of any number of classes [1]_.
+
+    Texts are sorted into bins by the probability of their predicted class. Of each bin, the mean
+    of these is set against the share of texts that are classified correctly: on the diagonal
+    they are the same, under it the model is too sure. Below stands how many texts a bin holds.
+
+    It is recommended to make it by :func:`~skdistill.ReliabilityDisplay.from_estimator` or
+    :func:`~skdistill.ReliabilityDisplay.from_predictions`. To compare several models, pass the
+    `ax_` of one display to the next.
+
+    Parameters
+    ----------
+    confidence : array-like of shape (n_bins,)
+        The mean probability of the predicted class in each bin; of an empty one it is ignored.
+    accuracy : array-like of shape (n_bins,)
+        The share of right predictions in each bin.
+    counts : array-like of shape (n_bins,)
+        How many texts each bin holds.
+    bin_edges : array-like of shape (n_bins + 1,)
+        The ends of the bins, from 0 to 1.
+    name : str, default=None
+        What the model is called in the legend.
+    calibration_error : float, default=None
+        Stands beside the name, in points of per cent.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the diagram.
+    counts_ax_ : matplotlib Axes
+        Axes with the counts, under it.
+    figure_ : matplotlib Figure
+        Figure containing both.
+    line_ : matplotlib Line2D
+        The curve.
+    counts_ : matplotlib StepPatch
+        The counts.
+
+    See Also
+    --------
+    sklearn.calibration.CalibrationDisplay : For the positive one of two classes.
+    skdistill.metrics.expected_calibration_error : One number for it.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017.
+
+    Examples
+    --------
+    >>> from skdistill import ReliabilityDisplay
+    >>> display = ReliabilityDisplay([0.6, 0.9], [0.5, 0.95], [20, 80], [0, 0.8, 1], name="student")
+    >>> display.plot().line_.get_label()
+    'student'
+    """
+
+    def __init__(
+        self,
+        confidence: ArrayLike,
+        accuracy: ArrayLike,
+        counts: ArrayLike,
+        bin_edges: ArrayLike,
+        *,
+        name: str | None = None,
+        calibration_error: float | None = None,
+    ):
+        self.confidence = confidence
+        self.accuracy = accuracy
+        self.counts = counts
+        self.bin_edges = bin_edges
+        self.name = name
+        self.calibration_error = calibration_error
+
+    def plot(
+        self,
+        *,
+        ax: "Axes | None" = None,
+        name: str | None = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the diagram.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on, such as the `ax_` of another model's display; None makes a new figure.
+        name : str, default=None
+            What the model is called in the legend; None takes the display's own.
+        ref_line : bool, default=True
+            Whether to draw the diagonal.
+        line_kw : dict, default=None
+            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        self : ReliabilityDisplay
+            This one, whose attributes hold what is drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the lengths do not fit.
+        """
+        counts, edges = np.asarray(self.counts), np.asarray(self.bin_edges, float)
+        for what in ("confidence", "accuracy"):
+            check_same_length(len(counts), len(getattr(self, what)), names=("counts", what))
+        check_same_length(len(counts) + 1, len(edges), names=("the ends of counts", "bin_edges"))
+        ax = get_axes(ax, f"{type(self).__name__}.plot", (5.4, 6.0))
+        name = self.name if name is None else name
+        label = name
+        if self.calibration_error is not None:
+            error = f"calibration error {100 * self.calibration_error:.1f} points"
+            label = error if name is None else f"{name} ({error})"
+        is_first = not any(child.get_label() == _COUNTS for child in ax.child_axes)
+        if is_first:
+            self._prepare(ax, ref_line)
+        counts_ax = next(child for child in ax.child_axes if child.get_label() == _COUNTS)
+        self.counts_ax_ = cast("Axes", counts_ax)
+        filled = counts > 0
+        (line,) = ax.plot(
+            np.asarray(self.confidence, float)[filled],
+            np.asarray(self.accuracy, float)[filled],
+            **next_curve(ax, label, line_kw),
+        )
+        self.line_ = mark_curve(line)
+        self.counts_ = self.counts_ax_.stairs(
+            counts,
+            edges,
+            baseline=None,
+            color=self.line_.get_color(),
+            linestyle=self.line_.get_linestyle(),
+            linewidth=1.4,
+        )
+        legend_below(self.counts_ax_, ax.get_legend_handles_labels()[0], n_columns=1)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @staticmethod
+    def _prepare(ax: "Axes", ref_line: bool) -> None:
+        """Set up both axes for the first model."""
+        from matplotlib.transforms import (
+            BboxTransformTo,
+            ScaledTranslation,
+            blended_transform_factory,
+        )
+
+        if ref_line:
+            ax.plot([0, 1], [0, 1], label="calibrated", **REFERENCE_LINE)
+        ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
+        write_percent(ax)
+        # As wide as the diagram; placed in inches, since the layout depends on its height.
+        up = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, BboxTransformTo(ax.bbox))
+        place = blended_transform_factory(ax.transAxes, up)
+        counts_ax = ax.inset_axes((0, -1.0, 1, 0.85), transform=place, sharex=ax, label=_COUNTS)
+        ax.tick_params(labelbottom=False)
+        for own in (ax, counts_ax):
+            soften(own)
+        counts_ax.set_yscale("symlog", linthresh=1)
+        counts_ax.set(xlabel="confidence: probability of the predicted class", ylabel="texts (log)")
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Iterable[str],
+        y: ArrayLike,
+        *,
+        n_bins: int = 15,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the diagram of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : classifier
+            A fitted one over texts, with ``predict_proba``.
+        X : sequence of str, of length n_texts
+            Texts that it was not trained on.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+            Their labels. Where a text may have several, each label is a question of its own, with
+            the answers yes and no.
+        n_bins : int, default=15
+            Number of bins of equal width.
+        name : str, default=None
+            What the model is called; None takes the name of its class.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+        ref_line : bool, default=True
+            Whether to draw the diagonal.
+        line_kw : dict, default=None
+            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the shapes do not fit, or there are no texts.
+
+        Examples
+        --------
+        >>> from skdistill import ReliabilityDisplay, make_tfidf_baseline
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> model = make_tfidf_baseline().fit(X, y)
+        >>> ReliabilityDisplay.from_estimator(model, X, y, name="LR").counts.sum()
+        np.int64(3)
+        """
+        proba = np.asarray(join_columns(estimator.predict_proba(X)))
+        classes = None if is_multilabel(y) else estimator.classes_
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_predictions(
+            y, proba, classes, n_bins=n_bins, name=name, ax=ax, ref_line=ref_line, line_kw=line_kw
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
+        classes: ArrayLike | None = None,
+        *,
+        n_bins: int = 15,
+        name: str | None = None,
+        ax: "Axes | None" = None,
+        ref_line: bool = True,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the diagram of class probabilities.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_texts,) or (n_texts, n_labels)
+            True labels. Where a text may have several, each label is a question of its own, with
+            the answers yes and no.
+        y_proba : array-like of shape (n_texts, n_classes)
+            Class probabilities.
+        classes : array-like of shape (n_classes,), default=None
+            The label of each column. None takes the sorted labels of `y_true`, which must then
+            hold each class.
+        n_bins : int, default=15
+            Number of bins of equal width.
+        name : str, default=None
+            What the model is called in the legend.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+        ref_line : bool, default=True
+            Whether to draw the diagonal.
+        line_kw : dict, default=None
+            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the shapes do not fit, rows do not sum to 1, or there are no rows.
+
+        Examples
+        --------
+        >>> from skdistill import ReliabilityDisplay
+        >>> proba = [[0.75, 0.25]] * 4
+        >>> display = ReliabilityDisplay.from_predictions(["a", "a", "a", "b"], proba)
+        >>> display.calibration_error
+        0.0
+        """
+        if is_multilabel(y_true):
+            y_true, y_proba = np.ravel(y_true), as_questions(np.asarray(y_proba, float))
+            classes = [0, 1]
+        else:
+            y_true = column_or_1d(y_true)
+            classes = np.unique(y_true) if classes is None else classes
+        bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
+        display = cls(
+            bins.confidence,
+            bins.accuracy,
+            bins.n_texts,
+            bins.edges,
+            name=name,
+            calibration_error=bins.calibration_error,
+        )
+        return display.plot(ax=ax, ref_line=ref_line, line_kw=line_kw)

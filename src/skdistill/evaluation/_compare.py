@@ -1,0 +1,427 @@
+"""Several classifiers, trained and measured side by side."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import is_multilabel
+
+from skdistill._core.estimators import validate_params
+from skdistill._core.labels import check_known_labels, check_labels, check_same_length
+from skdistill._core.progress import progress_bar
+from skdistill._core.texts import check_texts
+from skdistill.displays._style import require_matplotlib
+from skdistill.displays._tradeoff import CostColumn, ParetoDisplay, RetentionDisplay
+from skdistill.evaluation._model_table import Predictions, make_table, measure_model
+from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
+from skdistill.labelling._transfer_set import as_pool
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+
+@overload
+def compare(
+    estimators: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    X_train: Iterable[str] | None,
+    y_train: ArrayLike | None,
+    X_test: Iterable[str],
+    y_test: ArrayLike,
+    *,
+    reference: str | None = ...,
+    X_unlabeled: Iterable[str] | None = ...,
+    return_estimators: Literal[False] = ...,
+    plot: bool = ...,
+    verbose: int = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def compare(
+    estimators: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    X_train: Iterable[str] | None,
+    y_train: ArrayLike | None,
+    X_test: Iterable[str],
+    y_test: ArrayLike,
+    *,
+    reference: str | None = ...,
+    X_unlabeled: Iterable[str] | None = ...,
+    return_estimators: Literal[True],
+    plot: bool = ...,
+    verbose: int = ...,
+) -> tuple[pd.DataFrame, dict[str, Any]]: ...
+
+
+@validate_params(
+    {
+        "estimators": [dict, list, tuple],
+        "reference": [str, None],
+        "return_estimators": ["boolean"],
+        "plot": ["boolean"],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=False,
+)
+def compare(
+    estimators: Mapping[str, Any] | Sequence[tuple[str, Any]],
+    X_train: Iterable[str] | None,
+    y_train: ArrayLike | None,
+    X_test: Iterable[str],
+    y_test: ArrayLike,
+    *,
+    reference: str | None = None,
+    X_unlabeled: Iterable[str] | None = None,
+    return_estimators: bool = False,
+    plot: bool = False,
+    verbose: int = 0,
+) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, Any]]:
+    """Train classifiers on the same texts, and measure what each gives and costs.
+
+    Parameters
+    ----------
+    estimators : dict of str to classifier, or list of (str, classifier)
+        Classifiers over texts, by name. Each is cloned and fitted. One in a
+        :class:`~sklearn.frozen.FrozenEstimator` is taken as it is; it must not have seen the test
+        texts.
+    X_train : iterable of str, of length n_train, or None
+        Texts to train on; None if all classifiers are frozen.
+    y_train : array-like of shape (n_train,) or (n_train, n_labels), or None
+        Their labels; ones and zeros in several columns where a text may have several labels.
+    X_test : iterable of str, of length n_test
+        Texts to measure on, by speed, too.
+    y_test : array-like of shape (n_test,) or (n_test, n_labels)
+        Their labels.
+    reference : str or None, default=None
+        Name of the classifier that the others are compared with, mostly the students' teacher. It
+        is trained and measured first.
+    X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
+        Texts without labels, for those that learn from such: students, also inside of
+        scikit-learn's meta-estimators, and whatever has an `X_unlabeled` in its `fit`. Those with
+        such a parameter get a :class:`~skdistill.TextPool`.
+    return_estimators : bool, default=False
+        Whether to return the fitted classifiers, too.
+    plot : bool, default=False
+        Whether to draw a :class:`~skdistill.ComparisonDisplay` into a new figure of pyplot.
+    verbose : int, default=0
+        1 shows a progress bar over the classifiers.
+
+    Returns
+    -------
+    table : DataFrame
+        One classifier a row, in the order given. The columns are
+
+        - ``name``;
+        - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or a
+          frozen one, which may not tell whether it had any), ``"hard labels"`` (a student without
+          one) or ``"baseline"`` (all else, also a :class:`~skdistill.CompiledClassifier`, which
+          does not tell what it learned from);
+        - ``accuracy``: between 0 and 1, as all shares. Where a text may have several labels, all
+          must be right;
+        - ``retention``: the accuracy as a share of the reference's. Only with a reference;
+        - ``macro_f1``;
+        - ``fidelity``: the share of test texts with the reference's prediction; missing without
+          a reference;
+        - ``calibration_error``: see :func:`skdistill.metrics.expected_calibration_error`; missing
+          for a classifier without ``predict_proba``;
+        - ``n_parameters``: missing where they cannot be counted: see
+          :func:`skdistill.evaluation.count_parameters`;
+        - ``n_bytes``: size of the file that joblib writes; missing for a classifier that cannot be
+          pickled, such as one with a lambda;
+        - ``texts_per_second``: of ``predict`` on this machine, the median of repeated runs;
+        - ``fit_seconds``: with the teacher's labelling, where `fit` does it; missing for a frozen
+          one.
+
+    estimators : dict of str to classifier
+        The fitted classifiers, in the order given; frozen ones as they were. Only if
+        `return_estimators`.
+
+    Raises
+    ------
+    ValueError
+        If there is no classifier, two have the same name, `reference` names none or is never
+        right, lengths differ, `y_test` holds a label that `y_train` does not or another kind of
+        labels, a frozen classifier knows none of the labels or predicts another kind, or there are
+        no training texts but some classifier needs them.
+    TypeError
+        If a row of `X_train`, `X_test` or `X_unlabeled` is no text, or a name is no str.
+    ImportError
+        If `plot` and matplotlib is not installed.
+
+    See Also
+    --------
+    distillation_report : Student and twin over several seeds, with a confidence interval.
+    ComparisonDisplay : The table as a figure.
+
+    Notes
+    -----
+    A student trains a clone of its teacher. Where teacher and students are compared, train the
+    teacher once before, and pass it frozen to all, or give all the same `memory`.
+
+    Figures are of one training and one test set: small differences are chance.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier, compare, make_tfidf_baseline
+    >>> X = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"] * 5
+    >>> y = ["food", "food", "food", "travel", "travel", "travel"] * 5
+    >>> teacher = make_tfidf_baseline(C=10)
+    >>> models = {"teacher": teacher, "student": DistilledMLPClassifier(teacher, random_state=0)}
+    >>> table = compare(models, X, y, ["hot soup", "my bus"], ["food", "travel"],
+    ...                 reference="teacher", X_unlabeled=["hot bread", "a slow bus"])
+    >>> table[["name", "kind", "accuracy", "retention", "fidelity"]]
+          name       kind  accuracy  retention  fidelity
+    0  teacher    teacher       1.0        1.0       1.0
+    1  student  distilled       1.0        1.0       1.0
+    """
+    if plot:
+        require_matplotlib("compare(plot=True)")
+    models = _check_estimators(estimators)
+    if reference is not None and reference not in models:
+        raise ValueError(f"reference={reference!r} is none of the names, {list(models)}.")
+    train, labels = _check_training_texts(models, X_train, y_train)
+    test, test_labels = _check_test_texts(X_test, y_test, labels)
+    pool = as_pool(X_unlabeled)
+
+    # The reference first: the others are compared with it.
+    order = sorted(models, key=lambda name: name != reference)
+    rows, expected = {}, None
+    for name in progress_bar(order, desc="compare", unit="model", disable=not verbose):
+        seconds = None
+        kind = "teacher" if name == reference else _kind(models[name])
+        if not isinstance(models[name], FrozenEstimator):
+            models[name] = clone(models[name])
+            start = time.perf_counter()
+            with unlabeled_for(models[name], pool) as params:
+                models[name].fit(train, labels, **params)
+            seconds = time.perf_counter() - start
+        model = _unfrozen(models[name])
+        predictions = Predictions.of(model, test)
+        _check_predictions(name, predictions, test_labels)
+        if name == reference:
+            expected = predictions
+        rows[name] = measure_model(
+            name,
+            model,
+            test,
+            test_labels,
+            kind=kind,
+            fit_seconds=seconds,
+            predictions=predictions,
+            reference=expected,
+        )
+        if name == reference and not rows[name]["accuracy"]:
+            raise ValueError(
+                f"the reference {name!r} classifies no test text correctly; check its labels."
+            )
+    table = make_table([rows[name] for name in models])
+    if plot:
+        ComparisonDisplay.from_comparison(table)
+    return (table, models) if return_estimators else table
+
+
+class ComparisonDisplay:
+    """An overview of a comparison: accuracy against size and speed, side by side.
+
+    It is recommended to make it by :func:`~skdistill.ComparisonDisplay.from_comparison`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`~skdistill.compare` gives it.
+
+    Attributes
+    ----------
+    ax_ : ndarray of matplotlib Axes
+        One a panel.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    displays_ : list of RetentionDisplay and ParetoDisplay
+        What the panels show.
+
+    See Also
+    --------
+    RetentionDisplay : The first panel, only with a reference.
+    ParetoDisplay : The others: size on disk, and speed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill import ComparisonDisplay
+    >>> table = pd.DataFrame({
+    ...     "name": ["big", "small"], "kind": ["teacher", "distilled"], "accuracy": [0.93, 0.92],
+    ...     "retention": [1.0, 0.989], "n_parameters": [22_700_000, 80_406],
+    ...     "n_bytes": [91_600_000, 371_000], "texts_per_second": [260, 188_000]})
+    >>> len(ComparisonDisplay(table).plot().displays_)
+    3
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table
+
+    def plot(self, *, ax: "Sequence[Axes] | np.ndarray | None" = None) -> Self:
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : array-like of matplotlib Axes, default=None
+            Axes to draw on, three with a reference and two without, less one for each cost that
+            is not known of any model; None makes a new figure.
+
+        Returns
+        -------
+        self : ComparisonDisplay
+            This one, whose attributes hold what is drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `ax` has another length.
+        """
+        require_matplotlib(f"{type(self).__name__}.plot")
+        panels: list[tuple[type[ParetoDisplay | RetentionDisplay], CostColumn]] = [
+            (ParetoDisplay, "n_bytes"),
+            (ParetoDisplay, "texts_per_second"),
+        ]
+        if "retention" in self.table:
+            panels.insert(0, (RetentionDisplay, "n_parameters"))
+        # Where no model's parameters or bytes can be counted, there is nothing to see.
+        panels = [panel for panel in panels if (self.table[panel[1]] > 0).any()]
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            size = (6.2 * len(panels), 5.2)
+            ax = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)[1]
+        axes = np.asarray(ax, dtype=object).ravel()
+        check_same_length(len(panels), len(axes), names=("the panels", "ax"))
+        self.displays_ = [
+            display.from_comparison(self.table, against=against, ax=axis)
+            for (display, against), axis in zip(panels, axes, strict=True)
+        ]
+        self.ax_ = axes
+        self.figure_: Figure | SubFigure = axes[0].figure
+        return self
+
+    @classmethod
+    def from_comparison(
+        cls, table: pd.DataFrame, *, ax: "Sequence[Axes] | np.ndarray | None" = None
+    ) -> Self:
+        """Draw the overview of a table.
+
+        Parameters
+        ----------
+        table : DataFrame
+            As :func:`~skdistill.compare` gives it.
+        ax : array-like of matplotlib Axes, default=None
+            Axes to draw on, three with a reference and two without, less one for each cost that
+            is not known of any model; None makes a new figure.
+
+        Returns
+        -------
+        display : ComparisonDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `ax` has another length.
+
+        Examples
+        --------
+        >>> from skdistill import ComparisonDisplay, compare, make_tfidf_baseline
+        >>> models = {"C=1": make_tfidf_baseline(), "C=10": make_tfidf_baseline(10)}
+        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+        >>> display = ComparisonDisplay.from_comparison(compare(models, X, y, X, y))
+        >>> len(display.ax_)
+        2
+        """
+        return cls(table).plot(ax=ax)
+
+
+def _check_estimators(estimators: Any) -> dict[str, Any]:
+    pairs = list(estimators.items()) if isinstance(estimators, Mapping) else list(estimators)
+    if not pairs:
+        raise ValueError("estimators is empty; there is nothing to compare.")
+    for place, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise TypeError(
+                f"estimators[{place}] must be a name and a classifier, such as "
+                f'("student", DistilledMLPClassifier()), but is {pair!r:.80}.'
+            )
+    names = [name for name, _ in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each classifier needs a name of its own, but {twice} occur twice.")
+    return dict(pairs)
+
+
+def _check_training_texts(
+    models: dict[str, Any], X: Any, y: Any
+) -> tuple[list[str] | None, np.ndarray | None]:
+    untrained = [name for name, model in models.items() if not isinstance(model, FrozenEstimator)]
+    if X is None or y is None:
+        if untrained:
+            raise ValueError(
+                f"X_train and y_train are needed to train {untrained}; without them all "
+                "classifiers must be fitted, in a FrozenEstimator each."
+            )
+        return None, None
+    texts = check_texts(X, name="X_train")
+    classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
+    return texts, codes if codes.ndim == 2 else classes[codes]
+
+
+def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
+    """Return the texts and labels of the test, which may hold a single class."""
+    texts = check_texts(X, name="X_test")
+    if is_multilabel(y):
+        _, labels = check_labels(y, n_rows=len(texts), multilabel=True)
+    else:
+        labels = column_or_1d(y)
+        check_same_length(len(texts), len(labels), names=("X_test", "y_test"))
+    if train_labels is None:
+        return texts, labels
+    if train_labels.shape[1:] != labels.shape[1:]:
+        raise ValueError(
+            f"y_test has shape {labels.shape}, which does not go with that of y_train, "
+            f"{train_labels.shape}."
+        )
+    if labels.ndim == 1:
+        check_known_labels(labels, train_labels, names=("y_test", "y_train"))
+    return texts, labels
+
+
+def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> None:
+    if predictions.labels.shape != y.shape:
+        raise ValueError(
+            f"{name!r} predicts labels of shape {predictions.labels.shape}, but y_test has shape "
+            f"{y.shape}."
+        )
+    classes = predictions.classes
+    if classes is not None and not np.isin(classes, y).any():
+        raise ValueError(
+            f"{name!r} knows the classes {classes.tolist()}, of which y_test holds none."
+        )
+
+
+def _kind(estimator: Any) -> str:
+    """Tell what a classifier is to the comparison, from itself and the students inside of it."""
+    students = students_in(_unfrozen(estimator))
+    if not students:
+        return "baseline"
+    is_frozen = isinstance(estimator, FrozenEstimator)
+    return "distilled" if is_frozen or any(map(has_teacher, students)) else "hard labels"
+
+
+def _unfrozen(estimator: Any) -> Any:
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator

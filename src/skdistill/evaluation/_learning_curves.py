@@ -1,0 +1,270 @@
+"""How many labelled texts are enough? Scores of several models against their number."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    BaseShuffleSplit,
+    check_cv,
+    learning_curve,
+)
+from sklearn.utils import check_random_state
+
+from skdistill._core.format import format_count
+from skdistill._core.labels import check_same_length
+from skdistill._core.progress import progress_bar
+from skdistill._core.texts import check_texts
+from skdistill.displays._style import (
+    get_axes,
+    legend_below,
+    mark_curve,
+    next_curve,
+    require_matplotlib,
+    soften,
+    write_percent,
+)
+from skdistill.evaluation._unlabeled import unlabeled_for
+from skdistill.labelling._transfer_set import as_pool
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+
+
+class LearningCurvesDisplay:
+    """Scores of several models against the number of labelled texts that they learned from.
+
+    Points are means over the splits, bars their standard deviations. It is recommended to make it
+    by :func:`~skdistill.LearningCurvesDisplay.from_estimators`.
+
+    Parameters
+    ----------
+    train_sizes : array-like of shape (n_sizes,)
+        Numbers of labelled texts.
+    test_scores : dict of str to array-like of shape (n_sizes, n_splits)
+        For each model its scores on texts that it was not trained on.
+    score_name : str, default=None
+        What the scores are. None is the accuracy, and writes it in per cent.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    errorbar_ : list of matplotlib ErrorbarContainer
+        The curves, one a model.
+
+    See Also
+    --------
+    sklearn.model_selection.LearningCurveDisplay : Training and test scores of a single model.
+    TrainingHistoryDisplay : The loss against the passes over the texts.
+
+    Examples
+    --------
+    >>> from skdistill import LearningCurvesDisplay
+    >>> scores = {"student": [[0.6, 0.7], [0.8, 0.8]], "twin": [[0.5, 0.5], [0.7, 0.8]]}
+    >>> display = LearningCurvesDisplay([100, 1000], scores).plot()
+    >>> display.ax_.get_ylabel()
+    'accuracy, % (mean ± std of 2 splits)'
+    """
+
+    def __init__(
+        self,
+        train_sizes: ArrayLike,
+        test_scores: Mapping[str, ArrayLike],
+        *,
+        score_name: str | None = None,
+    ):
+        self.train_sizes = train_sizes
+        self.test_scores = test_scores
+        self.score_name = score_name
+
+    def plot(self, *, ax: "Axes | None" = None, errorbar_kw: dict[str, Any] | None = None) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+        errorbar_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        self : LearningCurvesDisplay
+            This one, whose attributes hold what is drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no model, or the scores of one have another shape.
+        """
+        if not self.test_scores:
+            raise ValueError("test_scores is empty; there is nothing to draw.")
+        sizes = np.asarray(self.train_sizes)
+        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.5, 4.6))
+        self.errorbar_: list[ErrorbarContainer] = []
+        for name, own in self.test_scores.items():
+            scores = np.asarray(own, float)
+            if scores.ndim != 2 or len(scores) != len(sizes):
+                raise ValueError(
+                    f"the scores of {name!r} have shape {scores.shape}, not one row for each of "
+                    f"the {len(sizes)} train_sizes and one column for each split."
+                )
+            style = {"capsize": 3, "linewidth": 1.4, **next_curve(ax, name, errorbar_kw)}
+            self.errorbar_.append(ax.errorbar(sizes, scores.mean(1), scores.std(1), **style))
+            mark_curve(self.errorbar_[-1][0])
+        self._label_axes(ax, sizes, n_splits=scores.shape[1])
+        legend_below(ax, self.errorbar_, n_columns=3)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _label_axes(self, ax: "Axes", sizes: np.ndarray, n_splits: int) -> None:
+        from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+        soften(ax)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(FixedLocator(sizes.tolist()))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: format_count(size)))
+        what = "accuracy, %" if self.score_name is None else self.score_name
+        if self.score_name is None:
+            write_percent(ax)
+        over = f" (mean ± std of {n_splits} splits)" if n_splits > 1 else ""
+        ax.set(xlabel="labelled texts learned from (log scale)", ylabel=f"{what}{over}")
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        X: Iterable[str],
+        y: ArrayLike,
+        *,
+        X_unlabeled: Iterable[str] | None = None,
+        train_sizes: ArrayLike = (0.1, 0.2, 0.4, 0.7, 1.0),
+        cv: int
+        | BaseCrossValidator
+        | BaseShuffleSplit
+        | Iterable[tuple[ArrayLike, ArrayLike]]
+        | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        ax: "Axes | None" = None,
+        errorbar_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Train models on more and more of the texts, and draw their scores.
+
+        All learn from the same texts and are tested on the same, by
+        :func:`sklearn.model_selection.learning_curve`.
+
+        Parameters
+        ----------
+        estimators : dict of str to classifier
+            Unfitted ones over texts, by name: say a student, its teacher, and the same student
+            without a teacher. One in a :class:`~sklearn.frozen.FrozenEstimator` is not trained:
+            its curve is level, and right only if it has seen no text of `X`.
+        X : sequence of str, of length n_texts
+            Labelled texts.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+            Their labels.
+        X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
+            Texts without labels, the same at each size, for those that learn from such.
+        train_sizes : array-like of shape (n_sizes,), default=(0.1, 0.2, 0.4, 0.7, 1.0)
+            Numbers of labelled texts, or shares of those that the splits leave for training.
+        cv : int, cross-validation generator or iterable, default=None
+            The splits; None makes five folds.
+        scoring : str or callable, default=None
+            The score; None takes the accuracy.
+        random_state : int, RandomState instance or None, default=0
+            Draws the texts of each size.
+        n_jobs : int or None, default=None
+            How many fits run side by side.
+        verbose : int, default=0
+            1 shows a progress bar over the models.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a new figure.
+        errorbar_kw : dict, default=None
+            Keyword arguments for `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        display : LearningCurvesDisplay
+            The drawn figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is no model, lengths differ, or a size lacks texts of a class.
+
+        Examples
+        --------
+        >>> from skdistill import LearningCurvesDisplay, make_tfidf_baseline
+        >>> X = ["warm soup", "fresh bread", "fast train", "late bus"] * 8
+        >>> y = ["food", "food", "travel", "travel"] * 8
+        >>> models = {"C=1": make_tfidf_baseline(), "C=10": make_tfidf_baseline(10)}
+        >>> display = LearningCurvesDisplay.from_estimators(
+        ...     models, X, y, train_sizes=[10, 20], cv=3)
+        >>> display.test_scores["C=10"].shape
+        (2, 3)
+        """
+        require_matplotlib(f"{cls.__name__}.from_estimators")
+        if not estimators:
+            raise ValueError("estimators is empty; there is nothing to train.")
+        texts = check_texts(X)
+        y = np.asarray(y)
+        check_same_length(len(texts), len(y), names=("X", "y"))
+        first = next(iter(estimators.values()))
+        splits = list(check_cv(cv, y, classifier=is_classifier(first)).split(texts, y))
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        pool = as_pool(X_unlabeled)
+        options = {
+            "cv": splits,
+            "train_sizes": train_sizes,
+            "scoring": scoring,
+            "shuffle": True,
+            "random_state": seed,
+            "n_jobs": n_jobs,
+            "error_score": "raise",
+        }
+        curves: dict[str, Any] = {}
+        frozen: dict[str, list[float]] = {}
+        for name, estimator in progress_bar(
+            estimators.items(), desc="learning curves", unit="model", disable=not verbose
+        ):
+            if isinstance(estimator, FrozenEstimator):
+                scorer = check_scoring(estimator, scoring)
+                frozen[name] = [
+                    scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits
+                ]
+                curves[name] = None
+                continue
+            with unlabeled_for(estimator, pool) as params:
+                sizes, _, curves[name] = learning_curve(
+                    estimator, texts, y, params=params, **options
+                )
+        if len(frozen) == len(curves):
+            raise ValueError("all estimators are frozen; a curve needs one to train.")
+        for name, scores in frozen.items():
+            curves[name] = np.tile(scores, (len(sizes), 1))
+        score_name = None if scoring in (None, "accuracy") else _name_of(scoring)
+        return cls(sizes, curves, score_name=score_name).plot(ax=ax, errorbar_kw=errorbar_kw)
+
+
+def _name_of(scoring: Any) -> str:
+    if isinstance(scoring, str):
+        return re.sub("^neg_", "negative ", scoring).replace("_", " ")
+    return getattr(scoring, "__name__", "score")

@@ -1,0 +1,253 @@
+"""A fitted teacher asked for many texts: here, or by the workers of joblib's active backend."""
+
+import hashlib
+import logging
+import pickle
+import sys
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import closing
+from itertools import compress, islice
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import (
+    Parallel,
+    cpu_count,
+    delayed,
+    effective_n_jobs,
+    wrap_non_picklable_objects,
+)
+from joblib.parallel import get_active_backend
+
+from skdistill._core.files import replacing
+from skdistill._core.multilabel import join_columns
+from skdistill._core.threads import at_most
+
+_logger = logging.getLogger(__name__)
+
+# Workers that may die one after the other without a shard being finished in between.
+_DEATHS = 3
+# Shards for each worker, if there are few texts; and texts that are worth a shard.
+_SHARDS_EACH, _SMALLEST_SHARD = 4, 256
+
+# Texts' row numbers, the texts, and the teacher's answer.
+Shard = tuple[np.ndarray, list[str], Any]
+
+# In a worker: the teacher it was last asked for, by the hash of its file.
+_loaded: dict[str, Any] = {}
+_one_at_a_time = threading.Lock()
+
+
+def count_workers() -> int:
+    """Count the processes among which joblib's active backend would divide work.
+
+    Returns
+    -------
+    int
+        1 where nothing else was configured, for backends of threads, and inside a worker.
+
+    Examples
+    --------
+    >>> import joblib
+    >>> from skdistill.labelling._workers import count_workers
+    >>> count_workers()
+    1
+    >>> with joblib.parallel_config("loky", n_jobs=2):
+    ...     count_workers()
+    2
+    """
+    backend, _ = get_active_backend()
+    if getattr(backend, "uses_threads", False) or backend.nesting_level or _is_dask_worker():
+        return 1
+    return effective_n_jobs(None)
+
+
+def _is_dask_worker() -> bool:
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def label_here(
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int
+) -> Iterator[Shard]:
+    """Label texts in this process.
+
+    Parameters
+    ----------
+    teacher : fitted classifier with `predict_proba`
+    texts : iterable of str, of length n_texts
+    wanted : ndarray of shape (n_texts,), dtype bool
+        Which of them to label.
+    size : int
+        Texts in a shard.
+
+    Yields
+    ------
+    tuple of ndarray of row numbers, list of str, and what the teacher answers
+    """
+    for rows, shard in _cut(texts, wanted, size):
+        yield rows, shard, join_columns(teacher.predict_proba(shard))
+
+
+def label_in_workers(
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int, folder: Path
+) -> Iterator[Shard]:
+    """Label texts in the workers of joblib's active backend, in whatever order they finish.
+
+    Each worker loads the teacher once. A shard whose worker died is given to another one.
+
+    Parameters
+    ----------
+    teacher : fitted classifier with `predict_proba`
+    texts : iterable of str, of length n_texts
+        Gone through again if a worker dies.
+    wanted : ndarray of shape (n_texts,), dtype bool
+        Which of them to label.
+    size : int
+        Texts in a shard, at most.
+    n_workers : int
+    folder : Path
+        A folder that the workers see, too: the teacher lies there meanwhile.
+
+    Yields
+    ------
+    tuple of ndarray of row numbers, list of str, and what the teacher answers
+
+    Raises
+    ------
+    RuntimeError
+        If workers die three times and nothing is finished in between.
+    """
+    missing, deaths = wanted.copy(), 0
+    even = ceil(np.count_nonzero(wanted) / (_SHARDS_EACH * n_workers))
+    size = min(size, max(even, _SMALLEST_SHARD))
+    path = folder / "teacher.pickle"
+    key = _write_teacher(teacher, path)
+    try:
+        while missing.any():
+            try:
+                for rows, shard, proba in _run(path, key, texts, missing, size, n_workers):
+                    yield rows, shard, proba
+                    missing[rows], deaths = False, 0
+            except _signs_of_death() as error:
+                deaths += 1
+                n_missing = np.count_nonzero(missing)
+                _logger.warning("a worker died; %d texts are still to be labelled", n_missing)
+                if deaths == _DEATHS:
+                    raise RuntimeError(
+                        f"Workers died {deaths} times and finished nothing in between; "
+                        f"{n_missing} texts are not labelled. They may lack "
+                        "memory: let fewer of them run, or lower the teacher's batch_size."
+                    ) from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _cut(
+    texts: Iterable[str], wanted: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    rows, chosen = np.flatnonzero(wanted), compress(texts, wanted.tolist())
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size], list(islice(chosen, size))
+
+
+def _write_teacher(teacher: Any, path: Path) -> str:
+    # As joblib sends objects: classes of a notebook come with them.
+    content = pickle.dumps(wrap_non_picklable_objects(teacher, keep_wrapper=False))
+    with replacing(path) as file:
+        file.write(content)
+    return hashlib.blake2b(content).hexdigest()
+
+
+def _run(
+    path: Path, key: str, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int
+) -> Iterator[Shard]:
+    given: dict[int, tuple[np.ndarray, list[str]]] = {}
+    backend, _ = get_active_backend()
+    client = getattr(backend, "client", None)
+    shards = _cut(texts, wanted.copy(), size)
+    if not backend.supports_return_generator:  # then a few: who calls will ask for the rest
+        shards = islice(shards, n_workers)
+
+    def tasks() -> Iterator[tuple[Any, ...]]:
+        for number, (rows, shard) in enumerate(shards):
+            given[number] = rows, shard
+            yield delayed(_label_in_worker)(number, shard, str(path), key, n_workers)
+
+    answers: Generator[tuple[int, Any], None, None]
+    if client is not None:
+        answers = _run_on_dask(client, tasks(), 2 * n_workers)
+    elif backend.supports_return_generator:
+        answers = Parallel(return_as="generator_unordered", batch_size=1)(tasks())
+    else:
+        answers = (answer for answer in Parallel(batch_size=1)(tasks()))
+    with closing(answers):
+        for number, proba in answers:
+            yield *given.pop(number), proba
+
+
+def _run_on_dask(
+    client: Any, tasks: Iterator[tuple[Any, ...]], n_ahead: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Do as joblib's backend does, but raise where that waits for ever: if workers die."""
+    from distributed import as_completed
+
+    def submit(n_tasks: int) -> list[Any]:
+        return [
+            client.submit(function, *args, pure=False, **options)
+            for function, args, options in islice(tasks, n_tasks)
+        ]
+
+    running = submit(n_ahead)
+    finished = as_completed(running)
+    try:
+        for future in finished:
+            yield future.result()
+            running.remove(future)
+            added = submit(1)
+            running += added
+            finished.update(added)
+    finally:
+        client.cancel(running)
+
+
+def _label_in_worker(
+    number: int, texts: list[str], path: str, key: str, n_workers: int
+) -> tuple[int, Any]:
+    with _one_at_a_time:
+        if key not in _loaded:
+            _loaded.clear()
+            _loaded[key] = _read_teacher(path, key)
+        with at_most(max(1, cpu_count() // n_workers)):
+            return number, join_columns(_loaded[key].predict_proba(texts))
+
+
+def _read_teacher(path: str, key: str) -> Any:
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"A worker does not see the teacher's file {path!r}; pass memory, a folder that all "
+            "machines share."
+        ) from None
+    if hashlib.blake2b(content).hexdigest() != key:
+        raise OSError(f"{path!r} is not the teacher's file that was written; call fit again.")
+    return pickle.loads(content)
+
+
+def _signs_of_death() -> tuple[type[BaseException], ...]:
+    signs: list[type[BaseException]] = [BrokenExecutor, CancelledError]
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        signs += [distributed.KilledWorker, distributed.comm.CommClosedError]
+    return tuple(signs)

@@ -1,0 +1,185 @@
+"""A student's network as nodes of an ONNX graph, from padded ids to logits."""
+
+from typing import Any
+
+import numpy as np
+
+from skdistill.runtime._model_file import StoredModel
+from skdistill.text._vocabulary import UNKNOWN
+
+# What rows of ids are filled up with: as an index, the last row of the embedding, which is zero.
+PAD = -1
+ML = "ai.onnx.ml"
+
+_LOWEST = np.float32(np.finfo(np.float32).min)
+# Element types, as ONNX's `TensorProto` numbers them.
+_FLOAT, _INT32 = 1, 6
+# Where ONNX's gates stand among torch's: update, reset, new; and input, output, forget, cell.
+_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
+
+
+class GraphWriter:
+    """Nodes and constants of an ONNX graph that is being written."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[tuple[Any, ...], Any] = {}
+
+    def add(self, operator: str, *inputs: Any, n_outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node.
+
+        Parameters
+        ----------
+        operator : str
+        *inputs : str, ndarray, number or None
+            Names of what other nodes give, or constants; None leaves an optional input out.
+        n_outputs : int, default=1
+        **attributes
+            The node's attributes, and its `domain`.
+
+        Returns
+        -------
+        str, or list of str for several outputs
+        """
+        from onnx import helper
+
+        name = f"{operator}_{len(self.nodes)}"
+        outputs = [name] if n_outputs == 1 else [f"{name}_{i}" for i in range(n_outputs)]
+        names = [self._name_of(value) for value in inputs]
+        self.nodes.append(helper.make_node(operator, names, outputs, name=name, **attributes))
+        return outputs[0] if n_outputs == 1 else outputs
+
+    def name(self, value: str, name: str) -> None:
+        """Give what a node makes a name of its own."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node("Identity", [value], [name], name=name))
+
+    def _name_of(self, value: Any) -> str:
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else self._constant(np.asarray(value))
+
+    def _constant(self, array: np.ndarray) -> str:
+        from onnx import numpy_helper
+
+        is_text = array.dtype.kind in "OU"
+        content = tuple(array.ravel()) if is_text else array.tobytes()
+        key = (array.dtype.str, array.shape, content)
+        if key not in self.constants:
+            name = f"constant_{len(self.constants)}"
+            plain = array.astype(object) if is_text else np.ascontiguousarray(array)
+            self.constants[key] = numpy_helper.from_array(plain.reshape(array.shape), name)
+        return self.constants[key].name
+
+
+def add_network(graph: GraphWriter, model: StoredModel, ids: str) -> str:
+    """Add the nodes from ids to logits.
+
+    Parameters
+    ----------
+    graph : GraphWriter
+    model : StoredModel
+    ids : str
+        The name of an int64 tensor of shape (n_texts, n_tokens), filled up with `PAD`.
+
+    Returns
+    -------
+    str
+        The name of a float32 tensor of shape (n_texts, n_classes).
+    """
+    weights = model.weights
+    embedding = np.pad(weights["embedding.weight"], ((0, 1), (0, 0)))
+    inside = graph.add("Greater", ids, np.int64(PAD))
+    vectors = graph.add("Gather", embedding, ids)
+    scores = None
+    if model.kind == "cnn":
+        vectors = _convolve(graph, model, vectors)
+    elif model.kind == "rnn":
+        vectors = _read(graph, model, vectors, inside)
+    elif "attention" in model.architecture["pooling"]:
+        scores = _score_windows(graph, weights["window"], vectors)
+    pooled = [_pool(graph, how, vectors, inside, scores) for how in model.architecture["pooling"]]
+    hidden = graph.add("Concat", *pooled, axis=1)
+    n_layers = sum(name.startswith("layers.") for name in weights) // 2
+    for number in range(n_layers):
+        if number:
+            hidden = graph.add("Relu", hidden)
+        layer = weights[f"layers.{number}.weight"], weights[f"layers.{number}.bias"]
+        hidden = graph.add("Gemm", hidden, *layer, transB=1)
+    is_known = graph.add("Greater", graph.add("ReduceMax", ids, [1]), np.int64(UNKNOWN))
+    return graph.add("Where", is_known, hidden, weights["log_prior"])
+
+
+def _pool(graph: GraphWriter, how: str, vectors: str, inside: str, scores: str | None) -> str:
+    """Reduce each text's vectors to one; nothing but positions inside the text counts."""
+    if how == "max":
+        visible = graph.add("Unsqueeze", inside, [2])
+        kept = graph.add("Where", visible, vectors, _LOWEST)
+        return graph.add("ReduceMax", kept, [1], keepdims=0)
+    if how == "mean":
+        ones = graph.add("Cast", inside, to=_FLOAT)
+        length = graph.add("Max", graph.add("ReduceSum", ones, [1]), np.float32(1))
+        shares = graph.add("Div", ones, length)
+    else:
+        shares = graph.add("Softmax", graph.add("Where", inside, scores, _LOWEST), axis=1)
+    weighted = graph.add("MatMul", graph.add("Unsqueeze", shares, [1]), vectors)
+    return graph.add("Squeeze", weighted, [1])
+
+
+def _score_windows(graph: GraphWriter, window: np.ndarray, vectors: str) -> str:
+    channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
+    return graph.add("Squeeze", _convolution(graph, channels_first, window[None]), [1])
+
+
+def _convolve(graph: GraphWriter, model: StoredModel, vectors: str) -> str:
+    channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
+    outputs = [
+        _convolution(
+            graph, channels_first, model.weights[f"kernels.{i}"], model.weights[f"biases.{i}"]
+        )
+        for i in range(len(model.architecture["kernel_sizes"]))
+    ]
+    together = graph.add("Relu", graph.add("Concat", *outputs, axis=1))
+    return graph.add("Transpose", together, perm=[0, 2, 1])
+
+
+def _convolution(
+    graph: GraphWriter, channels_first: str, kernel: np.ndarray, bias: np.ndarray | None = None
+) -> str:
+    """Apply a kernel of shape (n_outputs, size, width); an even one reaches further left."""
+    size = kernel.shape[1]
+    pads = [size // 2, (size - 1) // 2]
+    return graph.add("Conv", channels_first, kernel.transpose(0, 2, 1), bias, pads=pads)
+
+
+def _read(graph: GraphWriter, model: StoredModel, vectors: str, inside: str) -> str:
+    cell, hidden_dim = model.architecture["cell"], model.architecture["hidden_dim"]
+    n_directions = 1 + model.architecture["bidirectional"]
+
+    def gather(kind: str) -> np.ndarray:
+        """Stack a weight of all directions, with its gates in ONNX's order."""
+        stacked = []
+        for number in range(n_directions):
+            array = model.weights[f"directions.{number}.{kind}_l0"]
+            gates = array.reshape(len(_GATES[cell]), hidden_dim, *array.shape[1:])
+            stacked.append(gates[_GATES[cell]].reshape(array.shape))
+        return np.stack(stacked)
+
+    counts = graph.add("ReduceSum", graph.add("Cast", inside, to=_INT32), [1], keepdims=0)
+    options: dict[str, Any] = {"linear_before_reset": 1} if cell == "gru" else {}
+    states = graph.add(
+        cell.upper(),
+        graph.add("Transpose", vectors, perm=[1, 0, 2]),
+        gather("weight_ih"),
+        gather("weight_hh"),
+        np.concatenate([gather("bias_ih"), gather("bias_hh")], axis=1),
+        # A text without a token takes the prior; a step for it keeps the operator content.
+        graph.add("Max", counts, np.int32(1)),
+        hidden_size=hidden_dim,
+        direction="bidirectional" if n_directions == 2 else "forward",
+        **options,
+    )
+    # From (n_tokens, n_directions, n_texts, hidden_dim).
+    by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
+    return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim])

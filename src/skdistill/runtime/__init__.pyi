@@ -1,0 +1,1 @@
+from skdistill.runtime._explanation import Explanation as Explanation

@@ -1,0 +1,247 @@
+"""What each word of a text contributes to each class: NumPy and the standard library alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.markup import Markup, element, join
+from skdistill.runtime._network import CompiledMLP, CompiledNetwork, expit, softmax
+from skdistill.text._spans import locate_features
+from skdistill.text._vocabulary import UNKNOWN
+
+# Blue and vermilion that colour-blind readers can tell apart (Okabe and Ito), and how opaque they
+# are at most: text of any colour stays readable on them.
+_FOR, _AGAINST = "0, 114, 178", "213, 94, 0"
+_MAX_OPACITY = 0.45
+_N_LISTED = 5
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Explanation:
+    """What the words of a text contribute to its logits; in a notebook, the text with colours.
+
+    The contributions are exact: with `bias` they sum to the logits. They hold for the attention
+    that the text gets as it is; without one of its words, the others would get another one.
+
+    Parameters
+    ----------
+    text : str
+        As it was written.
+    units : list of str, of length n_units
+        The words, n-grams or characters that the student sees, in its own spelling.
+    spans : ndarray of shape (n_units, 2), dtype int64
+        Where each starts and ends in `text`, in characters; -1 if the analyzer is a function.
+    is_known : ndarray of shape (n_units,), dtype bool
+        Whether the vocabulary holds the unit, or a bucket. All others count as one and the same
+        unknown word.
+    contributions : ndarray of shape (n_units, n_classes), dtype float64
+        Summands of the logits; columns follow `classes`.
+    bias : ndarray of shape (n_classes,), dtype float64
+        What the logits are without any of the units.
+    classes : ndarray of shape (n_classes,)
+    multilabel : bool
+        Whether a text may have several labels.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier
+    >>> X = ["a warm soup", "fresh bread", "warm bread", "a fast train", "late train", "fast bus"]
+    >>> y = ["food", "food", "food", "travel", "travel", "travel"]
+    >>> student = DistilledMLPClassifier(max_epochs=50, random_state=0).fit(X, y)
+    >>> explanation = student.explain(["Warm train?"])[0]
+    >>> explanation.units, explanation.spans.tolist(), explanation.is_known.tolist()
+    (['warm', 'train', '?'], [[0, 4], [5, 10], [10, 11]], [True, True, False])
+    >>> food, travel = explanation.classes
+    >>> bool(explanation.towards(food)[0] > 0 > explanation.towards(food)[1])
+    True
+    """
+
+    text: str
+    units: list[str]
+    spans: np.ndarray
+    is_known: np.ndarray
+    contributions: np.ndarray
+    bias: np.ndarray
+    classes: np.ndarray
+    multilabel: bool = False
+
+    @property
+    def logits(self) -> np.ndarray:
+        """Logits of shape (n_classes,): the bias and all contributions."""
+        return self.bias + self.contributions.sum(axis=0)
+
+    @property
+    def proba(self) -> np.ndarray:
+        """Probabilities of shape (n_classes,)."""
+        logits = self.logits[None]
+        return (expit(logits) if self.multilabel else softmax(logits))[0]
+
+    def towards(self, class_: Any) -> np.ndarray:
+        """Tell how far each unit speaks for a class.
+
+        Probabilities do not change if all logits grow alike. Where a text has one class, a unit
+        therefore speaks for it by what it contributes beyond its mean over the classes.
+
+        Parameters
+        ----------
+        class_ : object
+            One of `classes`.
+
+        Returns
+        -------
+        ndarray of shape (n_units,), dtype float64
+
+        Raises
+        ------
+        ValueError
+            If there is no such class.
+        """
+        (found,) = np.nonzero(self.classes == class_)
+        if not len(found):
+            raise ValueError(f"{class_!r} is none of the classes {self.classes.tolist()}.")
+        own = self.contributions[:, found[0]]
+        return own if self.multilabel else own - self.contributions.mean(axis=1)
+
+    def __repr__(self) -> str:
+        class_, proba, parts = self._winner()
+        short = self.text if len(self.text) <= 60 else self.text[:59] + "…"
+        lines = [f"Explanation of {short!r}", f"{class_}: {proba:.3f}"]
+        strongest = _strongest(parts)
+        width = max((len(self.units[unit]) for unit in strongest), default=0)
+        lines += [f"  {self.units[unit]:<{width}}  {parts[unit]:+.3f}" for unit in strongest]
+        left = len(parts) - len(strongest)
+        return "\n".join([*lines, f"  and {left} more"] if left else lines)
+
+    def _repr_html_(self) -> str:
+        class_, proba, parts = self._winner()
+        listed = [f"{self.units[unit]} {_signed(parts[unit])}" for unit in _strongest(parts)]
+        return element(
+            "div",
+            element("p", element("strong", class_), f" {100 * proba:.1f} %", style="margin:0"),
+            element("p", *self._marked(parts), style="margin:.3em 0;line-height:1.9"),
+            element(
+                "p",
+                "Solid underlines speak for the class, dotted ones against it. ",
+                "Strongest: " + ", ".join(listed) if listed else None,
+                style="margin:0;font-size:.85em",
+            ),
+            class_="skdistill-explanation",
+            style="margin:.5em 0 1.2em",
+        )
+
+    def _winner(self) -> tuple[str, float, np.ndarray]:
+        winner = int(self.logits.argmax())
+        class_ = self.classes[winner]
+        return str(class_), float(self.proba[winner]), self.towards(class_)
+
+    def _marked(self, parts: np.ndarray) -> list[str]:
+        """Cut the text where a unit starts or ends, and colour the pieces."""
+        if (self.spans < 0).any():
+            top = np.abs(parts).max()
+            pairs = zip(self.units, parts, strict=True)
+            return [join(_mark(unit, part, top), " ") for unit, part in pairs]
+        pieces = [0, *np.unique(self.spans).tolist(), len(self.text)]
+        by_character = spread_over_characters(self.spans, parts, len(self.text))
+        sums = [by_character[start:stop].sum() for start, stop in pairwise(pieces)]
+        top = max(map(abs, sums))
+        texts = [self.text[start:stop] for start, stop in pairwise(pieces)]
+        return [_mark(text, part, top) for text, part in zip(texts, sums, strict=True) if text]
+
+
+class Explanations(list[Explanation]):
+    """The explanations of several texts; a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        return join(*(Markup(explanation._repr_html_()) for explanation in self))
+
+
+def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str]) -> Explanations:
+    """Take the logits of texts apart.
+
+    Parameters
+    ----------
+    network : CompiledNetwork
+    classes : ndarray of shape (n_classes,)
+    texts : iterable of str
+
+    Returns
+    -------
+    Explanations
+
+    Raises
+    ------
+    ValueError
+        If the network does not add up what its words look up.
+    """
+    if not isinstance(network, CompiledMLP) or not network.is_additive:
+        raise ValueError(
+            f"The words of a text have no contributions of their own in {_reason(network)}. Fit a "
+            "DistilledMLPClassifier with hidden_layer_sizes=(), or leave words out of the text and "
+            "compare what predict_proba gives."
+        )
+    return Explanations(_explain_one(network, classes, text) for text in texts)
+
+
+def _reason(network: CompiledNetwork) -> str:
+    if isinstance(network, CompiledMLP):
+        return "a student with hidden layers: behind a ReLU they no longer add up"
+    return "this kind of student, which reads them together: only those of an MLP add up"
+
+
+def _explain_one(network: CompiledMLP, classes: np.ndarray, text: str) -> Explanation:
+    features = locate_features(network.vocabulary, text)
+    contributions, bias = network.contributions(features.ids)
+    return Explanation(
+        text,
+        features.names,
+        features.spans,
+        features.ids != UNKNOWN,
+        contributions,
+        bias,
+        classes,
+        network.multilabel,
+    )
+
+
+def spread_over_characters(spans: np.ndarray, parts: np.ndarray, n_characters: int) -> np.ndarray:
+    """Share out what units contribute among the characters that they cover.
+
+    Parameters
+    ----------
+    spans : ndarray of shape (n_units, 2)
+    parts : ndarray of shape (n_units,)
+    n_characters : int
+
+    Returns
+    -------
+    ndarray of shape (n_characters,)
+        Its sum is that of `parts`.
+    """
+    shares = parts / (spans[:, 1] - spans[:, 0])
+    steps = np.zeros(n_characters + 1)
+    np.add.at(steps, spans[:, 0], shares)
+    np.add.at(steps, spans[:, 1], -shares)
+    return np.cumsum(steps)[:-1]
+
+
+def _strongest(parts: np.ndarray) -> list[int]:
+    return np.argsort(-np.abs(parts), kind="stable")[:_N_LISTED].tolist()
+
+
+def _signed(part: float) -> str:
+    return f"{part:+.2f}".replace("-", "−")
+
+
+def _mark(text: str, part: float, top: float) -> str:
+    if not text.strip() or not top or abs(part) < 0.005 * top:
+        return text
+    color, line = (_FOR, "solid") if part > 0 else (_AGAINST, "dotted")
+    opacity = _MAX_OPACITY * abs(part) / top
+    style = (
+        f"color:inherit;background:rgba({color}, {opacity:.2f});"
+        f"border-bottom:2px {line} rgb({color});padding:.1em 0"
+    )
+    return element("mark", text, style=style, title=_signed(part))

@@ -1,0 +1,339 @@
+"""A fitted student in one file, with no pickle in it: NumPy and the standard library alone."""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import skdistill
+from skdistill.runtime._network import COMPILED, CompiledNetwork, count_table_entries
+from skdistill.runtime._quantization import Precision, dequantize, quantize
+from skdistill.runtime._tensor_file import ModelFileError, read_tensors, write_tensors
+from skdistill.text._vocabulary import Vocabulary
+
+_FORMAT = "skdistill model"
+_VERSION = 1
+_VOCABULARY = "vocabulary"
+_COUNTS = "counts"
+_MAX_PREFIX = 255
+# Decompressed bytes for each byte in the file, at most: a file cannot ask for much memory.
+_MAX_EXPANSION = 100
+# Numbers in tables for each weight; small tables may have more of them.
+_MAX_MULTIPLE = 100
+_SMALL = 2**22
+# What the network's keyword arguments are; a tuple holds any number of one type.
+_ARCHITECTURE: dict[str, type | tuple[type]] = {
+    "bidirectional": bool,
+    "cell": str,
+    "context_window": int,
+    "dropout": float,
+    "embedding_dim": int,
+    "hidden_dim": int,
+    "hidden_layer_sizes": (int,),
+    "kernel_sizes": (int,),
+    "n_filters": int,
+    "pooling": (str,),
+    "word_dropout": float,
+}
+# What reading a damaged file may raise.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
+_LABEL_TYPES = {"b": bool, "i": int, "u": int, "f": float, "U": str}
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a fitted student needs to predict, and to be loaded as an estimator.
+
+    Attributes
+    ----------
+    kind : {"mlp", "cnn", "rnn"}
+    classes : ndarray of shape (n_classes,)
+        Of ``str``, ``int``, ``float`` or ``bool``.
+    vocabulary : Vocabulary
+    weights : dict of ndarray, dtype float32
+        The network's state.
+    architecture : dict
+        The network's keyword arguments.
+    counts : ndarray of shape (n_features,) or None, default=None
+        How often each feature occurred in the transfer set.
+    estimator : dict, default={}
+        Parameters and figures of the estimator that JSON can hold.
+    multilabel : bool, default=False
+        Whether a text may have several labels; `classes` are then their numbers.
+    """
+
+    kind: str
+    classes: np.ndarray
+    vocabulary: Vocabulary
+    weights: dict[str, np.ndarray]
+    architecture: dict[str, Any]
+    counts: np.ndarray | None = None
+    estimator: dict[str, Any] = field(default_factory=dict)
+    multilabel: bool = False
+
+    @property
+    def n_parameters(self) -> int:
+        """Trained numbers."""
+        return sum(array.size for name, array in self.weights.items() if name != "log_prior")
+
+    def rounded(self, precision: Precision) -> "StoredModel":
+        """Return the model as it is after it was saved with a precision."""
+        weights = dequantize(quantize(self.weights, precision))
+        return StoredModel(**{**vars(self), "weights": weights})
+
+    def compile(self) -> CompiledNetwork:
+        """Make the tables that predict."""
+        network = COMPILED[self.kind]
+        return network(self.vocabulary, self.weights, self.architecture, self.multilabel)
+
+
+def write_model(model: StoredModel, path: Path, precision: Precision = "float32") -> None:
+    """Write a model; an earlier file is replaced once the new one is complete.
+
+    Features are written in alphabetical order, in which they compress best.
+
+    Parameters
+    ----------
+    model : StoredModel
+    path : Path
+    precision : {"float32", "float16", "int8"}, default="float32"
+        See `skdistill.runtime._quantization.quantize`.
+
+    Raises
+    ------
+    TypeError
+        If the analyzer is a function or the labels are objects: code cannot be saved.
+    ValueError
+        If a weight is too large for the precision.
+    """
+    vocabulary = model.vocabulary
+    if callable(vocabulary.analyzer):
+        raise TypeError(
+            "A student with a function for its analyzer cannot be saved in this format, which "
+            "holds no code; save it with joblib."
+        )
+    if model.classes.dtype.kind not in _LABEL_TYPES:
+        raise TypeError(
+            f"Labels of type {model.classes.dtype} cannot be saved in this format; use str, int, "
+            "float or bool, or save with joblib."
+        )
+    order = sorted(range(len(vocabulary.features)), key=vocabulary.features.__getitem__)
+    rows = np.array([0, *(1 + number for number in order)], dtype=np.int64)
+    rows = np.append(rows, np.arange(len(rows), len(vocabulary)))
+    weights = {
+        **model.weights,
+        "embedding.weight": model.weights["embedding.weight"][rows],
+    }
+    tensors = quantize(weights, precision)
+    features = [vocabulary.features[number] for number in order]
+    tensors[_VOCABULARY] = _compress(_front_code(features))
+    if model.counts is not None:
+        tensors[_COUNTS] = _compress(model.counts[rows].astype("<f4").tobytes())
+    description = {
+        "kind": model.kind,
+        "multilabel": model.multilabel,
+        "classes": {"type": model.classes.dtype.kind, "values": model.classes.tolist()},
+        "vocabulary": {
+            "analyzer": vocabulary.analyzer,
+            "ngram_range": list(vocabulary.ngram_range),
+            "lowercase": vocabulary.lowercase,
+            "hash_buckets": vocabulary.hash_buckets,
+        },
+        "architecture": _write_architecture(model.architecture),
+        "estimator": model.estimator,
+    }
+    metadata = {
+        "format": _FORMAT,
+        "format_version": str(_VERSION),
+        "skdistill": skdistill.__version__,
+        "model": json.dumps(description, separators=(",", ":")),
+    }
+    write_tensors(path, tensors, metadata)
+
+
+def read_model(path: Path) -> StoredModel:
+    """Read a model; nothing in the file is run, and every size is checked before use.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    StoredModel
+
+    Raises
+    ------
+    ModelFileError
+        If the file is no model of this package, is damaged, or was written by a later version.
+    """
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != _FORMAT:
+        raise ModelFileError(f"{path} is no skdistill model.")
+    if metadata.get("format_version") != str(_VERSION):
+        raise ModelFileError(
+            f"{path} has format version {metadata.get('format_version')!r:.20}, but this version "
+            f"of skdistill reads version {_VERSION}; upgrade skdistill."
+        )
+    try:
+        return _build(dict(tensors), json.loads(metadata["model"]))
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise ModelFileError(f"{path} is damaged: {reason:.200}.") from error
+
+
+def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> StoredModel:
+    options = description["vocabulary"]
+    architecture = _read_architecture(_of_type(description["architecture"], dict))
+    features = _front_decode(_decompress(tensors.pop(_VOCABULARY)))
+    counts = tensors.pop(_COUNTS, None)
+    vocabulary = Vocabulary(
+        features,
+        analyzer=_one_of(options["analyzer"], ("word", "char")),
+        ngram_range=_ngram_range(options["ngram_range"]),
+        lowercase=_of_type(options["lowercase"], bool),
+        hash_buckets=_of_type(options["hash_buckets"], int),
+    )
+    if len(set(features)) != len(features):
+        raise ValueError("a feature occurs twice")
+    classes = _read_classes(description["classes"])
+    weights = dequantize(tensors)
+    kind = _one_of(description["kind"], tuple(COMPILED))
+    _check_weights(weights, kind, architecture, len(vocabulary), len(classes))
+    if counts is not None:
+        counts = np.frombuffer(_decompress(counts), dtype="<f4").astype(np.float32)
+        if len(counts) != len(vocabulary) or not np.isfinite(counts).all():
+            raise ValueError("the counts are not those of the features")
+    estimator = _of_type(description["estimator"], dict)
+    multilabel = _of_type(description["multilabel"], bool)
+    if multilabel and classes.tolist() != [*range(len(classes))]:
+        raise ValueError("the classes of which a text may have several are not numbered")
+    return StoredModel(
+        kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
+    )
+
+
+def _write_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
+    stored = {}
+    for name, value in architecture.items():
+        kind = _ARCHITECTURE[name]
+        stored[name] = [*map(kind[0], value)] if isinstance(kind, tuple) else kind(value)
+    return stored
+
+
+def _read_architecture(stored: dict[str, Any]) -> dict[str, Any]:
+    architecture = {}
+    for name, value in stored.items():
+        kind = _ARCHITECTURE[name]
+        if isinstance(kind, tuple):
+            architecture[name] = tuple(_of_type(item, kind[0]) for item in _of_type(value, list))
+        else:
+            architecture[name] = _of_type(value, kind)
+    return architecture
+
+
+def _read_classes(stored: dict[str, Any]) -> np.ndarray:
+    kind = _one_of(stored["type"], tuple(_LABEL_TYPES))
+    values = [_of_type(value, _LABEL_TYPES[kind]) for value in _of_type(stored["values"], list)]
+    classes: np.ndarray = np.array(values, dtype=_LABEL_TYPES[kind])
+    if len(set(values)) < max(2, len(values)):
+        raise ValueError("there are not two or more different classes")
+    return classes
+
+
+def _check_weights(
+    weights: dict[str, np.ndarray],
+    kind: str,
+    architecture: dict[str, Any],
+    n_features: int,
+    n_classes: int,
+) -> None:
+    expected = COMPILED[kind].weight_shapes(
+        n_features=n_features, n_classes=n_classes, **architecture
+    )
+    found = {name: array.shape for name, array in weights.items()}
+    if found != expected:
+        names = sorted(
+            name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
+        )
+        raise ValueError(f"the weights {names} do not have the architecture's shapes")
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"the weights {name!r} are not finite")
+    n_weights = sum(array.size for array in weights.values())
+    if count_table_entries(weights) > max(_SMALL, _MAX_MULTIPLE * n_weights):
+        raise ValueError("its tables would be out of proportion to its weights")
+
+
+def _ngram_range(value: Any) -> tuple[int, int]:
+    low, high = (_of_type(length, int) for length in value)
+    if not 1 <= low <= high <= 100:
+        raise ValueError("the n-gram range is not valid")
+    return low, high
+
+
+def _one_of(value: Any, choices: tuple[str, ...]) -> Any:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{value!r:.40} is none of {choices}")
+    return value
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+    return value
+
+
+def _front_code(words: list[str]) -> bytes:
+    """Write sorted words: how many bytes each shares with the one before, its rest, and a NUL."""
+    parts = []
+    encoded = [b"", *(word.encode("utf-8", "surrogatepass") for word in words)]
+    for previous, word in pairwise(encoded):
+        pairs = zip(previous[:_MAX_PREFIX], word, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if b"\0" in word:
+            raise ValueError(f"The feature {word.decode(errors='replace')!r} holds a NUL.")
+        parts.append(bytes([shared]) + word[shared:] + b"\0")
+    return b"".join(parts)
+
+
+def _front_decode(data: bytes) -> list[str]:
+    words = []
+    word, start = b"", 0
+    while start < len(data):
+        end = data.index(b"\0", start + 1)
+        if data[start] > len(word):
+            raise ValueError("the vocabulary is not front coded")
+        word = word[: data[start]] + data[start + 1 : end]
+        words.append(word.decode("utf-8", "surrogatepass"))
+        start = end + 1
+    return words
+
+
+def _compress(data: bytes) -> np.ndarray:
+    """Compress, unless the result would be refused for how far it expands."""
+    compressed = zlib.compress(data, 9)
+    if len(data) > _MAX_EXPANSION * len(compressed):
+        compressed = zlib.compress(data, 0)
+    return np.frombuffer(compressed, dtype=np.uint8)
+
+
+def _decompress(stored: np.ndarray) -> bytes:
+    data = stored.tobytes()
+    stream = zlib.decompressobj()
+    expanded = stream.decompress(data, _MAX_EXPANSION * len(data) + 1)
+    if not stream.eof or stream.unused_data:
+        raise ValueError("compressed data are cut short, or expand too far")
+    return expanded

@@ -1,0 +1,106 @@
+"""Weights in half precision or in eight bits, and back; NumPy alone."""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+Precision = Literal["float32", "float16", "int8"]
+
+# Smaller arrays stay as they are: they weigh little.
+_MIN_SIZE = 1024
+_SCALE = ".scale"
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that there is not."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision={precision!r} must be one of {get_args(Precision)}.")
+
+
+def quantize(weights: dict[str, np.ndarray], precision: Precision) -> dict[str, np.ndarray]:
+    """Store the large matrices among some weights with fewer bits.
+
+    Parameters
+    ----------
+    weights : dict of ndarray, dtype float32
+    precision : {"float32", "float16", "int8"}
+        ``"int8"`` stores each row as whole numbers from -127 to 127 and a scale in half
+        precision [1]_, under the array's name with ``.scale`` behind it.
+
+    Returns
+    -------
+    dict of ndarray
+
+    Raises
+    ------
+    ValueError
+        If a weight is too large for half precision.
+
+    References
+    ----------
+    .. [1] Jacob et al. (2018), "Quantization and Training of Neural Networks for Efficient
+       Integer-Arithmetic-Only Inference", CVPR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.runtime._quantization import dequantize, quantize
+    >>> weights = {"table": np.linspace(-1, 1, 2048, dtype=np.float32).reshape(-1, 2)}
+    >>> stored = quantize(weights, "int8")
+    >>> {name: array.dtype.name for name, array in stored.items()}
+    {'table': 'int8', 'table.scale': 'float16'}
+    >>> bool(np.abs(dequantize(stored)["table"] - weights["table"]).max() < 1 / 127)
+    True
+    """
+    check_precision(precision)
+    stored = {}
+    for name, array in weights.items():
+        if precision == "float32" or array.ndim < 2 or array.size < _MIN_SIZE:
+            stored[name] = array
+        elif precision == "float16":
+            stored[name] = _as_half(name, array)
+        else:
+            scales = _as_half(name, np.abs(array.reshape(len(array), -1)).max(axis=1) / 127)
+            # A rounded scale may be a little too small, or zero.
+            divisors = np.where(scales, scales, 1).astype(np.float32)
+            steps = array / divisors.reshape(-1, *[1] * (array.ndim - 1))
+            stored[name] = np.clip(np.rint(steps), -127, 127).astype(np.int8)
+            stored[name + _SCALE] = scales
+    return stored
+
+
+def dequantize(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return all weights in float32.
+
+    Parameters
+    ----------
+    stored : dict of ndarray
+        What `quantize` made.
+
+    Returns
+    -------
+    dict of ndarray, dtype float32
+
+    Raises
+    ------
+    ValueError
+        If an array of whole numbers has no scale for each of its rows.
+    """
+    weights = {}
+    for name, array in stored.items():
+        if name.endswith(_SCALE) and name.removesuffix(_SCALE) in stored:
+            continue
+        values = array.astype(np.float32)
+        if array.dtype == np.int8:
+            scales = stored.get(name + _SCALE)
+            if scales is None or array.ndim < 2 or scales.shape != array.shape[:1]:
+                raise ValueError(f"the array {name!r} has no scale for each row")
+            values *= scales.astype(np.float32).reshape(-1, *[1] * (array.ndim - 1))
+        weights[name] = values
+    return weights
+
+
+def _as_half(name: str, array: np.ndarray) -> np.ndarray:
+    if np.abs(array).max() > np.finfo(np.float16).max:
+        raise ValueError(f"The weights {name!r} are too large for half precision; use float32.")
+    return array.astype(np.float16)

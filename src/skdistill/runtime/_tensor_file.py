@@ -1,0 +1,141 @@
+"""Arrays in a file of safetensors layout, read and written with NumPy alone.
+
+The layout [1]_: eight bytes with the length of a JSON header, the header, and the arrays' bytes.
+
+.. [1] https://huggingface.co/docs/safetensors
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.files import replacing
+
+_DTYPES: dict[str, np.dtype] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_MAX_HEADER = 2**24
+_ALIGNMENT = 8
+
+
+class ModelFileError(ValueError):
+    """A file is no model of this package, or is damaged."""
+
+
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """Write arrays; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        An earlier file is replaced, once the new one is complete.
+    tensors : dict of ndarray
+        Of float32, float16, int8 or uint8.
+    metadata : dict of str
+
+    Raises
+    ------
+    OSError
+        If the folder is missing, the disk is full, or writing is not allowed.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    end = 0
+    for name, array in tensors.items():
+        start, end = end, end + array.nbytes
+        header[name] = {
+            "dtype": _NAMES[array.dtype.newbyteorder("<")],
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    if len(text) > _MAX_HEADER:
+        raise ValueError(f"The header of {path} would hold {len(text)} bytes: too many labels.")
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in tensors.values():
+            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read arrays, after every size was checked against the file's own.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    tensors : dict of ndarray
+        Read-only.
+    metadata : dict of str
+
+    Raises
+    ------
+    ModelFileError
+        If the file does not have the layout.
+    """
+    data = path.read_bytes()
+    try:
+        return _parse(data)
+    except _DamageError as damage:
+        raise ModelFileError(f"{path} is damaged, or no model file: {damage}.") from None
+
+
+class _DamageError(Exception):
+    """What is wrong with a file."""
+
+
+def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(_MAX_HEADER, len(data) - 8):
+        raise _DamageError("its header is longer than the file")
+    try:
+        header = json.loads(data[8 : 8 + length].decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _DamageError("its header is not JSON") from None
+    if not isinstance(header, dict):
+        raise _DamageError("its header is no JSON object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(
+        isinstance(value, str) for value in metadata.values()
+    ):
+        raise _DamageError("its metadata are not text")
+    body = data[8 + length :]
+    tensors, end = {}, 0
+    for name, entry in header.items():
+        dtype, shape, end = _check_entry(name, entry, end)
+        if end > len(body):
+            raise _DamageError(f"the array {name!r} ends behind the file")
+        start = end - dtype.itemsize * math.prod(shape)
+        tensors[name] = np.frombuffer(body[start:end], dtype=dtype).reshape(shape)
+    if end != len(body):
+        raise _DamageError(f"its arrays take {end} bytes, but {len(body)} are there")
+    return tensors, metadata
+
+
+def _check_entry(name: str, entry: Any, start: int) -> tuple[np.dtype, tuple[int, ...], int]:
+    """Check what the header says of one array; the arrays follow each other without a gap."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _DamageError(f"the array {name!r} is not described")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise _DamageError(f"the array {name!r} has the unknown type {dtype!r:.40}")
+    if (
+        not isinstance(shape, list)
+        or len(shape) > 4
+        or not all(type(size) is int and 0 <= size < 2**40 for size in shape)
+    ):
+        raise _DamageError(f"the array {name!r} has no valid shape")
+    end = start + _DTYPES[dtype].itemsize * math.prod(shape)
+    if offsets != [start, end]:
+        raise _DamageError(f"the array {name!r} is not where its shape puts it")
+    return _DTYPES[dtype], tuple(shape), end

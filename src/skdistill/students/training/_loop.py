@@ -1,0 +1,444 @@
+"""The skorch net that trains a student, fed with batches cut from flat id arrays."""
+
+import dis
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import ceil, exp, isfinite
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.helper import predefined_split
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from skdistill._core.epoch_tasks import EpochTasks
+from skdistill._core.progress import progress_bar
+from skdistill._core.torch import torch_seed
+from skdistill.students.training._losses import DistillationLoss, kl_divergence
+from skdistill.text._ragged import Ragged
+
+# Batches among which texts are sorted by length, where that is asked for.
+_POOL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FlatBatch:
+    """The ids of some texts, in the form that the networks take."""
+
+    ids: torch.Tensor
+    offsets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+class TransferDataset(Dataset[Any]):
+    """Texts as ids, with the targets of `DistillationLoss`.
+
+    Parameters
+    ----------
+    ids : Ragged, with n_texts rows
+    targets : dict of ndarray, each of length n_texts
+    """
+
+    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
+        self.ids = ids
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "TransferDataset":
+        """Return the data set of the given rows."""
+        targets = {name: values.numpy()[rows] for name, values in self.targets.items()}
+        return TransferDataset(self.ids.take(rows), targets)
+
+    def with_gold_labels(self) -> "TransferDataset":
+        """Put the gold labels in the place of the teacher's probabilities."""
+        proba, gold = self.targets["proba"], self.targets["label"]
+        if gold.ndim == 1:
+            gold = torch.nn.functional.one_hot(gold, proba.shape[1])
+        targets = {**self.targets, "proba": gold.to(proba.dtype)}
+        return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
+
+    def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
+        """Cut out the given rows as one batch."""
+        taken = self.ids.take(rows)
+        index = torch.from_numpy(rows)
+        features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
+        return features, {name: values[index] for name, values in self.targets.items()}
+
+
+class Batches:
+    """What skorch iterates over instead of a `DataLoader`: no Python step a row.
+
+    Parameters
+    ----------
+    dataset : TransferDataset
+    batch_size : int
+    rng : numpy.random.Generator or None, default=None
+        Shuffles the rows of each epoch; None keeps their order.
+    by_length : bool, default=False
+        Whether texts of like length share a batch: among each hundred batches' shuffled texts.
+    """
+
+    def __init__(
+        self,
+        dataset: TransferDataset,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        by_length: bool = False,
+    ):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.rng = rng
+        self.by_length = by_length
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[FlatBatch, dict[str, torch.Tensor]]]:
+        rows = np.arange(len(self.dataset))
+        if self.rng is not None:
+            self.rng.shuffle(rows)
+        if self.by_length:
+            pools = np.array_split(rows, ceil(len(rows) / (_POOL * self.batch_size)))
+            lengths = self.dataset.ids.lengths
+            rows = np.concatenate(
+                [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+            )
+        starts = np.arange(0, len(rows), self.batch_size)
+        if self.by_length and self.rng is not None:
+            self.rng.shuffle(starts)
+        for start in starts:
+            yield self.dataset.batch(rows[start : start + self.batch_size])
+
+
+class StopTraining(Exception):  # noqa: N818
+    """Ends training early, as a success."""
+
+
+class StudentNet(NeuralNet):
+    """skorch's net over flat batches; nothing is printed."""
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return [pair for pair in super()._default_callbacks if pair[0] != "print_log"]
+
+    def infer(self, x: FlatBatch, **fit_params: Any) -> Any:
+        """Run the module on one batch."""
+        return self.module_(x.ids.to(self.device), x.offsets.to(self.device))
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call skorch's callbacks; its own way to stop early is a KeyboardInterrupt."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            if method_name == "on_epoch_end" and _was_raised_by_code(interrupt):
+                raise StopTraining from interrupt
+            raise
+
+    def fit_until_stopped(
+        self,
+        dataset: TransferDataset,
+        tasks: EpochTasks | None = None,
+        state: Callable[[], tuple[Any, ...]] = tuple,
+    ) -> None:
+        """Train; unlike skorch's `fit`, let a real Ctrl-C through.
+
+        Parameters
+        ----------
+        dataset : TransferDataset
+        tasks : EpochTasks or None, default=None
+            Is told of each epoch, and may stop the training.
+        state : callable, default=tuple
+            Returns what `tasks` may make a student of at an epoch's end.
+
+        Raises
+        ------
+        ValueError
+            If the loss is no longer a finite number.
+        """
+        self.initialize()
+        self.notify("on_train_begin", X=dataset, y=None)
+        stopped = False
+        while not stopped and len(self.history) < self.max_epochs:
+            if tasks is not None:
+                tasks.begin()
+            try:
+                self.fit_loop(dataset, epochs=1)
+            except StopTraining:
+                stopped = True
+            loss = self.history[-1, "train_loss"]
+            if not isfinite(loss):
+                raise ValueError(
+                    f"The training loss was {loss} in epoch {len(self.history)}: training "
+                    f"diverged. Choose a smaller lr than {self.lr:g}."
+                )
+            if tasks is not None:
+                tasks.end(state)
+                stopped = stopped or tasks.stopped
+        if stopped:
+            self.history.record("stopped_early", True)
+        self.notify("on_train_end", X=dataset, y=None)
+
+
+def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
+    """Tell a callback's own `raise` from Ctrl-C, which may come between any two instructions."""
+    step = interrupt.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    return dis.opname[step.tb_frame.f_code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
+
+
+class FidelityEarlyStopping(Callback):
+    """Keeps the weights that agree most with the teacher on held-out texts.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a better fidelity after which training stops.
+    multilabel : bool, default=False
+        Whether a text may have several labels; those are then counted, instead of texts.
+    """
+
+    def __init__(self, patience: int, multilabel: bool = False):
+        self.patience = patience
+        self.multilabel = multilabel
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget an earlier training."""
+        self.best_ = -1.0
+        self.best_weights_ = None
+        self.waited_ = 0
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start counting."""
+        self.agreed_ = self.seen_ = 0
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any, training: bool, y_pred: Any = None, **kwargs: Any
+    ) -> None:
+        """Count where student and teacher agree."""
+        if not training:
+            proba, logits = batch[1]["proba"], y_pred.cpu()
+            if self.multilabel:
+                agreed = (logits > 0) == (proba > 0.5)
+            else:
+                agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
+            self.agreed_ += int(agreed.sum())
+            self.seen_ += agreed.numel()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Keep the best weights, or stop."""
+        fidelity = self.agreed_ / self.seen_
+        net.history.record("valid_fidelity", fidelity)
+        if fidelity > self.best_:
+            self.best_, self.waited_ = fidelity, 0
+            self.best_weights_ = deepcopy(net.module_.state_dict())
+        else:
+            self.waited_ += 1
+            if self.waited_ >= self.patience:
+                raise StopTraining
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Put the best weights back."""
+        net.module_.load_state_dict(self.best_weights_)
+
+
+class Progress(Callback):
+    """One bar over all batches of all epochs.
+
+    Parameters
+    ----------
+    bar : tqdm
+        Counts batches; who opened it closes it, whatever ends the training.
+    """
+
+    def __init__(self, bar: "tqdm[Any]"):
+        self.bar = bar
+
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        """Move on."""
+        if training:
+            self.bar.update()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Show the losses."""
+        shown = {
+            name: f"{net.history[-1, name]:.3f}"
+            for name in ("train_loss", "valid_loss", "valid_fidelity")
+            if name in net.history[-1]
+        }
+        self.bar.set_postfix(shown)
+
+
+def train(
+    make_network: Callable[[], torch.nn.Module],
+    dataset: TransferDataset,
+    *,
+    max_epochs: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    device: torch.device,
+    held_out: TransferDataset | None = None,
+    loss: str = "kl",
+    temperature: float = 1.0,
+    multilabel: bool = False,
+    patience: int = 3,
+    callbacks: Sequence[Any] | None = None,
+    verbose: int = 0,
+    by_length: bool = False,
+    initial_weights: dict[str, np.ndarray] | None = None,
+    earlier_history: Sequence[dict[str, float]] = (),
+    tasks: EpochTasks | None = None,
+) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """Train a network on a transfer set with Adam and a linearly falling learning rate.
+
+    Parameters
+    ----------
+    make_network : callable
+        Builds the network; called after seeding.
+    dataset : TransferDataset
+    max_epochs, batch_size : int
+    lr : float
+        The first step's learning rate; it falls linearly to 0 at the last.
+    seed : int
+    device : torch.device
+    held_out : TransferDataset or None, default=None
+        Texts for early stopping on fidelity; None trains for all epochs.
+    loss, temperature, multilabel
+        See `DistillationLoss`. What ``"standardized_kl"`` leaves open, the size of the logits, is
+        set after training, so that probabilities fit the teacher's.
+    patience : int, default=3
+        Epochs without better fidelity that end training.
+    callbacks : sequence of skorch callbacks or None, default=None
+    verbose : int, default=0
+        0 is silent; 1 shows a progress bar.
+    by_length : bool, default=False
+        See `Batches`.
+    initial_weights : dict of ndarray or None, default=None
+        Where to start from, for some or all of the network's weights.
+    earlier_history : sequence of dict, default=()
+        Figures of the epochs of an earlier training that this one goes on from.
+    tasks : EpochTasks or None, default=None
+        Is told of each epoch with its weights and history, and may stop the training.
+
+    Returns
+    -------
+    weights : dict of ndarray
+        The network's state.
+    history : list of dict
+        Figures of each epoch, those of `earlier_history` first.
+    """
+    n_batches = -(-len(dataset) // batch_size)
+    n_steps = max_epochs * n_batches
+    decay = LRScheduler(
+        LambdaLR,
+        lr_lambda=lambda step: max(0.0, 1 - step / n_steps),
+        step_every="batch",
+        event_name=None,
+    )
+    own: list[tuple[str, Callback]] = [("decay", decay)]
+    if held_out is not None:
+        own.append(("early_stopping", FidelityEarlyStopping(patience, multilabel)))
+    bar = progress_bar(total=n_steps, desc="training student", unit="batch", disable=not verbose)
+    if verbose:
+        own.append(("progress", Progress(bar)))
+
+    def make_started_network() -> torch.nn.Module:
+        network = make_network()
+        known = {name: torch.from_numpy(values) for name, values in (initial_weights or {}).items()}
+        network.load_state_dict(known, strict=False)
+        return network
+
+    net = StudentNet(
+        make_started_network,
+        criterion=DistillationLoss,
+        criterion__loss=loss,
+        criterion__temperature=temperature,
+        criterion__multilabel=multilabel,
+        optimizer=torch.optim.Adam,
+        optimizer__fused=True,
+        lr=lr,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train=Batches,
+        iterator_train__rng=np.random.default_rng(seed),
+        iterator_train__by_length=by_length,
+        iterator_valid=Batches,
+        iterator_valid__batch_size=4096,
+        train_split=None if held_out is None else predefined_split(held_out),
+        callbacks=[*own, *(callbacks or [])],
+        verbose=0,
+        device=device,
+    )
+
+    def state() -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        weights = {
+            name: value.cpu().numpy().copy() for name, value in net.module_.state_dict().items()
+        }
+        if loss == "standardized_kl":
+            factor = logit_scale(net, dataset)
+            last = f"layers.{len(net.module_.layers) - 1}."
+            weights |= {
+                name: values * factor for name, values in weights.items() if name.startswith(last)
+            }
+        return weights, [*earlier_history, *summarize(net.history)]
+
+    with bar, torch_seed(seed, device):
+        net.fit_until_stopped(dataset, tasks, state)
+    return state()
+
+
+def logit_scale(net: StudentNet, dataset: TransferDataset) -> float:
+    """Find the factor of the logits that brings probabilities closest to the teacher's.
+
+    Parameters
+    ----------
+    net : StudentNet
+        A trained one; left in evaluation mode.
+    dataset : TransferDataset
+        Up to 10,000 of its texts are looked at.
+
+    Returns
+    -------
+    float
+        Positive.
+    """
+    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 10_000)).astype(np.int64)
+    features, targets = dataset.batch(rows)
+    net.module_.eval()
+    with torch.inference_mode():
+        # In float64: near its minimum, rounding would hide how the divergence changes.
+        logits, proba = net.infer(features).cpu().double(), targets["proba"].double()
+
+        def divergence(log_factor: float) -> float:
+            divergences = kl_divergence(exp(log_factor) * logits, proba)
+            return float((targets["sample_weight"] * divergences).mean())
+
+        found = minimize_scalar(
+            divergence, bounds=(-5, 5), method="bounded", options={"xatol": 1e-8}
+        )
+    return exp(found.x)
+
+
+def summarize(history: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
+    """Keep one number a figure and epoch of skorch's history, without its batches."""
+    return [
+        {
+            name: float(value)
+            for name, value in epoch.items()
+            if name in ("epoch", "dur") or name.endswith(("_loss", "_fidelity"))
+        }
+        for epoch in history
+    ]

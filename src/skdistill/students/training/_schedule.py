@@ -1,0 +1,157 @@
+"""How large a student is and how it is trained, where the user leaves that open."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Literal
+
+# Features per dimension that serve best. Mean validation accuracy over Emotion, AG News and TREC-6
+# with 80,000 parameters: 8,000 by 10 90.2, 5,000 by 16 90.0, 3,300 by 24 89.6.
+_FEATURES_PER_DIMENSION = 800
+# Passes over the transfer set, and what bounds them from above and from below.
+_EPOCHS, _MIN_EPOCHS = 10, 2
+_TEXTS_SEEN = 560_000
+_MIN_STEPS = 150
+# Above so many texts, a lower learning rate is better; less noise is needed; batches may be larger.
+_FEW_TEXTS, _SOME_TEXTS, _MANY_TEXTS = 10_000, 50_000, 100_000
+# Validation accuracy with 142,873 texts of Emotion: 93.43 with 0.15, 93.63 with 0.05.
+_WORD_DROPOUT, _LITTLE_WORD_DROPOUT = 0.15, 0.05
+
+
+@dataclass(frozen=True)
+class TrainingSchedule:
+    """What a training needs to know beside its data.
+
+    Parameters
+    ----------
+    max_epochs : int
+    batch_size : int
+    lr : float
+    dropout : float
+    word_dropout : float
+    """
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    dropout: float
+    word_dropout: float
+
+    @property
+    def gold_lr(self) -> float:
+        """The learning rate of a last stage on gold labels."""
+        return self.lr / 10
+
+
+def make_schedule(
+    *,
+    n_texts: int,
+    dropout: float | Literal["auto"] = "auto",
+    word_dropout: float | Literal["auto"] = "auto",
+    max_epochs: int | Literal["auto"] = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    lr: float | Literal["auto"] = "auto",
+) -> TrainingSchedule:
+    """Fill in what is ``"auto"`` from the size of the transfer set.
+
+    Ten passes, or as many more as make 150 steps of small sets; but fewer where ten would be more
+    than 560,000 texts. These numbers were best, or within half a point of it, on validation rows
+    of Emotion, TREC-6, AG News and the docstring corpus, from 300 to 143,000 texts.
+
+    Parameters
+    ----------
+    n_texts : int
+        Size of the transfer set.
+    dropout, word_dropout, max_epochs, batch_size, lr : number or "auto", default="auto"
+        What is given stays as it is.
+
+    Returns
+    -------
+    TrainingSchedule
+
+    Examples
+    --------
+    >>> from skdistill.students import make_schedule
+    >>> [make_schedule(n_texts=n).max_epochs for n in (300, 16_000, 150_000, 1_000_000)]
+    [30, 10, 4, 2]
+    """
+    if batch_size == "auto":
+        batch_size = 64 if n_texts <= _MANY_TEXTS else 128
+    steps_per_epoch = ceil(n_texts / batch_size)
+    most_epochs = max(_MIN_EPOCHS, round(_TEXTS_SEEN / n_texts))
+    own_epochs = max(min(_EPOCHS, most_epochs), ceil(_MIN_STEPS / steps_per_epoch))
+    own_word_dropout = _WORD_DROPOUT if n_texts <= _SOME_TEXTS else _LITTLE_WORD_DROPOUT
+    return TrainingSchedule(
+        max_epochs=own_epochs if max_epochs == "auto" else max_epochs,
+        batch_size=batch_size,
+        lr=(0.01 if n_texts <= _FEW_TEXTS else 0.005) if lr == "auto" else lr,
+        dropout=0.0 if dropout == "auto" else dropout,
+        word_dropout=own_word_dropout if word_dropout == "auto" else word_dropout,
+    )
+
+
+def fit_budget(
+    n_parameters: int,
+    count: Callable[[int, int], int],
+    *,
+    n_available: int,
+    hash_buckets: int = 0,
+) -> tuple[int, int]:
+    """Find the vocabulary and the embedding's width that use up a number of parameters.
+
+    The width comes first: it follows from the budget, and the vocabulary takes what is left; only
+    if the texts have fewer features than that, the width takes the rest.
+
+    Parameters
+    ----------
+    n_parameters : int
+        Parameters at most.
+    count : callable
+        Number of parameters, given the embedding's rows and its width.
+    n_available : int
+        Rows of the embedding that the texts can fill, with the one for unknown features.
+    hash_buckets : int, default=0
+        Rows of the embedding on top of those.
+
+    Returns
+    -------
+    n_listed : int
+        Rows of the embedding, without `hash_buckets`.
+    embedding_dim : int
+
+    Raises
+    ------
+    ValueError
+        If not even two rows of width 1 fit.
+
+    Examples
+    --------
+    >>> from skdistill.students.training._schedule import fit_budget
+    >>> fit_budget(80_000, lambda rows, dim: rows * dim + 6 * dim + 6, n_available=40_000)
+    (7993, 10)
+    >>> fit_budget(80_000, lambda rows, dim: rows * dim + 6 * dim + 6, n_available=1_000)
+    (1000, 79)
+    """
+
+    def rows_that_fit(dim: int) -> int:
+        per_row = count(3, dim) - count(2, dim)
+        return 2 + (n_parameters - count(2 + hash_buckets, dim)) // per_row
+
+    dim = max(1, round(sqrt(n_parameters / _FEATURES_PER_DIMENSION)))
+    while dim > 1 and rows_that_fit(dim) < 2:
+        dim -= 1
+    if rows_that_fit(dim) < 2:
+        raise ValueError(
+            f"n_parameters={n_parameters} is too small: this network needs at least "
+            f"{count(2 + hash_buckets, 1)}."
+        )
+    beyond = dim + 1
+    while rows_that_fit(beyond) >= n_available:
+        dim, beyond = beyond, 2 * beyond
+    while beyond - dim > 1:
+        middle = (dim + beyond) // 2
+        if rows_that_fit(middle) >= n_available:
+            dim = middle
+        else:
+            beyond = middle
+    return min(n_available, rows_that_fit(dim)), dim

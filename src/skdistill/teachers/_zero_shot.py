@@ -1,0 +1,328 @@
+"""A teacher that has seen no label: it reads what each class is called."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skdistill._core.estimators import fit_context
+from skdistill._core.labels import check_label_column, check_labels
+from skdistill._core.texts import check_texts
+from skdistill.teachers._base import TransformerClassifier, hash_of
+from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
+from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
+from skdistill.teachers.huggingface._loading import (
+    load_config,
+    load_finetuned,
+    load_token_embeddings,
+    quiet,
+    usable_length,
+)
+
+
+class ZeroShotTeacherClassifier(TransformerClassifier):
+    r"""A classifier that needs no labelled text, only the names of the classes.
+
+    A model of natural language inference tells whether a text, the premise, entails a hypothesis.
+    Each class becomes a hypothesis about the text, and the one that is entailed most is the answer
+    [1]_. It is the method of the pipeline ``"zero-shot-classification"`` of transformers [2]_.
+
+    Parameters
+    ----------
+    model_name : str or path-like
+        A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files) that was
+        fine-tuned for natural language inference, or the name of one on the Hugging Face Hub. One
+        of its outputs must be called ``"entailment"``. Code that comes with a checkpoint is never
+        run, and weights in pickle files are refused.
+    candidate_labels : sequence of str, or dict of str or int to str
+        The classes; or the class labels, each with the phrase that stands for it in the hypothesis,
+        as in ``{0: "about sports", 1: "about politics"}``.
+    hypothesis_template : str, default="This example is {}."
+        The hypothesis, with ``{}`` in the place of the phrase.
+    multi_label : bool, default=False
+        Whether a text may have several of the labels, or none: each is then a question of its own.
+    revision : str, default=None
+        Branch, tag or commit on the Hub; None is the latest.
+    max_length : int, default=256
+        Text and hypothesis together are cut after so many tokens, special tokens included, at the
+        end of the text; fewer, if the model has no more positions.
+    device : str, default="auto"
+        The name of a torch device; ``"auto"`` takes an accelerator if there is one, else the CPU.
+        Looked up at each use.
+    precision : {"auto", "fp32", "bf16", "fp16", "int8"}, default="auto"
+        The precision of matrix products; ``"auto"`` is float32. ``"int8"`` is for x86 CPUs alone.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar for predicting, in pairs of text and hypothesis, 2 also
+        lets Hugging Face libraries log.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; with `multi_label`, the numbers of the candidates in their given order.
+    multilabel_ : bool
+        Whether a text may have several labels.
+    hypotheses_ : list of str, of length n_classes
+        The hypothesis of each class.
+    model_ : transformers.PreTrainedModel
+        The model, in float32.
+    tokenizer_ : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    max_length_ : int
+        Tokens after which pairs are cut: `max_length`, or the model's own limit if lower.
+    n_parameters_ : int
+        Number of weights, embeddings included.
+
+    See Also
+    --------
+    TransformerTeacherClassifier : A teacher that learns from labelled texts.
+    DistilledMLPClassifier : A student, which learns from this teacher without any label.
+
+    Notes
+    -----
+    Let :math:`e_{ij}` and :math:`c_{ij}` be the logits of entailment and of contradiction for text
+    :math:`i` and hypothesis :math:`j`. A text has one class with the probabilities
+    :math:`\mathrm{softmax}_j(e_{ij})`, or label :math:`j` with the probability
+    :math:`1 / (1 + \exp(c_{ij} - e_{ij}))`. Where no output is called contradiction, it is the
+    first one, or the last if entailment is the first.
+
+    The model reads each distinct text once for each class, so that time grows with their number.
+    It learns nothing from `fit`: a student's `memory` keeps its answers whatever texts it was
+    fitted on.
+
+    A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
+    predicts bit for bit the same on the same machine.
+
+    References
+    ----------
+    .. [1] W. Yin, J. Hay and D. Roth, "Benchmarking Zero-shot Text Classification: Datasets,
+       Evaluation and Entailment Approach", EMNLP 2019. https://arxiv.org/abs/1909.00161
+    .. [2] ZeroShotClassificationPipeline, in the documentation of transformers.
+       https://huggingface.co/docs/transformers/main_classes/pipelines
+
+    Examples
+    --------
+    A checkpoint of random weights stands in for a model of natural language inference, so that the
+    answers mean nothing; a student learns them from texts alone:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+    >>> from skdistill import DistilledMLPClassifier, ZeroShotTeacherClassifier
+    >>> vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] a good bad film this example is .".split()
+    >>> config = BertConfig(
+    ...     vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1,
+    ...     num_attention_heads=2, intermediate_size=32,
+    ...     id2label={0: "contradiction", 1: "neutral", 2: "entailment"},
+    ...     label2id={"contradiction": 0, "neutral": 1, "entailment": 2})
+    >>> texts = ["a good film", "a bad film", "good", "bad", "this film is good", "this is bad"]
+    >>> with TemporaryDirectory() as folder:
+    ...     BertForSequenceClassification(config).save_pretrained(folder)
+    ...     tokenizer = BertTokenizer({word: i for i, word in enumerate(vocabulary)})
+    ...     _ = tokenizer.save_pretrained(folder)
+    ...     teacher = ZeroShotTeacherClassifier(folder, {"+": "good", "-": "bad"})
+    ...     student = DistilledMLPClassifier(teacher, max_epochs=1).fit(texts)
+    ...     _ = teacher.fit(texts)
+    >>> teacher.hypotheses_
+    ['This example is good.', 'This example is bad.']
+    >>> teacher.predict_proba(texts).shape
+    (6, 2)
+    >>> student.classes_
+    array(['+', '-'], dtype='<U1')
+    """
+
+    # The answers depend on the parameters alone, whatever rows `fit` is given.
+    _learns_nothing = True
+
+    _unit = "pair"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "model_name": [str, os.PathLike],
+        "candidate_labels": [dict, "array-like"],
+        "hypothesis_template": [str],
+        "multi_label": ["boolean"],
+        "revision": [str, None],
+        "max_length": [Interval(Integral, 3, None, closed="left")],
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp32", "bf16", "fp16", "int8"})],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model_name: str | os.PathLike[str],
+        candidate_labels: Sequence[str] | Mapping[Any, str],
+        hypothesis_template: str = "This example is {}.",
+        *,
+        multi_label: bool = False,
+        revision: str | None = None,
+        max_length: int = 256,
+        device: str = "auto",
+        precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.model_name = model_name
+        self.candidate_labels = candidate_labels
+        self.hypothesis_template = hypothesis_template
+        self.multi_label = multi_label
+        self.revision = revision
+        self.max_length = max_length
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Iterable[str], y: ArrayLike | None = None) -> Self:
+        """Load the model; nothing is learned.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            Texts, which are checked and not read.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
+            Labels, which are not needed. If given, they must be among the candidates; with
+            `multi_label`, ones and zeros in as many columns as there are candidates.
+
+        Returns
+        -------
+        self : object
+            The fitted teacher.
+
+        Raises
+        ------
+        ValueError
+            If an input or a parameter is wrong, candidates are equal or fewer than two, the
+            template has no place for them or leaves none for a text, or the model has no output for
+            entailment.
+        OSError
+            If the checkpoint cannot be found.
+        ImportError
+            If its tokenizer takes a package that is not installed.
+        """
+        texts = check_texts(X)
+        classes, hypotheses = self._candidates()
+        if y is not None:
+            self._check_known(y, classes, len(texts))
+        name = os.fspath(self.model_name)
+        with quiet(self.verbose):
+            config = load_config(name, self.revision)
+            check_classifier(name, config)
+            outputs = inference_outputs(name, config)
+            model, tokenizer = load_finetuned(name, self.revision)
+            max_length = usable_length(model, tokenizer, self.max_length)
+            _check_room(hypotheses, model, tokenizer, max_length)
+        self.model_ = model.eval()
+        self.tokenizer_ = tokenizer
+        self.classes_ = classes
+        self.multilabel_ = bool(self.multi_label)
+        self.hypotheses_ = hypotheses
+        self.max_length_ = max_length
+        self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
+        # The model's outputs for contradiction and entailment.
+        self._outputs = outputs
+        return self
+
+    def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
+        return load_token_embeddings(os.fspath(self.model_name), self.revision)
+
+    def _candidates(self) -> tuple[np.ndarray, list[str]]:
+        """Return the classes and the hypothesis of each."""
+        phrases = _phrases(self.candidate_labels)
+        if "{}" not in self.hypothesis_template:
+            raise ValueError(
+                f"hypothesis_template={self.hypothesis_template!r} has no place for a candidate; "
+                'write {} into it, as in "This example is {}."'
+            )
+        labels = [*phrases] if self.multi_label else sorted(phrases)
+        hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
+        return np.arange(len(labels)) if self.multi_label else np.asarray(labels), hypotheses
+
+    def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
+        if self.multi_label:
+            _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
+            if codes.shape != (n_rows, len(classes)):
+                raise ValueError(
+                    f"y must have shape ({n_rows}, {len(classes)}), ones and zeros for each of the "
+                    f"candidates, but has shape {np.shape(y)}."
+                )
+            return
+        known = set(classes.tolist())
+        for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
+            if label not in known:
+                raise ValueError(
+                    f"y[{row}] is {label!r}, which is none of the classes that candidate_labels "
+                    f"names, {classes.tolist()}."
+                )
+
+    def _tokenise(self, texts: list[str]) -> TokenisedTexts:
+        return tokenise_pairs(
+            self.tokenizer_, self.model_, texts, self.hypotheses_, self.max_length_
+        )
+
+    def _class_logits(self, outputs: np.ndarray) -> np.ndarray:
+        contradiction, entailment = self._outputs
+        logits = outputs[:, entailment]
+        if self.multilabel_:
+            logits = logits - outputs[:, contradiction]
+        return logits.reshape(-1, len(self.hypotheses_))
+
+    def _reading(self) -> Any:
+        return self.hypotheses_, self._outputs, self.multilabel_
+
+    def _recipe(self) -> str:
+        # In the order of the classes, of which joblib's hash of a dict knows nothing.
+        return hash_of((super()._recipe(), self._candidates()[1]))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.classifier_tags.multi_label = bool(self.multi_label)
+        tags.classifier_tags.poor_score = True  # it learns nothing
+        return tags
+
+
+def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, str]:
+    """Return what stands for each label in the hypothesis."""
+    if isinstance(candidate_labels, dict):
+        pairs = [*candidate_labels.items()]
+    else:
+        pairs = [(label, label) for label in candidate_labels]
+    if len(pairs) < 2:
+        raise ValueError(
+            f"A classifier needs at least 2 classes, but candidate_labels holds {len(pairs)}."
+        )
+    seen: set[str] = set()
+    for label, phrase in pairs:
+        if not isinstance(phrase, str):
+            raise TypeError(
+                f"candidate_labels must hold phrases, but holds {phrase!r} for the label {label!r}."
+            )
+        if phrase in seen:
+            raise ValueError(
+                f"candidate_labels holds {phrase!r} twice, so that no score could tell the classes "
+                "apart."
+            )
+        seen.add(phrase)
+    kinds = {
+        str if isinstance(label, str) else int if isinstance(label, Integral) else type(label)
+        for label, _ in pairs
+    }
+    if kinds not in ({str}, {int}):
+        raise TypeError(
+            "The labels in candidate_labels must be all text or all integers, but are "
+            f"{[label for label, _ in pairs]}."
+        )
+    return dict(pairs)
+
+
+def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: int) -> None:
+    """Refuse hypotheses that leave no token for the text."""
+    lengths = tokenise_pairs(tokenizer, model, [""], hypotheses, np.iinfo(np.int32).max).lengths
+    if lengths.max() >= max_length:
+        raise ValueError(
+            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} takes {lengths.max()} tokens, "
+            f"special tokens included, and leaves no room for a text in the {max_length} that the "
+            "model reads at most; raise max_length, or shorten the hypothesis."
+        )

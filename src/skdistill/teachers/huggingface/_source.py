@@ -1,0 +1,144 @@
+"""Where a checkpoint is read from: a folder and nothing outside it, or a name on the Hub."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants as hub_constants
+
+# Of a checkpoint's folder, what a model or tokenizer is made from.
+CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
+
+# Those of them that may name others.
+_NAMES_FILES = {"config.json", "tokenizer_config.json", "adapter_config.json"}
+_INDEX_SUFFIX = ".index.json"
+
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_REVISION = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+_MAX_HUB_NAME = 96
+
+
+def check_source(name: str, revision: str | None = None) -> None:
+    """Refuse what is neither a checkpoint's folder nor the name of one on the Hub.
+
+    Parameters
+    ----------
+    name : str
+    revision : str, default=None
+        A branch, tag or commit on the Hub.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, and the name is none of the Hub's.
+    ValueError
+        If the folder's files lead out of it, or `revision` is none.
+
+    Examples
+    --------
+    >>> from skdistill.teachers.huggingface._source import check_source
+    >>> check_source("distilroberta-base")
+    >>> check_source("~/models/mine")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: it is no folder ('~' is not expanded: use os.path.expanduser), and ...
+    """
+    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise ValueError(f"revision={revision!r:.100} is no name of a branch, tag or commit")
+    if os.path.isdir(name):
+        check_folder(Path(name))
+    elif os.path.isfile(name):
+        raise FileNotFoundError("it is a file, not a folder")
+    elif not _HUB_NAME.fullmatch(name) or ".." in name or len(name) > _MAX_HUB_NAME:
+        raise FileNotFoundError(
+            f"it is no folder{_hint(name)}, and no name on the Hub: those are 'name' or "
+            "'owner/name', of letters, digits, '-', '_' and '.'"
+        )
+
+
+def _hint(name: str) -> str:
+    if name.startswith("~"):
+        return " ('~' is not expanded: use os.path.expanduser)"
+    if "://" in name:
+        return " (give the part of the address behind huggingface.co/)"
+    return ""
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a checkpoint whose files are links, or name other files, outside its folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    ValueError
+        If one does; the message names it.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix in CONTENT_SUFFIXES and not path.is_dir():
+            _check_file(path, folder)
+        if path.name in _NAMES_FILES or path.name.endswith(_INDEX_SUFFIX):
+            _check_references(path, folder)
+
+
+def _check_file(path: Path, folder: Path) -> None:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise ValueError(f"its file {path.name!r} is a link that leads nowhere") from None
+    if not any(target.is_relative_to(root) for root in _allowed_roots(folder)):
+        raise ValueError(
+            f"its file {path.name!r} is a link out of the folder; put the file itself there"
+        )
+    if not target.is_file():
+        raise ValueError(f"its {path.name!r} is no regular file")
+
+
+def _allowed_roots(folder: Path) -> list[Path]:
+    """Return where files may lie; the Hub's cache keeps them apart from the folders that list them.
+
+    A folder of that cache is ``models--owner--name/snapshots/COMMIT``, its files are links into
+    ``models--owner--name/blobs``.
+    """
+    folder = folder.resolve()
+    roots = [folder, Path(hub_constants.HF_HUB_CACHE).resolve()]
+    if folder.parent.name == "snapshots":
+        roots.append(folder.parent.parent / "blobs")
+    return roots
+
+
+def _check_references(path: Path, folder: Path) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return  # whoever needs the file will say what is wrong with it
+    if not isinstance(content, dict):
+        return
+    if path.name == "adapter_config.json" and content.get("base_model_name_or_path"):
+        raise ValueError(
+            "its 'adapter_config.json' makes it an adapter of another checkpoint; merge the two, "
+            "and save the result"
+        )
+    for key, named in _named_files(path, content):
+        target = folder / str(named)
+        leaves = not target.resolve().is_relative_to(folder.resolve())
+        # Paths of the machine where a tokenizer was made are common, and lead nowhere.
+        if leaves and (key == "weight_map" or target.exists()):
+            raise ValueError(
+                f"its {path.name!r} names a file outside the folder under {key!r}: {named!r:.100}"
+            )
+
+
+def _named_files(path: Path, content: dict[str, Any]) -> list[tuple[str, Any]]:
+    shards = content.get("weight_map") if path.name.endswith(_INDEX_SUFFIX) else None
+    named = [("weight_map", name) for name in shards.values()] if isinstance(shards, dict) else []
+    named += [
+        (key, value)
+        for key, value in content.items()
+        if isinstance(value, str) and (key.endswith("_file") or key == "transformers_weights")
+    ]
+    return named

@@ -1,0 +1,1 @@
+"""Texts to ids: vocabularies, ragged arrays, streams that stay on disk."""

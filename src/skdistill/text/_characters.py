@@ -1,0 +1,101 @@
+"""What Python knows of every character, for readers that must agree with it."""
+
+from functools import lru_cache
+from itertools import groupby
+
+from skdistill.text._vocabulary import is_mark
+from skdistill.text._word_table import END
+
+MARK, WORD, BLANK = range(3)
+_N_KINDS = 3
+_UNCASED, _CASED, _CASE_IGNORABLE = range(3)
+
+
+@lru_cache
+def character_kinds() -> tuple[int, ...]:
+    """Tell the kind of every character, as runs of equal ones.
+
+    Returns
+    -------
+    tuple of int
+        A kind, how many characters in a row are of it, the next kind, and so on, from U+0000 to
+        U+10FFFF. A kind is 0 for a mark, 1 for a part of words and 2 for white space (NUL counts
+        as such), plus 3 for cased letters or 6 for characters that Unicode ignores when it asks
+        where a cased word ends.
+
+    Examples
+    --------
+    >>> from skdistill.text._characters import character_kinds
+    >>> character_kinds()[:6]  # NUL, eight control characters, tabulator to carriage return
+    (2, 1, 0, 8, 2, 5)
+    """
+    characters = [*map(chr, range(0x110000))]
+    kinds = [
+        _word_kind(character) + _N_KINDS * case
+        for character, case in zip(characters, _cases(characters), strict=True)
+    ]
+    return tuple(number for kind, run in groupby(kinds) for number in (kind, len([*run])))
+
+
+def _word_kind(character: str) -> int:
+    if character == END or character.isspace():
+        return BLANK
+    return MARK if is_mark(character) else WORD
+
+
+def _cases(characters: list[str]) -> list[int]:
+    """Find out by how Python writes a capital sigma behind each character."""
+    behind_letter = "".join(f"A{character}Σ " for character in characters).lower()
+    alone = "".join(f" {character}Σ " for character in characters).lower()
+    cases, place = [], 2
+    for character in characters:
+        place += len(character.lower()) - 1
+        if behind_letter[place] != "ς":
+            cases.append(_UNCASED)
+        else:
+            cases.append(_CASED if alone[place] == "ς" else _CASE_IGNORABLE)
+        place += 4
+    return cases
+
+
+@lru_cache
+def lowercase_shifts() -> tuple[tuple[int, int, int, int], ...]:
+    """Tell which characters become which when they are lower-cased, each by itself.
+
+    Returns
+    -------
+    tuple of (first, count, step, shift)
+        `count` characters, each `step` behind the one before: what is to be added to them.
+
+    Examples
+    --------
+    >>> from skdistill.text._characters import lowercase_shifts
+    >>> lowercase_shifts()[0]  # A to Z
+    (65, 26, 1, 32)
+    """
+    shifts = {
+        code: ord(lower) - code
+        for code in range(0x110000)
+        if len(lower := chr(code).lower()) == 1 and ord(lower) != code
+    }
+    runs: list[tuple[int, int, int, int]] = []
+    for code, shift in shifts.items():
+        if runs:
+            first, count, step, previous = runs[-1]
+            last = first + (count - 1) * step
+            gap = code - last
+            if shift == previous and gap in ((1, 2) if count == 1 else (step,)):
+                runs[-1] = (first, count + 1, gap, shift)
+                continue
+        runs.append((code, 1, 1, shift))
+    return tuple(runs)
+
+
+@lru_cache
+def lowercase_expansions() -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Tell which characters become several when they are lower-cased."""
+    return tuple(
+        (code, tuple(map(ord, lower)))
+        for code in range(0x110000)
+        if len(lower := chr(code).lower()) > 1
+    )

@@ -1,0 +1,95 @@
+"""Texts as units: words and the punctuation around them, or characters."""
+
+import unicodedata
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any
+
+import numpy as np
+
+from skdistill.text._ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Units:
+    """Texts as ids of units; each distinct unit in three parts, punctuation on the outside.
+
+    Attributes
+    ----------
+    before, core, after : ndarray of str, each of shape (n_distinct_units,)
+        The parts: words are exchanged and located by their core, and written with all three.
+    ids : Ragged of n_texts rows
+        The units of each text, as places in the parts.
+    separator : str
+        What stands between two units of a text.
+    first_row : int
+        The first text's row in the whole input, for messages.
+    """
+
+    before: np.ndarray
+    core: np.ndarray
+    after: np.ndarray
+    ids: Ragged
+    separator: str
+    first_row: int
+
+    @classmethod
+    def read(cls, texts: list[str], analyzer: str, first_row: int = 0) -> "Units":
+        """Split texts into words or characters."""
+        as_words = analyzer == "word"
+        rows = [text.split() if as_words else list(single_spaced(text)) for text in texts]
+        numbers: dict[str, int] = {}
+        ids = [numbers.setdefault(unit, len(numbers)) for unit in chain.from_iterable(rows)]
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        # The last row gives the array its shape where there is no unit at all.
+        before, core, after = np.array([*map(parts_of, numbers), ("", "", "")], dtype=object).T
+        return cls(
+            before=before,
+            core=core,
+            after=after,
+            ids=Ragged.from_lengths(np.array(ids, dtype=np.int64), lengths),
+            separator=" " if as_words else "",
+            first_row=first_row,
+        )
+
+    def write(self, positions: Any = slice(None), cores: Any = None) -> np.ndarray:
+        """Write the units at some positions; with `cores`, those between their punctuation."""
+        ids = self.ids.values[positions]
+        return self.before[ids] + (self.core[ids] if cores is None else cores) + self.after[ids]
+
+    def join(self, words: np.ndarray, offsets: np.ndarray) -> list[str]:
+        """Make texts of words."""
+        flat = words.tolist()
+        return [self.separator.join(flat[a:b]).strip() for a, b in pairwise(offsets.tolist())]
+
+    def locate_characters(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the unit whose core each character is in, or -1, and where the texts start.
+
+        A -1 more at the end is what position -1 finds.
+        """
+        parts = [[*map(len, part)] for part in (self.before, self.core, self.after)]
+        widths = np.array([*parts, [len(self.separator)] * len(self.core)], dtype=np.int64)
+        widths = widths.T[self.ids.values]
+        owners = np.full(widths.shape, -1)
+        owners[:, 1] = np.arange(len(owners))
+        ends = np.append(0, np.cumsum(widths.sum(axis=1)))
+        return np.append(np.repeat(owners, widths.ravel()), -1), ends[self.ids.offsets[:-1]]
+
+
+def parts_of(unit: str) -> tuple[str, str, str]:
+    """Part a word from the punctuation before and after it."""
+    if not any(map(str.isalnum, unit)):
+        return "", unit, ""
+    # The categories of punctuation and symbols: a vowel sign at the end belongs to its word.
+    inner = [i for i, char in enumerate(unit) if unicodedata.category(char)[0] not in "PS"]
+    start, end = inner[0], inner[-1] + 1
+    return unit[:start], unit[start:end], unit[end:]
+
+
+def single_spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def kept_offsets(rows: Ragged, kept: np.ndarray) -> np.ndarray:
+    """Return the rows' offsets among the values that are kept."""
+    return np.append(0, np.cumsum(kept))[rows.offsets]

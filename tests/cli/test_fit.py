@@ -1,0 +1,438 @@
+import errno
+import io
+import json
+import os
+import signal
+import sys
+from multiprocessing import Pipe
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+from _faults import finish, needs_posix, start
+from conftest import make_checkpoint
+from skdistill import (
+    CompiledClassifier,
+    DistilledMLPClassifier,
+    DistilledRNNClassifier,
+    TextPool,
+    TransformerTeacherClassifier,
+    make_tfidf_baseline,
+)
+from skdistill.cli import _main as cli
+from skdistill.students import _base as _student_base
+from skdistill.students.training._loop import StudentNet
+from skdistill.students.training._schedule import make_schedule
+from skdistill.teachers._transformer import TransformerTeacherClassifier as Teacher
+
+
+@pytest.fixture(autouse=True)
+def few_epochs(monkeypatch):
+    """Train all students of this process for a moment."""
+    monkeypatch.setattr(
+        _student_base, "make_schedule", lambda **given: make_schedule(**given | {"max_epochs": 2})
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(topics, tmp_path_factory):
+    """Files of texts; every test writes its own model."""
+    folder = tmp_path_factory.mktemp("data")
+    texts, labels = topics
+    table = pd.DataFrame({"text": texts, "label": labels})
+    table[:100].to_csv(folder / "train.csv", index=False)
+    table[:20].to_csv(folder / "small.csv", index=False)
+    table[:100].to_json(folder / "train.jsonl", orient="records", lines=True)
+    table[100:160].to_csv(folder / "test.csv", index=False)
+    (folder / "more.txt").write_text("\n".join(texts[160:200]), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ready_teacher(topics, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ready")
+    return make_checkpoint(folder, topics[0], head=["trains", "cooking", "sailing"])
+
+
+@pytest.fixture
+def model(tmp_path):
+    return tmp_path / "model.skd"
+
+
+def fit(data, model, *options, teacher="tfidf"):
+    return cli.main(["fit", *map(str, [data, "-o", model, "--teacher", teacher, *options])])
+
+
+def assert_same(one, other, texts):
+    """Two files may differ in how long the epochs of their training took."""
+    found, expected = (CompiledClassifier.load(path).predict_proba(texts) for path in (one, other))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+# ---- what comes of it
+
+
+def test_the_student_is_the_one_that_python_trains(folder, model, topics, capsys):
+    options = ["--unlabeled", folder / "more.txt", "--test", folder / "test.csv", "--seed", 3]
+    assert fit(folder / "train.csv", model, *options, "--json") == 0
+    texts, labels = topics[0][:200], topics[1]
+    student = DistilledMLPClassifier(make_tfidf_baseline(C=10), random_state=3)
+    student.fit(texts[:100], labels[:100], X_unlabeled=TextPool(texts[160:]))
+    served = CompiledClassifier.load(model)
+    np.testing.assert_allclose(served.predict_proba(texts), student.predict_proba(texts), atol=1e-6)
+    out, err = capsys.readouterr()
+    result, y = json.loads(out), labels[100:160]
+    predicted = student.predict(texts[100:160])
+    assert result["test"]["accuracy"] == np.mean(predicted == y)
+    assert result["test"]["macro_f1"] == f1_score(y, predicted, average="macro")
+    teacher = make_tfidf_baseline(C=10).fit(texts[:100], labels[:100])
+    assert result["test"]["teacher"]["accuracy"] == teacher.score(texts[100:160], y)
+    assert result["n_parameters"] == student.n_parameters_
+    assert result["n_bytes"] == model.stat().st_size
+    counts = [result[f"n_{kind}"] for kind in ("labelled", "unlabelled", "augmented")]
+    assert counts == [100, 40, 0]
+    assert "1/3  Reading" in err
+    assert "3/3  The student (mlp) learns from the teacher's probabilities" in err
+    loaded = DistilledMLPClassifier.load(model)
+    assert (loaded.verbose, loaded.random_state) == (0, 3)
+
+
+def test_no_teacher_means_hard_labels(folder, model, topics, capsys):
+    assert fit(folder / "train.csv", model, "--quiet", teacher="none") == 0
+    student = DistilledMLPClassifier(random_state=0).fit(topics[0][:100], topics[1][:100])
+    found = CompiledClassifier.load(model).predict_proba(topics[0])
+    np.testing.assert_allclose(found, student.predict_proba(topics[0]), atol=1e-6)
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "teacher none" in out
+    assert "not measured: give --test FILE or --test-fraction SHARE" in out
+
+
+def test_figures_are_printed(folder, model, capsys):
+    assert fit(folder / "train.csv", model, "--test-fraction", 0.25) == 0
+    out, err = capsys.readouterr()
+    assert "trained on 75 labelled texts of 3 classes" in out
+    assert "on 25 test texts, in %" in out
+    assert "retention" in out
+    assert "\r" not in err
+
+
+@pytest.mark.parametrize("has_more", [False, True])
+def test_a_student_far_behind_its_teacher_is_said_to_need_texts(
+    folder, model, ready_teacher, topics, monkeypatch, capsys, has_more
+):
+    # The teacher is right about all test texts and says the same of all others.
+    labels = dict(zip(*topics, strict=True))
+    known = {text: labels[text] for text in topics[0][100:160]}
+
+    def answer(self, X):
+        said = np.array([known.get(text, "trains") for text in X])
+        return (said[:, None] == self.classes_) * 1.0
+
+    monkeypatch.setattr(Teacher, "predict_proba", answer)
+    more = ["--unlabeled", folder / "more.txt"] if has_more else []
+    options = ["--test", folder / "test.csv", "--n-parameters", 500, *more]
+    assert fit(folder / "train.csv", model, *options, teacher=ready_teacher) == 0
+    hint = "--unlabeled FILE or --augment lets the teacher label more"
+    assert (hint in capsys.readouterr().out) is not has_more
+
+
+def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
+    options = ["--student", "rnn", "--n-parameters", 8000, "--precision", "int8", "--augment"]
+    assert fit(folder / "small.csv", model, *options, "--json", "--threads", 1) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["n_augmented"] > 100
+    student = DistilledRNNClassifier.load(model)
+    assert student.n_parameters_ <= 8000
+    assert student.transfer_size_ == 20 + result["n_augmented"]
+    with pytest.raises(ValueError, match="int8 weights"):
+        student.prune_vocabulary(5)
+
+
+def test_threads_are_limited_and_given_back(folder, model, monkeypatch):
+    seen, train_step, before = [], StudentNet.train_step, torch.get_num_threads()
+
+    def noted(*args, **kwargs):
+        seen.append(torch.get_num_threads())
+        return train_step(*args, **kwargs)
+
+    monkeypatch.setattr(StudentNet, "train_step", noted)
+    torch.set_num_threads(2)
+    try:
+        assert fit(folder / "train.csv", model, "--threads", 1, "--quiet", teacher="none") == 0
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# ---- transformers
+
+
+def test_a_teacher_is_trained_once_and_saved(
+    folder, topics, tiny_checkpoint, tmp_path, model, capsys
+):
+    places = ["--cache", tmp_path / "cache", "--checkpoint", tmp_path / "checkpoints"]
+    big = tmp_path / "big"
+    options = [*places, "--test", folder / "test.csv", "--json"]
+    assert (
+        fit(folder / "train.csv", model, *options, "--save-teacher", big, teacher=tiny_checkpoint)
+        == 0
+    )
+    first, err = capsys.readouterr()
+    assert "fine-tuning: 100%" in err
+    assert f"the teacher is in {big}" in err
+    saved = TransformerTeacherClassifier.from_finetuned(big)
+    test = pd.read_csv(folder / "test.csv")
+    assert (
+        saved.score(test["text"], test["label"]) == json.loads(first)["test"]["teacher"]["accuracy"]
+    )
+    # Again: nothing is trained or asked, and the student is the same.
+    again = tmp_path / "again.skd"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Teacher, "fit", None)
+        assert fit(folder / "train.csv", again, *options, teacher=tiny_checkpoint) == 0
+    second, err = capsys.readouterr()
+    assert "hits=160, misses=0" in err
+    assert_same(again, model, topics[0])
+    assert json.loads(second)["test"] == json.loads(first)["test"]
+
+
+def test_a_finished_teacher_is_not_trained(folder, ready_teacher, model, monkeypatch, capsys):
+    monkeypatch.setattr(Teacher, "fit", None)
+    assert fit(folder / "train.csv", model, teacher=ready_teacher) == 0
+    out, err = capsys.readouterr()
+    assert "fine-tuned for these classes already" in err
+    assert f"teacher {os.path.basename(ready_teacher)}" in out
+
+
+# ---- input
+
+
+def test_standard_input_is_read_as_a_file_is(folder, tmp_path, topics, monkeypatch):
+    path = folder / "train.jsonl"
+    options = ["--quiet", "--n-parameters", 500]
+    assert fit(path, tmp_path / "file.skd", *options, teacher="none") == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    assert fit("-", tmp_path / "stream.skd", *options, "--format", "jsonl", teacher="none") == 0
+    assert_same(tmp_path / "stream.skd", tmp_path / "file.skd", topics[0])
+
+
+def test_columns_have_names(folder, tmp_path, model):
+    table = pd.read_csv(folder / "train.csv")
+    table.rename(columns={"text": "story", "label": "topic"}).to_csv(tmp_path / "a.csv")
+    options = ["--text-column", "story", "--label-column", "topic", "--quiet"]
+    assert fit(tmp_path / "a.csv", model, *options, "--n-parameters", 500, teacher="none") == 0
+    assert CompiledClassifier.load(model).classes_.tolist() == ["cooking", "sailing", "trains"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
+        ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
+        ("", "is no readable .csv file: No columns to parse"),
+        ("text,label\n", "has no rows"),
+        ("text,label\nx,a\ny,\n", "label[1] is missing; drop such rows"),
+        ("text,label\nx,a\n,b\n", "text[1] is missing (nan)"),
+        ("text,label\nx,a\ny,a\n", "holds a single class, 'a'; a classifier needs two"),
+        (b"text,label\nx,a\nna\xefve,b\n", "line 3 is not in UTF-8 (byte 0xef)"),
+        ('text,label\n"x,a\n', "is no readable .csv file"),
+        (None, "there is no file"),
+    ],
+)
+def test_wrong_input_is_named_and_leaves_nothing(tmp_path, capsys, content, message):
+    source = tmp_path / "in.csv"
+    if content is not None:
+        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert fit(source, tmp_path / "model.skd") == 1
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.splitlines()[-1].startswith("skdistill fit: error: ")
+    assert out == ""
+    assert not (tmp_path / "model.skd").exists()
+
+
+def test_test_labels_must_be_known(folder, tmp_path, model, capsys):
+    (tmp_path / "test.csv").write_text("text,label\nx,trains\ny,planes\n", encoding="utf-8")
+    assert fit(folder / "train.csv", model, "--test", tmp_path / "test.csv") == 1
+    assert "test.csv: label[1] is 'planes', which is none of the classes" in capsys.readouterr().err
+
+
+def test_an_unknown_teacher_is_an_error(folder, model, capsys):
+    assert fit(folder / "train.csv", model, teacher="no/such-model") == 1
+    assert "The checkpoint 'no/such-model' could not be loaded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--format", "xml"], "invalid choice: 'xml'"),
+        (["--test-fraction", "1.5"], "1.5 does not lie between 0 and 1"),
+        (["--seed", "-1"], "-1 does not lie between 0 and 4294967295"),
+        (["--n-parameters", "0"], "0 is not positive"),
+        (["--test", "a.csv", "--test-fraction", "0.5"], "not allowed with argument --test"),
+        (["--teacher", "none", "--augment"], "--augment needs a teacher"),
+        (["--teacher", "none", "--unlabeled", "a.txt"], "--unlabeled needs a teacher"),
+        (["--teacher", "none", "--cache", "a"], "--cache needs a teacher"),
+        (["--teacher", "tfidf", "--checkpoint", "a"], "--checkpoint is for a transformer"),
+        (["--teacher", "tfidf", "--save-teacher", "a"], "--save-teacher is for a transformer"),
+        (["-o", "model.onnx"], "must end in .skd"),
+    ],
+)
+def test_arguments_that_contradict_each_other(folder, tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as info:
+        cli.main(["fit", str(folder / "train.csv"), "-o", str(tmp_path / "model.skd"), *options])
+    assert info.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_standard_input_needs_a_format_and_is_read_once(model, capsys):
+    for options, message in ((["-"], "needs --format"), (["-", "--test", "-"], "cannot both be")):
+        with pytest.raises(SystemExit) as info:
+            fit(options[0], model, *options[1:])
+        assert info.value.code == 2
+        assert message in capsys.readouterr().err
+
+
+# ---- nothing is lost
+
+
+def test_a_model_is_not_replaced_unasked(folder, model, capsys):
+    model.write_bytes(b"precious")
+    assert fit(folder / "train.csv", model, "--n-parameters", 500) == 1
+    assert f"{model} is there already; name another one, or pass --force" in capsys.readouterr().err
+    assert model.read_bytes() == b"precious"
+    assert fit(folder / "train.csv", model, "--n-parameters", 500, "--force", "--quiet") == 0
+    assert len(CompiledClassifier.load(model).classes_) == 3
+
+
+def test_a_saved_teacher_is_not_replaced_unasked(folder, tmp_path, model, tiny_checkpoint, capsys):
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "file").touch()
+    options = ["--save-teacher", tmp_path / "big"]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 1
+    assert "big is there already" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_found_out_first(folder, tmp_path, capsys):
+    assert fit(folder / "train.csv", tmp_path / "new" / "model.skd") == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "message"),
+    [
+        ("-o", "folder", "is a folder already; name a file"),
+        ("--save-teacher", "file", "is a file already; name a folder"),
+    ],
+)
+def test_a_file_is_no_folder(
+    folder, tmp_path, model, tiny_checkpoint, monkeypatch, capsys, option, kind, message
+):
+    place = tmp_path / "place.skd"
+    place.mkdir() if kind == "folder" else place.touch()
+    monkeypatch.setattr(Teacher, "fit", None)
+    options = [option, place, "--force"]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_takes_no_file_is_found_out_first(folder, model, monkeypatch, capsys):
+    def refuse(**given):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert fit(folder / "train.csv", model) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"skdistill fit: error: [Errno 13] {str(model)!r} could not be written: "
+    )
+
+
+def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path, capsys):
+    texts = pd.read_csv(folder / "train.csv")
+    wrong = texts["label"].map({"cooking": "sailing", "sailing": "trains", "trains": "cooking"})
+    texts.assign(label=wrong).to_csv(tmp_path / "test.csv", index=False)
+    assert fit(folder / "train.csv", model, "--test", tmp_path / "test.csv") == 0
+    out = capsys.readouterr().out
+    assert "fidelity" in out
+    assert "retention" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "skdistill fit: interrupted; nothing was written"),
+        (["--cache", "cache"], "the same command goes on from what the teacher has labelled"),
+    ],
+)
+def test_an_interruption_says_what_is_kept(
+    folder, tmp_path, model, monkeypatch, capsys, options, message
+):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(StudentNet, "train_step", interrupt)
+    assert fit(folder / "train.csv", model, *options) == 130
+    out, err = capsys.readouterr()
+    assert message in err.splitlines()[-1]
+    assert out == ""
+    assert not model.exists()
+
+
+def test_an_interrupted_fine_tuning_goes_on(
+    folder, tmp_path, model, topics, tiny_checkpoint, capsys
+):
+    from transformers import Trainer
+
+    step, calls = Trainer.training_step, []
+
+    def interrupt_in_second_epoch(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return step(*args, **kwargs)
+
+    options = ["--checkpoint", tmp_path / "checkpoints"]
+    run = [folder / "train.csv", model, *options]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "training_step", interrupt_in_second_epoch)
+        assert fit(*run, teacher=tiny_checkpoint) == 130
+        assert "goes on from the teacher's last whole epoch" in capsys.readouterr().err
+        calls.clear()
+        patch.setattr(Trainer, "training_step", lambda *a, **k: calls.append(a) or step(*a, **k))
+        assert fit(*run, teacher=tiny_checkpoint) == 0
+    assert "fine-tuning goes on after epoch 1" in capsys.readouterr().err
+    assert len(calls) == 7 * 4  # 8 epochs of 4 batches, of which the first was kept
+    whole = tmp_path / "whole.skd"
+    assert fit(folder / "train.csv", whole, "--quiet", teacher=tiny_checkpoint) == 0
+    assert capsys.readouterr().err == ""
+    assert_same(whole, model, topics[0])
+
+
+def run_telling(arguments, sender):
+    os.dup2(sender.fileno(), sys.stderr.fileno())
+    return cli.main(arguments)
+
+
+@needs_posix
+def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
+    told, teller = Pipe(duplex=False)
+    arguments = ["fit", str(folder / "train.csv"), "-o", str(model), "--teacher", "tfidf"]
+    process, outcome = start(run_telling, [*arguments, "--augment"], teller)
+    teller.close()
+    with open(told.fileno(), closefd=False) as stderr:
+        seen = ""
+        while "training student" not in seen:
+            seen += stderr.readline()
+        os.kill(process.pid, signal.SIGINT)
+        err = stderr.read()
+    assert finish(process, outcome) == 130
+    assert err.splitlines()[-1] == "skdistill fit: interrupted; nothing was written"
+    assert "Traceback" not in err
+    assert not model.exists()

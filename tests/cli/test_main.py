@@ -1,0 +1,196 @@
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import skdistill
+from skdistill.cli import _demo_run as demo
+from skdistill.cli import _main as cli
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Note what `run_demo` is called with instead of running it."""
+    noted = []
+    monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: noted.append((args, kwargs)))
+    return noted
+
+
+def test_demo_has_defaults(calls):
+    assert cli.main(["demo"]) == 0
+    assert calls == [
+        (
+            ("docstrings",),
+            {
+                "teacher": None,
+                "unlabeled": None,
+                "text_column": "text",
+                "label_column": "label",
+                "output": "demo-output",
+                "quick": False,
+                "plot": True,
+                "random_state": 0,
+            },
+        )
+    ]
+
+
+def test_demo_passes_its_options_on(calls):
+    options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
+    more = "--output here --quick --no-plot --seed 7"
+    assert cli.main(["demo", *options.split(), *more.split()]) == 0
+    assert calls == [
+        (
+            ("a.csv",),
+            {
+                "teacher": "big",
+                "unlabeled": "b.txt",
+                "text_column": "x",
+                "label_column": "y",
+                "output": "here",
+                "quick": True,
+                "plot": False,
+                "random_state": 7,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])
+def test_bad_input_ends_with_a_message_and_status_1(kind, monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise kind("the file is wrong; mend it")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
+
+
+def ask_torch_for_too_much():
+    torch.empty(2**60)
+
+
+def ask_numpy_for_too_much():
+    np.empty(2**58)
+
+
+def run_out_of_memory_on_a_card():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    "ask", [ask_torch_for_too_much, ask_numpy_for_too_much, run_out_of_memory_on_a_card]
+)
+def test_too_little_memory_is_said_in_a_line(ask, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: ask())
+    assert cli.main(["demo"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skdistill demo: error: out of memory; close other programs, or give --")
+
+
+@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
+def test_every_command_has_advice_on_memory(command):
+    required = {
+        "fit": ["a.csv", "-o", "b.skd"],
+        "report": ["a.skd", "b.csv"],
+        "predict": ["a.skd"],
+        "export": ["a.skd", "-o", "b.skd"],
+        "cache": ["info", "a"],
+        "demo": [],
+    }
+    arguments = cli.make_parser().parse_args([command, *required[command]])
+    assert arguments.memory_advice.startswith("close other programs, or ")
+
+
+def test_an_interruption_has_its_own_status(monkeypatch, capsys):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run_demo", interrupt)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "skdistill demo: interrupted\n"
+
+
+@pytest.mark.parametrize("kind", [KeyError, RuntimeError])
+def test_an_error_of_the_program_itself_is_not_hidden(kind, monkeypatch):
+    def fail(*args, **kwargs):
+        raise kind("a bug")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    with pytest.raises(kind, match="a bug"):
+        cli.main(["demo"])
+
+
+@pytest.mark.parametrize("argv", [[], ["destil"], ["demo", "--seed", "x"], ["demo", "--fast"]])
+def test_wrong_usage_has_status_2(argv, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(argv)
+    assert info.value.code == 2
+    assert "usage: skdistill" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(["--version"])
+    assert info.value.code == 0
+    assert capsys.readouterr().out == f"skdistill {skdistill.__version__}\n"
+
+
+def test_no_arguments_show_the_whole_help(capsys):
+    with pytest.raises(SystemExit):
+        cli.main([])
+    shown = capsys.readouterr().err
+    for command in ("fit", "report", "predict", "export", "cache", "demo"):
+        assert f"\n    {command} " in shown
+
+
+@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
+def test_help_has_examples_and_the_exit_status(command, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main([command, "--help"])
+    assert info.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"\n  skdistill {command} " in shown
+    assert "130  interrupted" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_warnings_are_short(monkeypatch, capsys):
+    def warn(*args, **kwargs):
+        warnings.warn("something is odd", stacklevel=2)
+
+    monkeypatch.setattr(demo, "run_demo", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().err == "skdistill demo: warning: something is odd\n"
+
+
+def test_python_runs_the_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "skdistill.cli._main", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"skdistill {skdistill.__version__}\n"
+
+
+def test_closed_streams_are_empty_ones():
+    code = (
+        "import sys; sys.stdin = sys.stdout = None;"
+        "from skdistill.cli import _main as cli, _demo_run as demo;"
+        "demo.run_demo = lambda *args, **options: print(sys.stdin.read());"
+        "sys.exit(cli.main(['demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from skdistill.cli._main import make_parser; make_parser().format_help();"
+        "print(sorted({'numpy', 'torch', 'tqdm', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

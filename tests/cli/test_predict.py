@@ -1,0 +1,374 @@
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from _faults import call_in_process, needs_posix, strike
+from skdistill import CompiledClassifier, DistilledMLPClassifier
+from skdistill.cli import _bulk_prediction as _bulk_prediction
+from skdistill.cli import _main as cli
+
+TEXTS = ["warm soup", "a fast train, late", "", 'fresh "bread"', "naïve 🙂 bus", "x\u2028y"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "student.skd"
+    X = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0)
+    student.fit(X, ["food"] * 3 + ["travel"] * 3).save(path)
+    return path
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    monkeypatch.setattr(_bulk_prediction, "_PART", 2)
+    monkeypatch.setattr(_bulk_prediction, "_LINES", 2)
+
+
+def write(path, texts, **columns):
+    frame = pd.DataFrame({"id": range(len(texts)), "text": texts, **columns})
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, row_group_size=3)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        rows = frame.to_dict("records")
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read(path):
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path).to_dict("list")
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            names, *rows = csv.reader(file)
+        return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def predict(*arguments):
+    return cli.main(["predict", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("proba", [False, True])
+def test_a_file_keeps_its_columns(model, tmp_path, small_parts, kind, proba):
+    source = write(tmp_path / f"in.{kind}", TEXTS)
+    target = tmp_path / f"out.{kind}"
+    assert predict(model, source, target, *["--proba"] * proba) == 0
+    result = read(target)
+    served = CompiledClassifier.load(model)
+    assert result["label"] == served.predict(TEXTS).tolist()
+    assert [*map(int, result["id"])] == [*range(6)]
+    assert result["text"] == TEXTS
+    if proba:
+        found = [[*map(float, result[f"proba_{name}"])] for name in ("food", "travel")]
+        np.testing.assert_allclose(np.transpose(found), served.predict_proba(TEXTS), rtol=1e-6)
+    assert len(result) == (5 if proba else 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"in.{kind}", f"out.{kind}"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_another_kind_of_output_gets_texts_and_labels(model, tmp_path, kind):
+    source = write(tmp_path / "in.parquet", TEXTS)
+    assert predict(model, source, tmp_path / f"out.{kind}") == 0
+    result = read(tmp_path / f"out.{kind}")
+    assert [*result] == ["text", "label"]
+    assert result["text"] == TEXTS
+
+
+def command(*arguments):
+    words = [*map(str, arguments)]
+    code = f"import sys; from skdistill.cli._main import main; sys.exit(main({words!r}))"
+    return [sys.executable, "-c", code]
+
+
+def run_on_lines(model, data, *options):
+    arguments = command("predict", model, "-", "-", *options)
+    return subprocess.run(arguments, input=data, capture_output=True, timeout=60)
+
+
+def test_lines_in_and_lines_out(model):
+    texts = [text for text in TEXTS if "\n" not in text]
+    done = run_on_lines(model, "".join(f"{text}\n" for text in texts).encode(), "--proba")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    served = CompiledClassifier.load(model)
+    assert [label for label, *_ in rows] == served.predict(texts).tolist()
+    found = [[*map(float, proba)] for _, *proba in rows]
+    np.testing.assert_allclose(found, served.predict_proba(texts), rtol=1e-5)
+
+
+def test_lines_that_are_not_utf_8(model):
+    done = run_on_lines(model, b"soup\nbus\n\xff\nsoup\n")
+    assert done.returncode == 1
+    assert b"standard input, line 3 is not in UTF-8 (byte 0xff); convert" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout == b"food\ntravel\n"
+
+
+def test_a_line_is_answered_before_the_next_one_comes(model):
+    with subprocess.Popen(
+        command("predict", model, "-", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for text, label in [(b"warm soup\n", b"food\n"), (b"fast bus\r\n", b"travel\n")] * 2:
+            process.stdin.write(text)
+            process.stdin.flush()
+            assert process.stdout.readline() == label
+        process.stdin.write(b"fresh bread")  # without an end
+        process.stdin.close()
+        assert process.stdout.readline() == b"food\n"
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def lines_in(monkeypatch):
+    """Put lines on standard input."""
+
+    def put(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return put
+
+
+def test_standard_streams_are_the_default_and_empty_lines_count(model, lines_in, capsys):
+    lines_in(b"warm soup\n\n\nfast bus")
+    assert predict(model) == 0
+    empty = CompiledClassifier.load(model).predict([""])[0]
+    assert capsys.readouterr().out.splitlines() == ["food", empty, empty, "travel"]
+
+
+def test_lines_of_json_have_names(model, lines_in, capsys):
+    texts = ["warm soup", "naïve 🙂 bus"]
+    lines_in("\n".join(texts).encode())
+    assert predict(model, "-", "-", "--proba", "--json") == 0
+    served = CompiledClassifier.load(model)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[*row] for row in rows] == [["label", "proba_food", "proba_travel"]] * 2
+    assert [row["label"] for row in rows] == served.predict(texts).tolist()
+    found = [[row["proba_food"], row["proba_travel"]] for row in rows]
+    np.testing.assert_allclose(found, served.predict_proba(texts), rtol=1e-6)
+
+
+def test_json_of_a_file_is_told_by_its_name(model, tmp_path, capsys):
+    with pytest.raises(SystemExit) as info:
+        predict(model, write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv", "--json")
+    assert info.value.code == 2
+    assert "a file whose name ends in .jsonl holds JSON" in capsys.readouterr().err
+
+
+def test_the_input_is_not_written_over(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    before = source.read_bytes()
+    assert predict(model, source, tmp_path / "." / "in.csv", "--label-column", "new") == 1
+    assert "is the input, too; name another file" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_a_name(model, tmp_path, capsys, kind):
+    source = write(tmp_path / f"in.{kind}", ["warm soup"])
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes().replace(b"id,text", b"text,id"))
+    source.write_bytes(source.read_bytes().replace(b"0,warm soup", b"warm soup,0"))
+    assert predict(model, source, "-") == 0
+    assert capsys.readouterr().out == "food\n"
+
+
+def test_an_interrupted_file_says_what_is_kept(model, tmp_path, monkeypatch, capsys, small_parts):
+    def interrupt(self, X):
+        raise KeyboardInterrupt
+
+    source = write(tmp_path / "in.csv", TEXTS)
+    monkeypatch.setattr(CompiledClassifier, "predict", interrupt)
+    assert predict(model, source, tmp_path / "out.csv") == 130
+    assert "interrupted; what is finished is kept" in capsys.readouterr().err
+
+
+def test_lines_into_a_file(model, tmp_path, monkeypatch, small_parts):
+    stdin = io.TextIOWrapper(io.BytesIO(b"warm soup\r\nfast train\nfast bus"))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert predict(model, "-", tmp_path / "out.csv") == 0
+    labels = read(tmp_path / "out.csv")
+    assert labels == {
+        "text": ["warm soup", "fast train", "fast bus"],
+        "label": ["food", "travel", "travel"],
+    }
+
+
+def test_a_reader_that_has_enough_is_no_error(model, tmp_path):
+    source = write(tmp_path / "in.csv", ["warm soup"] * 200_000)
+    with subprocess.Popen(
+        command("predict", model, source, "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"food\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_a_missing_folder_is_named_by_the_output(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(model, source, tmp_path / "new" / "out.csv") == 1
+    assert f"{str(tmp_path / 'new' / 'out.csv')!r} could not be written" in capsys.readouterr().err
+
+
+def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, capsys):
+    lines_in(b"warm soup")
+    assert predict(model, "--proba", "--json", "--label-column", "proba_food") == 1
+    captured = capsys.readouterr()
+    assert "'proba_food' is the column of a probability; name that of labels" in captured.err
+    assert captured.out == ""
+
+
+def test_parts_of_which_some_are_gone_are_made_again(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+
+    def stop_half_way(folder):
+        (folder / "part-000000").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_bulk_prediction.shutil, "rmtree", stop_half_way)
+        assert predict(model, source, target) == 130
+    expected = target.read_bytes()
+    target.unlink()
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 0
+    assert sizes == [2]
+    assert target.read_bytes() == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def count_calls(monkeypatch):
+    sizes, predict = [], CompiledClassifier.predict
+
+    def counted(self, X):
+        sizes.append(len(X))
+        return predict(self, X)
+
+    monkeypatch.setattr(CompiledClassifier, "predict", counted)
+    return sizes
+
+
+def predict_until_killed(arguments, call):
+    _bulk_prediction._PART = 2
+    strike(CompiledClassifier, "predict", call=call)
+    predict(*arguments)
+
+
+@needs_posix
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_killed_prediction_goes_on(model, tmp_path, small_parts, monkeypatch, kind):
+    source, target = write(tmp_path / f"in.{kind}", TEXTS), tmp_path / f"out.{kind}"
+    outcome = call_in_process(predict_until_killed, (model, source, target), 3)
+    assert outcome == signal.SIGKILL
+    assert not target.exists()
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 0
+    assert sizes == [2]
+    assert read(target)["label"] == CompiledClassifier.load(model).predict(TEXTS).tolist()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, target.name]
+
+
+@needs_posix
+@pytest.mark.parametrize("change", ["input", "option"])
+def test_parts_of_another_job_are_not_used(model, tmp_path, small_parts, monkeypatch, change):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    call_in_process(predict_until_killed, (model, source, target), 3)
+    options = ["--label-column", "class"] if change == "option" else []
+    if change == "input":
+        write(source, TEXTS[::-1])
+        os.utime(source, (1, 1))
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target, *options) == 0
+    assert sizes == [2, 2, 2]
+
+
+def test_one_process_writes_at_a_time(model, tmp_path, capsys):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    folder = tmp_path / "out.csv.partial"
+    folder.mkdir()
+    with _bulk_prediction.FileLock(folder / "lock"):
+        assert predict(model, source, target) == 1
+    assert "Another process is writing" in capsys.readouterr().err
+
+
+def test_several_labels_a_text(tmp_path):
+    X = ["soup", "soup train", "train", "bus"] * 5
+    y = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]] * 5)
+    student = DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(X, y)
+    student.save(tmp_path / "model.skd")
+    source = write(tmp_path / "in.csv", X[:4])
+    expected = [" ".join(map(str, np.flatnonzero(row))) for row in student.predict(X[:4])]
+    assert "0 1" in expected
+    for options in ([], ["--proba"]):
+        assert predict(tmp_path / "model.skd", source, tmp_path / "out.csv", *options) == 0
+        assert read(tmp_path / "out.csv")["label"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("in.csv", "a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
+        ("in.csv", "text,label\nx,1\n", "has a column 'label' already; rename it, or name the new"),
+        ("in.csv", b"text\nx\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
+        ("in.jsonl", b'{"text": "na\xefve"}', "in.jsonl, line 1 is not in UTF-8 (byte 0xef)"),
+        ("in.csv", "text\nx,1\n", "a row of 2 fields under 1 names"),
+        ("in.csv", "text\n", "has no rows"),
+        ("in.csv", "text\n" + "x" * 200_000, "is no readable csv file: field larger than"),
+        ("in.jsonl", '{"text": "x"}\n{\n', "line 2 is no JSON"),
+        ("in.jsonl", '{"post": "x"}\n', "line 1 is no object with 'text' in it"),
+        ("in.jsonl", '{"text": "x"}\n{"text": null}\n', "text[1] is missing (None)"),
+        ("in.parquet", "x" * 20, "is no readable parquet file"),
+        ("in.txt", "x\n", "files that end in '.txt' are not known"),
+        ("missing/../in.csv", None, "No such file"),
+    ],
+)
+def test_wrong_input_is_named_and_leaves_nothing(model, tmp_path, capsys, name, content, message):
+    if content is not None:
+        encoded = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / name).write_bytes(encoded)
+    before = sorted(tmp_path.iterdir())
+    assert predict(model, tmp_path / name, tmp_path / "out.csv") == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_unknown_kind_of_output(model, tmp_path, capsys):
+    assert predict(model, write(tmp_path / "in.csv", TEXTS), tmp_path / "out.xml") == 1
+    assert "files that end in '.xml' are not known" in capsys.readouterr().err
+
+
+def test_progress_is_on_standard_error(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(model, source, "-", "--verbose") == 0
+    shown = capsys.readouterr()
+    assert "predicting: 6text" in shown.err
+    assert len(shown.out.splitlines()) == 6
+    assert predict(model, source, "-") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_neither_torch_nor_scikit_learn_is_loaded(model, tmp_path):
+    source = write(tmp_path / "in.csv", TEXTS)
+    arguments = ["predict", str(model), str(source), str(tmp_path / "out.jsonl"), "--proba"]
+    code = (
+        "import sys; from skdistill.cli._main import main; "
+        f"assert main({arguments!r}) == 0; "
+        "print(sorted({'torch', 'sklearn', 'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,283 @@
+import io
+import json
+import re
+import sys
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from conftest import make_checkpoint
+from skdistill import CompiledClassifier, DistilledMLPClassifier, TransformerTeacherClassifier
+from skdistill.cli import _main as cli
+from skdistill.metrics._scores import evaluate
+from skdistill.runtime._network import CompiledNetwork
+
+
+@pytest.fixture(scope="module")
+def model(topics, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "student.skd"
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=3, random_state=0)
+    student.fit(topics[0][:100], topics[1][:100]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def test_file(topics, tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "test.csv"
+    pd.DataFrame({"text": topics[0][100:200], "label": topics[1][100:200]}).to_csv(path)
+    return path
+
+
+def report(*arguments):
+    return cli.main(["report", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def expected(model, topics):
+    proba = CompiledClassifier.load(model).predict_proba(topics[0][100:200])
+    return evaluate(topics[1][100:200], proba, ["cooking", "sailing", "trains"])
+
+
+def test_json_holds_the_figures_of_python(model, test_file, expected, capsys):
+    assert report(model, test_file, "--json") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    found = json.loads(out)
+    assert found.pop("model") == str(model)
+    assert found.pop("n_bytes") == model.stat().st_size
+    assert found.pop("n_parameters") == CompiledClassifier.load(model).n_parameters_
+    assert found == asdict(expected)
+    assert 0.5 < expected.accuracy < 1
+
+
+def test_the_text_has_the_same_figures(model, test_file, expected, capsys):
+    assert report(model, test_file) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    assert lines[0].startswith(f"{model}: 3 classes, ")
+    assert ["accuracy", f"{100 * expected.accuracy:.2f}"] in rows
+    for scores in expected.classes:
+        shares = [f"{100 * value:.1f}" for value in (scores.precision, scores.recall, scores.f1)]
+        assert [scores.label, *shares, str(scores.n_texts)] in rows
+    first = expected.confusions[0]
+    assert [first.label, "taken", "for", first.predicted, str(first.n_texts)] in rows
+
+
+def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_path, capsys):
+    folder = make_checkpoint(tmp_path, topics[0], head=["trains", "cooking", "sailing"])
+    capsys.readouterr()
+    assert report(model, test_file, "--teacher", folder, "--json", "--quiet") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    texts, y = topics[0][100:200], topics[1][100:200]
+    teacher = TransformerTeacherClassifier.from_finetuned(folder)
+    student = CompiledClassifier.load(model)
+    found = json.loads(out)["teacher"]
+    assert found["accuracy"] == teacher.score(texts, y)
+    assert found["fidelity"] == np.mean(teacher.predict(texts) == student.predict(texts))
+    assert report(model, test_file, "--teacher", folder) == 0
+    out, err = capsys.readouterr()
+    assert "fidelity" in out
+    assert "predicting: 100%" in err
+
+
+def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics, capsys):
+    folder = make_checkpoint(tmp_path / "teacher", topics[0], head=["trains", "cooking", "sailing"])
+    card = tmp_path / "card.html"
+    title = "Topics <of> texts"
+    options = ["--teacher", folder, "--html", card, "--title", title, "--quiet", "--json"]
+    with pytest.MonkeyPatch.context() as patch:
+        asked = count_calls(patch, CompiledNetwork, "predict_proba")
+        assert report(model, test_file, *options) == 0
+    assert asked == [100, 100]  # the student, and the page's in eight bits
+    found = json.loads(capsys.readouterr().out)
+    assert found["html"] == str(card)
+    page = card.read_text(encoding="utf-8")
+    assert "<title>Topics &lt;of&gt; texts</title>" in page
+    cells = r"<t[hd][^>]*>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>"
+    rows = [re.findall(cells, row) for row in page.split("<tr>")]
+    named = {row[0]: row[1:] for row in rows if row}
+    assert named["Model"][:4] == ["Parameters", "Accuracy", "Macro F1", "Agrees with the teacher"]
+    teacher = found["teacher"]
+    for name, n_parameters, scores, fidelity in [
+        ("this student", found["n_parameters"], found, teacher["fidelity"]),
+        ("its teacher", count_parameters(folder), teacher, 1.0),
+    ]:
+        shares = [scores["accuracy"], scores["macro_f1"], fidelity]
+        shown = [f"{n_parameters:,}", *(f"{100 * share:.2f}" for share in shares)]
+        assert named[name][:4] == shown
+
+
+def count_calls(patch, cls, name):
+    """Let a method note the number of texts of each call."""
+    calls, method = [], getattr(cls, name)
+
+    def counting(self, X):
+        calls.append(len(X))
+        return method(self, X)
+
+    patch.setattr(cls, name, counting)
+    return calls
+
+
+def count_parameters(folder):
+    return TransformerTeacherClassifier.from_finetuned(folder).n_parameters_
+
+
+def test_a_card_replaces_another_one_only_by_force(model, test_file, tmp_path, capsys):
+    card = tmp_path / "card.html"
+    card.write_text("mine")
+    assert report(model, test_file, "--html", card) == 1
+    assert "is there already; name another one, or pass --force" in capsys.readouterr().err
+    assert card.read_text() == "mine"
+    assert report(model, test_file, "--html", card, "--force") == 0
+    assert card.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{card}: ")
+
+
+def test_a_title_is_for_a_card(model, test_file, capsys):
+    with pytest.raises(SystemExit) as info:
+        report(model, test_file, "--title", "Topics")
+    assert info.value.code == 2
+    assert "--title is for the card that --html writes" in capsys.readouterr().err
+
+
+def test_a_teacher_of_other_classes_is_refused(model, test_file, tiny_checkpoint, capsys):
+    assert report(model, test_file, "--teacher", tiny_checkpoint) == 1
+    assert "is not fine-tuned for the classes cooking, sailing, trains" in capsys.readouterr().err
+
+
+def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
+    # As text, 10 and 11 come before 9.
+    numbers = 9 + np.unique(topics[1], return_inverse=True)[1]
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=3, random_state=0)
+    student.fit(topics[0][:100], numbers[:100]).save(tmp_path / "model.skd")
+    test = pd.DataFrame({"text": topics[0][100:200], "label": numbers[100:200]})
+    folder = make_checkpoint(tmp_path / "teacher", topics[0], head=["9", "10", "11"])
+    content = test.to_json(orient="records", lines=True).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        options = ["--teacher", folder, "--html", tmp_path / "card.html", "--quiet", "--json"]
+        assert report(tmp_path / "model.skd", "-", "--format", "jsonl", *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    texts = topics[0][100:200]
+    assert found["accuracy"] == student.score(texts, numbers[100:200])
+    assert [scores["label"] for scores in found["classes"]] == ["9", "10", "11"]
+    said = TransformerTeacherClassifier.from_finetuned(folder).predict(texts).astype(int)
+    assert found["teacher"]["accuracy"] == np.mean(said == numbers[100:200])
+    assert found["teacher"]["fidelity"] == np.mean(said == student.predict(texts))
+    assert f"{100 * found['accuracy']:.2f}" in (tmp_path / "card.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label\nx,trains\ny,planes\n", "label[1] is 'planes', which is none of the classes"),
+        ("text,label\nx,\n", "label[0] is missing"),
+        ("text,class\nx,trains\n", "has no column 'label'"),
+        ("text,label\n", "has no rows"),
+    ],
+)
+def test_wrong_input_is_named(model, tmp_path, capsys, content, message):
+    (tmp_path / "test.csv").write_text(content)
+    assert report(model, tmp_path / "test.csv") == 1
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+
+
+def test_an_unreadable_model_is_named(test_file, tmp_path, capsys):
+    (tmp_path / "model.skd").write_text("no model")
+    assert report(tmp_path / "model.skd", test_file) == 1
+    assert str(tmp_path / "model.skd") in capsys.readouterr().err
+    assert report(tmp_path / "none.skd", test_file) == 1
+    assert "No such file" in capsys.readouterr().err
+
+
+# ---- several labels a text
+
+
+@pytest.fixture(scope="module")
+def tagger(topics, tmp_path_factory):
+    """A student that knows cooking, and what is not trains; its file and that of test texts."""
+    folder = tmp_path_factory.mktemp("several")
+    texts, y = topics[0][:200], np.column_stack([topics[1] == "cooking", topics[1] != "trains"])
+    y = y[:200] * 1
+    student = DistilledMLPClassifier(max_epochs=50, lr=0.1, random_state=0).fit(
+        texts[:100], y[:100]
+    )
+    student.save(folder / "model.skd")
+    numbers = [" ".join(map(str, np.flatnonzero(row))) for row in y[100:]]
+    assert {*numbers} == {"0 1", "1", ""}
+    pd.DataFrame({"text": texts[100:], "label": numbers}).to_csv(folder / "test.csv", index=False)
+    return folder, texts[100:], y[100:]
+
+
+def test_several_labels_a_text_are_measured(tagger, capsys):
+    folder, texts, y = tagger
+    student = CompiledClassifier.load(folder / "model.skd")
+    expected = evaluate(y, student.predict_proba(texts), ["0", "1"])
+    assert report(folder / "model.skd", folder / "test.csv", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {name: found[name] for name in asdict(expected)} == asdict(expected)
+    assert found["accuracy"] == np.mean((student.predict(texts) == y).all(axis=1)) > 0.5
+    assert found["micro_f1"] == f1_score(y, student.predict(texts), average="micro")
+    assert report(folder / "model.skd", folder / "test.csv") == 0
+    out = capsys.readouterr().out
+    assert ": 2 labels, " in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["subset", "accuracy", f"{100 * expected.accuracy:.2f}"] in rows
+    assert ["micro", "F1", f"{100 * expected.micro_f1:.2f}"] in rows
+    assert ["label", "precision", "recall", "F1", "texts"] in rows
+
+
+def test_what_predict_writes_is_read(tagger, tmp_path, monkeypatch, capsys):
+    folder, texts, _ = tagger
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "texts.csv", index=False)
+    model, answers = str(folder / "model.skd"), tmp_path / "answers.jsonl"
+    assert cli.main(["predict", model, str(tmp_path / "texts.csv"), str(answers)]) == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answers.read_bytes())))
+    assert report(model, "-", "--format", "jsonl", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == 1
+
+
+def test_a_teacher_and_a_card_of_several_labels(tagger, tmp_path, topics, capsys):
+    folder, texts, y = tagger
+    big = make_checkpoint(
+        tmp_path / "big",
+        topics[0],
+        head=["cooks", "moves"],
+        problem_type="multi_label_classification",
+    )
+    card = tmp_path / "card.html"
+    options = ["--teacher", big, "--html", card, "--quiet", "--json"]
+    assert report(folder / "model.skd", folder / "test.csv", *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    said = TransformerTeacherClassifier.from_finetuned(big).predict(texts)
+    student = CompiledClassifier.load(folder / "model.skd")
+    assert found["teacher"]["accuracy"] == np.mean((said == y).all(axis=1))
+    assert found["teacher"]["fidelity"] == np.mean((said == student.predict(texts)).all(axis=1))
+    assert f"{100 * found['accuracy']:.2f}" in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("2", "label[1] is '2'; where a text may have several labels, write their numbers"),
+        ("trains", "label[1] is 'trains'"),
+        ("1 0 1", "label[1] is '1 0 1'"),
+    ],
+)
+def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, message):
+    (tmp_path / "test.csv").write_text(f"text,label\nx,\ny,{cell}\n", encoding="utf-8")
+    assert report(tagger[0] / "model.skd", tmp_path / "test.csv") == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics, capsys):
+    big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
+    assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1
+    assert "is not fine-tuned for the 2 labels a text" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import make_checkpoint
+from skdistill.cli import _teacher_choice as _teacher_choice
+from skdistill.cli._teacher_choice import (
+    default_teacher,
+    is_fine_tuned,
+    short_name,
+    teacher_settings,
+)
+
+CLASSES = ["cooking", "sailing", "trains"]
+
+
+@pytest.fixture(scope="module")
+def ready_teacher(topics, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ready")
+    return make_checkpoint(folder, topics[0], head=["trains", "cooking", "sailing"])
+
+
+def test_the_default_teacher_comes_with_the_demo_extra():
+    folder = Path(default_teacher())
+    assert (folder / "config.json").is_file()
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_without_the_demo_extra_the_error_names_it(monkeypatch):
+    monkeypatch.setattr(_teacher_choice, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install skdistill\[demo\].*--teacher"):
+        default_teacher()
+
+
+def test_a_checkpoint_is_finished_if_it_knows_just_these_classes(ready_teacher, tiny_checkpoint):
+    assert is_fine_tuned(ready_teacher, np.array(CLASSES))
+    assert not is_fine_tuned(ready_teacher, np.array(["cooking", "sailing", "steam"]))
+    assert not is_fine_tuned(ready_teacher, np.array(CLASSES[:2]))
+    assert not is_fine_tuned(tiny_checkpoint, np.array(CLASSES))
+
+
+def test_one_label_a_text_and_several_are_not_the_same(ready_teacher, topics, tmp_path):
+    tagger = make_checkpoint(
+        tmp_path, topics[0], head=CLASSES, problem_type="multi_label_classification"
+    )
+    assert not is_fine_tuned(tagger, CLASSES)
+    assert is_fine_tuned(tagger, ["0", "1", "2"], multilabel=True)
+    assert not is_fine_tuned(tagger, ["0", "1"], multilabel=True)
+    assert not is_fine_tuned(ready_teacher, CLASSES, multilabel=True)
+
+
+def test_names_are_short(tiny_checkpoint):
+    assert short_name(None) == "all-MiniLM-L6-v2"
+    assert short_name(f"{tiny_checkpoint}/") == Path(tiny_checkpoint).name
+    assert short_name("owner/a-model") == "a-model"
+
+
+def test_many_texts_take_the_defaults():
+    assert teacher_settings(5000, is_default=True) == {}
+    assert teacher_settings(4999, is_default=False) == {"max_epochs": 8}
+    assert teacher_settings(4999, is_default=True) == {"max_epochs": 8, "lr": 2e-4}

@@ -1,0 +1,103 @@
+"""What estimators share: links to their pages, and what an error leaves of them."""
+
+import inspect
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_html_repr
+
+import skdistill
+from skdistill import (
+    DistilledMLPClassifier,
+    TextAugmenter,
+    TransformerTeacherClassifier,
+    make_tfidf_baseline,
+)
+from skdistill._core.estimators import API_PAGE, all_or_nothing
+
+PUBLIC = [getattr(skdistill, name) for name in skdistill.__all__]
+ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, BaseEstimator)]
+
+
+# What has no default.
+ARGUMENTS = {
+    "CascadeClassifier": [DistilledMLPClassifier(), make_tfidf_baseline()],
+    "FunctionTeacherClassifier": [len],
+    "ZeroShotTeacherClassifier": ["a-model", ["good", "bad"]],
+}
+
+
+def test_all_estimators_are_there():
+    assert len(ESTIMATORS) == 8
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_an_estimator_links_to_its_own_page(kind):
+    page = f"https://skdistill.readthedocs.io/en/stable/generated/skdistill.{kind.__name__}.html"
+    assert f'href="{page}"' in estimator_html_repr(kind(*ARGUMENTS.get(kind.__name__, [])))
+
+
+def test_nested_estimators_have_their_links():
+    html = estimator_html_repr(make_pipeline(DistilledMLPClassifier(make_tfidf_baseline())))
+    for name in ("skdistill.DistilledMLPClassifier.html", "linear_model.LogisticRegression.html"):
+        assert f"{name}" in html
+
+
+def test_a_class_of_somebody_else_has_no_page_here():
+    class Mine(DistilledMLPClassifier):
+        pass
+
+    assert Mine()._get_doc_link() == ""
+
+
+def test_the_address_is_in_one_place():
+    page = API_PAGE.format(estimator_name="X")
+    assert page.startswith("https://")
+    assert page.endswith("/skdistill.X.html")
+
+
+class Estimator:
+    """Learns a value, unless that is an exception."""
+
+    @all_or_nothing
+    def fit(self, value, *, sample_weight=None):
+        self.value_ = value
+        if isinstance(value, BaseException):
+            del self.weight_
+            raise value
+        self.weight_ = sample_weight
+        return self
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), SystemExit(1), KeyboardInterrupt()])
+def test_whatever_stops_a_fit_undoes_it(error):
+    estimator = Estimator().fit(1, sample_weight=2)
+    with pytest.raises(type(error)) as stopped:
+        estimator.fit(error)
+    assert stopped.value is error
+    assert vars(estimator) == {"value_": 1, "weight_": 2}
+
+
+def test_only_an_interruption_gets_a_note():
+    with pytest.raises(AttributeError) as failure:
+        Estimator().fit(ValueError())
+    assert not hasattr(failure.value, "__notes__")
+    interrupted = Estimator().fit(1)
+    with pytest.raises(KeyboardInterrupt) as failure:
+        interrupted.fit(KeyboardInterrupt())
+    assert failure.value.__notes__ == [
+        "Estimator.fit was interrupted: the estimator keeps what it had learned before."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (DistilledMLPClassifier, ["X", "y", "X_unlabeled"]),
+        (TransformerTeacherClassifier, ["X", "y", "sample_weight"]),
+        (TextAugmenter, ["X", "y"]),
+    ],
+)
+def test_a_guarded_fit_keeps_its_signature(kind, names):
+    assert [*inspect.signature(kind().fit).parameters][: len(names)] == names

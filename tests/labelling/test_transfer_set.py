@@ -1,0 +1,365 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
+
+from skdistill import TextPool, make_tfidf_baseline
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._transfer_set import as_pool, check_unlabeled, make_transfer_set
+
+X = ["good", "bad", "good film"]
+CLASSES = np.array(["neg", "pos"])
+CODES = np.array([1, 0, 1])
+PROBA = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+POOL = ["a", "b"]
+POOL_PROBA = np.array([[0.6, 0.4], [0.5, 0.5]])
+
+
+def make(teacher=None, **options):
+    labeler = None if teacher is None else SoftLabeler(teacher, X, CLASSES[CODES])
+    return make_transfer_set(X, CLASSES, CODES, labeler=labeler, **options)
+
+
+def test_gold_labels_stand_in_for_a_missing_teacher():
+    transfer = make()
+    np.testing.assert_array_equal(transfer.proba, [[0, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(transfer.sample_weight, 1)
+    assert [*transfer.texts] == X
+
+
+def test_given_probabilities_are_joined_in_order():
+    transfer = make(
+        X_unlabeled=POOL, teacher_proba=PROBA, unlabeled_proba=POOL_PROBA, hard_label_weight=0.25
+    )
+    assert [*transfer.texts] == X + POOL
+    np.testing.assert_allclose(transfer.proba, np.vstack([PROBA, POOL_PROBA]), rtol=1e-6)
+    np.testing.assert_array_equal(transfer.label[:3], CODES)
+    np.testing.assert_array_equal(transfer.hard_weight, np.float32([0.25, 0.25, 0.25, 0, 0]))
+    assert {values.dtype.name for values in transfer.targets.values()} == {"float32", "int64"}
+
+
+@pytest.mark.parametrize("given", [(), ("teacher_proba",), ("unlabeled_proba",)])
+def test_teacher_fills_in_what_is_not_given(given):
+    teacher = make_tfidf_baseline().fit(X, CLASSES[CODES])
+    options = {"teacher_proba": PROBA, "unlabeled_proba": POOL_PROBA}
+    transfer = make(
+        teacher=FrozenEstimator(teacher),
+        X_unlabeled=POOL,
+        **{name: value for name, value in options.items() if name in given},
+    )
+    labelled = PROBA if "teacher_proba" in given else teacher.predict_proba(X)
+    pool = POOL_PROBA if "unlabeled_proba" in given else teacher.predict_proba(POOL)
+    np.testing.assert_allclose(transfer.proba, np.vstack([labelled, pool]), rtol=1e-6)
+
+
+def test_weights_have_mean_one_and_keep_their_ratios():
+    transfer = make(
+        X_unlabeled=POOL,
+        unlabeled_proba=POOL_PROBA,
+        class_weight={"neg": 1.0, "pos": 3.0},
+        sample_weight=np.array([1.0, 2.0, 0.0]),
+    )
+    expected = np.array([3.0, 2.0, 0.0, 0.6 * 1 + 0.4 * 3, 0.5 * 1 + 0.5 * 3])
+    np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-6)
+
+
+def test_balanced_class_weight_is_scikit_learns():
+    transfer = make(class_weight="balanced")
+    expected = np.array([3 / (2 * 2), 3 / (2 * 1), 3 / (2 * 2)])
+    np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-6)
+
+
+def test_unlabelled_texts_that_nothing_can_label():
+    with pytest.raises(ValueError, match="nothing can label it"):
+        make(X_unlabeled=POOL)
+    with pytest.raises(ValueError, match="nothing can label it"):
+        make(X_unlabeled=POOL, teacher_proba=PROBA)
+
+
+def test_probabilities_without_texts():
+    with pytest.raises(ValueError, match=r"unlabeled_proba must have shape \(0, 2\)"):
+        make(unlabeled_proba=POOL_PROBA)
+
+
+def test_equal_lengths_warn_because_cross_validation_cuts():
+    with pytest.warns(UserWarning, match="exactly as many rows as X"):
+        check_unlabeled(["a", "b"], n_labeled=2)
+    assert check_unlabeled(TextPool(["a", "b"]), n_labeled=2) == ["a", "b"]
+    assert check_unlabeled(["a", "b"], n_labeled=3) == ["a", "b"]
+    assert check_unlabeled(None, n_labeled=0) == []
+
+
+def test_pool_has_no_length_and_can_be_read_twice():
+    pool = TextPool(["a", "b"])
+    assert not hasattr(pool, "__len__")
+    assert list(pool) == list(pool) == ["a", "b"]
+    with pytest.raises(TypeError, match="read more than once"):
+        TextPool(text for text in ["a"])
+
+
+def overconfident(model, X):
+    return softmax(2 * model.predict_log_proba(X), axis=1)
+
+
+class Recorded(ClassifierMixin, BaseEstimator):
+    """An over-confident teacher that writes down what it was fitted on and asked for."""
+
+    fitted = []
+    asked = []
+
+    def fit(self, X, y):
+        self.fitted.append(X)
+        self.model_ = make_tfidf_baseline(C=10).fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        self.asked.append(X)
+        return overconfident(self.model_, X)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class Twice(BaseEstimator):
+    """An augmenter that repeats each of the first three texts, in capitals."""
+
+    def fit(self, X):
+        self.seen_ = X
+        return self
+
+    def augment(self, X):
+        assert self.seen_ == X
+        return [f"{text} {text.upper()} the" for text in X[:3]]
+
+
+AUGMENTER = Twice()
+
+
+@pytest.fixture
+def noisy(topics):
+    """60 texts, every third with a label that may be wrong; nothing is recorded yet."""
+    texts, labels = topics[0][:60], topics[1][:60].copy()
+    labels[::3] = np.roll(labels, 1)[::3]
+    Recorded.fitted.clear()
+    Recorded.asked.clear()
+    return texts, labels
+
+
+def make_noisy(noisy, teacher=None, *, memory=None, **options):
+    X, y = noisy
+    classes, codes = np.unique(y, return_inverse=True)
+    labeler = SoftLabeler(teacher or Recorded(), X, y, memory=memory)
+    return make_transfer_set(X, classes, codes, labeler=labeler, **options)
+
+
+FOLDS = [
+    3,
+    StratifiedKFold(4, shuffle=True, random_state=1),
+    KFold(5),
+    [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))],
+]
+
+
+@pytest.mark.parametrize("cv", FOLDS, ids=str)
+def test_teacher_cv_equals_cross_val_predict(noisy, cv):
+    X, y = noisy
+    teacher = make_tfidf_baseline(C=10)
+    transfer = make_noisy(noisy, teacher, teacher_cv=cv, X_unlabeled=POOL)
+    held_out = cross_val_predict(teacher, X, y, cv=cv, method="predict_proba")
+    of_all = teacher.fit(X, y).predict_proba(X + POOL)
+    np.testing.assert_allclose(transfer.proba[:60], held_out, rtol=1e-5)
+    np.testing.assert_allclose(transfer.proba[60:], of_all[60:], rtol=1e-5)
+    assert not np.allclose(held_out, of_all[:60], atol=0.1)
+
+
+def test_teacher_cv_fits_no_further_teacher_unless_one_is_needed(noisy):
+    make_noisy(noisy, teacher_cv=3)
+    assert len(Recorded.fitted) == 3
+    Recorded.fitted.clear()
+    make_noisy(noisy, teacher_cv=3, X_unlabeled=POOL, augmenter=AUGMENTER)
+    assert [len(X) for X in Recorded.fitted] == [40, 40, 40, 60]
+
+
+def test_given_probabilities_are_not_made_again_by_teacher_cv(noisy):
+    proba = np.tile([0.2, 0.3, 0.5], (60, 1))
+    transfer = make_noisy(noisy, teacher_cv=3, teacher_proba=proba, X_unlabeled=POOL)
+    np.testing.assert_array_equal(transfer.proba[:60], np.float32(proba))
+    assert [len(X) for X in Recorded.fitted] == [60]
+
+
+@pytest.mark.parametrize("options", [{"teacher_cv": 3}, {"calibrate_teacher": True}], ids=str)
+def test_frozen_teachers_cannot_be_held_back_from_rows(noisy, options):
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(*noisy))
+    with pytest.raises(ValueError, match="A frozen teacher cannot be fitted without some"):
+        make_noisy(noisy, teacher, **options)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (ShuffleSplit(1, test_size=0.5, random_state=0), "holds only 30 of the 60 rows out"),
+        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds some row out twice"),
+    ],
+)
+def test_splits_that_are_no_folds_are_refused(noisy, cv, message):
+    with pytest.raises(ValueError, match=message):
+        make_noisy(noisy, teacher_cv=cv)
+
+
+def test_folds_without_one_of_the_classes_are_refused(noisy):
+    _, y = noisy
+    one_class_each = [(np.flatnonzero(y != label), np.flatnonzero(y == label)) for label in set(y)]
+    with pytest.raises(ValueError, match="class"):
+        make_noisy(noisy, teacher_cv=one_class_each)
+
+
+def best_temperature(proba, codes):
+    def loss(temperature):
+        log_proba = log_softmax(np.log(proba) / temperature, axis=1)
+        return -log_proba[np.arange(len(codes)), codes].mean()
+
+    return minimize_scalar(loss, bounds=(0.1, 19), method="bounded", options={"xatol": 1e-6}).x
+
+
+def temper(proba, temperature):
+    return softmax(np.log(proba) / temperature, axis=1)
+
+
+def test_calibration_fits_a_temperature_on_rows_the_teacher_has_not_seen(noisy):
+    X, y = noisy
+    pool = ["my bread", "wind on the rail"]
+    transfer = make_noisy(noisy, calibrate_teacher=True, X_unlabeled=pool, augmenter=AUGMENTER)
+    (seen, everything), (held_out, _) = Recorded.fitted, Recorded.asked
+    assert everything == X
+    assert sorted(seen + held_out) == sorted(X)
+    assert len(held_out) == 6
+    label = dict(zip(X, y, strict=True))
+    model = make_tfidf_baseline(C=10).fit(seen, [label[text] for text in seen])
+    codes = np.searchsorted(model.classes_, [label[text] for text in held_out])
+    temperature = best_temperature(overconfident(model, held_out), codes)
+    assert temperature > 1.3
+    proba = overconfident(make_tfidf_baseline(C=10).fit(X, y), transfer.texts)
+    np.testing.assert_allclose(transfer.proba, temper(proba, temperature), atol=1e-4)
+
+
+@pytest.mark.parametrize("X_unlabeled", [None, POOL])
+def test_calibration_uses_the_rows_of_teacher_cv(noisy, X_unlabeled):
+    X, y = noisy
+    options = {"teacher_cv": 3, "X_unlabeled": X_unlabeled}
+    transfer = make_noisy(noisy, calibrate_teacher=True, **options)
+    assert len(Recorded.fitted) == 3 + (X_unlabeled is not None)
+    held_out = cross_val_predict(Recorded(), X, y, cv=3, method="predict_proba")
+    temperature = best_temperature(held_out, np.unique(y, return_inverse=True)[1])
+    assert temperature > 1.2
+    raw = make_noisy(noisy, **options).proba
+    np.testing.assert_allclose(transfer.proba, temper(raw, temperature), atol=1e-4)
+
+
+def test_calibration_leaves_given_probabilities_alone(noisy):
+    proba = np.tile([0.2, 0.3, 0.5], (60, 1))
+    transfer = make_noisy(noisy, calibrate_teacher=True, teacher_proba=proba, X_unlabeled=POOL)
+    np.testing.assert_array_equal(transfer.proba[:60], np.float32(proba))
+    assert not np.allclose(transfer.proba[60:], Recorded().fit(*noisy).predict_proba(POOL))
+    given = make_noisy(
+        noisy, calibrate_teacher=True, X_unlabeled=POOL, unlabeled_proba=[[0.5, 0.2, 0.3]] * 2
+    )
+    np.testing.assert_array_equal(given.proba[60:], np.float32([[0.5, 0.2, 0.3]] * 2))
+
+
+def test_no_teacher_is_calibrated_for_nothing(noisy):
+    make_noisy(
+        noisy,
+        calibrate_teacher=True,
+        teacher_proba=np.tile([0.2, 0.3, 0.5], (60, 1)),
+        X_unlabeled=POOL,
+        unlabeled_proba=[[0.5, 0.2, 0.3]] * 2,
+    )
+    assert Recorded.fitted == []
+
+
+def test_augmented_texts_come_last_and_get_the_teachers_probabilities(noisy):
+    X, y = noisy
+    transfer = make_noisy(
+        noisy,
+        X_unlabeled=POOL,
+        augmenter=AUGMENTER,
+        unlabeled_proba=[[0.5, 0.2, 0.3]] * 2,
+        hard_label_weight=1.0,
+    )
+    texts = X + POOL
+    assert [*transfer.texts] == texts + Twice().fit(texts).augment(texts)
+    expected = overconfident(make_tfidf_baseline(C=10).fit(X, y), [*transfer.texts][-3:])
+    np.testing.assert_allclose(transfer.proba[-3:], expected, rtol=1e-5)
+    np.testing.assert_array_equal(transfer.proba[60:62], np.float32([[0.5, 0.2, 0.3]] * 2))
+    assert not hasattr(AUGMENTER, "seen_")
+    assert {len(values) for values in transfer.targets.values()} == {65}
+
+
+class Echo(Twice):
+    """An augmenter whose texts are labelled ones."""
+
+    def augment(self, X):
+        return X[:6]
+
+
+def test_gold_labels_and_their_weights_stay_with_labelled_rows(noisy):
+    X, y = noisy
+    classes, codes = np.unique(y, return_inverse=True)
+    teacher = Recorded()
+    transfer = make_transfer_set(
+        X,
+        classes,
+        codes,
+        labeler=SoftLabeler(teacher, X, y),
+        augmenter=Echo(),
+        teacher_proba=np.eye(3)[codes],
+        hard_label_weight=0.7,
+        class_weight={"cooking": 3.0},
+        sample_weight=np.full(60, 9.0),
+    )
+    np.testing.assert_array_equal(transfer.hard_weight, np.float32([0.7] * 60 + [0] * 6))
+    np.testing.assert_array_equal(transfer.label[60:], 0)
+    proba = teacher.fit(X, y).predict_proba(X[:6])
+    np.testing.assert_allclose(transfer.proba[60:], proba, rtol=1e-5)
+    by_class = np.array([3.0, 1.0, 1.0])
+    expected = np.concatenate([9 * by_class[codes], proba @ by_class])
+    np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-5)
+
+
+def test_memory_asks_for_each_text_once_augmented_ones_too(noisy, tmp_path):
+    options = {"X_unlabeled": [*POOL, noisy[0][0]], "augmenter": AUGMENTER, "memory": tmp_path}
+    first = make_noisy(noisy, **options)
+    assert len(Recorded.fitted) == 1
+    assert sorted(chain.from_iterable(Recorded.asked)) == sorted({*first.texts})
+    second = make_noisy(noisy, **options)
+    assert len(Recorded.fitted) == len(Recorded.asked) == 1
+    np.testing.assert_array_equal(second.proba, first.proba)
+    for _ in range(2):
+        make_noisy(noisy, teacher_cv=3, calibrate_teacher=True, memory=tmp_path)
+    assert len(Recorded.fitted) == 1 + 3
+
+
+def test_augmented_texts_that_nothing_can_label():
+    for options in ({}, {"teacher_proba": PROBA}):
+        with pytest.raises(ValueError, match="nothing can label its texts: pass a teacher"):
+            make(augmenter=AUGMENTER, **options)
+
+
+def test_too_few_rows_to_calibrate_on_are_an_error():
+    with pytest.raises(ValueError, match="calibrate_teacher holds out 1 of 3 rows"):
+        make(make_tfidf_baseline(), calibrate_teacher=True)
+
+
+def test_what_is_no_pool_becomes_one():
+    pool = TextPool(["one", "two"])
+    assert as_pool(None) is None
+    assert as_pool(pool) is pool
+    assert list(as_pool(iter(["one", "two"]))) == ["one", "two"]
+    with pytest.raises(ValueError, match=r"X_unlabeled\[1\] is missing"):
+        as_pool(["one", None])

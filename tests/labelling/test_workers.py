@@ -1,0 +1,230 @@
+"""Labelling in the workers of joblib's backends, with real clusters and real deaths."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+
+from _faults import hashed_proba, needs_posix
+from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
+from skdistill._core.threads import at_most
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._store import SoftLabelStore
+from skdistill.labelling._workers import _read_teacher, count_workers
+
+X = ["good", "bad", "good film", "bad film"]
+Y = np.array(["pos", "neg", "pos", "neg"])
+TEXTS = [f"text {i}" for i in range(3000)]
+
+
+class NotingTeacher(ClassifierMixin, BaseEstimator):
+    """A teacher that writes down which process it is in and what it is asked.
+
+    It kills its process when it meets the text `fatal`: once, or each time.
+    """
+
+    def __init__(self, log, fatal=None, always=False):
+        self.log = log
+        self.fatal = fatal
+        self.always = always
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "classes_"):
+            self._note(["loaded"])
+
+    def _note(self, lines):
+        # In one call, which other processes cannot cut in two.
+        file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, "".join(f"{os.getpid()} {line}\n" for line in lines).encode())
+        os.close(file)
+
+    def predict_proba(self, X):
+        self._note(X)
+        died = Path(f"{self.log}-died")
+        if self.fatal in X and (self.always or not died.exists()):
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return hashed_proba(X)
+
+
+def read_log(log):
+    """Return the processes that loaded the teacher, one entry a load, and the texts asked for."""
+    lines = [line.split(" ", 1) for line in log.read_text().splitlines()]
+    loads = [pid for pid, text in lines if text == "loaded"]
+    return loads, Counter(text for _, text in lines if text != "loaded")
+
+
+@pytest.fixture(scope="module")
+def dask_client():
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    # A death is told at once, instead of after the fourth of the same shard.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["loky", "dask"])
+def backend(request):
+    if request.param == "dask":
+        request.getfixturevalue("dask_client")
+    return joblib.parallel_config(request.param, n_jobs=2)
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr("skdistill.labelling._soft_labels._SHARD", 100)
+
+
+def check_labels(proba, texts=TEXTS):
+    np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
+
+
+def test_workers_label_each_text_once(backend, tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    with backend:
+        proba = SoftLabeler(NotingTeacher(log), X, Y, memory=memory).label(TEXTS + TEXTS[:5])
+    check_labels(proba, TEXTS + TEXTS[:5])
+    loads, asked = read_log(log)
+    assert asked == Counter(TEXTS)
+    assert len(loads) == len({*loads}) <= 2
+    assert str(os.getpid()) not in loads
+    (teacher,) = SoftLabelStore(memory).teachers()
+    assert teacher.n_texts == len(TEXTS)
+    assert not [*memory.rglob("teacher.pickle")]
+
+
+def test_workers_need_no_memory(backend, tmp_path):
+    with backend:
+        check_labels(SoftLabeler(NotingTeacher(tmp_path / "log"), X, Y).label(TEXTS))
+
+
+@pytest.mark.slow
+def test_a_backend_without_a_stream_of_answers(tmp_path, small_shards):
+    log = tmp_path / "log"
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        proba = SoftLabeler(NotingTeacher(log), X, Y, memory=tmp_path).label(TEXTS)
+    check_labels(proba)
+    _, asked = read_log(log)
+    assert asked == Counter(TEXTS)
+
+
+@needs_posix
+@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
+def test_a_worker_that_dies_costs_no_finished_shard(
+    backend, tmp_path, small_shards, monkeypatch, caplog
+):
+    log, kept = tmp_path / "log", []
+    write = SoftLabelStore.write
+
+    def note_what_is_kept(self, key, labelled):
+        write(self, key, labelled)
+        if not Path(f"{log}-died").exists():
+            kept.extend(labelled)
+
+    monkeypatch.setattr(SoftLabelStore, "write", note_what_is_kept)
+    teacher = NotingTeacher(log, fatal=TEXTS[1500])
+    with backend:
+        proba = SoftLabeler(teacher, X, Y, memory=tmp_path / "memory").label(TEXTS)
+    check_labels(proba)
+    _, asked = read_log(log)
+    assert asked.keys() == {*TEXTS}
+    assert asked[TEXTS[1500]] == 2
+    assert kept
+    assert "a worker died; " in caplog.text
+    assert {asked[text] for text in kept} == {1}
+    (stored,) = SoftLabelStore(tmp_path / "memory").teachers()
+    assert stored.n_texts == len(TEXTS)
+
+
+@pytest.mark.slow
+@needs_posix
+@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")
+def test_a_text_that_kills_every_worker_is_an_error(backend, tmp_path, small_shards):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    teacher = NotingTeacher(log, fatal=TEXTS[0], always=True)
+    with (
+        backend,
+        pytest.raises(RuntimeError, match=r"Workers died 3 times .* texts are not labelled"),
+    ):
+        SoftLabeler(teacher, X, Y, memory=memory).label(TEXTS[:600])
+    assert not [*memory.rglob("teacher.pickle")]
+
+
+@pytest.mark.slow
+def test_workers_label_as_a_transformer_does_here(backend, tiny_checkpoint, topics, tmp_path):
+    texts, labels = topics
+    teacher = TransformerTeacherClassifier(
+        tiny_checkpoint, max_epochs=1, random_state=0, device="cpu", precision="fp32"
+    ).fit(texts[:60], labels[:60])
+    with backend:
+        labeler = SoftLabeler(FrozenEstimator(teacher), texts[:60], labels[:60], memory=tmp_path)
+        proba = labeler.label(texts)
+    distinct = [*dict.fromkeys(texts)]
+    expected = dict(zip(distinct, teacher.predict_proba(distinct), strict=True))
+    np.testing.assert_allclose(proba, [expected[text] for text in texts], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_search_labels_inside_its_workers(backend, tmp_path):
+    log = tmp_path / "log"
+    student = DistilledMLPClassifier(
+        NotingTeacher(log), memory=tmp_path / "memory", max_epochs=1, random_state=0
+    )
+    rows = [f"{text} {number}" for number, text in enumerate(X * 4)]
+    search = GridSearchCV(student, {"embedding_dim": [2, 4]}, cv=2)
+    with backend:
+        search.fit(rows, [*Y] * 4, X_unlabeled=TextPool(TEXTS))
+    _, asked = read_log(log)
+    assert asked.keys() == {*TEXTS, *rows}
+    # A teacher a fold, and one for the refit, whatever the sizes of students.
+    assert {asked[text] for text in TEXTS} == {3}
+
+
+def test_no_workers_unless_processes_are_configured():
+    assert count_workers() == 1
+    with joblib.parallel_config("threading", n_jobs=2):
+        assert count_workers() == 1
+    with joblib.parallel_config("loky", n_jobs=2):
+        assert count_workers() == 2
+        inside = joblib.Parallel()(joblib.delayed(count_workers)() for _ in range(2))
+        assert inside == [1, 1]
+
+
+def test_threads_are_limited_for_a_while():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with at_most(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_worker_loads_nothing_but_the_teacher_it_was_sent(tmp_path):
+    path = tmp_path / "teacher.pickle"
+    with pytest.raises(FileNotFoundError, match="a folder that all machines share"):
+        _read_teacher(str(path), "0")
+    path.write_bytes(b"something else")
+    with pytest.raises(OSError, match="is not the teacher's file that was written"):
+        _read_teacher(str(path), "0")

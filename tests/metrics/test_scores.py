@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+
+from skdistill.metrics._class_scores import score_classes
+from skdistill.metrics._fidelity import expected_calibration_error
+from skdistill.metrics._scores import TeacherComparison, as_percent, check_known, evaluate
+
+CLASSES = ["a", "b", "c", "never"]
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    y = rng.choice(CLASSES[:3], 200)
+    proba, other = rng.dirichlet(np.ones(3), (2, 200))
+    return y, *(np.column_stack([p, np.zeros(200)]) for p in (proba, other))
+
+
+def test_figures_are_those_of_scikit_learn(answers):
+    y, proba, teacher_proba = answers
+    found = evaluate(y, proba, CLASSES, teacher_proba)
+    predicted = np.array(CLASSES)[proba.argmax(axis=1)]
+    expected = classification_report(
+        y, predicted, labels=CLASSES, output_dict=True, zero_division=0
+    )
+    for scores in found.classes:
+        assert {
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "f1-score": scores.f1,
+            "support": scores.n_texts,
+        } == expected[scores.label]
+    assert [scores.label for scores in found.classes] == CLASSES
+    matrix = confusion_matrix(y, predicted, labels=CLASSES)
+    for pair in found.confusions:
+        place = CLASSES.index(pair.label), CLASSES.index(pair.predicted)
+        assert pair.n_texts == matrix[place]
+    assert len(found.confusions) == 5
+    assert found.accuracy == np.mean(y == predicted)
+    assert found.macro_f1 == f1_score(y, predicted, average="macro")
+    assert found.calibration_error == expected_calibration_error(y, proba, CLASSES)
+    said = np.array(CLASSES)[teacher_proba.argmax(axis=1)]
+    assert found.teacher.accuracy == np.mean(said == y)
+    assert found.teacher.macro_f1 == f1_score(y, said, average="macro")
+    assert found.teacher.fidelity == np.mean(said == predicted)
+    assert found.teacher.retention == found.accuracy / found.teacher.accuracy
+
+
+def test_figures_of_several_labels_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, (200, 3)) * [1, 1, 0]
+    proba, teacher_proba = rng.uniform(0, [1, 1, 0.4], (2, 200, 3))
+    found = evaluate(y, proba, ["0", "1", "2"], teacher_proba)
+    predicted, said = (proba > 0.5) * 1, (teacher_proba > 0.5) * 1
+    assert found.accuracy == accuracy_score(y, predicted)
+    for average, score in [("macro", found.macro_f1), ("micro", found.micro_f1)]:
+        assert score == f1_score(y, predicted, average=average, zero_division=0)
+    yes = proba.ravel()
+    assert found.calibration_error == pytest.approx(
+        expected_calibration_error(y.ravel(), np.column_stack([1 - yes, yes]), [0, 1])
+    )
+    assert found.classes == score_classes(y, predicted, ["0", "1", "2"])
+    assert found.confusions == []
+    assert found.teacher == TeacherComparison(
+        accuracy_score(y, said),
+        f1_score(y, said, average="macro", zero_division=0),
+        accuracy_score(said, predicted),
+        accuracy_score(y, predicted) / accuracy_score(y, said),
+    )
+    assert [*as_percent(found)][:3] == ["subset accuracy", "macro F1", "micro F1"]
+
+
+def test_nothing_is_retained_of_a_teacher_that_is_never_right():
+    y = np.array(["a", "a"])
+    found = evaluate(y, np.eye(2), ["a", "b"], np.array([[0, 1.0], [0, 1]]))
+    assert (found.teacher.accuracy, found.teacher.retention) == (0, None)
+    assert "retention" not in as_percent(found)
+
+
+def test_an_unknown_label_is_named_with_its_row():
+    y = np.array(["a", "x", "b", "z"])
+    message = r"^t.csv: label\[1\] is 'x', which is none of the classes a, b; .*\(2 of 4\)\.$"
+    with pytest.raises(ValueError, match=message):
+        check_known(y, ["a", "b"], "t.csv: label")
+    check_known(y, ["a", "b", "x", "z"], "t.csv: label")
+
+
+def test_a_message_does_not_list_thousands_of_classes():
+    with pytest.raises(ValueError, match=r"none of the classes name 0, name 1, ") as info:
+        check_known(np.array(["x"]), [f"name {number}" for number in range(5000)], "label")
+    assert len(str(info.value)) < 400
+
+
+def test_figures_for_readers_are_per_cent(answers):
+    y, proba, teacher_proba = answers
+    found = evaluate(y, proba, CLASSES, teacher_proba)
+    shown = as_percent(found)
+    assert shown["accuracy"] == f"{100 * found.accuracy:.2f}"
+    assert [*shown][3:] == ["teacher's accuracy", "teacher's macro F1", "fidelity", "retention"]
+    alone = evaluate(y, proba, CLASSES)
+    assert alone.teacher is None
+    assert len(as_percent(alone)) == 3

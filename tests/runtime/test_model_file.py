@@ -1,0 +1,211 @@
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skdistill import (
+    CompiledClassifier,
+    DistilledCNNClassifier,
+    DistilledMLPClassifier,
+    DistilledRNNClassifier,
+    ModelFileError,
+)
+from skdistill.runtime._model_file import StoredModel, read_model, write_model
+from skdistill.runtime._network import COMPILED
+from skdistill.runtime._tensor_file import read_tensors, write_tensors
+from skdistill.text._vocabulary import Vocabulary
+
+ARCHITECTURES = {
+    "mlp": {"pooling": ("mean", "attention"), "context_window": 5, "hidden_layer_sizes": (3,)},
+    "cnn": {"pooling": ("max",), "kernel_sizes": (2, 3), "n_filters": 4},
+    "rnn": {"pooling": ("max", "mean"), "cell": "lstm", "hidden_dim": 3, "bidirectional": True},
+}
+FEATURES = ["the", "a", "therein", "there", "thé", "\ud800", "x" * 300, "x" * 300 + "y", "."]
+TEXTS = ["The a therein, there thé.", "x" * 300 + " " + "x" * 300 + "y", "\ud800 the", "", "b"]
+
+
+def make_model(kind, *, features=FEATURES, classes=("no", "yes"), **options):
+    vocabulary = Vocabulary(list(features), **options)
+    architecture = {"embedding_dim": 4, "dropout": 0.1, **ARCHITECTURES[kind]}
+    rng = np.random.default_rng(0)
+    shapes = COMPILED[kind].weight_shapes(
+        n_features=len(vocabulary), n_classes=len(classes), **architecture
+    )
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    counts = np.arange(len(vocabulary), dtype=np.float32)
+    return StoredModel(kind, np.array(classes), vocabulary, weights, architecture, counts)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "options", [{}, {"ngram_range": (1, 2), "hash_buckets": 7}, {"lowercase": False}], ids=str
+)
+def test_a_model_comes_back_as_it_was(kind, options, tmp_path):
+    model = make_model(kind, **options)
+    path = tmp_path / "model"
+    write_model(model, path)
+    read = read_model(path)
+    np.testing.assert_array_equal(
+        read.compile().predict_proba(TEXTS), model.compile().predict_proba(TEXTS)
+    )
+    assert read.kind == kind
+    assert sorted(read.vocabulary.features) == sorted(FEATURES)
+    by_feature = dict(zip(read.vocabulary.features, read.counts[1:].tolist(), strict=False))
+    assert by_feature == {feature: number for number, feature in enumerate(FEATURES, 1)}
+    np.testing.assert_array_equal(
+        read.counts[1 + len(FEATURES) :], model.counts[1 + len(FEATURES) :]
+    )
+
+
+def test_characters_are_features_too(tmp_path):
+    model = make_model("mlp", features=["a", "ab", " ", "b c"], analyzer="char", ngram_range=(1, 3))
+    write_model(model, tmp_path / "model")
+    expected = model.compile().predict_proba(["ab c", "b"])
+    np.testing.assert_array_equal(
+        read_model(tmp_path / "model").compile().predict_proba(["ab c", "b"]), expected
+    )
+
+
+@pytest.mark.parametrize(
+    "classes", [("no", "yes", "é"), (0, 1), (-5, 7), (0.5, 1.0), (False, True)], ids=str
+)
+def test_labels_keep_their_type(classes, tmp_path):
+    model = make_model("mlp", classes=classes)
+    write_model(model, tmp_path / "model")
+    read = read_model(tmp_path / "model").classes
+    np.testing.assert_array_equal(read, model.classes)
+    assert read.dtype == model.classes.dtype
+
+
+def test_a_vocabulary_that_compresses_extremely_is_still_read(tmp_path):
+    model = make_model("mlp", features=[f"{'x' * n}" for n in range(1, 5000)])
+    write_model(model, tmp_path / "model")
+    assert read_model(tmp_path / "model").vocabulary.features == model.vocabulary.features
+
+
+def test_what_cannot_be_saved_says_why(tmp_path):
+    with pytest.raises(TypeError, match=r"function for its analyzer.*joblib"):
+        write_model(make_model("mlp", analyzer=str.split), tmp_path / "model")
+    with pytest.raises(TypeError, match=r"Labels of type object.*joblib"):
+        write_model(make_model("mlp", classes=np.array(["a", 1], dtype=object)), tmp_path / "model")
+    with pytest.raises(ValueError, match="holds a NUL"):
+        write_model(make_model("mlp", features=["a\0"]), tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def rewrite(path, *, model=None, metadata=None, tensors=None):
+    """Change a part of a file."""
+    old_tensors, old_metadata = read_tensors(path)
+    description = json.loads(old_metadata["model"])
+    for keys, value in (model or {}).items():
+        place = description
+        *parents, last = keys.split("/")
+        for key in parents:
+            place = place[key]
+        place[last] = value
+    new = {**old_metadata, "model": json.dumps(description), **(metadata or {})}
+    write_tensors(path, {**old_tensors, **(tensors or {})}, new)
+
+
+def packed(data):
+    return np.frombuffer(zlib.compress(data, 9), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metadata": {"format": "other"}}, "no skdistill model"),
+        ({"metadata": {"format_version": "2"}}, "format version '2'.*upgrade"),
+        ({"metadata": {"model": "[" * 100_000}}, "damaged"),
+        ({"metadata": {"model": "[]"}}, "damaged"),
+        ({"model": {"kind": "transformer"}}, "none of"),
+        ({"model": {"kind": "cnn"}}, "damaged"),
+        ({"model": {"multilabel": 1}}, "no bool"),
+        ({"model": {"multilabel": True}}, "not numbered"),
+        ({"model": {"classes/type": "O"}}, "none of"),
+        ({"model": {"classes/values": ["no", 1]}}, "1 is no str"),
+        ({"model": {"classes/values": ["no", "no"]}}, "different classes"),
+        ({"model": {"classes/values": ["a", "b", "c"]}}, "do not have the architecture's shapes"),
+        ({"model": {"vocabulary/analyzer": "os.system"}}, "none of"),
+        ({"model": {"vocabulary/ngram_range": [1, 10**9]}}, "n-gram range"),
+        ({"model": {"vocabulary/lowercase": "yes"}}, "no bool"),
+        ({"model": {"vocabulary/hash_buckets": 10**12}}, "architecture's shapes"),
+        ({"model": {"vocabulary/hash_buckets": 10**30}}, "damaged"),
+        ({"model": {"architecture/embedding_dim": True}}, "no int"),
+        ({"model": {"architecture/unknown": 1}}, "damaged"),
+        ({"model": {"architecture/pooling": ["median"]}}, "poolings"),
+        ({"model": {"architecture/pooling": ["mean", "mean"]}}, "poolings"),
+        ({"model": {"architecture/context_window": 4}}, "even"),
+        ({"model": {"architecture/hidden_layer_sizes": [10**9]}}, "architecture's shapes"),
+        ({"model": {"estimator": 3}}, "no dict"),
+        ({"tensors": {"window": np.full((5, 4), np.nan, np.float32)}}, "not finite"),
+        ({"tensors": {"more": np.zeros(3, np.float32)}}, "'more'"),
+        ({"tensors": {"vocabulary": packed(b"\0a\0" * 9)}}, "occurs twice"),
+        ({"tensors": {"vocabulary": packed(b"\x05a\0")}}, "not front coded"),
+        ({"tensors": {"vocabulary": packed(b"\0a")}}, "damaged"),
+        ({"tensors": {"vocabulary": packed(bytes(10**8))}}, "expand too far"),
+        ({"tensors": {"vocabulary": packed(b"\0a\0")[:-1]}}, "cut short"),
+        ({"tensors": {"vocabulary": np.arange(9, dtype=np.uint8)}}, "damaged"),
+        ({"tensors": {"counts": packed(b"abcd")}}, "counts"),
+    ],
+    ids=str,
+)
+def test_damaged_models(changes, message, tmp_path):
+    path = tmp_path / "model"
+    write_model(make_model("mlp"), path)
+    rewrite(path, **changes)
+    with pytest.raises(ModelFileError, match=message):
+        read_model(path)
+
+
+def test_a_number_where_a_flag_belongs_starts_no_loop(tmp_path):
+    write_model(make_model("rnn"), tmp_path / "model")
+    rewrite(tmp_path / "model", model={"architecture/bidirectional": 10**9})
+    with pytest.raises(ModelFileError, match="no bool"):
+        read_model(tmp_path / "model")
+
+
+def test_tables_out_of_proportion_are_refused(tmp_path):
+    # 30,000 features times a window of 30,001 places: a file of 240 kB that asks for 3.6 GB.
+    model = make_model("mlp", features=[f"f{number}" for number in range(30_000)])
+    architecture = {"embedding_dim": 1, "pooling": ("attention",), "context_window": 30_001}
+    shapes = COMPILED["mlp"].weight_shapes(n_features=30_001, n_classes=2, **architecture)
+    weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    write_model(
+        StoredModel("mlp", model.classes, model.vocabulary, weights, architecture),
+        tmp_path / "model",
+    )
+    with pytest.raises(ModelFileError, match="out of proportion"):
+        read_model(tmp_path / "model")
+
+
+def test_a_kind_of_student_is_told_from_another(tmp_path):
+    write_model(make_model("rnn"), tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"kind 'rnn'.*DistilledMLPClassifier.*'mlp'"):
+        DistilledMLPClassifier.load(tmp_path / "model")
+
+
+def test_a_model_for_prediction_alone_is_no_estimator(tmp_path):
+    write_model(make_model("mlp"), tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"prediction alone.*CompiledClassifier"):
+        DistilledMLPClassifier.load(tmp_path / "model")
+
+
+BEFORE_FOLDERS = json.loads((Path(__file__).parent / "data" / "before_folders.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("kind", "student"),
+    [
+        ("mlp", DistilledMLPClassifier),
+        ("cnn", DistilledCNNClassifier),
+        ("rnn", DistilledRNNClassifier),
+    ],
+)
+def test_files_of_the_time_before_folders_are_read(kind, student):
+    path = Path(__file__).parent / "data" / f"before_folders_{kind}.skd"
+    for read in (CompiledClassifier.load, student.load):
+        proba = read(path).predict_proba(BEFORE_FOLDERS["texts"])
+        np.testing.assert_allclose(proba, BEFORE_FOLDERS["proba"][kind], atol=1e-5)

@@ -1,0 +1,237 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from skdistill.runtime._network import CompiledCNN, CompiledMLP, CompiledRNN
+from skdistill.students.training._networks import BagNetwork, ConvolutionalNetwork, RecurrentNetwork
+from skdistill.text._vocabulary import Vocabulary
+
+WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", "and", "ran", ",", ".", "up"]
+LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2]).log()
+
+
+def random_texts(n, seed=0):
+    rng = np.random.default_rng(seed)
+    words = [*WORDS, "unheard", "of"]
+    return [" ".join(rng.choice(words, size=rng.integers(0, 30))) for _ in range(n)]
+
+
+def make_network(pooling, hidden_layer_sizes=(), *, dim=6, scale=1.0, window=5):
+    torch.manual_seed(0)
+    network = BagNetwork(
+        LOG_PRIOR,
+        len(WORDS) + 1,
+        embedding_dim=dim,
+        pooling=pooling,
+        context_window=window,
+        hidden_layer_sizes=hidden_layer_sizes,
+    )
+    torch.nn.init.normal_(network.embedding.weight, std=scale)
+    return network.eval()
+
+
+def compile_network(network, vocabulary=None, **architecture):
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    compiled_class = {
+        BagNetwork: CompiledMLP,
+        ConvolutionalNetwork: CompiledCNN,
+        RecurrentNetwork: CompiledRNN,
+    }[type(network)]
+    architecture = {"pooling": network.pooling, **architecture}
+    return compiled_class(vocabulary or Vocabulary(WORDS), weights, architecture)
+
+
+def make_pair(network_class, *, scale=0.6, **options):
+    """Make a network of random weights, and its tables."""
+    torch.manual_seed(0)
+    network = network_class(LOG_PRIOR, len(WORDS) + 1, embedding_dim=5, **options).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=scale)
+    architecture = {"cell": "gru", "bidirectional": True, "kernel_sizes": (3,), **options}
+    return network, compile_network(network, **architecture)
+
+
+def torch_proba(network, texts, vocabulary=None):
+    ids = (vocabulary or Vocabulary(WORDS)).encode(texts)
+    with torch.no_grad():
+        logits = network(torch.from_numpy(ids.values), torch.from_numpy(ids.offsets))
+    return logits.softmax(dim=1).numpy()
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [("mean",), ("max",), ("attention",), ("mean", "attention"), ("max", "mean", "attention")],
+)
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (4,), (50, 3)])
+@pytest.mark.parametrize("dim", [2, 6])
+def test_tables_equal_the_network(pooling, hidden_layer_sizes, dim):
+    network = make_network(pooling, hidden_layer_sizes, dim=dim)
+    texts = random_texts(300)
+    proba = compile_network(network).predict_proba(texts)
+    np.testing.assert_allclose(proba, torch_proba(network, texts), atol=1e-5)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
+    assert proba.dtype == np.float32
+
+
+def test_scores_too_large_for_an_exponential_do_not_overflow():
+    network = make_network(("attention",), scale=100.0)
+    texts = random_texts(50)
+    np.testing.assert_allclose(
+        compile_network(network).predict_proba(texts), torch_proba(network, texts), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("window", [1, 3, 41])
+def test_windows_wider_than_texts(window):
+    network = make_network(("attention",), window=window)
+    texts = random_texts(50)
+    np.testing.assert_allclose(
+        compile_network(network).predict_proba(texts), torch_proba(network, texts), atol=1e-5
+    )
+
+
+def test_no_text_depends_on_its_neighbours():
+    compiled = compile_network(make_network(("mean", "attention")))
+    texts = random_texts(200)
+    together = compiled.predict_proba(texts)
+    order = np.random.default_rng(1).permutation(200)
+    shuffled = compiled.predict_proba([texts[i] for i in order])
+    np.testing.assert_array_equal(shuffled, together[order])
+    np.testing.assert_array_equal(compiled.predict_proba(texts[17:60]), together[17:60])
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+@pytest.mark.parametrize("window", [1, 5])
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (4,)])
+def test_a_text_alone_takes_another_way_to_the_same_end(window, hidden_layer_sizes, scale):
+    network = make_network(
+        ("mean", "max", "attention"), hidden_layer_sizes, window=window, scale=scale
+    )
+    compiled = compile_network(network)
+    texts = random_texts(50)
+    alone = np.concatenate([compiled.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(alone, torch_proba(network, texts), atol=1e-5)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    compiled = compile_network(make_network(("mean", "attention")))
+    texts = random_texts(100)
+    whole = compiled.predict_proba(texts)
+    monkeypatch.setattr("skdistill.text._vocabulary._CHUNK", 200)
+    np.testing.assert_array_equal(compiled.predict_proba(texts), whole)
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (5, 3)])
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")])
+@pytest.mark.parametrize("kernel_sizes", [(1,), (3,), (2, 5), (41, 4, 3)])
+def test_convolution_tables_equal_the_network(kernel_sizes, pooling, hidden_layer_sizes):
+    network, compiled = make_pair(
+        ConvolutionalNetwork,
+        kernel_sizes=kernel_sizes,
+        n_filters=4,
+        pooling=pooling,
+        hidden_layer_sizes=hidden_layer_sizes,
+    )
+    check_equal(network, compiled, random_texts(100))
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (5, 3)])
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_recurrent_tables_equal_the_network(cell, bidirectional, pooling, hidden_layer_sizes):
+    network, compiled = make_pair(
+        RecurrentNetwork,
+        cell=cell,
+        hidden_dim=4,
+        bidirectional=bidirectional,
+        pooling=pooling,
+        hidden_layer_sizes=hidden_layer_sizes,
+    )
+    check_equal(network, compiled, random_texts(100))
+
+
+def check_equal(network, compiled, texts):
+    proba = compiled.predict_proba(texts)
+    expected = torch_proba(network, texts)
+    np.testing.assert_allclose(proba, expected, atol=1e-5)
+    assert np.ptp(expected, axis=0).max() > 0.05
+    assert proba.dtype == np.float32
+
+
+OTHERS = [
+    (ConvolutionalNetwork, {"kernel_sizes": (3, 2), "pooling": ("max", "mean")}),
+    (RecurrentNetwork, {"cell": "gru", "pooling": ("max", "mean")}),
+    (RecurrentNetwork, {"cell": "lstm"}),
+]
+
+
+@pytest.mark.parametrize(("network_class", "options"), OTHERS, ids=str)
+def test_large_weights_do_not_overflow(network_class, options):
+    # Warnings are errors: one of NumPy's would end the test.
+    network, compiled = make_pair(network_class, scale=1000.0, **options)
+    texts = random_texts(50)
+    agreed = compiled.predict_proba(texts).argmax(axis=1) == torch_proba(network, texts).argmax(1)
+    assert agreed.mean() > 0.95
+
+
+@pytest.mark.parametrize(("network_class", "options"), OTHERS, ids=str)
+def test_neither_order_nor_neighbours_nor_chunks_matter(network_class, options, monkeypatch):
+    _, compiled = make_pair(network_class, **options)
+    texts = random_texts(60)
+    together = compiled.predict_proba(texts)
+    order = np.random.default_rng(1).permutation(60)
+    shuffled = compiled.predict_proba([texts[i] for i in order])
+    np.testing.assert_allclose(shuffled, together[order], atol=1e-6)
+    alone = np.concatenate([compiled.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+    monkeypatch.setattr("skdistill.text._vocabulary._CHUNK", 200)
+    np.testing.assert_allclose(compiled.predict_proba(texts), together, atol=1e-6)
+
+
+@pytest.mark.parametrize(("network_class", "options"), OTHERS, ids=str)
+def test_convolutions_and_recurrent_layers_know_the_prior_too(network_class, options):
+    _, compiled = make_pair(network_class, **options)
+    proba = compiled.predict_proba(["", "unheard of", "\n", "cat unheard"])
+    np.testing.assert_allclose(proba[:3], [[0.5, 0.3, 0.2]] * 3, rtol=1e-6)
+    assert not np.allclose(proba[3], [0.5, 0.3, 0.2], atol=1e-3)
+    np.testing.assert_array_equal(compiled.predict_proba(["", "unheard"]), proba[:2])
+    assert compiled.predict_proba([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("pooling", [("mean", "attention"), ("max",)])
+def test_hashed_ngrams_have_rows_of_their_own(pooling):
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(WORDS, ngram_range=(1, 3), hash_buckets=20)
+    network = BagNetwork(LOG_PRIOR, len(vocabulary), embedding_dim=5, pooling=pooling).eval()
+    torch.nn.init.normal_(network.embedding.weight)
+    compiled = compile_network(network, vocabulary)
+    texts = random_texts(100)
+    expected = torch_proba(network, texts, vocabulary)
+    np.testing.assert_allclose(compiled.predict_proba(texts), expected, atol=1e-5)
+    forwards, backwards = compiled.predict_proba(["the cat sat", "sat cat the"])
+    assert not np.allclose(forwards, backwards, atol=1e-3)
+
+
+@pytest.mark.parametrize("texts", [[""], ["unheard of"], ["", "unheard"], ["\n\t"]])
+def test_texts_without_a_known_word_get_the_prior(texts):
+    proba = compile_network(make_network(("mean", "max", "attention"))).predict_proba(texts)
+    np.testing.assert_allclose(proba, [[0.5, 0.3, 0.2]] * len(texts), rtol=1e-6)
+
+
+def test_no_texts():
+    assert compile_network(make_network(("mean",))).predict_proba([]).shape == (0, 3)
+
+
+def test_import_needs_neither_torch_nor_sklearn():
+    code = (
+        "import sys, skdistill.runtime._network; "
+        "print([m for m in ('torch', 'sklearn', 'transformers', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,98 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from skdistill import ModelFileError
+from skdistill.runtime._tensor_file import read_tensors, write_tensors
+
+TENSORS = {
+    "floats": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "halves": np.linspace(-1, 1, 5, dtype=np.float16),
+    "bytes": np.arange(7, dtype=np.uint8),
+    "whole": np.array([[-127], [127]], dtype=np.int8),
+    "none": np.empty((0, 4), dtype=np.float32),
+}
+
+
+def test_the_safetensors_library_reads_what_is_written(tmp_path):
+    path = tmp_path / "file"
+    write_tensors(path, TENSORS, {"a": "b"})
+    loaded = load_file(path)
+    assert loaded.keys() == TENSORS.keys()
+    for name, array in TENSORS.items():
+        np.testing.assert_array_equal(loaded[name], array)
+        assert loaded[name].dtype == array.dtype
+    with safe_open(path, "numpy") as file:
+        assert file.metadata() == {"a": "b"}
+
+
+def test_what_the_safetensors_library_writes_is_read(tmp_path):
+    path = tmp_path / "file"
+    save_file(TENSORS, path, metadata={"a": "b"})
+    tensors, metadata = read_tensors(path)
+    assert metadata == {"a": "b"}
+    for name, array in TENSORS.items():
+        np.testing.assert_array_equal(tensors[name], array)
+
+
+def raw(header, body=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
+    return {"a": {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "longer than the file"),
+        (b"\xff" * 100, "longer than the file"),
+        (raw(b"{"), "not JSON"),
+        (raw(b"\xff\xfe"), "not JSON"),
+        (raw(b"[" * 100_000), "not JSON"),
+        (raw([1]), "no JSON object"),
+        (raw({"__metadata__": {"a": 1}}), "metadata are not text"),
+        (raw({"a": 3}), "'a' is not described"),
+        (raw(entry(dtype="F64"), bytes(8)), "unknown type 'F64'"),
+        (raw(entry(dtype=[]), bytes(8)), "unknown type"),
+        (raw(entry(shape=(-1,)), bytes(4)), "no valid shape"),
+        (raw(entry(shape=(True,)), bytes(4)), "no valid shape"),
+        (raw(entry(shape=(1, 1, 1, 1, 1)), bytes(4)), "no valid shape"),
+        (raw(entry(shape=(2**41,)), bytes(4)), "no valid shape"),
+        (raw(entry(shape=(2**38, 2**38)), bytes(4)), "not where its shape puts it"),
+        (raw(entry(offsets=(4, 8)), bytes(8)), "not where its shape puts it"),
+        (raw(entry(), bytes(3)), "ends behind the file"),
+        (raw(entry(), bytes(5)), "4 bytes, but 5 are there"),
+    ],
+)
+def test_damaged_files(tmp_path, data, message):
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match=message) as error:
+        read_tensors(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_tensors(path, TENSORS, {"version": "old"})
+
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_tensors(path, TENSORS, {"version": "new"})
+    assert read_tensors(path)[1] == {"version": "old"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_header_beyond_the_bound_is_refused_on_writing(tmp_path):
+    with pytest.raises(ValueError, match="too many labels"):
+        write_tensors(tmp_path / "file", {}, {"a": "x" * 2**24})

@@ -1,0 +1,177 @@
+"""A student with a teacher behind it: threshold, curve, parameters, errors."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+
+from skdistill import (
+    CascadeClassifier,
+    DistilledMLPClassifier,
+    FunctionTeacherClassifier,
+    TextPool,
+    make_tfidf_baseline,
+)
+from skdistill.students._cascade import cascade_curve
+
+
+def make_student(teacher=None, **params):
+    params = {"max_epochs": 6, "random_state": 0, "vocabulary_size": 60} | params
+    return DistilledMLPClassifier(teacher, **params)
+
+
+def random_case(n_texts=200, n_classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    student = rng.dirichlet(np.ones(n_classes), size=n_texts).round(2) + 1e-3
+    student /= student.sum(axis=1, keepdims=True)
+    teacher = rng.dirichlet(np.ones(n_classes), size=n_texts)
+    return student, teacher, rng.integers(n_classes, size=n_texts)
+
+
+def test_curve_is_what_each_threshold_gives():
+    student, teacher, codes = random_case()
+    curve = cascade_curve(student, teacher, codes, teacher_cost=30)
+    assert curve["teacher_rate"].iloc[[0, -1]].tolist() == [0, 1]
+    assert (np.diff(curve["teacher_rate"]) > 0).all()
+    for row in curve.itertuples():
+        asked = student.max(axis=1) < row.threshold
+        predicted = np.where(asked, teacher.argmax(axis=1), student.argmax(axis=1))
+        assert row.teacher_rate == pytest.approx(asked.mean())
+        assert row.coverage == pytest.approx(1 - asked.mean())
+        assert row.accuracy == pytest.approx((predicted == codes).mean())
+        assert row.cost == pytest.approx(1 + 30 * asked.mean())
+        if not asked.all():
+            right = student.argmax(axis=1)[~asked] == codes[~asked]
+            assert row.student_accuracy == pytest.approx(right.mean())
+    assert np.isnan(curve["student_accuracy"].iloc[-1])
+
+
+def test_a_curve_needs_texts():
+    with pytest.raises(ValueError, match="at least one text"):
+        cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])
+
+
+def says_all_right(texts):
+    return [[float("a" in text), float("a" not in text)] for text in texts]
+
+
+def says_half_right(texts):
+    """Know short texts for sure; guess long ones, and be wrong."""
+    return [
+        [float("a" in text), float("a" not in text)] if len(text) < 3 else [0.55, 0.45]
+        for text in texts
+    ]
+
+
+@pytest.fixture
+def frozen_pair():
+    texts = ["a", "b"] * 40 + ["bbbb"] * 20
+    y = ["has a" if "a" in text else "no a" for text in texts]
+    functions = (says_half_right, says_all_right)
+    student, teacher = (FunctionTeacherClassifier(func).fit(texts, y) for func in functions)
+    return FrozenEstimator(student), FrozenEstimator(teacher), texts, y
+
+
+@pytest.mark.parametrize(("max_rate", "rate", "accuracy"), [(0.3, 0.2, 1.0), (0.1, 0.0, 0.8)])
+def test_the_best_threshold_within_the_rate_is_taken(frozen_pair, max_rate, rate, accuracy):
+    student, teacher, texts, y = frozen_pair
+    cascade = CascadeClassifier(student, teacher, max_teacher_rate=max_rate).fit(texts, y)
+    assert cascade.teacher_rate_ == rate
+    assert cascade.score(texts, y) == pytest.approx(accuracy)
+    assert cascade.asks_teacher(texts).mean() == rate
+    curve = cascade.curve(texts, y)
+    assert curve.equals(cascade.curve_)
+    assert curve["accuracy"].max() == 1
+
+
+def test_a_teacher_that_is_no_better_is_never_asked(frozen_pair):
+    student, teacher, texts, y = frozen_pair
+    cascade = CascadeClassifier(teacher, student, max_teacher_rate=1.0).fit(texts, y)
+    assert cascade.teacher_rate_ == 0
+    assert cascade.threshold_ == 0
+    assert not cascade.asks_teacher(texts).any()
+
+
+def test_the_teacher_sees_no_other_texts_than_those_it_is_asked_for(frozen_pair, monkeypatch):
+    student, teacher, texts, y = frozen_pair
+    cascade = CascadeClassifier(student, teacher, max_teacher_rate=0.3).fit(texts, y)
+    seen = []
+    monkeypatch.setattr(
+        cascade.teacher_,
+        "predict_proba",
+        lambda texts: seen.extend(texts) or says_all_right(texts),
+        raising=False,
+    )
+    cascade.predict(["a", "bbbb", "b"])
+    assert seen == ["bbbb"]
+
+
+class CountedTeacher(DummyClassifier):
+    """A teacher that counts its fits and their rows."""
+
+    sizes: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        CountedTeacher.sizes.append(len(X))
+        return super().fit(X, y, sample_weight)
+
+
+def test_the_students_own_teacher_is_fitted_once_on_training_rows(topics):
+    X, y = topics
+    CountedTeacher.sizes = []
+    cascade = CascadeClassifier(make_student(CountedTeacher()), random_state=0).fit(X, y)
+    assert CountedTeacher.sizes == [540]
+    assert isinstance(cascade.student_.teacher, FrozenEstimator)
+    assert len(cascade.curve_) <= 61
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_parameters_reach_the_student_cut_to_its_rows(topics, routing):
+    X, y = topics
+    proba = make_tfidf_baseline().fit(X, y).predict_proba(X)
+    pool = {"X_unlabeled": TextPool(X[:500]), "unlabeled_proba": proba[:500]}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        cascade = CascadeClassifier(make_student(), make_tfidf_baseline(), random_state=0)
+        cascade.fit(X, y, teacher_proba=proba, **pool)
+    assert cascade.student_.transfer_size_ == 540 + 500
+    assert cascade.student_.teacher is None
+    assert cascade.score(X, y) > 0.95
+
+
+def test_same_seed_same_result_and_pickles(topics):
+    X, y = topics
+    cascade = CascadeClassifier(make_student(make_tfidf_baseline()), random_state=3)
+    first, second = clone(cascade).fit(X, y), clone(cascade).fit(X, y)
+    again = pickle.loads(pickle.dumps(first))
+    for other in (second, again):
+        np.testing.assert_array_equal(other.predict_proba(X), first.predict_proba(X))
+        assert other.threshold_ == first.threshold_
+
+
+def test_rates_and_sizes_are_searched(topics):
+    X, y = topics
+    cascade = CascadeClassifier(make_student(make_tfidf_baseline()), random_state=0)
+    grid = {"max_teacher_rate": [0, 0.5], "student__embedding_dim": [2, 4]}
+    search = GridSearchCV(cascade, grid, cv=2).fit(X[:200], y[:200])
+    assert search.best_score_ > 0.8
+
+
+def test_what_cannot_be_says_why(topics, frozen_pair):
+    X, y = topics
+    with pytest.raises(ValueError, match="There is no teacher to ask"):
+        CascadeClassifier(make_student()).fit(X, y)
+    student, teacher, texts, labels = frozen_pair
+    with pytest.raises(ValueError, match=r"student's classes .* are not those of y"):
+        CascadeClassifier(student, teacher).fit(X, y)
+    with pytest.raises(ValueError, match="too few to have each of the 2 classes"):
+        CascadeClassifier(make_student(make_tfidf_baseline())).fit(["a", "b", "c"], [0, 0, 1])
+    cascade = CascadeClassifier(student, teacher).fit(texts, labels)
+    with pytest.raises(ValueError, match=r"y\[1\] is 'maybe', which is none of the classes"):
+        cascade.curve(["a", "b"], ["has a", "maybe"])
+    with pytest.raises(ValueError, match="one label for each of the 2 texts"):
+        cascade.curve(["a", "b"], ["has a"])

@@ -1,0 +1,224 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from skdistill.students.training._networks import (
+    BagNetwork,
+    ConvolutionalNetwork,
+    RecurrentNetwork,
+    convolve_within_rows,
+    pool,
+    pool_steps,
+    score_windows,
+    softmax_within_rows,
+)
+
+TEXTS = [[3, 1, 4, 1, 5], [9], [], [2, 6, 5, 3, 5, 8, 9, 7], [0, 0], [0, 4, 0]]
+LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2]).log()
+
+
+def flat(texts):
+    offsets = np.cumsum([0, *map(len, texts)])
+    return torch.tensor([i for text in texts for i in text]), torch.from_numpy(offsets)
+
+
+def bag(network, vectors):
+    pooled = []
+    for how in network.pooling:
+        if how == "attention":
+            kernel = network.window.T[None].contiguous()
+            scores = F.conv1d(vectors.T[None], kernel, padding=kernel.shape[2] // 2)[0, 0]
+            pooled.append(F.softmax(scores, dim=0) @ vectors)
+        else:
+            pooled.append(reduce(how, vectors))
+    return pooled
+
+
+def convolutions(network, vectors):
+    outputs = []
+    for kernel, bias in zip(network.kernels, network.biases, strict=True):
+        padded = F.pad(vectors.T[None], around(kernel.shape[1]))
+        outputs.append(F.relu(F.conv1d(padded, kernel.transpose(1, 2), bias))[0].T)
+    return [reduce(how, output) for how in network.pooling for output in outputs]
+
+
+def states(network, vectors):
+    forwards, *rest = network.directions
+    read = [forwards(vectors)[0], *(layer(vectors.flip(0))[0].flip(0) for layer in rest)]
+    return [reduce(how, torch.cat(read, dim=1)) for how in network.pooling]
+
+
+def around(size):
+    return size // 2, size - 1 - size // 2
+
+
+def reduce(how, vectors):
+    return vectors.mean(dim=0) if how == "mean" else vectors.amax(dim=0)
+
+
+REPRESENT = {BagNetwork: bag, ConvolutionalNetwork: convolutions, RecurrentNetwork: states}
+
+
+def reference(network, text):
+    """Compute one text's logits with torch's own functions, on that text alone."""
+    if not any(text):
+        return LOG_PRIOR
+    vectors = network.embedding(torch.tensor(text))
+    hidden = torch.cat(REPRESENT[type(network)](network, vectors))
+    for layer in network.layers[:-1]:
+        hidden = F.relu(layer(hidden))
+    return network.layers[-1](hidden)
+
+
+def make(network_class, **options):
+    torch.manual_seed(0)
+    network = network_class(LOG_PRIOR, 10, **options)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    return network
+
+
+OTHERS = [
+    (ConvolutionalNetwork, {"kernel_sizes": (1,), "n_filters": 4}),
+    (ConvolutionalNetwork, {"kernel_sizes": (3,), "n_filters": 4, "hidden_layer_sizes": (5,)}),
+    (ConvolutionalNetwork, {"kernel_sizes": (4, 2), "n_filters": 3, "pooling": ("mean",)}),
+    (ConvolutionalNetwork, {"kernel_sizes": (9, 3), "n_filters": 2, "pooling": ("mean", "max")}),
+    (RecurrentNetwork, {"cell": "gru", "hidden_dim": 4}),
+    (RecurrentNetwork, {"cell": "lstm", "hidden_dim": 4, "pooling": ("max", "mean")}),
+    (RecurrentNetwork, {"cell": "gru", "hidden_dim": 5, "bidirectional": False}),
+    (RecurrentNetwork, {"cell": "lstm", "hidden_dim": 3, "bidirectional": False}),
+    (RecurrentNetwork, {"cell": "gru", "pooling": ("mean",), "hidden_layer_sizes": (4, 5)}),
+]
+
+
+@pytest.mark.parametrize("pooling", [("mean",), ("max",), ("attention",), ("mean", "attention")])
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (7,), (7, 4)])
+def test_forward_equals_torch_text_by_text(pooling, hidden_layer_sizes):
+    torch.manual_seed(0)
+    network = BagNetwork(
+        LOG_PRIOR,
+        10,
+        embedding_dim=6,
+        pooling=pooling,
+        context_window=5,
+        hidden_layer_sizes=hidden_layer_sizes,
+    )
+    torch.nn.init.normal_(network.embedding.weight)
+    logits = network(*flat(TEXTS))
+    expected = torch.stack([reference(network, text) for text in TEXTS])
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("network_class", "options"), OTHERS, ids=str)
+def test_convolutions_and_recurrent_layers_equal_torch_text_by_text(network_class, options):
+    network = make(network_class, embedding_dim=6, **options)
+    expected = torch.stack([reference(network, text) for text in TEXTS])
+    torch.testing.assert_close(network(*flat(TEXTS)), expected, rtol=1e-5, atol=1e-5)
+    for text, logits in zip(TEXTS, expected, strict=True):
+        torch.testing.assert_close(network(*flat([text]))[0], logits, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("network_class", "options"), OTHERS, ids=str)
+def test_their_gradients_equal_torch_text_by_text(network_class, options):
+    network = make(network_class, embedding_dim=6, **options)
+    check_gradients(network)
+
+
+@pytest.mark.parametrize("pooling", [("mean",), ("max",), ("attention", "mean")])
+def test_gradients_equal_torch_text_by_text(pooling):
+    torch.manual_seed(0)
+    network = BagNetwork(LOG_PRIOR, 10, embedding_dim=4, pooling=pooling, context_window=3)
+    torch.nn.init.normal_(network.embedding.weight)
+    check_gradients(network)
+
+
+def check_gradients(network):
+    network(*flat(TEXTS)).square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    torch.stack([reference(network, text) for text in TEXTS]).square().sum().backward()
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("network_class", REPRESENT)
+def test_batch_without_a_known_feature_gives_the_prior(network_class):
+    network = network_class(LOG_PRIOR, 10)
+    logits = network(*flat([[], [0, 0]]))
+    torch.testing.assert_close(logits, LOG_PRIOR.expand(2, 3))
+
+
+@pytest.mark.parametrize("network_class", REPRESENT)
+def test_dropouts_act_in_training_only(network_class):
+    torch.manual_seed(0)
+    network = network_class(LOG_PRIOR, 10, dropout=0.5, word_dropout=0.5)
+    batch = flat(TEXTS)
+    assert not torch.equal(network(*batch), network(*batch))
+    network.eval()
+    assert torch.equal(network(*batch), network(*batch))
+
+
+@pytest.mark.parametrize("network_class", REPRESENT)
+def test_full_word_dropout_leaves_only_the_unknown_feature(network_class):
+    network = network_class(LOG_PRIOR, 10, word_dropout=1.0)
+    logits = network(*flat([[3, 4], [5, 6]]))
+    torch.testing.assert_close(logits[0], logits[1])
+
+
+def test_softmax_within_rows_withstands_large_scores():
+    rows = torch.tensor([0, 0, 1, 3, 3])
+    scores = torch.tensor([1e4, 1e4 + 1, -1e4, 0.0, 1.0])
+    expected = torch.cat([scores[:2].softmax(0), torch.ones(1), scores[3:].softmax(0)])
+    torch.testing.assert_close(softmax_within_rows(scores, rows), expected)
+
+
+def ragged_vectors(lengths, width):
+    offsets = torch.from_numpy(np.cumsum([0, *lengths]))
+    rows = torch.repeat_interleave(torch.arange(len(lengths)), offsets.diff())
+    return torch.randn(len(rows), width), rows, offsets
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 10])
+def test_convolutions_do_not_see_the_next_row(size):
+    torch.manual_seed(0)
+    vectors, rows, offsets = ragged_vectors([4, 1, 0, 9, 2, 0, 1], 3)
+    kernel = torch.randn(5, size, 3)
+    outputs = convolve_within_rows(vectors, kernel, rows, offsets)
+    expected = [
+        F.conv1d(F.pad(row.T[None], around(size)), kernel.transpose(1, 2))[0].T
+        for row in vectors.split(offsets.diff().tolist())
+        if len(row)
+    ]
+    torch.testing.assert_close(outputs, torch.cat(expected), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 13])
+def test_scores_of_windows_are_a_convolution_with_one_output(size):
+    torch.manual_seed(0)
+    vectors, rows, offsets = ragged_vectors([4, 1, 0, 9, 2, 0, 1], 3)
+    window = torch.randn(size, 3)
+    expected = convolve_within_rows(vectors, window[None], rows, offsets)[:, 0]
+    scores = score_windows(vectors, window, rows, offsets)
+    torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_pooled_steps_leave_out_what_is_behind_a_texts_end(how):
+    torch.manual_seed(0)
+    lengths = torch.tensor([4, 1, 3])
+    states = torch.randn(4, 3, 5) - 5
+    expected = [reduce(how, states[:n, text]) for text, n in enumerate(lengths.tolist())]
+    torch.testing.assert_close(pool_steps(how, states, lengths), torch.stack(expected))
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_pool_equals_a_loop(how):
+    torch.manual_seed(0)
+    vectors, rows, offsets = ragged_vectors([4, 1, 0, 9, 0], 3)
+    vectors -= 5  # a maximum below zero is not taken for an empty row's
+    expected = [
+        reduce(how, row) if len(row) else torch.zeros(3)
+        for row in vectors.split(offsets.diff().tolist())
+    ]
+    torch.testing.assert_close(pool(how, vectors, rows, offsets), torch.stack(expected))
