@@ -25,16 +25,19 @@ from skdistill.card._facts import count_gold_epochs
 from skdistill.card._figures import Figures, ModelFigures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
+from skdistill.card._words import (
+    KINDS,
+    describe_architecture,
+    describe_word_order,
+    name_listed,
+    name_prior,
+    name_unit,
+)
 from skdistill.metrics._class_scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.runtime._tensor_file import ModelFileError
 
-_KINDS = {
-    "mlp": "DistilledMLPClassifier",
-    "cnn": "DistilledCNNClassifier",
-    "rnn": "DistilledRNNClassifier",
-}
 _SCRIPTS = ("tokenizer.js", "networks.js", "page.js")
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 _PACKAGES = ("torch", "scikit-learn", "numpy")
@@ -98,7 +101,7 @@ def write_card(
     names = _name_classes(model, class_names)
     described = {"classes": names, **describe_for_page(model)}
     figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
-    title = title or f"{_KINDS[model.kind]}: {_shorten(names)}"
+    title = title or f"{KINDS[model.kind]}: {_shorten(names)}"
     additive = model.kind == "mlp" and "layers.1.weight" not in model.weights
     sizes = {precision: _file_size(model, precision) for precision in _PRECISIONS}
     style = _read("style.css")
@@ -111,8 +114,8 @@ def write_card(
         model=write_script_data(described),
         example=join(example),
         header=_header(model, title, description, figures, sizes),
-        unit=_unit(model),
-        prior=_prior(model),
+        unit=name_unit(model),
+        prior=name_prior(model),
         words=_words_panel(model, names) if additive else "",
         sections=join(
             _figures_section(model, figures, names),
@@ -180,7 +183,7 @@ def _header(
 
 def _words_panel(model: StoredModel, names: Sequence[str]) -> Markup:
     options = [element("option", name, value=number) for number, name in enumerate(names)]
-    unit = _unit(model)
+    unit = name_unit(model)
     template = Template(_read("words.html"))
     return Markup(template.substitute(unit=unit, Unit=unit.title(), options=join(*options)))
 
@@ -198,7 +201,7 @@ def _figures_section(
         element(
             "p",
             f"Measured on {figures.n_texts:,} texts when this page was written. "
-            f"{_percent(figures.unknown_share)} % of their {_listed(model)} are unknown to it. "
+            f"{_percent(figures.unknown_share)} % of their {name_listed(model)} are unknown to it. "
             f"Rounding to eight bits changes no probability by more than {changed}.",
         ),
         _compare_models(figures.models),
@@ -289,7 +292,7 @@ def _training_section(model: StoredModel, training: Mapping[str, str]) -> Markup
     return _section(
         "training",
         "What it is and how it was made",
-        element("p", _architecture(model)),
+        element("p", describe_architecture(model)),
         _pairs(facts) if facts else None,
         plot,
     )
@@ -318,53 +321,6 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], Markup | None]:
     return facts, _figure(caption, plot_training(losses, n_gold_epochs))
 
 
-def _architecture(model: StoredModel) -> str:
-    architecture, vocabulary = model.architecture, model.vocabulary
-    width = model.weights["embedding.weight"].shape[1]
-    pooling = " and ".join(architecture["pooling"])
-    if model.kind == "mlp":
-        reading = f"pooled by {pooling}"
-        if "attention" in architecture["pooling"]:
-            reading += f" over windows of {architecture['context_window']}"
-    elif model.kind == "cnn":
-        sizes = " and ".join(map(str, architecture["kernel_sizes"]))
-        reading = f"{architecture['n_filters']} filters over {sizes} at a time, pooled by {pooling}"
-    else:
-        ways = "both directions" if architecture["bidirectional"] else "one direction"
-        reading = (
-            f"a {architecture['cell'].upper()} of width {architecture['hidden_dim']} in {ways}, "
-            f"pooled by {pooling}"
-        )
-    hidden = architecture["hidden_layer_sizes"]
-    layers = f"hidden layers of {', '.join(map(str, hidden))}, " if hidden else ""
-    buckets = ""
-    if vocabulary.hash_buckets:
-        longest = vocabulary.ngram_range[1]
-        buckets = f" and {vocabulary.hash_buckets:,} buckets for their n-grams of up to {longest}"
-    return (
-        f"A student of skdistill: {len(vocabulary.features):,} {_listed(model)}{buckets} as "
-        f"vectors of {width} numbers, {reading}, {layers}and a linear layer for "
-        f"{len(model.classes)} {'labels' if model.multilabel else 'classes'}."
-    )
-
-
-def _features(model: StoredModel) -> str:
-    return "characters" if model.vocabulary.analyzer == "char" else "words and marks"
-
-
-def _unit(model: StoredModel) -> str:
-    return "character" if model.vocabulary.analyzer == "char" else "word"
-
-
-def _listed(model: StoredModel) -> str:
-    """Say what the features of a vocabulary are."""
-    least, most = model.vocabulary.ngram_range
-    if most == 1 or model.vocabulary.hash_buckets:
-        return _features(model)
-    lengths = f"{most}" if least == most else f"{least} to {most}"
-    return f"n-grams of {lengths} {_features(model)}"
-
-
 def _name(name: str) -> Markup:
     """Keep a name in one piece where its script runs in another direction than the text around."""
     return element("bdi", name)
@@ -378,11 +334,11 @@ def _limits_section(
     vocabulary = model.vocabulary
     case = " Capital letters are the same to it as small ones." if vocabulary.lowercase else ""
     found = [
-        f"It knows {len(vocabulary.features):,} {_listed(model)}; all others are one and the "
+        f"It knows {len(vocabulary.features):,} {name_listed(model)}; all others are one and the "
         f"same to it.{case}",
         "It knows the languages of the texts that it learned from, and no others. To a text of "
-        f"unknown {_listed(model)} it answers with {_prior(model)}.",
-        _word_order(model),
+        f"unknown {name_listed(model)} it answers with {name_prior(model)}.",
+        describe_word_order(model),
     ]
     if figures is not None:
         rare = [
@@ -395,29 +351,6 @@ def _limits_section(
             found.append(join(few, Markup(_shorten(rare)), "."))
     items = [element("li", limit) for limit in [*found, *limits]]
     return _section("limits", "Limits", element("ul", *items))
-
-
-def _word_order(model: StoredModel) -> str:
-    architecture, longest = model.architecture, model.vocabulary.ngram_range[1]
-    features = _features(model)
-    if model.kind == "rnn":
-        return f"It reads {features} in their order, and nothing but the text itself."
-    if model.kind == "cnn":
-        span = max(architecture["kernel_sizes"]) + longest - 1
-        return f"It sees the order of {features} within {span} neighbours, not of the whole text."
-    if "attention" in architecture["pooling"]:
-        span = architecture["context_window"] + longest - 1
-        return (
-            f"The order of {features}, within {span} neighbours, decides how much each counts, not "
-            "for what: a negated word counts for the class for which it always counts."
-        )
-    if longest > 1:
-        return f"Beyond {longest} neighbours, the order of {features} makes no difference to it."
-    return f"The order of {features} makes no difference to it: a text is a bag of them."
-
-
-def _prior(model: StoredModel) -> str:
-    return f"the {'labels' if model.multilabel else 'classes'}' shares in its training"
 
 
 def _about_section(license: str, sizes: Mapping[Precision, int]) -> Markup:
