@@ -125,7 +125,7 @@ class Explanation:
             element(
                 "p",
                 "Solid underlines speak for the class, dotted ones against it. ",
-                "Strongest: " + ", ".join(listed) if listed else None,
+                "Strongest: " + ", ".join(listed) if listed else "",
                 style="margin:0;font-size:.85em",
             ),
             class_="skdistill-explanation",
