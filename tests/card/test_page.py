@@ -67,7 +67,15 @@ def words_of(markup):
 def test_the_pages_parts_come_with_the_package():
     folder = files("skdistill.card")
     static = {part.name for part in folder.joinpath("static").iterdir()}
-    assert static == {"style.css", "tokenizer.js", "networks.js", "page.js"}
+    assert static == {
+        "style.css",
+        "tokenizer.js",
+        "networks.js",
+        "page.js",
+        "mlp.js",
+        "cnn.js",
+        "rnn.js",
+    }
     templates = {part.name for part in folder.joinpath("templates").iterdir()}
     sections = {"words.html", "figures.html", "report.html", "limits.html"}
     assert templates == {"page.html", "macros.html", *sections}

@@ -26,9 +26,9 @@ from skdistill.card._figures import Figures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
 from skdistill.card._words import (
-    KINDS,
     describe_architecture,
     describe_word_order,
+    name_estimator,
     name_listed,
     name_prior,
     name_unit,
@@ -41,7 +41,6 @@ from skdistill.runtime._tensor_file import ModelFileError
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_SCRIPTS = ("tokenizer.js", "networks.js", "page.js")
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 _PACKAGES = ("torch", "scikit-learn", "numpy")
 _MAX_NAMED = 6
@@ -109,7 +108,8 @@ def write_card(
     figures = None if X is None else measure(model, X, y, teacher, controls or {}, proba)
     found, training_plots = _read_training(model)
     style = _read("static/style.css")
-    script = "".join(_read(f"static/{name}") for name in _SCRIPTS)
+    scripts = ("tokenizer.js", "networks.js", f"{model.kind}.js", "page.js")
+    script = "".join(_read(f"static/{name}") for name in scripts)
     page = template.render(
         policy=_policy(style, script),
         style=style,
@@ -117,7 +117,7 @@ def write_card(
         model=model,
         described=write_script_data(described),
         names=names,
-        title=title or f"{KINDS[model.kind]}: {_shorten(names)}",
+        title=title or f"{name_estimator(model)}: {_shorten(names)}",
         description=description,
         example=example,
         unit=name_unit(model),
@@ -125,7 +125,7 @@ def write_card(
         prior=name_prior(model),
         word_order=describe_word_order(model),
         architecture=describe_architecture(model),
-        is_additive=model.kind == "mlp" and "layers.1.weight" not in model.weights,
+        is_additive=model.is_additive,
         report=report,
         shares=_SHARES,
         training={**(training or {}), **found},

@@ -1,31 +1,17 @@
 """A student in words: what it reads, how it is made, what it cannot see."""
 
+from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
 
-KINDS = {
-    "mlp": "DistilledMLPClassifier",
-    "cnn": "DistilledCNNClassifier",
-    "rnn": "DistilledRNNClassifier",
-}
+
+def name_estimator(model: StoredModel) -> str:
+    return f"Distilled{model.kind.upper()}Classifier"
 
 
 def describe_architecture(model: StoredModel) -> str:
     architecture, vocabulary = model.architecture, model.vocabulary
     width = model.weights["embedding.weight"].shape[1]
-    pooling = " and ".join(architecture["pooling"])
-    if model.kind == "mlp":
-        reading = f"pooled by {pooling}"
-        if "attention" in architecture["pooling"]:
-            reading += f" over windows of {architecture['context_window']}"
-    elif model.kind == "cnn":
-        sizes = " and ".join(map(str, architecture["kernel_sizes"]))
-        reading = f"{architecture['n_filters']} filters over {sizes} at a time, pooled by {pooling}"
-    else:
-        ways = "both directions" if architecture["bidirectional"] else "one direction"
-        reading = (
-            f"a {architecture['cell'].upper()} of width {architecture['hidden_dim']} in {ways}, "
-            f"pooled by {pooling}"
-        )
+    reading = KINDS[model.kind].describe(architecture)
     hidden = architecture["hidden_layer_sizes"]
     layers = f"hidden layers of {', '.join(map(str, hidden))}, " if hidden else ""
     buckets = ""
@@ -57,22 +43,8 @@ def name_listed(model: StoredModel) -> str:
 
 
 def describe_word_order(model: StoredModel) -> str:
-    architecture, longest = model.architecture, model.vocabulary.ngram_range[1]
-    features = _features(model)
-    if model.kind == "rnn":
-        return f"It reads {features} in their order, and nothing but the text itself."
-    if model.kind == "cnn":
-        span = max(architecture["kernel_sizes"]) + longest - 1
-        return f"It sees the order of {features} within {span} neighbours, not of the whole text."
-    if "attention" in architecture["pooling"]:
-        span = architecture["context_window"] + longest - 1
-        return (
-            f"The order of {features}, within {span} neighbours, decides how much each counts, not "
-            "for what: a negated word counts for the class for which it always counts."
-        )
-    if longest > 1:
-        return f"Beyond {longest} neighbours, the order of {features} makes no difference to it."
-    return f"The order of {features} makes no difference to it: a text is a bag of them."
+    longest = model.vocabulary.ngram_range[1]
+    return KINDS[model.kind].describe_order(model.architecture, _features(model), longest)
 
 
 def name_prior(model: StoredModel) -> str:

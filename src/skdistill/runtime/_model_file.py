@@ -75,6 +75,11 @@ class StoredModel:
         """Trained numbers."""
         return sum(array.size for name, array in self.weights.items() if name != "log_prior")
 
+    @property
+    def is_additive(self) -> bool:
+        """Whether logits are sums over a text's features."""
+        return KINDS[self.kind].adds_up and "layers.1.weight" not in self.weights
+
     def rounded(self, precision: Precision) -> "StoredModel":
         """Return the model as it is after it was saved with a precision."""
         weights = dequantize(quantize(self.weights, precision))
