@@ -44,7 +44,7 @@ __getattr__, __dir__, _names = attach(
         "parametrize_with_text_checks": "estimator_checks",
         "parity_report": "serving",
         "recommend_student": "evaluation._recommendation",
-        "word_order_sensitivity": "metrics._fidelity",
+        "word_order_sensitivity": "metrics._word_order",
     },
 )
 __all__ = ["__version__", *_names]

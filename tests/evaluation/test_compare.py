@@ -29,7 +29,7 @@ from skdistill import (
     compare,
     make_tfidf_baseline,
 )
-from skdistill.metrics._fidelity import expected_calibration_error
+from skdistill.metrics._calibration import expected_calibration_error
 
 
 @pytest.fixture(autouse=True)

@@ -18,13 +18,13 @@ from skdistill.evaluation._distillation_report import (
     Scores,
     distillation_report,
 )
-from skdistill.metrics._fidelity import (
+from skdistill.metrics._bootstrap import paired_bootstrap
+from skdistill.metrics._calibration import (
     apply_temperature,
     expected_calibration_error,
-    fidelity,
     fit_temperature,
-    paired_bootstrap,
 )
+from skdistill.metrics._fidelity import fidelity
 
 ARGUMENTS = {"n_seeds": 2, "random_state": 0}
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 
+from skdistill.metrics._calibration import expected_calibration_error
 from skdistill.metrics._class_scores import score_classes
-from skdistill.metrics._fidelity import expected_calibration_error
 from skdistill.metrics._scores import TeacherComparison, as_percent, check_known, evaluate
 
 CLASSES = ["a", "b", "c", "never"]

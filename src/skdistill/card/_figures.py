@@ -17,8 +17,9 @@ from skdistill._core.multilabel import (
     share_of_equal,
 )
 from skdistill._core.texts import check_texts
+from skdistill.metrics._calibration import CalibrationBins, expected_calibration_error
 from skdistill.metrics._class_scores import ClassScores, score_classes
-from skdistill.metrics._fidelity import CalibrationBins, expected_calibration_error, fidelity
+from skdistill.metrics._fidelity import fidelity
 from skdistill.runtime._model_file import StoredModel
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary
 

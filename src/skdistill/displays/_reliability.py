@@ -19,7 +19,7 @@ from skdistill.displays._style import (
     soften,
     write_percent,
 )
-from skdistill.metrics._fidelity import CalibrationBins
+from skdistill.metrics._calibration import CalibrationBins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

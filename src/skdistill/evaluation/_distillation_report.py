@@ -21,14 +21,13 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.labelling._soft_labels import SoftLabeler
 from skdistill.labelling._transfer_set import TextPool, as_pool, make_transfer_set
-from skdistill.metrics._fidelity import (
+from skdistill.metrics._bootstrap import paired_bootstrap
+from skdistill.metrics._calibration import (
     apply_temperature,
     expected_calibration_error,
-    fidelity,
     fit_temperature,
-    paired_bootstrap,
-    retention,
 )
+from skdistill.metrics._fidelity import fidelity, retention
 from skdistill.students._base import DistilledClassifier
 
 # A student that is told its soft labels asks for no others.

@@ -21,7 +21,8 @@ from sklearn.pipeline import Pipeline
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
 from skdistill._core.multilabel import as_questions, join_columns, share_of_equal
-from skdistill.metrics._fidelity import expected_calibration_error, retention
+from skdistill.metrics._calibration import expected_calibration_error
+from skdistill.metrics._fidelity import retention
 from skdistill.students._cascade import CascadeClassifier
 
 

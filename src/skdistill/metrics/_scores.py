@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score
 
 from skdistill._core.multilabel import as_one_question, decide, share_of_equal
+from skdistill.metrics._calibration import expected_calibration_error
 from skdistill.metrics._class_scores import ClassScores, Confusion, most_confused, score_classes
-from skdistill.metrics._fidelity import expected_calibration_error, fidelity, retention
+from skdistill.metrics._fidelity import fidelity, retention
 
 
 @dataclass(frozen=True)
