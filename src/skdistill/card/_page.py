@@ -25,7 +25,7 @@ from skdistill.card._facts import count_gold_epochs
 from skdistill.card._figures import Figures, ModelFigures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
-from skdistill.metrics._class_scores import most_confused
+from skdistill.metrics._scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.runtime._tensor_file import ModelFileError

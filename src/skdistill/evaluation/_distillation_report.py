@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
 
 from skdistill._core.estimators import validate_params
 from skdistill._core.labels import check_known_labels, check_labels, check_same_length
-from skdistill._core.multilabel import as_questions, decide
+from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.labelling._soft_labels import SoftLabeler
@@ -27,7 +26,8 @@ from skdistill.metrics._calibration import (
     expected_calibration_error,
     fit_temperature,
 )
-from skdistill.metrics._fidelity import fidelity, retention
+from skdistill.metrics._fidelity import retention
+from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
 
 # A student that is told its soft labels asks for no others.
@@ -334,22 +334,29 @@ def distillation_report(
     }
     teacher_proba = labeler.label(test_texts)
     fold = rng.permutation(len(test_texts)) % 2
-    teacher_scores = _score([teacher_proba], test_codes, teacher_proba, fold)
+    teacher_scores = _score([Measurement.of(test_codes, teacher_proba, teacher_proba)], fold)
     if not teacher_scores.accuracy:
         raise ValueError("The teacher classifies no test text correctly; check its labels.")
 
-    student_proba, twin_proba, student_epochs, twin_epochs = [], [], [], []
+    student_runs, twin_runs, student_epochs, twin_epochs = [], [], [], []
     for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
         distilled.set_params(random_state=seed).fit(texts, labels, **soft_labels)
-        student_proba.append(distilled.predict_proba(test_texts))
+        proba = distilled.predict_proba(test_texts)
+        student_runs.append(Measurement.of(test_codes, proba, teacher_proba))
         student_epochs.append(distilled.n_iter_)
         twin.set_params(random_state=seed).fit(texts, labels)
-        twin_proba.append(twin.predict_proba(test_texts))
+        proba = twin.predict_proba(test_texts)
+        twin_runs.append(Measurement.of(test_codes, proba, teacher_proba))
         twin_epochs.append(twin.n_iter_)
 
-    student_scores = _score(student_proba, test_codes, teacher_proba, fold, student_epochs)
-    twin_scores = _score(twin_proba, test_codes, teacher_proba, fold, twin_epochs)
-    differences = _right(student_proba, test_codes) - _right(twin_proba, test_codes)
+    student_scores = _score(student_runs, fold, student_epochs)
+    twin_scores = _score(twin_runs, fold, twin_epochs)
+    differences = np.array(
+        [
+            run.right.astype(float) - twins.right
+            for run, twins in zip(student_runs, twin_runs, strict=True)
+        ]
+    )
     interval = paired_bootstrap(differences, confidence_level=confidence_level, random_state=rng)
     return DistillationReport(
         teacher=teacher_scores,
@@ -435,66 +442,37 @@ def _split(
     return texts, codes, test_texts, test_codes, classes
 
 
-def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:
-    """Tell which texts each seed classifies correctly, as ones and zeros."""
-    multilabel = codes.ndim == 2
-    right = np.stack([decide(proba, multilabel=multilabel) == codes for proba in proba_by_seed])
-    if multilabel:
-        right = np.logical_and.reduce(right, axis=2)
-    return right.astype(np.float64)
+def _score(runs: list[Measurement], fold: np.ndarray, n_epochs: list[int] | None = None) -> Scores:
+    """Average the figures of a model over its seeds; `fold` halves the test texts."""
 
+    def figures(name: str) -> list[float]:
+        return [getattr(run, name) for run in runs]
 
-def _score(
-    proba_by_seed: list[np.ndarray],
-    codes: np.ndarray,
-    teacher_proba: np.ndarray,
-    fold: np.ndarray,
-    epochs: list[int] | None = None,
-) -> Scores:
-    multilabel = codes.ndim == 2
-    accuracy = _right(proba_by_seed, codes).mean(axis=1)
-    predicted = [decide(proba, multilabel=multilabel) for proba in proba_by_seed]
-    macro_f1 = [f1_score(codes, labels, average="macro", zero_division=0) for labels in predicted]
-    micro_f1 = None
-    if multilabel:
-        micro_f1 = [f1_score(codes, labels, average="micro") for labels in predicted]
-    agreement = [fidelity(teacher_proba, proba, multilabel=multilabel) for proba in proba_by_seed]
-    if multilabel:
-        # Calibrated is what says of each label how likely it is.
-        proba_by_seed = [as_questions(proba) for proba in proba_by_seed]
-        fold, codes = fold.repeat(teacher_proba.shape[1]), codes.ravel()
-    classes = np.arange(proba_by_seed[0].shape[1])
-    scaled = [_scale(proba, codes, fold) for proba in proba_by_seed]
+    several = runs[0].micro_f1 is not None
     return Scores(
-        accuracy=float(np.mean(accuracy)),
-        macro_f1=float(np.mean(macro_f1)),
-        fidelity=float(np.mean(agreement)),
-        calibration_error=_mean_calibration_error(codes, proba_by_seed, classes),
-        scaled_calibration_error=_mean_calibration_error(codes, scaled, classes),
-        accuracy_std=_std(accuracy),
-        macro_f1_std=_std(macro_f1),
-        n_epochs=None if epochs is None else float(np.mean(epochs)),
-        micro_f1=None if micro_f1 is None else float(np.mean(micro_f1)),
-        micro_f1_std=None if micro_f1 is None else _std(micro_f1),
+        accuracy=float(np.mean(figures("accuracy"))),
+        macro_f1=float(np.mean(figures("macro_f1"))),
+        fidelity=float(np.mean(figures("fidelity"))),
+        calibration_error=float(np.mean(figures("calibration_error"))),
+        scaled_calibration_error=float(np.mean([_scaled_error(run, fold) for run in runs])),
+        accuracy_std=_std(figures("accuracy")),
+        macro_f1_std=_std(figures("macro_f1")),
+        n_epochs=None if n_epochs is None else float(np.mean(n_epochs)),
+        micro_f1=float(np.mean(figures("micro_f1"))) if several else None,
+        micro_f1_std=_std(figures("micro_f1")) if several else None,
     )
 
 
-def _mean_calibration_error(
-    codes: np.ndarray, proba_by_seed: list[np.ndarray], classes: np.ndarray
-) -> float:
-    errors = [expected_calibration_error(codes, proba, classes) for proba in proba_by_seed]
-    return float(np.mean(errors))
-
-
-def _scale(proba: np.ndarray, codes: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Give each half the temperature of the other."""
+def _scaled_error(run: Measurement, fold: np.ndarray) -> float:
+    """Compute the calibration error after each half gets the temperature of the other."""
+    answers, proba = as_one_question(run.y, np.asarray(run.proba))
+    fold = fold.repeat(len(answers) // len(fold))
     scaled = np.empty_like(proba)
     for half in (0, 1):
-        temperature = fit_temperature(proba[fold != half], codes[fold != half])
+        temperature = fit_temperature(proba[fold != half], answers[fold != half])
         scaled[fold == half] = apply_temperature(proba[fold == half], temperature)
-    return scaled
+    return expected_calibration_error(answers, scaled, np.arange(proba.shape[1]))
 
 
-def _std(values: ArrayLike) -> float | None:
-    values = np.asarray(values)
-    return float(values.std(ddof=1)) if len(values) > 1 else None
+def _std(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
-from skdistill._core.multilabel import as_questions, join_columns, share_of_equal
-from skdistill.metrics._calibration import expected_calibration_error
+from skdistill._core.multilabel import join_columns
 from skdistill.metrics._fidelity import retention
+from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
 
 
@@ -58,17 +57,6 @@ class Predictions:
         """Take the most probable class of each text."""
         proba, classes = np.asarray(proba), np.asarray(classes)
         return cls(classes[proba.argmax(axis=1)], proba, classes)
-
-    def calibration_error(self, y: np.ndarray) -> float | None:
-        """Tell how far the probabilities are from the shares of right answers; None without any.
-
-        Where a text may have several labels, each of them is a question with two answers.
-        """
-        if self.proba is None:
-            return None
-        if self.classes is None:
-            return expected_calibration_error(y.ravel(), as_questions(self.proba), [0, 1])
-        return expected_calibration_error(y, self.proba, self.classes)
 
 
 def measure_model(
@@ -124,7 +112,13 @@ def measure_model(
     y = np.asarray(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
-    labels = predictions.labels
+    found = Measurement(
+        y,
+        predictions.labels,
+        predictions.proba,
+        predictions.classes,
+        None if reference is None else reference.labels,
+    )
     try:
         n_parameters = count_parameters(model)
     except TypeError:
@@ -136,10 +130,10 @@ def measure_model(
     return {
         "name": name,
         "kind": kind,
-        "accuracy": share_of_equal(labels, y),
-        "macro_f1": float(f1_score(y, labels, average="macro", zero_division=0)),
-        "fidelity": None if reference is None else share_of_equal(labels, reference.labels),
-        "calibration_error": predictions.calibration_error(y),
+        "accuracy": found.accuracy,
+        "macro_f1": found.macro_f1,
+        "fidelity": found.fidelity,
+        "calibration_error": found.calibration_error,
         "n_parameters": n_parameters,
         "n_bytes": n_bytes,
         "texts_per_second": measure_speed(model.predict, X),
