@@ -4,14 +4,14 @@ from skdistill.augment._augmenter import TextAugmenter as TextAugmenter
 from skdistill.datasets._docstrings import load_docstrings as load_docstrings
 from skdistill.datasets._load import load_emotion as load_emotion
 from skdistill.datasets._load import load_text_dataset as load_text_dataset
+from skdistill.displays._comparison import ComparisonDisplay as ComparisonDisplay
 from skdistill.displays._confusion import ConfusionMatricesDisplay as ConfusionMatricesDisplay
 from skdistill.displays._history import TrainingHistoryDisplay as TrainingHistoryDisplay
+from skdistill.displays._pareto import ParetoDisplay as ParetoDisplay
 from skdistill.displays._reliability import ReliabilityDisplay as ReliabilityDisplay
-from skdistill.displays._tradeoff import ParetoDisplay as ParetoDisplay
-from skdistill.displays._tradeoff import RetentionDisplay as RetentionDisplay
+from skdistill.displays._retention import RetentionDisplay as RetentionDisplay
 from skdistill.estimator_checks import check_text_estimator as check_text_estimator
 from skdistill.estimator_checks import parametrize_with_text_checks as parametrize_with_text_checks
-from skdistill.evaluation._compare import ComparisonDisplay as ComparisonDisplay
 from skdistill.evaluation._compare import compare as compare
 from skdistill.evaluation._distillation_report import distillation_report as distillation_report
 from skdistill.evaluation._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay

@@ -13,12 +13,6 @@ from skdistill.metrics._calibration import expected_calibration_error
 CLASSES = ["anger", "joy", "love"]
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def predictions():
     rng = np.random.default_rng(0)

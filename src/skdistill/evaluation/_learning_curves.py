@@ -21,8 +21,8 @@ from skdistill._core.format import format_count
 from skdistill._core.labels import check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.displays._base import Display
 from skdistill.displays._style import (
-    get_axes,
     legend_below,
     mark_curve,
     next_curve,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.container import ErrorbarContainer
 
 
-class LearningCurvesDisplay:
+class LearningCurvesDisplay(Display):
     """Scores of several models against the number of labelled texts that they learned from.
 
     Points are means over the splits, bars their standard deviations. It is recommended to make it
@@ -112,7 +112,7 @@ class LearningCurvesDisplay:
         if not self.test_scores:
             raise ValueError("test_scores is empty; there is nothing to draw.")
         sizes = np.asarray(self.train_sizes)
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.5, 4.6))
+        ax = self._take_axes(ax, (6.5, 4.6))
         self.errorbar_: list[ErrorbarContainer] = []
         for name, own in self.test_scores.items():
             scores = np.asarray(own, float)
@@ -126,7 +126,6 @@ class LearningCurvesDisplay:
             mark_curve(self.errorbar_[-1][0])
         self._label_axes(ax, sizes, n_splits=scores.shape[1])
         legend_below(ax, self.errorbar_, n_columns=3)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _label_axes(self, ax: "Axes", sizes: np.ndarray, n_splits: int) -> None:
