@@ -20,7 +20,7 @@ from skdistill.displays._comparison import ComparisonDisplay
 from skdistill.displays._style import require_matplotlib
 from skdistill.evaluation._model_table import Predictions, make_table, measure_model
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
-from skdistill.labelling._transfer_set import as_pool
+from skdistill.labelling._transfer_set import TextPool, as_pool
 
 
 @overload
@@ -178,9 +178,7 @@ def compare(
     """
     if plot:
         require_matplotlib("compare(plot=True)")
-    models = _check_estimators(estimators)
-    if reference is not None and reference not in models:
-        raise ValueError(f"reference={reference!r} is none of the names, {list(models)}.")
+    models = _check_estimators(estimators, reference)
     train, labels = _check_training_texts(models, X_train, y_train)
     test, test_labels = _check_test_texts(X_test, y_test, labels)
     pool = as_pool(X_unlabeled)
@@ -189,14 +187,8 @@ def compare(
     order = sorted(models, key=lambda name: name != reference)
     rows, expected = {}, None
     for name in progress_bar(order, desc="compare", unit="model", disable=not verbose):
-        seconds = None
         kind = "teacher" if name == reference else _kind(models[name])
-        if not isinstance(models[name], FrozenEstimator):
-            models[name] = clone(models[name])
-            start = time.perf_counter()
-            with unlabeled_for(models[name], pool) as params:
-                models[name].fit(train, labels, **params)
-            seconds = time.perf_counter() - start
+        models[name], seconds = _fit(models[name], train, labels, pool)
         model = _unfrozen(models[name])
         predictions = Predictions.of(model, test)
         _check_predictions(name, predictions, test_labels)
@@ -222,7 +214,7 @@ def compare(
     return (table, models) if return_estimators else table
 
 
-def _check_estimators(estimators: Any) -> dict[str, Any]:
+def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
     pairs = list(estimators.items()) if isinstance(estimators, Mapping) else list(estimators)
     if not pairs:
         raise ValueError("estimators is empty; there is nothing to compare.")
@@ -236,7 +228,22 @@ def _check_estimators(estimators: Any) -> dict[str, Any]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"each classifier needs a name of its own, but {twice} occur twice.")
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference={reference!r} is none of the names, {names}.")
     return dict(pairs)
+
+
+def _fit(
+    model: Any, texts: list[str] | None, labels: np.ndarray | None, pool: TextPool | None
+) -> tuple[Any, float | None]:
+    """Fit a clone, and return it with the seconds that it took; a frozen model stays as it is."""
+    if isinstance(model, FrozenEstimator):
+        return model, None
+    model = clone(model)
+    start = time.perf_counter()
+    with unlabeled_for(model, pool) as params:
+        model.fit(texts, labels, **params)
+    return model, time.perf_counter() - start
 
 
 def _check_training_texts(
