@@ -33,7 +33,7 @@ from skdistill.card._words import (
     name_prior,
     name_unit,
 )
-from skdistill.metrics._class_scores import most_confused
+from skdistill.metrics._scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.runtime._tensor_file import ModelFileError
