@@ -171,7 +171,6 @@ def test_all_that_a_teacher_gives_is_given_to_the_student_alone(split, seeds, mo
         CountingTeacher(log),
         augmenter=Doubler(),
         teacher_cv=3,
-        calibrate_teacher=True,
         embedding_init="teacher",
         hard_label_weight=0.2,
     )
@@ -186,7 +185,7 @@ def test_all_that_a_teacher_gives_is_given_to_the_student_alone(split, seeds, mo
     report = distillation_report(student, X, y, X_unlabeled=pool, **arguments)
     assert log["fits"] == [40, 40, 40, 60]
     assert report.n_transfer == 2 * (len(X) + len(pool))
-    changed = ["augmenter", "teacher_cv", "calibrate_teacher"]
+    changed = ["augmenter", "teacher_cv"]
     assert differing(fitted[0], student) == {*changed, "random_state"}
     assert differing(fitted[1], student) == {
         *changed,

@@ -51,7 +51,6 @@ _REPORTED = {
 _LOSSES = {
     "kl": "Kullback-Leibler divergence at temperature {temperature:g}",
     "mse": "mean squared difference of logits",
-    "standardized_kl": "divergence of standardised logits at temperature {temperature:g}",
 }
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _PARTS = {"train_loss": "training texts", "valid_loss": "held-out texts"}
 _LOSSES = {
     "kl": "loss: KL divergence, nats a text",
-    "standardized_kl": "loss: KL divergence of standardised logits, nats a text",
     "mse": "loss: mean squared error of the logits",
 }
 

@@ -32,7 +32,7 @@ from skdistill.metrics._fidelity import (
 from skdistill.students._base import DistilledClassifier
 
 # A student that is told its soft labels asks for no others.
-_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None, "calibrate_teacher": False}
+_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None}
 # The twin. Cross-entropy replaces losses that are meant for a teacher's probabilities, such as one
 # with a temperature.
 _WITHOUT_TEACHER = {

@@ -222,10 +222,8 @@ class SoftLabeler:
             raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
         if _has_frozen_part(self.teacher):
             raise ValueError(
-                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv and "
-                "calibrate_teacher need. Pass it unfrozen; or calibrate it beforehand with "
-                'CalibratedClassifierCV(FrozenEstimator(teacher), method="temperature") on rows '
-                "that it has not seen."
+                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv "
+                "needs; pass it unfrozen."
             )
         rows, parts = [], []
         folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)

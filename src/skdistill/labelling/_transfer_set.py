@@ -3,20 +3,17 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import ceil
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
 from skdistill._core.labels import check_probabilities
-from skdistill._core.multilabel import as_questions, from_questions, refuse_class_weight
+from skdistill._core.multilabel import refuse_class_weight
 from skdistill._core.texts import check_texts
 from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.metrics._fidelity import apply_temperature, fit_temperature
 from skdistill.text._streams import (
     CheckedTexts,
     JoinedTexts,
@@ -24,9 +21,6 @@ from skdistill.text._streams import (
     Texts,
     is_on_disk,
 )
-
-# Share of the labelled rows on which a teacher is calibrated, if no other rows are held out.
-_CALIBRATION_FRACTION = 0.1
 
 
 class TextPool:
@@ -165,7 +159,6 @@ def make_transfer_set(
     teacher_proba: Any = None,
     unlabeled_proba: Any = None,
     teacher_cv: Any = None,
-    calibrate_teacher: bool = False,
     hard_label_weight: float = 0.0,
     class_weight: dict[Any, float] | str | None = None,
     sample_weight: np.ndarray | None = None,
@@ -191,9 +184,6 @@ def make_transfer_set(
     unlabeled_proba : array-like of shape (n_unlabeled, n_classes) or None, default=None
     teacher_cv : int, cross-validation generator or None, default=None
         Folds in which `X` is labelled by teachers that were fitted on the other folds.
-    calibrate_teacher : bool, default=False
-        Whether the teacher's probabilities are softened by the temperature that makes those of
-        held-out rows most likely: the rows of `teacher_cv`, or else a tenth of `X`.
     hard_label_weight : float, default=0.0
         Share of the loss against the gold labels, on labelled rows.
     class_weight : dict, "balanced" or None, default=None
@@ -211,10 +201,6 @@ def make_transfer_set(
     ValueError
         If probabilities do not fit their rows, nothing can label unlabelled or augmented texts, or
         classes of which a text has several are weighted.
-
-    References
-    ----------
-    .. [1] Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML.
 
     Examples
     --------
@@ -266,7 +252,7 @@ def make_transfer_set(
             sources = [*X, *pool]
             augmented = clone(augmenter).fit(sources).augment(sources)
         blocks = [X, pool, augmented]
-        proba = _complete(known, blocks, labeler, codes, teacher_cv, calibrate_teacher)
+        proba = _complete(known, blocks, labeler, codes, teacher_cv)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
     n_others = len(proba) - len(X)
     return TransferSet(
@@ -299,12 +285,10 @@ def _complete(
     labeler: SoftLabeler,
     codes: np.ndarray,
     teacher_cv: Any,
-    calibrate_teacher: bool,
 ) -> np.ndarray:
     """Ask the teacher for the probabilities that are not known; labelled texts come first."""
     blocks_to_label = [i for i, proba in enumerate(known) if proba is None]
     asked: dict[int, np.ndarray] = {}
-    temperature, multilabel = 1.0, codes.ndim == 2
     if teacher_cv is not None and 0 in blocks_to_label:
         rows, proba = labeler.label_held_out(teacher_cv)
         if len(rows) < len(codes):
@@ -314,44 +298,12 @@ def _complete(
             )
         blocks_to_label.remove(0)
         asked[0] = proba
-    if calibrate_teacher and any(blocks[i] for i in {*asked, *blocks_to_label}):
-        if 0 not in asked:
-            rows, proba = labeler.label_held_out(_calibration_split(codes))
-        if multilabel:
-            temperature = fit_temperature(as_questions(proba), codes[rows].ravel())
-        else:
-            temperature = fit_temperature(proba, codes[rows])
     labelled = labeler.label(JoinedTexts([blocks[i] for i in blocks_to_label]))
     ends = np.cumsum([len(blocks[i]) for i in blocks_to_label])
     asked |= zip(blocks_to_label, np.split(labelled, ends[:-1]), strict=True)
     return np.concatenate(
-        [
-            _soften(asked[i], temperature, multilabel) if proba is None else proba
-            for i, proba in enumerate(known)
-        ]
+        [asked[i] if proba is None else proba for i, proba in enumerate(known)]
     ).astype(np.float32, copy=False)
-
-
-def _calibration_split(codes: np.ndarray) -> ShuffleSplit | StratifiedShuffleSplit:
-    """Hold out a tenth of the labelled rows, of each class where a text has one."""
-    n_held_out = ceil(_CALIBRATION_FRACTION * len(codes))
-    if codes.ndim == 2:
-        return ShuffleSplit(1, test_size=n_held_out, random_state=0)
-    n_classes = codes.max() + 1
-    if np.bincount(codes).min() < 2 or n_held_out < n_classes:
-        raise ValueError(
-            f"calibrate_teacher holds out {n_held_out} of {len(codes)} rows, too few for "
-            f"{n_classes} classes of at least two rows each; use teacher_cv beside it, "
-            "whose held-out rows serve, or more rows."
-        )
-    return StratifiedShuffleSplit(1, test_size=n_held_out, random_state=0)
-
-
-def _soften(proba: np.ndarray, temperature: float, multilabel: bool) -> np.ndarray:
-    if not multilabel:
-        return apply_temperature(proba, temperature)
-    questions = apply_temperature(as_questions(proba), temperature)
-    return from_questions(questions, proba.shape[1])
 
 
 def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:

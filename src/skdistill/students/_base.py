@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _FOR_GOLD_LABELS = {
     "hard_label_weight": "mixes gold labels into the loss",
     "teacher_cv": "fits teachers on the gold labels of other folds",
-    "calibrate_teacher": "fits a temperature to gold labels",
     "class_weight": "weighs texts by their gold labels",
     "gold_epochs": "trains on gold labels",
 }
@@ -79,12 +78,11 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         "hidden_layer_sizes": [tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "loss": [StrOptions({"kl", "mse", "standardized_kl"})],
+        "loss": [StrOptions({"kl", "mse"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "augmenter": [HasMethods(["fit", "augment"]), None],
         "teacher_cv": ["cv_object"],
-        "calibrate_teacher": ["boolean"],
         "memory": "no_validation",
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -125,12 +123,11 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         hidden_layer_sizes: Sequence[int],
         dropout: float | Literal["auto"],
         word_dropout: float | Literal["auto"],
-        loss: Literal["kl", "mse", "standardized_kl"],
+        loss: Literal["kl", "mse"],
         temperature: float,
         hard_label_weight: float,
         augmenter: Any,
         teacher_cv: Any,
-        calibrate_teacher: bool,
         memory: str | PathLike[str] | Memory | None,
         class_weight: dict[Any, float] | Literal["balanced"] | None,
         max_epochs: int | Literal["auto"],
@@ -164,7 +161,6 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         self.hard_label_weight = hard_label_weight
         self.augmenter = augmenter
         self.teacher_cv = teacher_cv
-        self.calibrate_teacher = calibrate_teacher
         self.memory = memory
         self.class_weight = class_weight
         self.max_epochs = max_epochs
@@ -266,11 +262,6 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
         classes, multilabel = labels.classes, labels.multilabel
-        if self.loss == "standardized_kl" and (multilabel or len(classes) < 3):
-            raise ValueError(
-                'loss="standardized_kl" needs at least three classes, of which a text has one: of '
-                'two, standardised logits are always 1 and -1. Use "kl" or "mse".'
-            )
         if self.embedding_init == "teacher":
             find_embedding_source(self.teacher)
         architecture = self._architecture()
@@ -286,7 +277,6 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
             teacher_cv=self.teacher_cv,
-            calibrate_teacher=self.calibrate_teacher,
             hard_label_weight=self.hard_label_weight,
             class_weight=self.class_weight,
             sample_weight=row_weights,

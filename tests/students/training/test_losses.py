@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax, rel_entr, softmax
-from scipy.stats import zscore
 from sklearn.metrics import log_loss
 
 from skdistill.students.training._losses import (
@@ -11,7 +10,6 @@ from skdistill.students.training._losses import (
     kl_divergence,
     logits_mse,
     soften,
-    standardized_kl,
 )
 
 
@@ -63,48 +61,9 @@ def test_mse_of_impossible_classes_is_finite():
     assert loss.item() == pytest.approx((np.log(PROBABILITY_FLOOR) / 2) ** 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
-def test_standardized_kl_equals_scipy_on_z_scores(batch, temperature):
-    teacher_logits, logits = batch
-    p = softmax(zscore(teacher_logits, axis=1) / temperature, axis=1)
-    q = softmax(zscore(logits, axis=1) / temperature, axis=1)
-    loss = standardized_kl(tensor(logits), tensor(softmax(teacher_logits, axis=1)), temperature)
-    expected = rel_entr(p, q).sum(axis=1) * temperature**2
-    np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-7)
-
-
-def test_standardized_kl_takes_impossible_classes_for_improbable_ones(batch):
-    logits = batch[1][:1]
-    targets = zscore(np.log([[1, PROBABILITY_FLOOR, PROBABILITY_FLOOR, 1e-3, 1e-2]]), axis=1)
-    expected = rel_entr(softmax(targets, axis=1), softmax(zscore(logits, axis=1), axis=1)).sum()
-    proba = np.array([[1, 0, 0, 1e-3, 1e-2]])
-    assert standardized_kl(tensor(logits), tensor(proba)).item() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("factor", [0.01, 30.0])
-def test_standardized_kl_heeds_neither_scale_nor_shift(batch, factor):
-    teacher_logits, logits = batch
-    proba = tensor(softmax(teacher_logits, axis=1))
-    shift = np.linspace(-9, 9, 40)[:, None]
-    one, other = (standardized_kl(tensor(x), proba) for x in (logits, factor * logits + shift))
-    np.testing.assert_allclose(other, one, rtol=1e-3)
-    assert not np.allclose(standardized_kl(tensor(-logits), proba), one, rtol=1e-3)
-
-
-def test_standardized_kl_of_equal_logits_has_a_finite_gradient():
-    logits = torch.full((2, 3), 0.7, requires_grad=True)
-    proba = torch.tensor([[0.7, 0.2, 0.1], [1 / 3, 1 / 3, 1 / 3]])
-    loss = standardized_kl(logits, proba)
-    targets = softmax(zscore(np.log([0.7, 0.2, 0.1])))
-    np.testing.assert_allclose(loss.detach(), [rel_entr(targets, 1 / 3).sum(), 0], atol=1e-5)
-    loss.sum().backward()
-    assert torch.isfinite(logits.grad).all()
-    assert logits.grad[0].argmin() == 0  # a step against it raises the likely class
-
-
 @pytest.mark.parametrize(
     ("name", "temperature"),
-    [("kl", 1.0), ("kl", 2.0), ("mse", 1.0), ("standardized_kl", 1.0), ("standardized_kl", 2.0)],
+    [("kl", 1.0), ("kl", 2.0), ("mse", 1.0)],
 )
 def test_mix_of_soft_and_hard_loss(batch, name, temperature):
     teacher_logits, logits = batch
@@ -114,7 +73,6 @@ def test_mix_of_soft_and_hard_loss(batch, name, temperature):
     weight = np.linspace(0, 2, 40)
     soft = {
         "kl": lambda *sides: kl_divergence(*sides, temperature),
-        "standardized_kl": lambda *sides: standardized_kl(*sides, temperature),
         "mse": logits_mse,
     }[name](tensor(logits), tensor(proba)).numpy()
     hard = -log_softmax(logits, axis=1)[np.arange(40), labels]

@@ -4,12 +4,11 @@ import dis
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil, exp, isfinite
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.helper import predefined_split
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from skdistill._core.epoch_tasks import EpochTasks
 from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
-from skdistill.students.training._losses import DistillationLoss, kl_divergence
+from skdistill.students.training._losses import DistillationLoss
 from skdistill.text._ragged import Ragged
 
 # Batches among which texts are sorted by length, where that is asked for.
@@ -317,8 +316,7 @@ def train(
     held_out : TransferDataset or None, default=None
         Texts for early stopping on fidelity; None trains for all epochs.
     loss, temperature, multilabel
-        See `DistillationLoss`. What ``"standardized_kl"`` leaves open, the size of the logits, is
-        set after training, so that probabilities fit the teacher's.
+        See `DistillationLoss`.
     patience : int, default=3
         Epochs without better fidelity that end training.
     callbacks : sequence of skorch callbacks or None, default=None
@@ -387,49 +385,11 @@ def train(
         weights = {
             name: value.cpu().numpy().copy() for name, value in net.module_.state_dict().items()
         }
-        if loss == "standardized_kl":
-            factor = logit_scale(net, dataset)
-            last = f"layers.{len(net.module_.layers) - 1}."
-            weights |= {
-                name: values * factor for name, values in weights.items() if name.startswith(last)
-            }
         return weights, [*earlier_history, *summarize(net.history)]
 
     with bar, torch_seed(seed, device):
         net.fit_until_stopped(dataset, tasks, state)
     return state()
-
-
-def logit_scale(net: StudentNet, dataset: TransferDataset) -> float:
-    """Find the factor of the logits that brings probabilities closest to the teacher's.
-
-    Parameters
-    ----------
-    net : StudentNet
-        A trained one; left in evaluation mode.
-    dataset : TransferDataset
-        Up to 10,000 of its texts are looked at.
-
-    Returns
-    -------
-    float
-        Positive.
-    """
-    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 10_000)).astype(np.int64)
-    features, targets = dataset.batch(rows)
-    net.module_.eval()
-    with torch.inference_mode():
-        # In float64: near its minimum, rounding would hide how the divergence changes.
-        logits, proba = net.infer(features).cpu().double(), targets["proba"].double()
-
-        def divergence(log_factor: float) -> float:
-            divergences = kl_divergence(exp(log_factor) * logits, proba)
-            return float((targets["sample_weight"] * divergences).mean())
-
-        found = minimize_scalar(
-            divergence, bounds=(-5, 5), method="bounded", options={"xatol": 1e-8}
-        )
-    return exp(found.x)
 
 
 def summarize(history: Iterable[dict[str, Any]]) -> list[dict[str, float]]:

@@ -100,53 +100,6 @@ def logits_mse(logits: Tensor, proba: Tensor) -> Tensor:
     return (difference - difference.mean(dim=1, keepdim=True)).square().mean(dim=1)
 
 
-def standardized_kl(logits: Tensor, proba: Tensor, temperature: float = 1.0) -> Tensor:
-    """Kullback-Leibler divergence between logits of mean 0 and standard deviation 1 a row.
-
-    The student has to match the order and the relative distances of the teacher's logits, not
-    their size, which a small network reaches late or never [1]_. Its own logits are then right
-    up to a factor.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n_rows, n_classes)
-    proba : Tensor of shape (n_rows, n_classes)
-        Probabilities below float32's epsilon count as that.
-    temperature : float, default=1.0
-        Divides the standardised logits; the loss is multiplied by its square.
-
-    Returns
-    -------
-    Tensor of shape (n_rows,), in nats
-
-    References
-    ----------
-    .. [1] Sun, Ren, Li, Wang and Cao (2024), "Logit Standardization in Knowledge Distillation",
-       CVPR, arXiv:2403.01427.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skdistill.students.training._losses import standardized_kl
-    >>> proba = torch.tensor([[0.7, 0.2, 0.1]])
-    >>> standardized_kl(5 * proba.log() + 3, proba).abs() < 1e-6
-    tensor([True])
-    """
-    targets = _standardize(proba.clamp(min=PROBABILITY_FLOOR).log()) / temperature
-    log_student = F.log_softmax(_standardize(logits) / temperature, dim=1)
-    divergence = F.kl_div(
-        log_student, F.log_softmax(targets, dim=1), reduction="none", log_target=True
-    )
-    return divergence.sum(dim=1) * temperature**2
-
-
-def _standardize(logits: Tensor) -> Tensor:
-    centred = logits - logits.mean(dim=1, keepdim=True)
-    # Within the root, so that equal logits have a gradient.
-    variance = centred.square().mean(dim=1, keepdim=True) + PROBABILITY_FLOOR
-    return centred / variance.sqrt()
-
-
 def as_questions(logits: Tensor) -> Tensor:
     """Write the logits of labels, of which a text may have several, as those of no and yes.
 
@@ -174,7 +127,7 @@ class DistillationLoss(torch.nn.Module):
 
     Parameters
     ----------
-    loss : {"kl", "mse", "standardized_kl"}, default="kl"
+    loss : {"kl", "mse"}, default="kl"
     temperature : float, default=1.0
         Not for ``"mse"``.
     multilabel : bool, default=False
@@ -223,8 +176,6 @@ class DistillationLoss(torch.nn.Module):
             proba = torch.stack([1 - proba.flatten(), proba.flatten()], dim=1)
         if self.loss == "kl":
             loss = kl_divergence(logits, proba, self.temperature)
-        elif self.loss == "standardized_kl":
-            loss = standardized_kl(logits, proba, self.temperature)
         else:
             loss = logits_mse(logits, proba)
         share = targets["hard_weight"]
