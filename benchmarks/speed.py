@@ -42,8 +42,8 @@ from skdistill import (
     make_tfidf_baseline,
     parity_report,
 )
+from skdistill.students.training._criterion import DistillationLoss
 from skdistill.students.training._loop import Batches, TransferDataset, train
-from skdistill.students.training._losses import DistillationLoss
 from skdistill.students.training._networks import BagNetwork
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary, slices

@@ -36,7 +36,7 @@ from skdistill._core.multilabel import (
     share_of_equal,
 )
 from skdistill.metrics._fidelity import fidelity
-from skdistill.students.training._losses import DistillationLoss
+from skdistill.students.training._criterion import DistillationLoss
 
 KINDS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
 

@@ -26,6 +26,7 @@ from skdistill.card._figures import Figures, ModelFigures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
 from skdistill.metrics._class_scores import most_confused
+from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.runtime._tensor_file import ModelFileError
@@ -47,10 +48,6 @@ _REPORTED = {
     "macro_f1": "Macro F1",
     "fidelity": "Agrees with the teacher",
     "calibration_error": "Calibration error",
-}
-_LOSSES = {
-    "kl": "Kullback-Leibler divergence at temperature {temperature:g}",
-    "mse": "mean squared difference of logits",
 }
 
 
@@ -302,7 +299,9 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], Markup | None]:
     if "transfer_size" in known:
         facts["Texts it learned from"] = f"{known['transfer_size']:,}"
     if "loss" in given:
-        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
+        loss = LOSSES.get(given["loss"])
+        # Files of other versions may name losses that this one does not have.
+        facts["Loss"] = loss.describe(given["temperature"]) if loss else str(given["loss"])
     if "n_iter" in known:
         facts["Epochs"] = str(known["n_iter"])
     history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]

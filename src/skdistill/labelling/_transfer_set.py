@@ -114,7 +114,7 @@ def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
 
 @dataclass(frozen=True)
 class TransferSet:
-    """Texts with the targets of `skdistill.students.training._losses.DistillationLoss`.
+    """Texts with the targets of `skdistill.students.training._criterion.DistillationLoss`.
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ from skdistill.labelling._soft_labels import (
     needs_no_labels,
 )
 from skdistill.labelling._transfer_set import TextPool, TransferSet, make_transfer_set
+from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel
 from skdistill.students._fitted import FittedStudent
 from skdistill.students._gold_labels import Labels
@@ -78,7 +79,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         "hidden_layer_sizes": [tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
-        "loss": [StrOptions({"kl", "mse"})],
+        "loss": [StrOptions(LOSSES.keys())],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "augmenter": [HasMethods(["fit", "augment"]), None],
@@ -123,7 +124,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         hidden_layer_sizes: Sequence[int],
         dropout: float | Literal["auto"],
         word_dropout: float | Literal["auto"],
-        loss: Literal["kl", "mse"],
+        loss: str,
         temperature: float,
         hard_label_weight: float,
         augmenter: Any,
@@ -262,6 +263,7 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
         classes, multilabel = labels.classes, labels.multilabel
+        labels.check_enough_for(LOSSES[self.loss])
         if self.embedding_init == "teacher":
             find_embedding_source(self.teacher)
         architecture = self._architecture()

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from inspect import cleandoc
+from textwrap import fill, indent
+
+from skdistill.metrics._losses import LOSSES
 
 _SHARED_PARAMETERS = """\
 teacher : classifier with `predict_proba` over texts, or None, default=None
@@ -40,8 +43,8 @@ dropout : float or "auto", default="auto"
     below, depends on the size of the transfer set: see `skdistill.students.make_schedule`.
 word_dropout : float or "auto", default="auto"
     Share of the features taken for unknown in training.
-loss : {{"kl", "mse"}}, default="kl"
-    Kullback-Leibler divergence of the probabilities, or mean squared difference of the logits.
+loss : {{{loss_names}}}, default="kl"
+{losses}
 temperature : float, default=1.0
     Softens both sides of the divergence; the loss is multiplied by its square.
 hard_label_weight : float, default=0.0
@@ -120,8 +123,12 @@ def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:
     callable
         A class decorator that fills in ``{parameters}`` and ``{attributes}``.
     """
+    losses = " or ".join(f'{loss.words} (``"{loss.name}"``)' for loss in LOSSES.values())
     parameters = _SHARED_PARAMETERS.format(
-        own_parameters=cleandoc(own_parameters), embedding_dim=embedding_dim
+        own_parameters=cleandoc(own_parameters),
+        embedding_dim=embedding_dim,
+        loss_names=", ".join(f'"{name}"' for name in LOSSES),
+        losses=indent(fill(f"What training minimises: {losses}.", 92), "    "),
     )
 
     def complete(cls: type) -> type:

@@ -95,7 +95,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         hidden_layer_sizes: Sequence[int] = (),
         dropout: float | Literal["auto"] = "auto",
         word_dropout: float | Literal["auto"] = "auto",
-        loss: Literal["kl", "mse"] = "kl",
+        loss: str = "kl",
         temperature: float = 1.0,
         hard_label_weight: float = 0.0,
         augmenter: Any = None,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from skorch.callbacks import Callback, EarlyStopping
 
+from skdistill.students.training._criterion import DistillationLoss
 from skdistill.students.training._loop import Batches, TransferDataset, train
-from skdistill.students.training._losses import DistillationLoss
 from skdistill.students.training._networks import BagNetwork, RecurrentNetwork
 from skdistill.text._ragged import Ragged
 

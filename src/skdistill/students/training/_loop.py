@@ -19,7 +19,7 @@ from tqdm import tqdm
 from skdistill._core.epoch_tasks import EpochTasks
 from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
-from skdistill.students.training._losses import DistillationLoss
+from skdistill.students.training._criterion import DistillationLoss
 from skdistill.text._ragged import Ragged
 
 # Batches among which texts are sorted by length, where that is asked for.

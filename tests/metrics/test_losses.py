@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax, rel_entr, softmax
+from scipy.special import rel_entr, softmax
 from sklearn.metrics import log_loss
 
-from skdistill.students.training._losses import (
+from skdistill import DistilledMLPClassifier, TrainingHistoryDisplay, make_tfidf_baseline
+from skdistill.metrics._losses import (
+    LOSSES,
     PROBABILITY_FLOOR,
-    DistillationLoss,
+    Loss,
     kl_divergence,
     logits_mse,
     soften,
@@ -61,24 +63,46 @@ def test_mse_of_impossible_classes_is_finite():
     assert loss.item() == pytest.approx((np.log(PROBABILITY_FLOOR) / 2) ** 2, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "temperature"),
-    [("kl", 1.0), ("kl", 2.0), ("mse", 1.0)],
-)
-def test_mix_of_soft_and_hard_loss(batch, name, temperature):
-    teacher_logits, logits = batch
-    proba = softmax(teacher_logits, axis=1)
-    labels = np.arange(40) % 5
-    share = np.where(np.arange(40) < 25, 0.3, 0.0)
-    weight = np.linspace(0, 2, 40)
-    soft = {
-        "kl": lambda *sides: kl_divergence(*sides, temperature),
-        "mse": logits_mse,
-    }[name](tensor(logits), tensor(proba)).numpy()
-    hard = -log_softmax(logits, axis=1)[np.arange(40), labels]
-    expected = (weight * ((1 - share) * soft + share * hard)).mean()
-    targets = {"proba": proba, "label": labels, "hard_weight": share, "sample_weight": weight}
-    loss = DistillationLoss(name, temperature)(
-        tensor(logits), {key: tensor(value) for key, value in targets.items()}
+def test_rows_bear_their_own_names_and_docstrings_list_them():
+    assert all(loss.name == name for name, loss in LOSSES.items())
+    documented = " ".join(DistilledMLPClassifier.__doc__.split())
+    for loss in LOSSES.values():
+        assert f'{loss.words} (``"{loss.name}"``)' in documented
+
+
+def absolute_difference(logits, proba, temperature):
+    return ((logits / temperature).softmax(dim=1) - proba).abs().sum(dim=1)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    loss = Loss(
+        "toy",
+        absolute_difference,
+        words="absolute difference",
+        axis_label="difference, probability",
+        uses_temperature=True,
+        min_classes=3,
     )
-    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    monkeypatch.setitem(LOSSES, "toy", loss)
+    return {"loss": "toy", "temperature": 0.5, "max_epochs": 8, "random_state": 0}
+
+
+def test_a_row_of_the_table_is_all_that_a_loss_needs(toy, topics, tmp_path):
+    X, y = topics[0][:200], topics[1][:200]
+    student = DistilledMLPClassifier(make_tfidf_baseline(10), lr=0.02, **toy).fit(X, y)
+    losses = [epoch["train_loss"] for epoch in student.history_]
+    assert losses[-1] < 0.5 * losses[0]
+    assert student.score(topics[0][400:], topics[1][400:]) > 0.9
+    student.to_html(tmp_path / "card.html")
+    card = (tmp_path / "card.html").read_text(encoding="utf-8")
+    assert "absolute difference at temperature 0.5" in card
+    display = TrainingHistoryDisplay.from_estimator(student)
+    assert display.loss_name == "loss: difference, probability"
+
+
+@pytest.mark.parametrize("y", [[0, 1] * 2, np.eye(4, 3)], ids=["two classes", "several labels"])
+def test_a_loss_says_how_many_classes_it_needs(toy, y):
+    message = "loss='toy' needs at least 3 classes, but there are 2"
+    with pytest.raises(ValueError, match=message):
+        DistilledMLPClassifier(**toy).fit(["a", "b", "c", "d"], y)
