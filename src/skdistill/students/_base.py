@@ -104,78 +104,39 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
     # Whether texts of like length share a batch: pays where time grows with the longest.
     _batches_by_length = False
 
-    _vocabulary: Vocabulary
-    _counts: np.ndarray | None
-    _weights: dict[str, np.ndarray]
+    vocabulary_size: int
+    n_parameters: int | None
+    analyzer: Analyzer
+    ngram_range: Sequence[int]
+    hash_buckets: int
+    lowercase: bool
+    embedding_dim: int
+    embedding_init: Literal["random", "teacher"]
+    pooling: str | Sequence[str]
+    hidden_layer_sizes: Sequence[int]
+    dropout: float | Literal["auto"]
+    word_dropout: float | Literal["auto"]
+    loss: str
+    temperature: float
+    hard_label_weight: float
+    augmenter: Any
+    teacher_cv: Any
+    memory: str | PathLike[str] | Memory | None
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    max_epochs: int | Literal["auto"]
+    gold_epochs: int
+    batch_size: int | Literal["auto"]
+    lr: float | Literal["auto"]
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    random_state: int | np.random.RandomState | None
+    device: str
+    callbacks: Sequence[Any] | None
 
-    def __init__(
-        self,
-        teacher: Any,
-        *,
-        vocabulary_size: int,
-        n_parameters: int | None,
-        analyzer: Analyzer,
-        ngram_range: Sequence[int],
-        hash_buckets: int,
-        lowercase: bool,
-        embedding_dim: int,
-        embedding_init: Literal["random", "teacher"],
-        pooling: str | Sequence[str],
-        hidden_layer_sizes: Sequence[int],
-        dropout: float | Literal["auto"],
-        word_dropout: float | Literal["auto"],
-        loss: str,
-        temperature: float,
-        hard_label_weight: float,
-        augmenter: Any,
-        teacher_cv: Any,
-        memory: str | PathLike[str] | Memory | None,
-        class_weight: dict[Any, float] | Literal["balanced"] | None,
-        max_epochs: int | Literal["auto"],
-        gold_epochs: int,
-        batch_size: int | Literal["auto"],
-        lr: float | Literal["auto"],
-        early_stopping: bool,
-        validation_fraction: float,
-        n_iter_no_change: int,
-        random_state: int | np.random.RandomState | None,
-        device: str,
-        n_jobs: int | None,
-        callbacks: Sequence[Any] | None,
-        verbose: int,
-    ) -> None:
-        self.teacher = teacher
-        self.vocabulary_size = vocabulary_size
-        self.n_parameters = n_parameters
-        self.analyzer = analyzer
-        self.ngram_range = ngram_range
-        self.hash_buckets = hash_buckets
-        self.lowercase = lowercase
-        self.embedding_dim = embedding_dim
-        self.embedding_init = embedding_init
-        self.pooling = pooling
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.dropout = dropout
-        self.word_dropout = word_dropout
-        self.loss = loss
-        self.temperature = temperature
-        self.hard_label_weight = hard_label_weight
-        self.augmenter = augmenter
-        self.teacher_cv = teacher_cv
-        self.memory = memory
-        self.class_weight = class_weight
-        self.max_epochs = max_epochs
-        self.gold_epochs = gold_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
-        self.device = device
-        self.n_jobs = n_jobs
-        self.callbacks = callbacks
-        self.verbose = verbose
+    def _store_parameters(self, given: dict[str, Any]) -> None:
+        """Keep what `__init__` was given: its `locals()`."""
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     @abstractmethod
     def _architecture(self) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class DistilledMLPClassifier(DistilledClassifier):
         "context_window": [Interval(Integral, 1, None, closed="left")],
     }
 
+    context_window: int
+
     def __init__(
         self,
         teacher: Any = None,
@@ -118,41 +120,7 @@ class DistilledMLPClassifier(DistilledClassifier):
         callbacks: Sequence[Any] | None = None,
         verbose: int = 0,
     ) -> None:
-        super().__init__(
-            teacher,
-            vocabulary_size=vocabulary_size,
-            n_parameters=n_parameters,
-            analyzer=analyzer,
-            ngram_range=ngram_range,
-            hash_buckets=hash_buckets,
-            lowercase=lowercase,
-            embedding_dim=embedding_dim,
-            embedding_init=embedding_init,
-            pooling=pooling,
-            hidden_layer_sizes=hidden_layer_sizes,
-            dropout=dropout,
-            word_dropout=word_dropout,
-            loss=loss,
-            temperature=temperature,
-            hard_label_weight=hard_label_weight,
-            augmenter=augmenter,
-            teacher_cv=teacher_cv,
-            memory=memory,
-            class_weight=class_weight,
-            max_epochs=max_epochs,
-            gold_epochs=gold_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            random_state=random_state,
-            device=device,
-            n_jobs=n_jobs,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.context_window = context_window
+        self._store_parameters(locals())
 
     def _architecture(self) -> dict[str, Any]:
         return {
