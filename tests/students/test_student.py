@@ -23,7 +23,8 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students.training._loop import TransferDataset, train
+from skdistill.students.training._batches import TransferDataset
+from skdistill.students.training._loop import Recipe, train
 
 
 def make_student(teacher=None, **params):
@@ -283,11 +284,7 @@ def test_gold_epochs_go_on_from_the_soft_stage_on_gold_labels(split, student_cla
     weights, history = train(
         lambda: soft.network_.train(),
         TransferDataset(soft._vocabulary.encode(X), targets),
-        max_epochs=4,
-        batch_size=1000,
-        lr=0.002,
-        seed=0,
-        device=torch.device("cpu"),
+        Recipe(max_epochs=4, batch_size=1000, lr=0.002, seed=0, device=torch.device("cpu")),
     )
     for name, value in both.network_.state_dict().items():
         np.testing.assert_allclose(value, weights[name], atol=1e-5)
