@@ -16,7 +16,7 @@ from _corpora import load_corpus
 from _setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_teacher
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 
 HERE = Path(__file__).parent
 BASE = {"n_parameters": 80_000, "temperature": 4}

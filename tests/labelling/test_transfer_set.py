@@ -7,9 +7,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
 
-from skdistill import TextPool, make_tfidf_baseline
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import as_pool, check_unlabeled, make_transfer_set
+from skdistill import make_tfidf_baseline
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._transfer_set import make_transfer_set
 
 X = ["good", "bad", "good film"]
 CLASSES = np.array(["neg", "pos"])
@@ -83,22 +83,6 @@ def test_unlabelled_texts_that_nothing_can_label():
 def test_probabilities_without_texts():
     with pytest.raises(ValueError, match=r"unlabeled_proba must have shape \(0, 2\)"):
         make(unlabeled_proba=POOL_PROBA)
-
-
-def test_equal_lengths_warn_because_cross_validation_cuts():
-    with pytest.warns(UserWarning, match="exactly as many rows as X"):
-        check_unlabeled(["a", "b"], n_labeled=2)
-    assert check_unlabeled(TextPool(["a", "b"]), n_labeled=2) == ["a", "b"]
-    assert check_unlabeled(["a", "b"], n_labeled=3) == ["a", "b"]
-    assert check_unlabeled(None, n_labeled=0) == []
-
-
-def test_pool_has_no_length_and_can_be_read_twice():
-    pool = TextPool(["a", "b"])
-    assert not hasattr(pool, "__len__")
-    assert list(pool) == list(pool) == ["a", "b"]
-    with pytest.raises(TypeError, match="read more than once"):
-        TextPool(text for text in ["a"])
 
 
 def overconfident(model, X):
@@ -283,12 +267,3 @@ def test_augmented_texts_that_nothing_can_label():
     for options in ({}, {"teacher_proba": PROBA}):
         with pytest.raises(ValueError, match="nothing can label its texts: pass a teacher"):
             make(augmenter=AUGMENTER, **options)
-
-
-def test_what_is_no_pool_becomes_one():
-    pool = TextPool(["one", "two"])
-    assert as_pool(None) is None
-    assert as_pool(pool) is pool
-    assert list(as_pool(iter(["one", "two"]))) == ["one", "two"]
-    with pytest.raises(ValueError, match=r"X_unlabeled\[1\] is missing"):
-        as_pool(["one", None])

@@ -26,7 +26,7 @@ from skdistill import (
     make_tfidf_baseline,
     recommend_student,
 )
-from skdistill.labelling._soft_labels import SoftLabeler, needs_no_labels
+from skdistill.labelling._labeler import SoftLabeler, needs_no_labels
 
 KINDS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
 

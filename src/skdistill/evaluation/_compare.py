@@ -20,7 +20,7 @@ from skdistill.displays._style import require_matplotlib
 from skdistill.displays._tradeoff import CostColumn, ParetoDisplay, RetentionDisplay
 from skdistill.evaluation._model_table import Predictions, make_table, measure_model
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
-from skdistill.labelling._transfer_set import as_pool
+from skdistill.labelling._pool import as_pool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

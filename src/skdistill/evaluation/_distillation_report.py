@@ -19,8 +19,9 @@ from skdistill._core.labels import check_known_labels, check_labels, check_same_
 from skdistill._core.multilabel import as_questions, decide
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import TextPool, as_pool, make_transfer_set
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pool import TextPool, as_pool
+from skdistill.labelling._transfer_set import make_transfer_set
 from skdistill.metrics._fidelity import (
     apply_temperature,
     expected_calibration_error,

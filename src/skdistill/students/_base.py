@@ -19,12 +19,13 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
-from skdistill.labelling._soft_labels import (
+from skdistill.labelling._labeler import (
     SoftLabeler,
     check_memory_location,
     needs_no_labels,
 )
-from skdistill.labelling._transfer_set import TextPool, TransferSet, make_transfer_set
+from skdistill.labelling._pool import TextPool
+from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel
 from skdistill.students._fitted import FittedStudent
@@ -147,10 +148,7 @@ class DistilledClassifier(
         if sample_weight is not None:
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
-        labels.check_enough_for(LOSSES[self.loss])
-        if self.embedding_init == "teacher":
-            find_embedding_source(self.teacher)
-        architecture, vocabulary_options = self._architecture(), self._vocabulary_options()
+        architecture, vocabulary_options = self._check_parameters(labels)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
@@ -200,6 +198,13 @@ class DistilledClassifier(
             return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
         labels = Labels.gold(y, n_rows=len(texts))
         return labels, None if self.teacher is None else labeler_for(labels.y)
+
+    def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what network and vocabulary take, if nothing contradicts it."""
+        labels.check_enough_for(LOSSES[self.loss])
+        if self.embedding_init == "teacher":
+            find_embedding_source(self.teacher)
+        return self._architecture(), self._vocabulary_options()
 
     def _build_vocabulary(
         self, transfer: TransferSet, sample_weight: np.ndarray | None, options: dict[str, Any]

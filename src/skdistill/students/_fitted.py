@@ -19,7 +19,7 @@ from skdistill._core.estimators import DocumentationLinkMixin, stamp, unstamp
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_training
 from skdistill.card._page import write_card
-from skdistill.labelling._soft_labels import unfitted
+from skdistill.labelling._labeler import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
