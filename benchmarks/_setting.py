@@ -9,7 +9,7 @@ from filelock import FileLock
 from sklearn.frozen import FrozenEstimator
 
 from skdistill import TextAugmenter, TextPool, TransformerTeacherClassifier
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 
 CORPORA = ("emotion", "trec6", "sst2", "agnews", "cola")
 TEACHERS = {

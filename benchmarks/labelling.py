@@ -24,7 +24,7 @@ import numpy as np
 from distributed import Client, LocalCluster
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._store import SoftLabelStore
 
 HERE = Path(__file__).parent

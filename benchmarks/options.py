@@ -16,8 +16,7 @@ from _corpora import load_corpus
 from _setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_teacher
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.metrics._calibration import apply_temperature, fit_temperature
+from skdistill.labelling._labeler import SoftLabeler
 
 HERE = Path(__file__).parent
 BASE = {"n_parameters": 80_000, "temperature": 4}
@@ -26,10 +25,8 @@ OPTIONS = {
     "temperature 1": {"temperature": 1},
     "temperature 2": {"temperature": 2},
     "MSE": {"loss": "mse"},
-    "standardised KL": {"loss": "standardized_kl"},
     "hard labels 0.3": {"hard_label_weight": 0.3},
     "gold epoch": {"gold_epochs": 1},
-    "calibrated teacher": {},
     "out-of-fold labels": {},
     "teacher's embedding": {"embedding_init": "teacher"},
     "hashed bigrams": {"ngram_range": (1, 2), "hash_buckets": 2_000},
@@ -45,14 +42,7 @@ def run(option, seed, data, soft, labels):
     """Train the student with one option and score it on the validation part."""
     student = DistilledMLPClassifier(soft.teacher, random_state=seed)
     student.set_params(**BASE).set_params(**OPTIONS[option])
-    extra = soft.extra("soft + augmented")
-    given = {"teacher_proba": labels(option), **extra}
-    if option == "calibrated teacher":
-        proba = soft.labeler.label(data.X_val)
-        codes = np.searchsorted(student_classes(data), data.y_val)
-        temperature = fit_temperature(proba, codes)
-        given["teacher_proba"] = apply_temperature(given["teacher_proba"], temperature)
-        given["unlabeled_proba"] = apply_temperature(extra["unlabeled_proba"], temperature)
+    given = {"teacher_proba": labels(option), **soft.extra("soft + augmented")}
     student.fit(data.X_train, data.y_train, **given)
     if option == "pruned to half":
         student.prune_vocabulary(len(student.vocabulary_) // 2 + 1)
@@ -60,11 +50,6 @@ def run(option, seed, data, soft, labels):
         "accuracy": 100 * float(student.score(data.X_val, data.y_val)),
         "n_parameters": student.n_parameters_,
     }
-
-
-def student_classes(data):
-    """Return the sorted labels."""
-    return np.unique(data.y_train)
 
 
 def main():
@@ -102,8 +87,6 @@ def main():
 
         for option in options.options:
             if option == "out-of-fold labels" and name not in OUT_OF_FOLD:
-                continue
-            if option == "standardised KL" and len(student_classes(data)) < 3:
                 continue
             for seed in range(options.seeds):
                 results.record(

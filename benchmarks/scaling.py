@@ -23,7 +23,7 @@ from _corpora import load_corpus
 from sklearn.frozen import FrozenEstimator
 
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 
 HERE = Path(__file__).parent
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)

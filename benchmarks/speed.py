@@ -42,8 +42,9 @@ from skdistill import (
     make_tfidf_baseline,
     parity_report,
 )
-from skdistill.students.training._loop import Batches, TransferDataset, train
-from skdistill.students.training._losses import DistillationLoss
+from skdistill.students.training._batches import Batches, TransferDataset
+from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._loop import Recipe, train
 from skdistill.students.training._mlp import MLPNetwork
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary, slices
@@ -349,7 +350,9 @@ def measure_training(data, n_rounds):
     setting = {"max_epochs": 3, "batch_size": 128, "lr": 0.005, "seed": 0}
     contenders = {
         "bare torch loop": lambda: train_barely(make_network, dataset, **setting),
-        "skorch": lambda: train(make_network, dataset, device=torch.device("cpu"), **setting),
+        "skorch": lambda: train(
+            make_network, dataset, Recipe(device=torch.device("cpu"), **setting)
+        ),
         "student, from texts": lambda: clone(STUDENTS["MLP"]).fit(X, y),
         "fastText, 25 passes": lambda: FastText(0).fit(X, y),
     }

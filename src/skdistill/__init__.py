@@ -29,7 +29,7 @@ __getattr__, __dir__, _names = attach(
         "ReliabilityDisplay": "displays._reliability",
         "RetentionDisplay": "displays._retention",
         "TextAugmenter": "augment._augmenter",
-        "TextPool": "labelling._transfer_set",
+        "TextPool": "labelling._pool",
         "TrainingHistoryDisplay": "displays._history",
         "TransformerTeacherClassifier": "teachers._transformer",
         "ZeroShotTeacherClassifier": "teachers._zero_shot",

@@ -16,7 +16,7 @@ from skdistill.evaluation._compare import compare as compare
 from skdistill.evaluation._distillation_report import distillation_report as distillation_report
 from skdistill.evaluation._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
 from skdistill.evaluation._recommendation import recommend_student as recommend_student
-from skdistill.labelling._transfer_set import TextPool as TextPool
+from skdistill.labelling._pool import TextPool as TextPool
 from skdistill.metrics._word_order import word_order_sensitivity as word_order_sensitivity
 from skdistill.onnx._export import OnnxTextEncoder as OnnxTextEncoder
 from skdistill.onnx._export import export_onnx as export_onnx

@@ -308,7 +308,6 @@ def test_a_loss_that_is_not_finite_is_not_drawn(loss, topics, tmp_path):
 @pytest.mark.parametrize(
     "estimator",
     [
-        {"parameters": {"loss": "of a later version"}},
         {"parameters": {"loss": ["kl"]}},
         {"parameters": {"loss": "kl", "temperature": "1"}},
         {"parameters": 3},
@@ -323,6 +322,12 @@ def test_a_damaged_account_of_the_training_is_named(estimator, topics, tmp_path)
     with pytest.raises(ModelFileError, match="says of its training is damaged"):
         write_card(tmp_path / "card.html", model)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_loss_of_another_version_is_called_by_its_name(topics, tmp_path):
+    model = replace(fit(topics)._stored(), estimator={"parameters": {"loss": "of <tomorrow>"}})
+    write_card(tmp_path / "card.html", model)
+    assert "of <tomorrow>" in words_of((tmp_path / "card.html").read_text(encoding="utf-8"))
 
 
 def test_braces_are_not_placeholders(topics, tmp_path):

@@ -75,10 +75,8 @@ ESTIMATORS = {
     "hashed bigrams": student(ngram_range=(1, 2), hash_buckets=20),
     "early stopping": student(early_stopping=True, n_iter_no_change=1),
     "gold epochs": student(gold_epochs=2),
-    "standardised": student(loss="standardized_kl"),
+    "MSE": student(loss="mse"),
     "out-of-fold labels": student(teacher_cv=3),
-    "calibrated": student(calibrate_teacher=True),
-    "calibrated out of fold": student(calibrate_teacher=True, teacher_cv=3),
     "augmented": student(augmenter=TextAugmenter(n_copies=2, random_state=0)),
     "of a transformer": lambda folders: DistilledMLPClassifier(
         TransformerTeacherClassifier(folders["encoder"], **TEACHER),
@@ -96,7 +94,7 @@ ESTIMATORS = {
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
 
-QUICK = {"MLP", "GRU", "early stopping", "calibrated", "float32", "word vectors"}
+QUICK = {"MLP", "GRU", "early stopping", "out-of-fold labels", "float32", "word vectors"}
 some_estimators = pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in ESTIMATORS],

@@ -39,7 +39,7 @@ from skdistill import (
     TransformerTeacherClassifier,
 )
 from skdistill.evaluation._model_table import write_json
-from skdistill.labelling._soft_labels import SoftLabeler, SoftLabelStore
+from skdistill.labelling._labeler import SoftLabeler, SoftLabelStore
 from skdistill.runtime._tensor_file import ModelFileError
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
 
@@ -234,9 +234,9 @@ def _tear_shard(*, call):
 
 
 def label_until_killed(log, folder, point, call):
-    from skdistill.labelling import _soft_labels as soft_labels
+    from skdistill.labelling import _labeler as labeler
 
-    soft_labels._SHARD = 2
+    labeler._SHARD = 2
     if point == "shard half written":
         _tear_shard(call=call)
     else:
@@ -296,9 +296,9 @@ class PatientTeacher(HashTeacher):
 
 
 def label_overlapping(log, folder, number):
-    from skdistill.labelling import _soft_labels as soft_labels
+    from skdistill.labelling import _labeler as labeler
 
-    soft_labels._SHARD = 3
+    labeler._SHARD = 3
     texts = [f"text {i}" for i in range(5 * number, 5 * number + 25)]
     return texts, SoftLabeler(PatientTeacher(log), X, Y, memory=folder).label(texts[::-1])
 
@@ -474,9 +474,9 @@ def save_on_full_disk(folder, fill, free):
 
 
 def label_on_full_disk(folder, fill, free):
-    from skdistill.labelling import _soft_labels as soft_labels
+    from skdistill.labelling import _labeler as labeler
 
-    soft_labels._SHARD = 500
+    labeler._SHARD = 500
     texts = [f"text {i}" for i in range(10_000)]
     log = Path(tempfile.gettempdir(), f"log-{os.getpid()}")
     kept = []
@@ -623,7 +623,7 @@ def interrupt(make, fit, X, is_refit, press_ctrl_c):
 
 def press_ctrl_c_at(point, call):
     from skdistill.augment import _augmenter as augment
-    from skdistill.labelling import _soft_labels as soft_labels
+    from skdistill.labelling import _labeler as labeler
     from skdistill.students import _base as _student_base
     from skdistill.students.training import _loop as training
     from skdistill.teachers import _transformer as teacher
@@ -636,7 +636,7 @@ def press_ctrl_c_at(point, call):
         "batch": (training.TransferDataset, "batch"),
         "end of an epoch": (training, "deepcopy"),
         "tables": (_student_base.StoredModel, "compile"),
-        "labels are stored": (soft_labels.SoftLabelStore, "write"),
+        "labels are stored": (labeler.SoftLabelStore, "write"),
         "pretrained weights": (teacher, "load_tokenizer"),
         "step": (_finetune._WeightedTrainer, "training_step"),
         "validation": (_finetune, "_validate"),

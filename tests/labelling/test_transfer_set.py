@@ -2,15 +2,14 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
 
-from skdistill import TextPool, make_tfidf_baseline
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import as_pool, check_unlabeled, make_transfer_set
+from skdistill import make_tfidf_baseline
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._transfer_set import make_transfer_set
 
 X = ["good", "bad", "good film"]
 CLASSES = np.array(["neg", "pos"])
@@ -84,22 +83,6 @@ def test_unlabelled_texts_that_nothing_can_label():
 def test_probabilities_without_texts():
     with pytest.raises(ValueError, match=r"unlabeled_proba must have shape \(0, 2\)"):
         make(unlabeled_proba=POOL_PROBA)
-
-
-def test_equal_lengths_warn_because_cross_validation_cuts():
-    with pytest.warns(UserWarning, match="exactly as many rows as X"):
-        check_unlabeled(["a", "b"], n_labeled=2)
-    assert check_unlabeled(TextPool(["a", "b"]), n_labeled=2) == ["a", "b"]
-    assert check_unlabeled(["a", "b"], n_labeled=3) == ["a", "b"]
-    assert check_unlabeled(None, n_labeled=0) == []
-
-
-def test_pool_has_no_length_and_can_be_read_twice():
-    pool = TextPool(["a", "b"])
-    assert not hasattr(pool, "__len__")
-    assert list(pool) == list(pool) == ["a", "b"]
-    with pytest.raises(TypeError, match="read more than once"):
-        TextPool(text for text in ["a"])
 
 
 def overconfident(model, X):
@@ -193,11 +176,10 @@ def test_given_probabilities_are_not_made_again_by_teacher_cv(noisy):
     assert [len(X) for X in Recorded.fitted] == [60]
 
 
-@pytest.mark.parametrize("options", [{"teacher_cv": 3}, {"calibrate_teacher": True}], ids=str)
-def test_frozen_teachers_cannot_be_held_back_from_rows(noisy, options):
+def test_frozen_teachers_cannot_be_held_back_from_rows(noisy):
     teacher = FrozenEstimator(make_tfidf_baseline().fit(*noisy))
     with pytest.raises(ValueError, match="A frozen teacher cannot be fitted without some"):
-        make_noisy(noisy, teacher, **options)
+        make_noisy(noisy, teacher, teacher_cv=3)
 
 
 @pytest.mark.parametrize(
@@ -217,70 +199,6 @@ def test_folds_without_one_of_the_classes_are_refused(noisy):
     one_class_each = [(np.flatnonzero(y != label), np.flatnonzero(y == label)) for label in set(y)]
     with pytest.raises(ValueError, match="class"):
         make_noisy(noisy, teacher_cv=one_class_each)
-
-
-def best_temperature(proba, codes):
-    def loss(temperature):
-        log_proba = log_softmax(np.log(proba) / temperature, axis=1)
-        return -log_proba[np.arange(len(codes)), codes].mean()
-
-    return minimize_scalar(loss, bounds=(0.1, 19), method="bounded", options={"xatol": 1e-6}).x
-
-
-def temper(proba, temperature):
-    return softmax(np.log(proba) / temperature, axis=1)
-
-
-def test_calibration_fits_a_temperature_on_rows_the_teacher_has_not_seen(noisy):
-    X, y = noisy
-    pool = ["my bread", "wind on the rail"]
-    transfer = make_noisy(noisy, calibrate_teacher=True, X_unlabeled=pool, augmenter=AUGMENTER)
-    (seen, everything), (held_out, _) = Recorded.fitted, Recorded.asked
-    assert everything == X
-    assert sorted(seen + held_out) == sorted(X)
-    assert len(held_out) == 6
-    label = dict(zip(X, y, strict=True))
-    model = make_tfidf_baseline(C=10).fit(seen, [label[text] for text in seen])
-    codes = np.searchsorted(model.classes_, [label[text] for text in held_out])
-    temperature = best_temperature(overconfident(model, held_out), codes)
-    assert temperature > 1.3
-    proba = overconfident(make_tfidf_baseline(C=10).fit(X, y), transfer.texts)
-    np.testing.assert_allclose(transfer.proba, temper(proba, temperature), atol=1e-4)
-
-
-@pytest.mark.parametrize("X_unlabeled", [None, POOL])
-def test_calibration_uses_the_rows_of_teacher_cv(noisy, X_unlabeled):
-    X, y = noisy
-    options = {"teacher_cv": 3, "X_unlabeled": X_unlabeled}
-    transfer = make_noisy(noisy, calibrate_teacher=True, **options)
-    assert len(Recorded.fitted) == 3 + (X_unlabeled is not None)
-    held_out = cross_val_predict(Recorded(), X, y, cv=3, method="predict_proba")
-    temperature = best_temperature(held_out, np.unique(y, return_inverse=True)[1])
-    assert temperature > 1.2
-    raw = make_noisy(noisy, **options).proba
-    np.testing.assert_allclose(transfer.proba, temper(raw, temperature), atol=1e-4)
-
-
-def test_calibration_leaves_given_probabilities_alone(noisy):
-    proba = np.tile([0.2, 0.3, 0.5], (60, 1))
-    transfer = make_noisy(noisy, calibrate_teacher=True, teacher_proba=proba, X_unlabeled=POOL)
-    np.testing.assert_array_equal(transfer.proba[:60], np.float32(proba))
-    assert not np.allclose(transfer.proba[60:], Recorded().fit(*noisy).predict_proba(POOL))
-    given = make_noisy(
-        noisy, calibrate_teacher=True, X_unlabeled=POOL, unlabeled_proba=[[0.5, 0.2, 0.3]] * 2
-    )
-    np.testing.assert_array_equal(given.proba[60:], np.float32([[0.5, 0.2, 0.3]] * 2))
-
-
-def test_no_teacher_is_calibrated_for_nothing(noisy):
-    make_noisy(
-        noisy,
-        calibrate_teacher=True,
-        teacher_proba=np.tile([0.2, 0.3, 0.5], (60, 1)),
-        X_unlabeled=POOL,
-        unlabeled_proba=[[0.5, 0.2, 0.3]] * 2,
-    )
-    assert Recorded.fitted == []
 
 
 def test_augmented_texts_come_last_and_get_the_teachers_probabilities(noisy):
@@ -341,7 +259,7 @@ def test_memory_asks_for_each_text_once_augmented_ones_too(noisy, tmp_path):
     assert len(Recorded.fitted) == len(Recorded.asked) == 1
     np.testing.assert_array_equal(second.proba, first.proba)
     for _ in range(2):
-        make_noisy(noisy, teacher_cv=3, calibrate_teacher=True, memory=tmp_path)
+        make_noisy(noisy, teacher_cv=3, memory=tmp_path)
     assert len(Recorded.fitted) == 1 + 3
 
 
@@ -349,17 +267,3 @@ def test_augmented_texts_that_nothing_can_label():
     for options in ({}, {"teacher_proba": PROBA}):
         with pytest.raises(ValueError, match="nothing can label its texts: pass a teacher"):
             make(augmenter=AUGMENTER, **options)
-
-
-def test_too_few_rows_to_calibrate_on_are_an_error():
-    with pytest.raises(ValueError, match="calibrate_teacher holds out 1 of 3 rows"):
-        make(make_tfidf_baseline(), calibrate_teacher=True)
-
-
-def test_what_is_no_pool_becomes_one():
-    pool = TextPool(["one", "two"])
-    assert as_pool(None) is None
-    assert as_pool(pool) is pool
-    assert list(as_pool(iter(["one", "two"]))) == ["one", "two"]
-    with pytest.raises(ValueError, match=r"X_unlabeled\[1\] is missing"):
-        as_pool(["one", None])

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from _faults import hashed_proba, needs_posix
 from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
 from skdistill._core.threads import at_most
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._store import SoftLabelStore
 from skdistill.labelling._workers import _read_teacher, count_workers
 
@@ -92,7 +92,7 @@ def backend(request):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._soft_labels._SHARD", 100)
+    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 100)
 
 
 def check_labels(proba, texts=TEXTS):

@@ -209,3 +209,27 @@ def test_files_of_the_time_before_folders_are_read(kind, student):
     for read in (CompiledClassifier.load, student.load):
         proba = read(path).predict_proba(BEFORE_FOLDERS["texts"])
         np.testing.assert_allclose(proba, BEFORE_FOLDERS["proba"][kind], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"calibrate_teacher": True}, "calibrate_teacher=True, which"),
+        ({"loss": "standardized_kl"}, "loss='standardized_kl', which"),
+        (
+            {"loss": "standardized_kl", "calibrate_teacher": True},
+            "calibrate_teacher=True and loss='standardized_kl', which",
+        ),
+    ],
+    ids=str,
+)
+def test_options_of_earlier_trainings_change_no_prediction(options, named, tmp_path):
+    path = tmp_path / "student.skd"
+    path.write_bytes((Path(__file__).parent / "data" / "before_folders_mlp.skd").read_bytes())
+    rewrite(path, model={f"estimator/parameters/{name}": v for name, v in options.items()})
+    with pytest.warns(UserWarning, match=f"was trained with {named}.* predicts as before"):
+        student = DistilledMLPClassifier.load(path)
+    assert student.loss == "kl"
+    np.testing.assert_allclose(
+        student.predict_proba(BEFORE_FOLDERS["texts"]), BEFORE_FOLDERS["proba"]["mlp"], atol=1e-5
+    )

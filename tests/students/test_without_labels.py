@@ -26,7 +26,7 @@ from skdistill import (
     make_tfidf_baseline,
     recommend_student,
 )
-from skdistill.labelling._soft_labels import SoftLabeler, needs_no_labels
+from skdistill.labelling._labeler import SoftLabeler, needs_no_labels
 
 KINDS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
 
@@ -164,7 +164,6 @@ def test_memory_is_shared_with_fits_on_labels(frozen, topics, tmp_path, monkeypa
         ({"hard_label_weight": 0.5}, "hard_label_weight=0.5 mixes gold labels into the loss"),
         ({"gold_epochs": 1}, "gold_epochs=1 trains on gold labels"),
         ({"teacher_cv": 3}, "teacher_cv=3 fits teachers"),
-        ({"calibrate_teacher": True}, "calibrate_teacher=True fits a temperature"),
         ({"class_weight": "balanced"}, "class_weight='balanced' weighs texts"),
     ],
     ids=str,

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier
-from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._transfer_set import make_transfer_set
 
 X = ["so what", "wow !", "oh", "yes !", "well", "go !"]

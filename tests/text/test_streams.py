@@ -10,7 +10,7 @@ import pytest
 from conftest import make_topics
 from datasets import Dataset
 from skdistill import DistilledMLPClassifier, TextAugmenter, TextPool, make_tfidf_baseline
-from skdistill.labelling._transfer_set import check_unlabeled
+from skdistill.labelling._pool import check_unlabeled
 from skdistill.text._streams import CheckedTexts, ParquetTexts, batches, is_on_disk
 
 

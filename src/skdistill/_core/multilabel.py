@@ -92,21 +92,6 @@ def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
     return float((labels == others).reshape(len(labels), -1).all(axis=1).mean())
 
 
-def from_questions(questions: np.ndarray, n_labels: int) -> np.ndarray:
-    """Undo `as_questions`.
-
-    Parameters
-    ----------
-    questions : ndarray of shape (n_texts * n_labels, 2)
-    n_labels : int
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_labels)
-    """
-    return questions[:, 1].reshape(-1, n_labels)
-
-
 def write_numbers(indicators: np.ndarray) -> list[str]:
     """Write the labels of each text as their numbers, with blanks between them.
 

@@ -33,6 +33,7 @@ from skdistill.card._words import (
     name_prior,
     name_unit,
 )
+from skdistill.metrics._losses import LOSSES
 from skdistill.metrics._scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
@@ -50,11 +51,6 @@ _SHARES = {
     "macro_f1": "Macro F1",
     "fidelity": "Agrees with the teacher",
     "calibration_error": "Calibration error",
-}
-_LOSSES = {
-    "kl": "Kullback-Leibler divergence at temperature {temperature:g}",
-    "mse": "mean squared difference of logits",
-    "standardized_kl": "divergence of standardised logits at temperature {temperature:g}",
 }
 
 
@@ -240,7 +236,9 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
     if "transfer_size" in known:
         facts["Texts it learned from"] = f"{known['transfer_size']:,}"
     if "loss" in given:
-        facts["Loss"] = _LOSSES[given["loss"]].format(**given)
+        loss = LOSSES.get(given["loss"])
+        # Files of other versions may name losses that this one does not have.
+        facts["Loss"] = loss.describe(given["temperature"]) if loss else str(given["loss"])
     if "n_iter" in known:
         facts["Epochs"] = str(known["n_iter"])
     history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]

@@ -39,8 +39,8 @@ from skdistill.evaluation._model_table import (
     measure_model,
     write_json,
 )
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import TextPool
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pool import TextPool
 from skdistill.students._mlp import DistilledMLPClassifier
 from skdistill.teachers._baseline import make_tfidf_baseline
 

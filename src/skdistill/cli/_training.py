@@ -17,8 +17,8 @@ from skdistill.cli._teacher_choice import (
     teacher_settings,
 )
 from skdistill.datasets._load import Columns
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import TextPool
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pool import TextPool
 from skdistill.metrics._scores import Evaluation, evaluate
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier

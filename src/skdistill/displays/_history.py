@@ -15,17 +15,13 @@ from skdistill.displays._style import (
     legend_below,
     soften,
 )
+from skdistill.metrics._losses import LOSSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 _PARTS = {"train_loss": "training texts", "valid_loss": "held-out texts"}
-_LOSSES = {
-    "kl": "loss: KL divergence, nats a text",
-    "standardized_kl": "loss: KL divergence of standardised logits, nats a text",
-    "mse": "loss: mean squared error of the logits",
-}
 
 
 class TrainingHistoryDisplay(Display):
@@ -189,11 +185,12 @@ class TrainingHistoryDisplay(Display):
             for key, what in _PARTS.items()
             if any(key in epoch for epoch in history)
         }
+        # A teacher has a history, but no choice of losses.
+        loss = LOSSES.get(getattr(estimator, "loss", ""))
         display = cls(
             losses,
             n_gold_epochs=count_gold_epochs(history),
-            # A teacher has a history, but no choice of losses.
-            loss_name=_LOSSES.get(getattr(estimator, "loss", ""), "loss: cross-entropy, nats"),
+            loss_name=f"loss: {loss.axis_label if loss else 'cross-entropy, nats'}",
             name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, line_kw=line_kw)

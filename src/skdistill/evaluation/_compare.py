@@ -20,7 +20,7 @@ from skdistill.displays._comparison import ComparisonDisplay
 from skdistill.displays._style import require_matplotlib
 from skdistill.evaluation._model_table import Predictions, make_table, measure_model
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
-from skdistill.labelling._transfer_set import TextPool, as_pool
+from skdistill.labelling._pool import TextPool, as_pool
 
 
 @overload

@@ -18,8 +18,9 @@ from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.evaluation._verdict import DistillationReport, Scores
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.labelling._transfer_set import TextPool, as_pool, make_transfer_set
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pool import TextPool, as_pool
+from skdistill.labelling._transfer_set import make_transfer_set
 from skdistill.metrics._bootstrap import paired_bootstrap
 from skdistill.metrics._calibration import (
     apply_temperature,

@@ -31,7 +31,7 @@ from skdistill.displays._style import (
     write_percent,
 )
 from skdistill.evaluation._unlabeled import unlabeled_for
-from skdistill.labelling._transfer_set import TextPool, as_pool
+from skdistill.labelling._pool import TextPool, as_pool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

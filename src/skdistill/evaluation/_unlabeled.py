@@ -8,7 +8,7 @@ from sklearn import config_context
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from skdistill.labelling._transfer_set import TextPool
+from skdistill.labelling._pool import TextPool
 from skdistill.students._fitted import FittedStudent
 
 

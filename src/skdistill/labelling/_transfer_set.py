@@ -1,126 +1,24 @@
 """The transfer set: every text a student learns from, with soft labels and weights."""
 
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
-from os import PathLike
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
 from skdistill._core.labels import check_probabilities
-from skdistill._core.multilabel import as_questions, from_questions, refuse_class_weight
-from skdistill._core.texts import check_texts
-from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.metrics._calibration import apply_temperature, fit_temperature
-from skdistill.text._streams import (
-    CheckedTexts,
-    JoinedTexts,
-    ParquetTexts,
-    Texts,
-    is_on_disk,
-)
-
-# Share of the labelled rows on which a teacher is calibrated, if no other rows are held out.
-_CALIBRATION_FRACTION = 0.1
-
-
-class TextPool:
-    """Unlabelled texts that no cross-validation may cut.
-
-    scikit-learn slices every `fit` argument that has as many rows as `X` to the fold at hand, and
-    with it, silently, a list of unlabelled texts that happens to be of that length. A pool has no
-    length, so it always arrives whole.
-
-    A pool may be larger than memory: columns of a ``datasets.Dataset``, and other sequences that
-    are neither list nor tuple, are read by slices of some thousands, and parquet files batch by
-    batch. They are gone through several times; an augmenter takes all texts into memory.
-
-    Parameters
-    ----------
-    texts : iterable of str
-        The texts; read anew at each fit, so not a generator.
-
-    See Also
-    --------
-    DistilledMLPClassifier : Takes one as `X_unlabeled` in `fit`.
-
-    References
-    ----------
-    .. [1] https://github.com/scikit-learn/scikit-learn/issues/30739
-
-    Examples
-    --------
-    >>> from skdistill import TextPool
-    >>> pool = TextPool(["an unlabelled text", "another"])
-    >>> [text for text in pool]
-    ['an unlabelled text', 'another']
-    """
-
-    def __init__(self, texts: Iterable[str]):
-        if isinstance(texts, Iterator):
-            raise TypeError(
-                "TextPool needs texts that can be read more than once; pass a list, not a "
-                f"{type(texts).__name__}."
-            )
-        self.texts = texts
-
-    @classmethod
-    def from_parquet(cls, location: str | PathLike[str], *, column: str = "text") -> "TextPool":
-        """Make a pool of the texts in parquet files, which stay on disk.
-
-        Parameters
-        ----------
-        location : str or path-like
-            A file, or a folder whose files ``*.parquet`` are read in the order of their names.
-        column : str, default="text"
-            The column of texts.
-
-        Returns
-        -------
-        TextPool
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file or folder, or the folder holds no parquet file.
-        ValueError
-            If a file lacks the column, or is no parquet file. Missing texts are found in `fit`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import pandas as pd
-        >>> from skdistill import TextPool
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     pd.DataFrame({"text": ["one", "two"]}).to_parquet(f"{folder}/part-0.parquet")
-        ...     pd.DataFrame({"text": ["three"]}).to_parquet(f"{folder}/part-1.parquet")
-        ...     list(TextPool.from_parquet(folder))
-        ['one', 'two', 'three']
-        """
-        return cls(ParquetTexts(location, column))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.texts)
-
-    def __repr__(self) -> str:
-        return f"TextPool({type(self.texts).__name__})"
-
-
-def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
-    """Return a pool, which no cross-validation cuts; texts in memory are checked."""
-    if X_unlabeled is None or isinstance(X_unlabeled, TextPool):
-        return X_unlabeled
-    return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
+from skdistill._core.multilabel import refuse_class_weight
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pool import check_unlabeled
+from skdistill.text._streams import JoinedTexts, Texts
 
 
 @dataclass(frozen=True)
 class TransferSet:
-    """Texts with the targets of `skdistill.students.training._losses.DistillationLoss`.
+    """Texts with the targets of `skdistill.students.training._criterion.DistillationLoss`.
 
     Parameters
     ----------
@@ -165,7 +63,6 @@ def make_transfer_set(
     teacher_proba: Any = None,
     unlabeled_proba: Any = None,
     teacher_cv: Any = None,
-    calibrate_teacher: bool = False,
     hard_label_weight: float = 0.0,
     class_weight: dict[Any, float] | str | None = None,
     sample_weight: np.ndarray | None = None,
@@ -177,34 +74,19 @@ def make_transfer_set(
 
     Parameters
     ----------
-    X : list of str, of length n_labeled
-    classes : ndarray of shape (n_classes,)
-        The sorted labels.
-    codes : ndarray of shape (n_labeled,) or (n_labeled, n_labels)
-        The gold classes as positions in `classes`; or ones and zeros, for several labels a text.
+    X, classes, codes
+        The labelled texts and their classes: see `skdistill.students._gold_labels.Labels`.
     labeler : SoftLabeler or None, default=None
         The teacher, with `X` and the gold labels as its training rows.
-    X_unlabeled : iterable of str, TextPool or None, default=None
-    augmenter : estimator with `fit` and `augment`, or None, default=None
-        Makes more texts out of the labelled and the unlabelled ones, for the teacher to label.
-    teacher_proba : array-like of shape (n_labeled, n_classes) or None, default=None
-    unlabeled_proba : array-like of shape (n_unlabeled, n_classes) or None, default=None
-    teacher_cv : int, cross-validation generator or None, default=None
-        Folds in which `X` is labelled by teachers that were fitted on the other folds.
-    calibrate_teacher : bool, default=False
-        Whether the teacher's probabilities are softened by the temperature that makes those of
-        held-out rows most likely: the rows of `teacher_cv`, or else a tenth of `X`.
-    hard_label_weight : float, default=0.0
-        Share of the loss against the gold labels, on labelled rows.
+    X_unlabeled, teacher_proba, unlabeled_proba
+        See `skdistill.DistilledMLPClassifier.fit`.
+    augmenter, teacher_cv, hard_label_weight
+        See `skdistill.DistilledMLPClassifier`.
     class_weight : dict, "balanced" or None, default=None
         A labelled row takes the weight of its class, another one the mean of the classes' weights
         under its probabilities. Not for several labels a text.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         A row without a gold label weighs 1.
-
-    Returns
-    -------
-    TransferSet
 
     Raises
     ------
@@ -212,61 +94,45 @@ def make_transfer_set(
         If probabilities do not fit their rows, nothing can label unlabelled or augmented texts, or
         classes of which a text has several are weighted.
 
-    References
-    ----------
-    .. [1] Guo et al. (2017), "On Calibration of Modern Neural Networks", ICML.
-
     Examples
     --------
     >>> import numpy as np
-    >>> from skdistill.labelling._transfer_set import TextPool, make_transfer_set
+    >>> from skdistill.labelling._transfer_set import make_transfer_set
     >>> transfer = make_transfer_set(
     ...     ["gold"],
     ...     np.array(["no", "yes"]),
     ...     np.array([1]),
-    ...     X_unlabeled=TextPool(["none"]),
-    ...     unlabeled_proba=[[0.5, 0.5]],
-    ...     class_weight={"no": 1, "yes": 3},
+    ...     X_unlabeled=["one", "other"],
+    ...     unlabeled_proba=[[0.5, 0.5], [0.5, 0.5]],
+    ...     class_weight={"no": 1, "yes": 2},
     ... )
-    >>> transfer.proba.tolist(), transfer.sample_weight
-    ([[0.0, 1.0], [0.5, 0.5]], array([1.2, 0.8], dtype=float32))
+    >>> transfer.proba.tolist()
+    [[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]]
+    >>> transfer.sample_weight
+    array([1.2, 0.9, 0.9], dtype=float32)
     """
     pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
-    n_classes, multilabel = len(classes), codes.ndim == 2
-    known: list[np.ndarray | None] = [None, None, None]
+    blocks: list[Texts] = [X, pool]
+    check = partial(check_probabilities, n_classes=len(classes), multilabel=codes.ndim == 2)
+    known: list[np.ndarray | None] = [None, None]
     if teacher_proba is not None:
-        known[0] = check_probabilities(
-            teacher_proba,
-            n_rows=len(X),
-            n_classes=n_classes,
-            name="teacher_proba",
-            multilabel=multilabel,
-        )
+        known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
-        known[1] = check_probabilities(
-            unlabeled_proba,
-            n_rows=len(pool),
-            n_classes=n_classes,
-            name="unlabeled_proba",
-            rows="X_unlabeled",
-            multilabel=multilabel,
+        known[1] = check(
+            unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows="X_unlabeled"
         )
     if labeler is None:
         _check_nothing_to_label(pool, known[1], augmenter)
-        gold = (
-            codes.astype(np.float32) if multilabel else np.eye(n_classes, dtype=np.float32)[codes]
-        )
-        blocks: list[Texts] = [X, pool]
-        proba = gold if known[0] is None else known[0]
-        if known[1] is not None:
-            proba = np.concatenate([proba, known[1]])
+        if known[0] is None:
+            known[0] = _as_probabilities(codes, len(classes))
     else:
-        augmented = []
         if augmenter is not None:
             sources = [*X, *pool]
-            augmented = clone(augmenter).fit(sources).augment(sources)
-        blocks = [X, pool, augmented]
-        proba = _complete(known, blocks, labeler, codes, teacher_cv, calibrate_teacher)
+            blocks.append(clone(augmenter).fit(sources).augment(sources))
+            known.append(None)
+        known = _complete(known, blocks, labeler, teacher_cv)
+    parts = [part for part in known if part is not None]
+    proba = np.concatenate(parts).astype(np.float32, copy=False)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
     n_others = len(proba) - len(X)
     return TransferSet(
@@ -293,100 +159,30 @@ def _check_nothing_to_label(
         )
 
 
+def _as_probabilities(codes: np.ndarray, n_classes: int) -> np.ndarray:
+    several = codes.ndim == 2
+    return codes.astype(np.float32) if several else np.eye(n_classes, dtype=np.float32)[codes]
+
+
 def _complete(
-    known: list[np.ndarray | None],
-    blocks: list[Texts],
-    labeler: SoftLabeler,
-    codes: np.ndarray,
-    teacher_cv: Any,
-    calibrate_teacher: bool,
-) -> np.ndarray:
+    known: list[np.ndarray | None], blocks: list[Texts], labeler: SoftLabeler, teacher_cv: Any
+) -> list[np.ndarray | None]:
     """Ask the teacher for the probabilities that are not known; labelled texts come first."""
-    blocks_to_label = [i for i, proba in enumerate(known) if proba is None]
-    asked: dict[int, np.ndarray] = {}
-    temperature, multilabel = 1.0, codes.ndim == 2
-    if teacher_cv is not None and 0 in blocks_to_label:
-        rows, proba = labeler.label_held_out(teacher_cv)
-        if len(rows) < len(codes):
+    known = list(known)
+    if teacher_cv is not None and known[0] is None:
+        rows, known[0] = labeler.label_held_out(teacher_cv)
+        if len(rows) < len(blocks[0]):
             raise ValueError(
-                f"teacher_cv={teacher_cv!r} holds only {len(rows)} of the {len(codes)} rows out; "
-                "it must hold each out once, as folds do."
+                f"teacher_cv={teacher_cv!r} holds only {len(rows)} of the {len(blocks[0])} rows "
+                "out; it must hold each out once, as folds do."
             )
-        blocks_to_label.remove(0)
-        asked[0] = proba
-    if calibrate_teacher and any(blocks[i] for i in {*asked, *blocks_to_label}):
-        if 0 not in asked:
-            rows, proba = labeler.label_held_out(_calibration_split(codes))
-        if multilabel:
-            temperature = fit_temperature(as_questions(proba), codes[rows].ravel())
-        else:
-            temperature = fit_temperature(proba, codes[rows])
-    labelled = labeler.label(JoinedTexts([blocks[i] for i in blocks_to_label]))
-    ends = np.cumsum([len(blocks[i]) for i in blocks_to_label])
-    asked |= zip(blocks_to_label, np.split(labelled, ends[:-1]), strict=True)
-    return np.concatenate(
-        [
-            _soften(asked[i], temperature, multilabel) if proba is None else proba
-            for i, proba in enumerate(known)
-        ]
-    ).astype(np.float32, copy=False)
-
-
-def _calibration_split(codes: np.ndarray) -> ShuffleSplit | StratifiedShuffleSplit:
-    """Hold out a tenth of the labelled rows, of each class where a text has one."""
-    n_held_out = ceil(_CALIBRATION_FRACTION * len(codes))
-    if codes.ndim == 2:
-        return ShuffleSplit(1, test_size=n_held_out, random_state=0)
-    n_classes = codes.max() + 1
-    if np.bincount(codes).min() < 2 or n_held_out < n_classes:
-        raise ValueError(
-            f"calibrate_teacher holds out {n_held_out} of {len(codes)} rows, too few for "
-            f"{n_classes} classes of at least two rows each; use teacher_cv beside it, "
-            "whose held-out rows serve, or more rows."
-        )
-    return StratifiedShuffleSplit(1, test_size=n_held_out, random_state=0)
-
-
-def _soften(proba: np.ndarray, temperature: float, multilabel: bool) -> np.ndarray:
-    if not multilabel:
-        return apply_temperature(proba, temperature)
-    questions = apply_temperature(as_questions(proba), temperature)
-    return from_questions(questions, proba.shape[1])
-
-
-def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
-    """Check unlabelled texts, and warn where cross-validation may have cut them.
-
-    Parameters
-    ----------
-    X_unlabeled : iterable of str, TextPool or None
-    n_labeled : int
-        Number of labelled texts.
-
-    Returns
-    -------
-    list of str, or CheckedTexts of a pool on disk, of length n_unlabeled
-
-    Warns
-    -----
-    UserWarning
-        If there are as many unlabelled as labelled texts, and no pool protects them.
-    """
-    if X_unlabeled is None:
-        return []
-    if isinstance(X_unlabeled, TextPool):
-        if is_on_disk(X_unlabeled.texts):
-            return CheckedTexts(X_unlabeled.texts, "X_unlabeled")
-        return check_texts(X_unlabeled.texts, name="X_unlabeled", allow_empty=True)
-    texts = check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True)
-    if len(texts) == n_labeled:
-        warnings.warn(
-            f"X_unlabeled has exactly as many rows as X ({n_labeled}). Inside cross-validation "
-            "scikit-learn then cuts it to the fold without a word; pass "
-            "skdistill.TextPool(X_unlabeled) to keep it whole, there and here.",
-            stacklevel=2,
-        )
-    return texts
+    wanted = [i for i, proba in enumerate(known) if proba is None]
+    if wanted:
+        labelled = labeler.label(JoinedTexts([blocks[i] for i in wanted]))
+        ends = np.cumsum([len(blocks[i]) for i in wanted])
+        for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):
+            known[i] = part
+    return known
 
 
 def _weights(

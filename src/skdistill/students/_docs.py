@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from inspect import cleandoc
+from textwrap import fill, indent
+
+from skdistill.metrics._losses import LOSSES
 
 _SHARED_PARAMETERS = """\
 teacher : classifier with `predict_proba` over texts, or None, default=None
@@ -40,11 +43,10 @@ dropout : float or "auto", default="auto"
     below, depends on the size of the transfer set: see `skdistill.students.make_schedule`.
 word_dropout : float or "auto", default="auto"
     Share of the features taken for unknown in training.
-loss : {{"kl", "mse", "standardized_kl"}}, default="kl"
-    Kullback-Leibler divergence of the probabilities, mean squared difference of the logits, or
-    divergence after both sides' logits are standardised: see `skdistill.students.training._losses`.
+loss : {{{loss_names}}}, default="kl"
+{losses}
 temperature : float, default=1.0
-    Softens both sides of the divergences; the loss is multiplied by its square.
+    Softens both sides of the divergence; the loss is multiplied by its square.
 hard_label_weight : float, default=0.0
     Share of cross-entropy against gold labels in the loss of labelled texts; 0 is pure
     distillation.
@@ -53,9 +55,6 @@ augmenter : estimator with `fit` and `augment`, or None, default=None
 teacher_cv : int, cross-validation generator or None, default=None
     Folds in which the labelled texts get their probabilities from teachers that were fitted on
     the other folds. None asks the teacher that was fitted on all of them.
-calibrate_teacher : bool, default=False
-    Whether the teacher's probabilities are softened, or sharpened, by the temperature that fits
-    held-out rows best: those of `teacher_cv`, or a tenth that one more teacher does not see.
 memory : str, path-like, joblib.Memory or None, default=None
     Folder in which the teacher's probabilities are kept: a search over student sizes fits the
     teacher once a fold, a second search not at all. ``skdistill cache info FOLDER`` lists them.
@@ -124,8 +123,12 @@ def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:
     callable
         A class decorator that fills in ``{parameters}`` and ``{attributes}``.
     """
+    losses = " or ".join(f'{loss.words} (``"{loss.name}"``)' for loss in LOSSES.values())
     parameters = _SHARED_PARAMETERS.format(
-        own_parameters=cleandoc(own_parameters), embedding_dim=embedding_dim
+        own_parameters=cleandoc(own_parameters),
+        embedding_dim=embedding_dim,
+        loss_names=", ".join(f'"{name}"' for name in LOSSES),
+        losses=indent(fill(f"What training minimises: {losses}.", 92), "    "),
     )
 
     def complete(cls: type) -> type:

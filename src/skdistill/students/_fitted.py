@@ -1,6 +1,7 @@
 """A student once it is fitted: prediction, files, pickles. torch is not loaded here."""
 
 import sys
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from skdistill._core.estimators import DocumentationLinkMixin, stamp, unstamp
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_training
 from skdistill.card._page import write_card
-from skdistill.labelling._soft_labels import unfitted
+from skdistill.labelling._labeler import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
@@ -382,6 +383,12 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         ------
         ModelFileError
             If the file is damaged, no model of this package, or of another kind of student.
+
+        Warns
+        -----
+        UserWarning
+            If the student was trained with an option that this version no longer has. It predicts
+            as it did.
         """
         model = read_model(Path(path))
         if model.kind != cls._kind:
@@ -395,6 +402,7 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
             )
         try:
             parameters, figures = model.estimator["parameters"], model.estimator["figures"]
+            parameters = _without_removed(parameters)
             student = cls(**{name: _as_tuple(value) for name, value in parameters.items()})
             student._validate_params()
             student.history_ = [dict(epoch) for epoch in figures["history"]]
@@ -499,6 +507,24 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
             self._compile()
+
+
+def _without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out training options of earlier versions, and warn if one of them was in use."""
+    removed = {"calibrate_teacher": True, "loss": "standardized_kl"}
+    used = [name for name, value in removed.items() if parameters.get(name) == value]
+    if used:
+        options = " and ".join(f"{name}={removed[name]!r}" for name in used)
+        warnings.warn(
+            f"This student was trained with {options}, which this version no longer has: it "
+            "predicts as before, but a new fit would train without.",
+            stacklevel=3,
+        )
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in used and name != "calibrate_teacher"
+    }
 
 
 def _is_plain(value: Any) -> bool:

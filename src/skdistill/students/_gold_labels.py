@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import logit
 
 from skdistill._core.labels import check_labels
+from skdistill.metrics._losses import Loss
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,15 @@ class Labels:
         if not self.known:
             return None
         return self.codes if self.multilabel else self.classes[self.codes]
+
+    def check_enough_for(self, loss: Loss) -> None:
+        """Refuse a loss that needs more classes than a text is told from."""
+        n_classes = 2 if self.multilabel else len(self.classes)
+        if n_classes < loss.min_classes:
+            raise ValueError(
+                f"loss={loss.name!r} needs at least {loss.min_classes} classes, but there are "
+                f"{n_classes}" + (" for each label." if self.multilabel else ".")
+            )
 
     def log_prior(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
         """Compute the logits of the classes' shares, or of the share of texts with each label.

@@ -78,6 +78,10 @@ class DistilledRNNClassifier(DistilledClassifier):
         "bidirectional": ["boolean"],
     }
 
+    cell: Literal["gru", "lstm"]
+    hidden_dim: int
+    bidirectional: bool
+
     def __init__(
         self,
         teacher: Any = None,
@@ -97,12 +101,11 @@ class DistilledRNNClassifier(DistilledClassifier):
         hidden_layer_sizes: Sequence[int] = (),
         dropout: float | Literal["auto"] = "auto",
         word_dropout: float | Literal["auto"] = "auto",
-        loss: Literal["kl", "mse", "standardized_kl"] = "kl",
+        loss: str = "kl",
         temperature: float = 1.0,
         hard_label_weight: float = 0.0,
         augmenter: Any = None,
         teacher_cv: Any = None,
-        calibrate_teacher: bool = False,
         memory: str | PathLike[str] | Memory | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
         max_epochs: int | Literal["auto"] = "auto",
@@ -118,44 +121,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         callbacks: Sequence[Any] | None = None,
         verbose: int = 0,
     ) -> None:
-        super().__init__(
-            teacher,
-            vocabulary_size=vocabulary_size,
-            n_parameters=n_parameters,
-            analyzer=analyzer,
-            ngram_range=ngram_range,
-            hash_buckets=hash_buckets,
-            lowercase=lowercase,
-            embedding_dim=embedding_dim,
-            embedding_init=embedding_init,
-            pooling=pooling,
-            hidden_layer_sizes=hidden_layer_sizes,
-            dropout=dropout,
-            word_dropout=word_dropout,
-            loss=loss,
-            temperature=temperature,
-            hard_label_weight=hard_label_weight,
-            augmenter=augmenter,
-            teacher_cv=teacher_cv,
-            calibrate_teacher=calibrate_teacher,
-            memory=memory,
-            class_weight=class_weight,
-            max_epochs=max_epochs,
-            gold_epochs=gold_epochs,
-            batch_size=batch_size,
-            lr=lr,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            random_state=random_state,
-            device=device,
-            n_jobs=n_jobs,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
-        self.cell = cell
-        self.hidden_dim = hidden_dim
-        self.bidirectional = bidirectional
+        self._store_parameters(locals())
 
     @staticmethod
     def _network_class() -> "type[nn.Module]":

@@ -1,14 +1,14 @@
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import rel_entr, softmax
 from skorch.callbacks import Callback, EarlyStopping
 
-from skdistill.students.training._loop import Batches, TransferDataset, train
-from skdistill.students.training._losses import DistillationLoss
+from skdistill.students.training._batches import TransferDataset
+from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._loop import Recipe, train
 from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._ragged import Ragged
@@ -31,103 +31,20 @@ def make_dataset(n=80, seed=0, **weights):
     return TransferDataset(ids, targets | weights)
 
 
-def fit(dataset, **options):
-    defaults = {
-        "held_out": None,
-        "loss": "kl",
-        "temperature": 1.0,
-        "max_epochs": 4,
-        "batch_size": 16,
-        "lr": 0.05,
-        "patience": 2,
-        "seed": 0,
-        "device": torch.device("cpu"),
-        "callbacks": None,
-        "verbose": 0,
-    }
+RECIPE = Recipe(
+    max_epochs=4, batch_size=16, lr=0.05, seed=0, device=torch.device("cpu"), patience=2
+)
+
+
+def fit(dataset, *, held_out=None, initial_weights=None, **options):
     make_network = partial(MLPNetwork, LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
-    return train(make_network, dataset, **defaults | options)
-
-
-def test_batches_cover_each_row_once_an_epoch_in_new_order():
-    dataset = make_dataset(23)
-    batches = Batches(dataset, 5, np.random.default_rng(0))
-    epochs = [torch.cat([targets["proba"] for _, targets in batches]) for _ in range(2)]
-    assert len(batches) == 5
-    assert not torch.equal(*epochs)
-    for epoch in epochs:
-        assert sorted(epoch.tolist()) == sorted(dataset.targets["proba"].tolist())
-    in_order = torch.cat([targets["proba"] for _, targets in Batches(dataset, 5)])
-    assert torch.equal(in_order, dataset.targets["proba"])
-
-
-def test_batches_hold_the_rows_own_ids():
-    dataset = make_dataset(23)
-    start = 0
-    for batch, _ in Batches(dataset, 5):
-        expected = dataset.ids.take(np.arange(start, start + len(batch)))
-        assert batch.ids.tolist() == expected.values.tolist()
-        assert batch.offsets.tolist() == expected.offsets.tolist()
-        start += len(batch)
-
-
-def lengths_of(batches):
-    return [batch.offsets.diff().tolist() for batch, _ in batches]
-
-
-def test_batches_by_length_cover_each_row_once_an_epoch_in_new_order():
-    dataset = make_dataset(230)
-    batches = Batches(dataset, 10, np.random.default_rng(0), by_length=True)
-    again = Batches(dataset, 10, np.random.default_rng(0), by_length=True)
-    epochs = [torch.cat([targets["proba"] for _, targets in batches]) for _ in range(2)]
-    for epoch in epochs:
-        assert sorted(epoch.tolist()) == sorted(dataset.targets["proba"].tolist())
-        assert torch.equal(epoch, torch.cat([targets["proba"] for _, targets in again]))
-    assert not torch.equal(*epochs)
-    first_of_batches = [epoch[::10].tolist() for epoch in epochs]
-    assert not set(map(tuple, first_of_batches[0])) <= set(map(tuple, first_of_batches[1]))
-    for batch, targets in batches:
-        for i in range(len(batch)):
-            row = (dataset.targets["proba"] == targets["proba"][i]).all(dim=1).nonzero().item()
-            own = batch.ids[batch.offsets[i] : batch.offsets[i + 1]]
-            assert own.tolist() == dataset.ids.take(np.array([row])).values.tolist()
-
-
-def test_batches_by_length_hold_texts_of_like_length_and_come_in_any_order():
-    batches = Batches(make_dataset(230), 10, np.random.default_rng(0), by_length=True)
-    lengths = lengths_of(batches)
-    assert len(lengths) == len(batches) == 23
-    # Put in order, no batch overlaps the next: within a hundred batches texts are sorted.
-    assert all(one[-1] <= other[0] for one, other in pairwise(sorted(lengths)))
-    assert lengths != sorted(lengths)
-    assert lengths != lengths_of(batches)
-    mixed = lengths_of(Batches(make_dataset(230), 10, np.random.default_rng(0)))
-    assert sum(map(np.ptp, lengths)) < sum(map(np.ptp, mixed)) / 5
-
-
-def test_batches_by_length_are_sorted_within_pools_of_some_batches(monkeypatch):
-    monkeypatch.setattr("skdistill.students.training._loop._POOL", 4)
-    dataset = make_dataset(237)
-    batches = Batches(dataset, 10, np.random.default_rng(0), by_length=True)
-    epochs = [torch.cat([targets["proba"] for _, targets in batches]) for _ in range(2)]
-    for epoch in epochs:
-        assert sorted(epoch.tolist()) == sorted(dataset.targets["proba"].tolist())
-    lengths = lengths_of(batches)
-    assert sorted(map(len, lengths)) == [7] + 23 * [10]
-    # Six pools: each holds texts of all lengths, so only what straddles two pools is mixed.
-    assert sum(np.ptp(row) > 4 for row in lengths) <= 5
-    assert sum(1 in row for row in lengths) >= 6
-
-
-def test_texts_of_one_length_keep_their_shuffled_order_on_every_machine():
-    # NumPy's default sort differs between processors where keys are equal.
-    dataset = make_dataset(230)
-    batches = Batches(dataset, 1000, np.random.default_rng(0), by_length=True)
-    rows = np.arange(230)
-    np.random.default_rng(0).shuffle(rows)
-    expected = sorted(rows, key=lambda row: dataset.ids.lengths[row])
-    for _, targets in batches:
-        assert torch.equal(targets["proba"], dataset.targets["proba"][expected])
+    return train(
+        make_network,
+        dataset,
+        replace(RECIPE, **options),
+        held_out=held_out,
+        initial_weights=initial_weights,
+    )
 
 
 def test_training_equals_a_bare_torch_loop():
@@ -172,9 +89,10 @@ def test_same_seed_same_weights_and_no_global_state():
 
 def test_training_by_length_is_seeded_and_learns():
     make_network = partial(RNNNetwork, LOG_PRIOR, N_FEATURES, hidden_dim=4)
-    options = {"max_epochs": 8, "batch_size": 16, "lr": 0.05, "device": torch.device("cpu")}
     (one, history), (same, _), (other, _) = (
-        train(make_network, make_dataset(), by_length=True, seed=seed, **options)
+        train(
+            make_network, make_dataset(), replace(RECIPE, max_epochs=8, by_length=True, seed=seed)
+        )
         for seed in (0, 0, 1)
     )
     for name in one:
@@ -202,20 +120,6 @@ def logits_of(weights, dataset):
     return network(batch.ids, batch.offsets).detach().numpy().astype(np.float64)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_standardized_kl_ends_with_the_scale_that_fits_the_teacher(weighted):
-    weight = np.linspace(0, 2, 80) ** 4 if weighted else np.ones(80)
-    dataset = make_dataset(sample_weight=(weight / weight.mean()).astype(np.float32))
-    weights, _ = fit(dataset, loss="standardized_kl", max_epochs=30, lr=0.02)
-    logits, proba = logits_of(weights, dataset), dataset.targets["proba"].numpy()
-
-    def divergence(factor):
-        rows = rel_entr(proba, softmax(factor * logits, axis=1)).sum(axis=1)
-        return np.average(rows, weights=weight)
-
-    assert divergence(1) < min(divergence(0.99), divergence(1.01))
-
-
 def test_gold_labels_take_the_place_of_probabilities():
     dataset = make_dataset(label=np.arange(80) % 3)
     gold = dataset.with_gold_labels()
@@ -228,7 +132,7 @@ def test_gold_labels_take_the_place_of_probabilities():
     assert not np.array_equal(dataset.targets["proba"], gold.targets["proba"])
 
 
-@pytest.mark.parametrize("loss", ["kl", "mse", "standardized_kl"])
+@pytest.mark.parametrize("loss", ["kl", "mse"])
 def test_weight_two_equals_the_row_twice_in_full_batches(loss):
     once = make_dataset()
     twice = once.take(np.repeat(np.arange(80), np.where(np.arange(80) < 20, 2, 1)))

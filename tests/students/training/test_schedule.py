@@ -91,7 +91,7 @@ def test_auto_fills_in_valid_values(n_texts):
     for whole in (auto.max_epochs, auto.batch_size):
         assert isinstance(whole, int)
         assert whole >= 1
-    assert 0 < auto.gold_lr < auto.lr < 1
+    assert 0 < auto.lr < 1
     assert 0 <= auto.dropout < 1
     assert 0 <= auto.word_dropout < 1
 

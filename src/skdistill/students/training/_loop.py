@@ -1,123 +1,25 @@
-"""The skorch net that trains a student, fed with batches cut from flat id arrays."""
+"""The skorch net that trains a student, its callbacks, and how they are put together."""
 
 import dis
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from math import ceil, exp, isfinite
+from dataclasses import dataclass, replace
+from math import ceil, isfinite
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.helper import predefined_split
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from skdistill._core.epoch_tasks import EpochTasks
 from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
-from skdistill.students.training._losses import DistillationLoss, kl_divergence
-from skdistill.text._ragged import Ragged
-
-# Batches among which texts are sorted by length, where that is asked for.
-_POOL = 100
-
-
-@dataclass(frozen=True, slots=True)
-class FlatBatch:
-    """The ids of some texts, in the form that the networks take."""
-
-    ids: torch.Tensor
-    offsets: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-
-class TransferDataset(Dataset[Any]):
-    """Texts as ids, with the targets of `DistillationLoss`.
-
-    Parameters
-    ----------
-    ids : Ragged, with n_texts rows
-    targets : dict of ndarray, each of length n_texts
-    """
-
-    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
-        self.ids = ids
-        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, rows: np.ndarray) -> "TransferDataset":
-        """Return the data set of the given rows."""
-        targets = {name: values.numpy()[rows] for name, values in self.targets.items()}
-        return TransferDataset(self.ids.take(rows), targets)
-
-    def with_gold_labels(self) -> "TransferDataset":
-        """Put the gold labels in the place of the teacher's probabilities."""
-        proba, gold = self.targets["proba"], self.targets["label"]
-        if gold.ndim == 1:
-            gold = torch.nn.functional.one_hot(gold, proba.shape[1])
-        targets = {**self.targets, "proba": gold.to(proba.dtype)}
-        return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
-
-    def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
-        """Cut out the given rows as one batch."""
-        taken = self.ids.take(rows)
-        index = torch.from_numpy(rows)
-        features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
-        return features, {name: values[index] for name, values in self.targets.items()}
-
-
-class Batches:
-    """What skorch iterates over instead of a `DataLoader`: no Python step a row.
-
-    Parameters
-    ----------
-    dataset : TransferDataset
-    batch_size : int
-    rng : numpy.random.Generator or None, default=None
-        Shuffles the rows of each epoch; None keeps their order.
-    by_length : bool, default=False
-        Whether texts of like length share a batch: among each hundred batches' shuffled texts.
-    """
-
-    def __init__(
-        self,
-        dataset: TransferDataset,
-        batch_size: int,
-        rng: np.random.Generator | None = None,
-        by_length: bool = False,
-    ):
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.rng = rng
-        self.by_length = by_length
-
-    def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[FlatBatch, dict[str, torch.Tensor]]]:
-        rows = np.arange(len(self.dataset))
-        if self.rng is not None:
-            self.rng.shuffle(rows)
-        if self.by_length:
-            pools = np.array_split(rows, ceil(len(rows) / (_POOL * self.batch_size)))
-            lengths = self.dataset.ids.lengths
-            rows = np.concatenate(
-                [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
-            )
-        starts = np.arange(0, len(rows), self.batch_size)
-        if self.by_length and self.rng is not None:
-            self.rng.shuffle(starts)
-        for start in starts:
-            yield self.dataset.batch(rows[start : start + self.batch_size])
+from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
+from skdistill.students.training._criterion import DistillationLoss
 
 
 class StopTraining(Exception):  # noqa: N818
@@ -281,51 +183,65 @@ class Progress(Callback):
         self.bar.set_postfix(shown)
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    max_epochs, batch_size, seed : int
+    lr : float
+        Adam's learning rate at the first step; it falls linearly to 0 at the last.
+    device : torch.device
+    loss, temperature, multilabel
+        See `DistillationLoss`.
+    patience : int, default=3
+        Epochs without better fidelity on held-out texts that end the training.
+    callbacks : sequence of skorch callbacks
+    verbose : int, default=0
+        1 shows a progress bar.
+    by_length : bool, default=False
+        See `Batches`.
+    """
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    seed: int
+    device: torch.device
+    loss: str = "kl"
+    temperature: float = 1.0
+    multilabel: bool = False
+    patience: int = 3
+    callbacks: Sequence[Any] = ()
+    verbose: int = 0
+    by_length: bool = False
+
+    def for_gold_labels(self, n_epochs: int) -> "Recipe":
+        """Return the recipe of a last stage: cross-entropy, at a tenth of the learning rate."""
+        return replace(self, max_epochs=n_epochs, lr=self.lr / 10, loss="kl", temperature=1.0)
+
+
 def train(
     make_network: Callable[[], torch.nn.Module],
     dataset: TransferDataset,
+    recipe: Recipe,
     *,
-    max_epochs: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    device: torch.device,
     held_out: TransferDataset | None = None,
-    loss: str = "kl",
-    temperature: float = 1.0,
-    multilabel: bool = False,
-    patience: int = 3,
-    callbacks: Sequence[Any] | None = None,
-    verbose: int = 0,
-    by_length: bool = False,
     initial_weights: dict[str, np.ndarray] | None = None,
     earlier_history: Sequence[dict[str, float]] = (),
     tasks: EpochTasks | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-    """Train a network on a transfer set with Adam and a linearly falling learning rate.
+    """Train a network on a transfer set.
 
     Parameters
     ----------
     make_network : callable
         Builds the network; called after seeding.
     dataset : TransferDataset
-    max_epochs, batch_size : int
-    lr : float
-        The first step's learning rate; it falls linearly to 0 at the last.
-    seed : int
-    device : torch.device
+    recipe : Recipe
     held_out : TransferDataset or None, default=None
         Texts for early stopping on fidelity; None trains for all epochs.
-    loss, temperature, multilabel
-        See `DistillationLoss`. What ``"standardized_kl"`` leaves open, the size of the logits, is
-        set after training, so that probabilities fit the teacher's.
-    patience : int, default=3
-        Epochs without better fidelity that end training.
-    callbacks : sequence of skorch callbacks or None, default=None
-    verbose : int, default=0
-        0 is silent; 1 shows a progress bar.
-    by_length : bool, default=False
-        See `Batches`.
     initial_weights : dict of ndarray or None, default=None
         Where to start from, for some or all of the network's weights.
     earlier_history : sequence of dict, default=()
@@ -340,8 +256,37 @@ def train(
     history : list of dict
         Figures of each epoch, those of `earlier_history` first.
     """
-    n_batches = -(-len(dataset) // batch_size)
-    n_steps = max_epochs * n_batches
+
+    def make_started_network() -> torch.nn.Module:
+        network = make_network()
+        known = {name: torch.from_numpy(values) for name, values in (initial_weights or {}).items()}
+        network.load_state_dict(known, strict=False)
+        return network
+
+    n_steps = recipe.max_epochs * ceil(len(dataset) / recipe.batch_size)
+    bar = progress_bar(
+        total=n_steps, desc="training student", unit="batch", disable=not recipe.verbose
+    )
+    net = _make_net(make_started_network, recipe, n_steps, held_out, bar)
+
+    def state() -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+        weights = {
+            name: value.cpu().numpy().copy() for name, value in net.module_.state_dict().items()
+        }
+        return weights, [*earlier_history, *summarize(net.history)]
+
+    with bar, torch_seed(recipe.seed, recipe.device):
+        net.fit_until_stopped(dataset, tasks, state)
+    return state()
+
+
+def _make_net(
+    make_network: Callable[[], torch.nn.Module],
+    recipe: Recipe,
+    n_steps: int,
+    held_out: TransferDataset | None,
+    bar: "tqdm[Any]",
+) -> StudentNet:
     decay = LRScheduler(
         LambdaLR,
         lr_lambda=lambda step: max(0.0, 1 - step / n_steps),
@@ -350,86 +295,30 @@ def train(
     )
     own: list[tuple[str, Callback]] = [("decay", decay)]
     if held_out is not None:
-        own.append(("early_stopping", FidelityEarlyStopping(patience, multilabel)))
-    bar = progress_bar(total=n_steps, desc="training student", unit="batch", disable=not verbose)
-    if verbose:
+        own.append(("early_stopping", FidelityEarlyStopping(recipe.patience, recipe.multilabel)))
+    if recipe.verbose:
         own.append(("progress", Progress(bar)))
-
-    def make_started_network() -> torch.nn.Module:
-        network = make_network()
-        known = {name: torch.from_numpy(values) for name, values in (initial_weights or {}).items()}
-        network.load_state_dict(known, strict=False)
-        return network
-
-    net = StudentNet(
-        make_started_network,
+    return StudentNet(
+        make_network,
         criterion=DistillationLoss,
-        criterion__loss=loss,
-        criterion__temperature=temperature,
-        criterion__multilabel=multilabel,
+        criterion__loss=recipe.loss,
+        criterion__temperature=recipe.temperature,
+        criterion__multilabel=recipe.multilabel,
         optimizer=torch.optim.Adam,
         optimizer__fused=True,
-        lr=lr,
-        max_epochs=max_epochs,
-        batch_size=batch_size,
+        lr=recipe.lr,
+        max_epochs=recipe.max_epochs,
+        batch_size=recipe.batch_size,
         iterator_train=Batches,
-        iterator_train__rng=np.random.default_rng(seed),
-        iterator_train__by_length=by_length,
+        iterator_train__rng=np.random.default_rng(recipe.seed),
+        iterator_train__by_length=recipe.by_length,
         iterator_valid=Batches,
         iterator_valid__batch_size=4096,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=[*own, *(callbacks or [])],
+        callbacks=[*own, *recipe.callbacks],
         verbose=0,
-        device=device,
+        device=recipe.device,
     )
-
-    def state() -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-        weights = {
-            name: value.cpu().numpy().copy() for name, value in net.module_.state_dict().items()
-        }
-        if loss == "standardized_kl":
-            factor = logit_scale(net, dataset)
-            last = f"layers.{len(net.module_.layers) - 1}."
-            weights |= {
-                name: values * factor for name, values in weights.items() if name.startswith(last)
-            }
-        return weights, [*earlier_history, *summarize(net.history)]
-
-    with bar, torch_seed(seed, device):
-        net.fit_until_stopped(dataset, tasks, state)
-    return state()
-
-
-def logit_scale(net: StudentNet, dataset: TransferDataset) -> float:
-    """Find the factor of the logits that brings probabilities closest to the teacher's.
-
-    Parameters
-    ----------
-    net : StudentNet
-        A trained one; left in evaluation mode.
-    dataset : TransferDataset
-        Up to 10,000 of its texts are looked at.
-
-    Returns
-    -------
-    float
-        Positive.
-    """
-    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), 10_000)).astype(np.int64)
-    features, targets = dataset.batch(rows)
-    net.module_.eval()
-    with torch.inference_mode():
-        # In float64: near its minimum, rounding would hide how the divergence changes.
-        logits, proba = net.infer(features).cpu().double(), targets["proba"].double()
-
-        def divergence(log_factor: float) -> float:
-            divergences = kl_divergence(exp(log_factor) * logits, proba)
-            return float((targets["sample_weight"] * divergences).mean())
-
-        found = minimize_scalar(
-            divergence, bounds=(-5, 5), method="bounded", options={"xatol": 1e-8}
-        )
-    return exp(found.x)
 
 
 def summarize(history: Iterable[dict[str, Any]]) -> list[dict[str, float]]:

@@ -37,11 +37,6 @@ class TrainingSchedule:
     dropout: float
     word_dropout: float
 
-    @property
-    def gold_lr(self) -> float:
-        """The learning rate of a last stage on gold labels."""
-        return self.lr / 10
-
 
 def make_schedule(
     *,

@@ -22,14 +22,13 @@ from tqdm import tqdm
 from skdistill._core.labels import check_probabilities
 from skdistill._core.multilabel import gives_several_labels, knows_labels
 from skdistill._core.progress import progress_bar
+from skdistill.labelling._fingerprint import learns_nothing, teacher_fingerprint
 from skdistill.labelling._store import SoftLabelStore, digest_texts
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
 _SHARD = 8192
-# Parameters that tell how a teacher works, not what it learns.
-_WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
 
 
 def check_memory_location(memory: Any) -> Path | None:
@@ -89,7 +88,7 @@ class SoftLabeler:
     --------
     >>> import numpy as np
     >>> from skdistill import make_tfidf_baseline
-    >>> from skdistill.labelling._soft_labels import SoftLabeler
+    >>> from skdistill.labelling._labeler import SoftLabeler
     >>> X, y = ["good film", "bad film", "good", "bad"], np.array(["pos", "neg", "pos", "neg"])
     >>> labeler = SoftLabeler(make_tfidf_baseline(), X, y)
     >>> proba = labeler.label(["very good", "so bad", "very good"])
@@ -222,10 +221,8 @@ class SoftLabeler:
             raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
         if _has_frozen_part(self.teacher):
             raise ValueError(
-                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv and "
-                "calibrate_teacher need. Pass it unfrozen; or calibrate it beforehand with "
-                'CalibratedClassifierCV(FrozenEstimator(teacher), method="temperature") on rows '
-                "that it has not seen."
+                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv "
+                "needs; pass it unfrozen."
             )
         rows, parts = [], []
         folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)
@@ -343,7 +340,7 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     --------
     >>> from sklearn.frozen import FrozenEstimator
     >>> from skdistill import make_tfidf_baseline
-    >>> from skdistill.labelling._soft_labels import needs_no_labels
+    >>> from skdistill.labelling._labeler import needs_no_labels
     >>> teacher = make_tfidf_baseline().fit(["good", "bad"], ["+", "-"])
     >>> needs_no_labels(FrozenEstimator(teacher)), needs_no_labels(teacher)
     (True, False)
@@ -384,7 +381,7 @@ def _fit(
     teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     teacher = clone(teacher)
-    if sample_weight is None or isinstance(teacher, FrozenEstimator) or _learns_nothing(teacher):
+    if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return teacher.fit(X, y)
     if has_fit_parameter(teacher, "sample_weight"):
         return teacher.fit(X, y, sample_weight=sample_weight)
@@ -410,77 +407,6 @@ def _check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool
         )
 
 
-def _learns_nothing(teacher: BaseEstimator) -> bool:
-    """Tell whether a teacher answers the same whatever rows it is fitted on."""
-    return getattr(teacher, "_learns_nothing", False)
-
-
-def teacher_fingerprint(
-    teacher: BaseEstimator,
-    X: list[str],
-    y: np.ndarray | None,
-    sample_weight: np.ndarray | None = None,
-) -> str:
-    """Name what a teacher's probabilities depend on.
-
-    Parameters
-    ----------
-    teacher : estimator
-        For an unfitted one its class, parameters and training rows count, for a `FrozenEstimator`
-        what it has learned. The rows do not count for one that learns nothing from them.
-    X : list of str, of length n_labeled
-    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
-    sample_weight : ndarray of shape (n_labeled,) or None, default=None
-
-    Returns
-    -------
-    str, 32 hexadecimal digits
-    """
-    if isinstance(teacher, FrozenEstimator):
-        return joblib.hash(_identity(teacher))
-    identity = _identity(clone(teacher))
-    if _learns_nothing(teacher):
-        return joblib.hash(identity)
-    return joblib.hash((identity, X, y, sample_weight))
-
-
-def _identity(value: Any) -> Any:
-    """Describe a parameter so that equal descriptions mean equal behaviour."""
-    if isinstance(value, FrozenEstimator):
-        return "frozen", _fitted_identity(value.estimator)
-    if hasattr(value, "_fingerprint"):
-        return value._fingerprint()
-    if isinstance(value, BaseEstimator):
-        params = value.get_params(deep=False)
-        return (
-            type(value).__module__,
-            type(value).__qualname__,
-            {
-                name: _identity(param)
-                for name, param in params.items()
-                if name not in _WITHOUT_EFFECT
-            },
-        )
-    if isinstance(value, list | tuple):
-        return [_identity(item) for item in value]
-    return value
-
-
-def _fitted_identity(value: Any) -> Any:
-    """Describe what has been learned, alike in all processes."""
-    if hasattr(value, "_fingerprint"):
-        return value._fingerprint()
-    if isinstance(value, BaseEstimator):
-        state = dict(value.__getstate__())
-        state.pop("_stop_words_id", None)  # of vectorizers: an address in memory
-        return type(value).__module__, type(value).__qualname__, _fitted_identity(state)
-    if isinstance(value, dict):
-        return {name: _fitted_identity(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [*map(_fitted_identity, value)]
-    return value
-
-
 def unfitted(teacher: BaseEstimator) -> BaseEstimator:
     """Clone a teacher without anything it has learned, not even inside a `FrozenEstimator`.
 
@@ -496,7 +422,7 @@ def unfitted(teacher: BaseEstimator) -> BaseEstimator:
     --------
     >>> from sklearn.frozen import FrozenEstimator
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from skdistill.labelling._soft_labels import unfitted
+    >>> from skdistill.labelling._labeler import unfitted
     >>> frozen = FrozenEstimator(LogisticRegression().fit([[0], [1]], [0, 1]))
     >>> hasattr(unfitted(frozen), "coef_")
     False

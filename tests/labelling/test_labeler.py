@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -11,11 +8,10 @@ from sklearn.pipeline import make_pipeline
 
 from _faults import finish, needs_posix, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill.labelling._soft_labels import (
+from skdistill.labelling._labeler import (
     SoftLabeler,
     SoftLabelStore,
     check_memory_location,
-    teacher_fingerprint,
     unfitted,
 )
 
@@ -125,7 +121,7 @@ def test_memory_tells_other_trainings_apart(log, tmp_path, change):
 
 
 def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._soft_labels._SHARD", 2)
+    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 2)
     texts = [f"text {i}" for i in range(7)]
 
     class Interrupted(Counting):
@@ -166,30 +162,6 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
     workers = [start(label_in_another_process, log, tmp_path) for _ in range(4)]
     assert [finish(*worker) for worker in workers] == [None] * 4
     assert calls(log) == ["fit", "label 4"]
-
-
-def test_fingerprints_are_the_same_in_another_process():
-    code = (
-        "import numpy as np; from sklearn.frozen import FrozenEstimator; "
-        "from skdistill import make_tfidf_baseline as make; "
-        "from skdistill.labelling._soft_labels import teacher_fingerprint as f; "
-        f"X, y = {X!r}, np.array({Y.tolist()!r}); "
-        "print(f(make(), X, y), f(FrozenEstimator(make().fit(X, y)), X, y))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    fitted = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
-    expected = [teacher_fingerprint(teacher, X, Y) for teacher in (make_tfidf_baseline(), fitted)]
-    assert done.stdout.split() == expected
-
-
-def test_fingerprint_of_a_frozen_teacher_is_what_it_learned():
-    one = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
-    same = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
-    other = FrozenEstimator(make_tfidf_baseline().fit(X, Y[::-1]))
-    assert teacher_fingerprint(one, X, Y) == teacher_fingerprint(same, X[:2], Y[:2])
-    assert teacher_fingerprint(one, X, Y) != teacher_fingerprint(other, X, Y)
 
 
 def test_other_classes_are_an_error():

@@ -1,0 +1,135 @@
+"""The losses that a student can be trained with: one row of the table `LOSSES` each.
+
+A new loss is a function and a row here; parameters, docstrings, figures and cards read the table.
+torch is loaded when a loss is computed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far a student's outputs are from its teacher's probabilities.
+
+    Attributes
+    ----------
+    name : str
+        The value of the parameter `loss`.
+    function : callable
+        Takes logits (n_rows, n_classes), the teacher's probabilities (n_rows, n_classes) and the
+        temperature; returns one value a row.
+    words : str
+        What documentation and cards call it.
+    axis_label : str
+        What figures call it, with its unit.
+    uses_temperature : bool, default=False
+        Whether the temperature has an effect.
+    min_classes : int, default=2
+        Classes that it needs at least. Each of several labels of a text is a question with two.
+    """
+
+    name: str
+    function: "Callable[[Tensor, Tensor, float], Tensor]"
+    words: str
+    axis_label: str
+    uses_temperature: bool = False
+    min_classes: int = 2
+
+    def describe(self, temperature: float) -> str:
+        """Name the loss as it was computed."""
+        return self.words + (f" at temperature {temperature:g}" if self.uses_temperature else "")
+
+
+def soften(proba: "Tensor", temperature: float) -> "Tensor":
+    """Flatten (T > 1) or sharpen (T < 1) class probabilities (n_rows, n_classes).
+
+    The softmax of logits divided by T equals the probabilities to the power 1/T, normalised, so
+    no teacher needs to give its logits.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.metrics._losses import soften
+    >>> soften(torch.tensor([[0.8, 0.2]]), temperature=2.0)
+    tensor([[0.6667, 0.3333]])
+    """
+    if temperature == 1:
+        return proba
+    powers = proba.pow(1 / temperature)
+    return powers / powers.sum(dim=1, keepdim=True)
+
+
+def kl_divergence(logits: "Tensor", proba: "Tensor", temperature: float = 1.0) -> "Tensor":
+    """Kullback-Leibler divergence of each row, in nats, after both sides are softened.
+
+    It is multiplied by the square of the temperature, so that its gradients keep their size [1]_.
+
+    References
+    ----------
+    .. [1] Hinton, Vinyals and Dean (2015), "Distilling the Knowledge in a Neural Network",
+       arXiv:1503.02531.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.metrics._losses import kl_divergence
+    >>> kl_divergence(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item()  # log(2)
+    0.693147...
+    """
+    from torch.nn import functional
+
+    targets = soften(proba, temperature)
+    log_student = functional.log_softmax(logits / temperature, dim=1)
+    divergence = functional.kl_div(log_student, targets, reduction="none")
+    return divergence.sum(dim=1) * temperature**2
+
+
+def logits_mse(logits: "Tensor", proba: "Tensor", temperature: float = 1.0) -> "Tensor":
+    """Mean squared difference of each row's logits [1]_; the temperature has no effect.
+
+    Logits are known from probabilities up to a constant a row, so both sides are centred;
+    probabilities below float32's epsilon count as that.
+
+    References
+    ----------
+    .. [1] Ba and Caruana (2014), "Do Deep Nets Really Need to be Deep?", NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.metrics._losses import logits_mse
+    >>> logits_mse(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.5, 0.5]]))
+    tensor([1.])
+    """
+    targets = proba.clamp(min=PROBABILITY_FLOOR).log()
+    difference = logits - targets
+    return (difference - difference.mean(dim=1, keepdim=True)).square().mean(dim=1)
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss(
+            "kl",
+            kl_divergence,
+            words="Kullback-Leibler divergence",
+            axis_label="KL divergence, nats a text",
+            uses_temperature=True,
+        ),
+        Loss(
+            "mse",
+            logits_mse,
+            words="mean squared difference of logits",
+            axis_label="mean squared error of the logits",
+        ),
+    )
+}

@@ -1,0 +1,138 @@
+"""The parameters that all students share: what they may be, and what contradicts what."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from joblib import Memory
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skdistill.metrics._losses import LOSSES
+from skdistill.text._vocabulary import Analyzer
+
+# Parameters that mean nothing without gold labels, and what for they take them.
+_FOR_GOLD_LABELS = {
+    "hard_label_weight": "mixes gold labels into the loss",
+    "teacher_cv": "fits teachers on the gold labels of other folds",
+    "class_weight": "weighs texts by their gold labels",
+    "gold_epochs": "trains on gold labels",
+}
+
+
+class StudentParameters:
+    """The students' parameters, which each student's `__init__` lists with its defaults."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "teacher": [HasMethods(["fit", "predict_proba"]), None],
+        "vocabulary_size": [Interval(Integral, 2, None, closed="left")],
+        "n_parameters": [Interval(Integral, 1, None, closed="left"), None],
+        "analyzer": [StrOptions({"word", "char"}), callable],
+        "ngram_range": [tuple, list],
+        "hash_buckets": [Interval(Integral, 0, None, closed="left")],
+        "lowercase": ["boolean"],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "embedding_init": [StrOptions({"random", "teacher"})],
+        "pooling": [str, tuple, list],
+        "hidden_layer_sizes": [tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "loss": [StrOptions(LOSSES.keys())],
+        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
+        "augmenter": [HasMethods(["fit", "augment"]), None],
+        "teacher_cv": ["cv_object"],
+        "memory": "no_validation",
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "gold_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "device": [str],
+        "n_jobs": [Integral, None],
+        "callbacks": [list, tuple, None],
+        "verbose": ["verbose"],
+    }
+
+    vocabulary_size: int
+    n_parameters: int | None
+    analyzer: Analyzer
+    ngram_range: Sequence[int]
+    hash_buckets: int
+    lowercase: bool
+    embedding_dim: int
+    embedding_init: Literal["random", "teacher"]
+    pooling: str | Sequence[str]
+    hidden_layer_sizes: Sequence[int]
+    dropout: float | Literal["auto"]
+    word_dropout: float | Literal["auto"]
+    loss: str
+    temperature: float
+    hard_label_weight: float
+    augmenter: Any
+    teacher_cv: Any
+    memory: str | PathLike[str] | Memory | None
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+    max_epochs: int | Literal["auto"]
+    gold_epochs: int
+    batch_size: int | Literal["auto"]
+    lr: float | Literal["auto"]
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    random_state: int | np.random.RandomState | None
+    device: str
+    callbacks: Sequence[Any] | None
+
+    def _store_parameters(self, given: dict[str, Any]) -> None:
+        """Keep what `__init__` was given: its `locals()`."""
+        self.__dict__.update((name, value) for name, value in given.items() if name != "self")
+
+    def _refuse_gold_parameters(self) -> None:
+        for name, reason in _FOR_GOLD_LABELS.items():
+            value = getattr(self, name)
+            if value:
+                raise ValueError(
+                    f"{name}={value!r} {reason}, but y is None; pass y, or leave {name} at its "
+                    "default."
+                )
+
+    def _poolings(self, known: tuple[str, ...]) -> tuple[str, ...]:
+        pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
+        if not pooling or len(set(pooling)) < len(pooling) or not set(pooling) <= set(known):
+            raise ValueError(
+                f"pooling={self.pooling!r} must be one or several different ones of {known}."
+            )
+        return pooling
+
+    def _positive_integers(self, name: str, *, at_least: int) -> tuple[int, ...]:
+        values = tuple(getattr(self, name))
+        if len(values) < at_least or not all(
+            isinstance(value, int | np.integer) and value > 0 for value in values
+        ):
+            raise ValueError(f"{name}={getattr(self, name)!r} must hold positive integers.")
+        return values
+
+    def _vocabulary_options(self) -> dict[str, Any]:
+        min_n, max_n = self.ngram_range
+        if not 1 <= min_n <= max_n:
+            raise ValueError(
+                f"ngram_range={self.ngram_range!r} must hold two lengths, 1 <= min_n <= max_n."
+            )
+        if self.hash_buckets and not (min_n == 1 < max_n):
+            raise ValueError(
+                f"hash_buckets={self.hash_buckets} hashes n-grams of two and more features beside "
+                f"the listed single ones: ngram_range must be (1, n) with n of at least 2, not "
+                f"{self.ngram_range!r}."
+            )
+        return {
+            "analyzer": self.analyzer,
+            "ngram_range": (min_n, max_n),
+            "lowercase": self.lowercase,
+            "hash_buckets": self.hash_buckets,
+        }

@@ -1,0 +1,130 @@
+"""Batches of texts as ids, cut from flat arrays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from skdistill.text._ragged import Ragged
+from skdistill.text._vocabulary import UNKNOWN
+
+# Batches among which texts are sorted by length, where that is asked for.
+_POOL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FlatBatch:
+    """The ids of some texts, in the form that the networks take."""
+
+    ids: torch.Tensor
+    offsets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+class TransferDataset(Dataset[Any]):
+    """Texts as ids, with the targets of `DistillationLoss`: arrays of one row a text."""
+
+    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
+        self.ids = ids
+        self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "TransferDataset":
+        """Return the data set of the given rows."""
+        targets = {name: values.numpy()[rows] for name, values in self.targets.items()}
+        return TransferDataset(self.ids.take(rows), targets)
+
+    def hold_out(self, fraction: float, seed: int) -> tuple["TransferDataset", "TransferDataset"]:
+        """Divide at random into what is trained on, and a share of the rows that is not."""
+        rows = np.random.default_rng(seed).permutation(len(self))
+        n_held_out = ceil(fraction * len(self))
+        if n_held_out == len(self):
+            raise ValueError(
+                f"early_stopping holds out {n_held_out} of {len(self)} texts that have a known "
+                "feature, which leaves none to train on; pass more texts, or turn it off."
+            )
+        return self.take(rows[n_held_out:]), self.take(rows[:n_held_out])
+
+    def with_gold_labels(self) -> "TransferDataset":
+        """Put the gold labels in the place of the teacher's probabilities."""
+        proba, gold = self.targets["proba"], self.targets["label"]
+        if gold.ndim == 1:
+            gold = torch.nn.functional.one_hot(gold, proba.shape[1])
+        targets = {**self.targets, "proba": gold.to(proba.dtype)}
+        return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
+
+    def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
+        """Cut out the given rows as one batch."""
+        taken = self.ids.take(rows)
+        index = torch.from_numpy(rows)
+        features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
+        return features, {name: values[index] for name, values in self.targets.items()}
+
+
+def make_datasets(
+    ids: Ragged, targets: dict[str, np.ndarray], n_labeled: int
+) -> tuple[TransferDataset, TransferDataset]:
+    """Make the data set of all texts, and of the first `n_labeled`, which have gold labels.
+
+    Texts without a known feature are left out, as they teach nothing: their prediction is the
+    prior. The weights of the others have a mean of 1.
+    """
+    known = ids.rows_with(ids.values != UNKNOWN)
+    weight = targets["sample_weight"]
+    dataset = TransferDataset(ids, {**targets, "sample_weight": weight / weight[known].mean()})
+    if len(known) < len(dataset):
+        dataset = dataset.take(known)
+    return dataset, dataset.take(np.flatnonzero(known < n_labeled))
+
+
+class Batches:
+    """What skorch iterates over instead of a `DataLoader`: no Python step a row.
+
+    Parameters
+    ----------
+    dataset : TransferDataset
+    batch_size : int
+    rng : numpy.random.Generator or None, default=None
+        Shuffles the rows of each epoch; None keeps their order.
+    by_length : bool, default=False
+        Whether texts of like length share a batch: among each hundred batches' shuffled texts.
+    """
+
+    def __init__(
+        self,
+        dataset: TransferDataset,
+        batch_size: int,
+        rng: np.random.Generator | None = None,
+        by_length: bool = False,
+    ):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.rng = rng
+        self.by_length = by_length
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[FlatBatch, dict[str, torch.Tensor]]]:
+        rows = np.arange(len(self.dataset))
+        if self.rng is not None:
+            self.rng.shuffle(rows)
+        if self.by_length:
+            pools = np.array_split(rows, ceil(len(rows) / (_POOL * self.batch_size)))
+            lengths = self.dataset.ids.lengths
+            rows = np.concatenate(
+                [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+            )
+        starts = np.arange(0, len(rows), self.batch_size)
+        if self.by_length and self.rng is not None:
+            self.rng.shuffle(starts)
+        for start in starts:
+            yield self.dataset.batch(rows[start : start + self.batch_size])
