@@ -18,20 +18,20 @@ from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import free_memory, resolve_device
 from skdistill.teachers.huggingface._checkpoints import explaining_saves
+from skdistill.teachers.huggingface._contents import (
+    checkpoint_from_bytes,
+    checkpoint_to_bytes,
+    hash_checkpoint,
+    hash_folder,
+    save_checkpoint,
+)
 from skdistill.teachers.huggingface._inference import (
     TokenisedTexts,
     compute_logits,
     mean_token_vectors,
 )
 from skdistill.teachers.huggingface._int8 import check_int8_device, quantised
-from skdistill.teachers.huggingface._loading import (
-    checkpoint_from_bytes,
-    checkpoint_to_bytes,
-    hash_checkpoint,
-    hash_folder,
-    quiet,
-    save_checkpoint,
-)
+from skdistill.teachers.huggingface._loading import quiet
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
 
 # What predictions are multiplied in, where it is not float32.
