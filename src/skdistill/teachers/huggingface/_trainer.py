@@ -36,6 +36,9 @@ class WeightedTrainer(Trainer):
         super().__init__(train_dataset=train_dataset, **kwargs)
         self.label_texts = train_dataset.label_texts
         self.model_accepts_loss_kwargs = False
+        # Where the Trainer divides the loss by the steps, as in transformers 5.3, accelerate must
+        # not do so again.
+        self.accelerator.gradient_accumulation_steps = 1
         self._loss_sum: torch.Tensor | float = 0.0
         self._weight_sum: torch.Tensor | float = 0.0
 
