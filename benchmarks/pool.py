@@ -25,7 +25,8 @@ from sklearn.frozen import FrozenEstimator
 
 from datasets import Dataset
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill.labelling._soft_labels import SoftLabeler, teacher_fingerprint
+from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._soft_labels import SoftLabeler
 from skdistill.labelling._store import SoftLabelStore, digest_texts
 
 HERE = Path(__file__).parent

@@ -44,7 +44,7 @@ from transformers.utils import logging as transformers_logging
 
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
-from skdistill.labelling._soft_labels import teacher_fingerprint
+from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers import _transformer as teacher_module
 from skdistill.teachers._transformer import is_finetuned

@@ -19,7 +19,9 @@ from skdistill import (
     TransformerTeacherClassifier,
     ZeroShotTeacherClassifier,
 )
-from skdistill.labelling._soft_labels import SoftLabeler, needs_no_labels, teacher_fingerprint
+from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._soft_labels import SoftLabeler
+from skdistill.labelling._teacher import needs_no_labels
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers.huggingface._heads import inference_outputs
 from skdistill.teachers.huggingface._inference import tokenise_pairs

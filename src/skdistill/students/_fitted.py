@@ -16,7 +16,7 @@ from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_training
 from skdistill.card._page import write_card
-from skdistill.labelling._soft_labels import unfitted
+from skdistill.labelling._teacher import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
