@@ -37,7 +37,7 @@ from transformers import (
 )
 
 from skdistill import TransformerTeacherClassifier
-from skdistill.teachers.huggingface._finetune import training_precision
+from skdistill.teachers.huggingface._arguments import training_precision
 from skdistill.teachers.huggingface._loading import quiet
 
 HERE = Path(__file__).parent

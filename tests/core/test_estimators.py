@@ -1,8 +1,10 @@
-"""What estimators share: links to their pages, and what an error leaves of them."""
+"""What estimators share: links to their pages, predictions, and what an error leaves of them."""
 
 import inspect
 
+import numpy as np
 import pytest
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
@@ -14,7 +16,7 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill._core.estimators import API_PAGE, all_or_nothing
+from skdistill._core.estimators import API_PAGE, LogitClassifier, all_or_nothing
 
 PUBLIC = [getattr(skdistill, name) for name in skdistill.__all__]
 ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, BaseEstimator)]
@@ -55,6 +57,50 @@ def test_the_address_is_in_one_place():
     page = API_PAGE.format(estimator_name="X")
     assert page.startswith("https://")
     assert page.endswith("/skdistill.X.html")
+
+
+class Lengths(LogitClassifier):
+    """Computes logits from the length of a text."""
+
+    def __init__(self, multilabel=False, classes=("a", "b")):
+        self.multilabel_ = multilabel
+        self.classes_ = np.asarray(classes)
+
+    def _logits(self, X):
+        return np.array([[len(text) - 3.0, 0.5, -1.0][: len(self.classes_)] for text in X])
+
+
+TEXTS = ["", "abc", "abcde"]
+
+
+def test_two_classes_have_one_column_of_logits():
+    classifier = Lengths()
+    logits = classifier.decision_function(TEXTS)
+    np.testing.assert_array_equal(logits, [3.5, 0.5, -1.5])
+    np.testing.assert_array_equal(classifier.predict(TEXTS), ["b", "b", "a"])
+    proba = classifier.predict_proba(TEXTS)
+    np.testing.assert_allclose(proba, np.column_stack([expit(-logits), expit(logits)]))
+    np.testing.assert_allclose(np.exp(classifier.predict_log_proba(TEXTS)), proba)
+
+
+def test_more_classes_have_a_column_each():
+    classifier = Lengths(classes=["x", "y", "z"])
+    logits = classifier.decision_function(TEXTS)
+    assert logits.shape == (3, 3)
+    np.testing.assert_array_equal(classifier.predict(TEXTS), ["y", "y", "x"])
+    np.testing.assert_allclose(classifier.predict_proba(TEXTS), softmax(logits, axis=1))
+    np.testing.assert_allclose(
+        classifier.predict_log_proba(TEXTS), np.log(classifier.predict_proba(TEXTS))
+    )
+
+
+def test_each_of_several_labels_is_a_question_of_its_own():
+    classifier = Lengths(multilabel=True, classes=[0, 1])
+    logits = classifier.decision_function(TEXTS)
+    assert logits.shape == (3, 2)
+    np.testing.assert_array_equal(classifier.predict(TEXTS), [[0, 1], [0, 1], [1, 1]])
+    np.testing.assert_allclose(classifier.predict_proba(TEXTS), expit(logits))
+    np.testing.assert_allclose(classifier.predict_log_proba(TEXTS), np.log(expit(logits)))
 
 
 class Estimator:

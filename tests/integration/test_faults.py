@@ -95,9 +95,9 @@ def weights(teacher):
 
 def _tear_weights(*, call):
     """Die when half of a checkpoint's weights are written."""
-    from skdistill.teachers.huggingface import _finetune as _finetune
+    from skdistill.teachers.huggingface import _trainer
 
-    save_model, calls = _finetune._WeightedTrainer.save_model, iter(range(1, 100))
+    save_model, calls = _trainer.WeightedTrainer.save_model, iter(range(1, 100))
 
     def save_half(self, output_dir, **kwargs):
         save_model(self, output_dir, **kwargs)
@@ -106,26 +106,27 @@ def _tear_weights(*, call):
             os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _finetune._WeightedTrainer.save_model = save_half
+    _trainer.WeightedTrainer.save_model = save_half
 
 
 def _strike_training(point, call):
     """Arrange for this process's end, at a point of the training by name."""
-    from skdistill.teachers.huggingface import _checkpoints as _checkpoints
-    from skdistill.teachers.huggingface import _finetune as _finetune
+    from skdistill.teachers.huggingface import _checkpoints
+    from skdistill.teachers.huggingface import _finetune
+    from skdistill.teachers.huggingface import _trainer
 
     if point == "weights half written":
         _tear_weights(call=call)
         return
     owner, name = {
-        "step": (_finetune._WeightedTrainer, "training_step"),
-        "weights written": (_finetune._WeightedTrainer, "_save_optimizer_and_scheduler"),
-        "optimizer written": (_finetune._WeightedTrainer, "_save_rng_state"),
+        "step": (_trainer.WeightedTrainer, "training_step"),
+        "weights written": (_trainer.WeightedTrainer, "_save_optimizer_and_scheduler"),
+        "optimizer written": (_trainer.WeightedTrainer, "_save_rng_state"),
         "undeclared": (_finetune.Checkpoints, "complete"),
         "best weights": (_checkpoints, "explaining_saves"),
         "declaration written, not renamed": (os, "replace"),
         "older checkpoint to be removed": (_checkpoints.shutil, "rmtree"),
-        "trained": (_finetune, "_undo_mixed_precision"),
+        "trained": (_finetune, "undo_mixed_precision"),
     }[point]
     strike(owner, name, call=call)
 
@@ -188,15 +189,15 @@ def test_a_killed_training_ends_with_the_same_bits(
 
 
 def count_steps(monkeypatch):
-    from skdistill.teachers.huggingface import _finetune as _finetune
+    from skdistill.teachers.huggingface import _trainer
 
-    steps, training_step = [], _finetune._WeightedTrainer.training_step
+    steps, training_step = [], _trainer.WeightedTrainer.training_step
 
     def counted(*args, **kwargs):
         steps.append(1)
         return training_step(*args, **kwargs)
 
-    monkeypatch.setattr(_finetune._WeightedTrainer, "training_step", counted)
+    monkeypatch.setattr(_trainer.WeightedTrainer, "training_step", counted)
     return steps
 
 
@@ -627,7 +628,8 @@ def press_ctrl_c_at(point, call):
     from skdistill.students import _base as _student_base
     from skdistill.students.training import _loop as training
     from skdistill.teachers import _transformer as teacher
-    from skdistill.teachers.huggingface import _finetune as _finetune
+    from skdistill.teachers.huggingface import _loading
+    from skdistill.teachers.huggingface import _trainer
 
     owner, name = {
         "teacher labels": (HashTeacher, "predict_proba"),
@@ -637,10 +639,10 @@ def press_ctrl_c_at(point, call):
         "end of an epoch": (training, "deepcopy"),
         "tables": (_student_base.StoredModel, "compile"),
         "labels are stored": (labeler.SoftLabelStore, "write"),
-        "pretrained weights": (teacher, "load_tokenizer"),
-        "step": (_finetune._WeightedTrainer, "training_step"),
-        "validation": (_finetune, "_validate"),
-        "checkpoint": (_finetune._WeightedTrainer, "_save_rng_state"),
+        "pretrained weights": (_loading, "load_tokenizer"),
+        "step": (_trainer.WeightedTrainer, "training_step"),
+        "validation": (_trainer, "validate"),
+        "checkpoint": (_trainer.WeightedTrainer, "_save_rng_state"),
         "learned": (teacher, "usable_length"),
     }[point]
     strike(owner, name, call=call, signum=signal.SIGINT)

@@ -1,3 +1,5 @@
+"""What tells one teacher's probabilities from another's."""
+
 import subprocess
 import sys
 

@@ -4,16 +4,10 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import make_pipeline
 
 from _faults import finish, needs_posix, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
-from skdistill.labelling._labeler import (
-    SoftLabeler,
-    SoftLabelStore,
-    check_memory_location,
-    unfitted,
-)
+from skdistill.labelling._labeler import SoftLabeler
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -138,20 +132,6 @@ def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
     assert calls(log) == ["fit", "label 2", "label 2", "fit", "label 2", "label 1"]
 
 
-def test_store_keeps_no_partial_file(tmp_path, monkeypatch):
-    store = SoftLabelStore(tmp_path)
-    store.write("key", {"a": np.float32([0.5, 0.5])})
-
-    def full_disk(*args, **kwargs):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        store.write("key", {"b": np.float32([0.5, 0.5])})
-    assert [path.suffix for path in (tmp_path / "soft_labels" / "key").iterdir()] == [".npz"]
-    assert list(store.read("key", ["a", "b"])) == ["a"]
-
-
 def label_in_another_process(log, folder):
     label_texts(Counting(log), X, Y, TEXTS, memory=folder)
 
@@ -261,26 +241,6 @@ def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys
     DistilledMLPClassifier(Counting(log), embedding_dim=4, **params).fit(X, Y, X_unlabeled=pool)
     assert "hits=24, misses=0" in capsys.readouterr().err
     assert calls(log) == ["fit", "label 24"]
-
-
-def test_unfitted_reaches_frozen_parts():
-    fitted = make_tfidf_baseline().fit(X, Y)
-    voting = VotingClassifier([("a", FrozenEstimator(fitted)), ("b", fitted)], voting="soft")
-    bare = unfitted(voting)
-    assert isinstance(bare.estimators[0][1], FrozenEstimator)
-    for _, part in bare.estimators:
-        assert not hasattr(part[-1], "coef_")
-    assert not hasattr(unfitted(FrozenEstimator(fitted))[-1], "coef_")
-    assert hasattr(fitted[-1], "coef_")
-    assert unfitted(make_pipeline(fitted)).steps
-
-
-def test_memory_must_name_a_folder(tmp_path):
-    assert check_memory_location(None) is None
-    assert check_memory_location(joblib.Memory(None)) is None
-    assert check_memory_location(joblib.Memory(tmp_path, verbose=0)) == tmp_path
-    with pytest.raises(TypeError, match=r"memory must be a folder or a joblib.Memory, not int"):
-        check_memory_location(3)
 
 
 def test_a_frozen_part_of_an_ensemble_is_not_asked_for_held_out_rows():

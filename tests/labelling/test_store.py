@@ -1,7 +1,13 @@
+import joblib
 import numpy as np
 import pytest
 
-from skdistill.labelling._store import SoftLabelStore, StoredTeacher, digest_texts
+from skdistill.labelling._store import (
+    SoftLabelStore,
+    StoredTeacher,
+    check_memory_location,
+    digest_texts,
+)
 
 
 def row(text):
@@ -80,3 +86,25 @@ def test_teachers_are_listed(tmp_path):
     assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
     with store.turn("key", []), pytest.raises(OSError, match="is labelling with the teacher key"):
         store.clear("key")
+
+
+def test_store_keeps_no_partial_file(tmp_path, monkeypatch):
+    store = SoftLabelStore(tmp_path)
+    store.write("key", {"a": np.float32([0.5, 0.5])})
+
+    def full_disk(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        store.write("key", {"b": np.float32([0.5, 0.5])})
+    assert [path.suffix for path in (tmp_path / "soft_labels" / "key").iterdir()] == [".npz"]
+    assert list(store.read("key", ["a", "b"])) == ["a"]
+
+
+def test_memory_must_name_a_folder(tmp_path):
+    assert check_memory_location(None) is None
+    assert check_memory_location(joblib.Memory(None)) is None
+    assert check_memory_location(joblib.Memory(tmp_path, verbose=0)) == tmp_path
+    with pytest.raises(TypeError, match=r"memory must be a folder or a joblib.Memory, not int"):
+        check_memory_location(3)

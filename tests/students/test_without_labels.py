@@ -26,7 +26,8 @@ from skdistill import (
     make_tfidf_baseline,
     recommend_student,
 )
-from skdistill.labelling._labeler import SoftLabeler, needs_no_labels
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._teacher import needs_no_labels
 
 KINDS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
 

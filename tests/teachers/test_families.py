@@ -15,9 +15,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.teachers._transformer import is_finetuned
-from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _inference as _inference
 from skdistill.teachers.huggingface import _int8 as _int8
+from skdistill.teachers.huggingface import _trainer as _trainer
 from tiny_families import FAMILIES
 
 # GPT-2 has convolutions in the place of linear layers.
@@ -136,7 +136,7 @@ class TestEveryFamily:
             )
 
     def test_a_finished_training_is_only_loaded(self, teacher, topics, monkeypatch):
-        monkeypatch.setattr(_finetune._WeightedTrainer, "train", None)
+        monkeypatch.setattr(_trainer.WeightedTrainer, "train", None)
         again = clone(teacher).fit(topics[0][:96], topics[1][:96])
         assert again.history_ == teacher.history_
         assert again._fingerprint() == teacher._fingerprint()
@@ -166,7 +166,7 @@ class TestEveryFamily:
 
 @pytest.mark.parametrize("name", ["albert", "t5", "t5-text-to-text", "gpt2"])
 def test_resumes_an_interrupted_training(name, checkpoints, rows, tmp_path, monkeypatch):
-    begin_epoch = _finetune._Epochs.on_epoch_begin
+    begin_epoch = _trainer.Epochs.on_epoch_begin
 
     def begin(self, args, state, control, **kwargs):
         if round(state.epoch or 0) == 1:
@@ -176,7 +176,7 @@ def test_resumes_an_interrupted_training(name, checkpoints, rows, tmp_path, monk
     straight = quick(checkpoints[name], max_epochs=2).fit(*rows)
     unfinished = clone(straight).set_params(checkpoint_dir=tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(_finetune._Epochs, "on_epoch_begin", begin)
+        patch.setattr(_trainer.Epochs, "on_epoch_begin", begin)
         with pytest.raises(KeyboardInterrupt):
             unfinished.fit(*rows)
     resumed = clone(unfinished).fit(*rows)

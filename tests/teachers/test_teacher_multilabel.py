@@ -16,7 +16,9 @@ from conftest import make_checkpoint
 from several_labels import LABELS, NEW_LABELS, NEW_TEXTS, TEXTS
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.teachers._transformer import is_finetuned
-from skdistill.teachers.huggingface import _finetune as _finetune
+from skdistill.teachers.huggingface import _examples as _examples
+from skdistill.teachers.huggingface import _losses as _losses
+from skdistill.teachers.huggingface import _trainer as _trainer
 from skdistill.teachers.huggingface._inference import tokenise
 from tiny_families import FAMILIES
 
@@ -107,7 +109,7 @@ def test_gradient_is_that_of_transformers_own_loss(learned):
     inputs = tokenizer(TEXTS[:8], padding=True, return_tensors="pt")
     labels = torch.from_numpy(LABELS[:8])
     expected = model(**inputs, labels=labels.float()).loss
-    found = _finetune.cross_entropies(model(**inputs).logits, labels).mean()
+    found = _losses.cross_entropies(model(**inputs).logits, labels).mean()
     torch.testing.assert_close(found, expected)
     weight = model.classifier.weight
     torch.testing.assert_close(
@@ -117,7 +119,7 @@ def test_gradient_is_that_of_transformers_own_loss(learned):
 
 def test_label_smoothing_lies_between_no_and_yes():
     logits = torch.tensor([[2.0, -1.0]], dtype=torch.float64)
-    found = _finetune.cross_entropies(logits, torch.tensor([[1, 0]]), 0.2)
+    found = _losses.cross_entropies(logits, torch.tensor([[1, 0]]), 0.2)
     shares = torch.tensor([[0.9, 0.1]], dtype=torch.float64)
     torch.testing.assert_close(
         found, F.binary_cross_entropy_with_logits(logits, shares, reduction="none").mean(dim=1)
@@ -135,9 +137,9 @@ def test_a_weight_of_zero_is_no_row(checkpoint):
 def test_early_stopping_counts_labels(learned):
     texts, labels = NEW_TEXTS[SMALL], NEW_LABELS[SMALL]
     weights = np.arange(1, 49).astype(np.float32)
-    measured = _finetune._validate(
+    measured = _losses.validate(
         learned.model_,
-        _finetune.Examples(
+        _examples.Examples(
             tokenise(learned.tokenizer_, learned.model_, texts, 64), labels, weights
         ),
         torch.device("cpu"),
@@ -204,7 +206,7 @@ def test_the_same_weights_with_one_label_a_text_are_another_teacher(tmp_path):
 
 
 def test_resumes(checkpoint, tmp_path, monkeypatch):
-    original = _finetune._Epochs.on_epoch_begin
+    original = _trainer.Epochs.on_epoch_begin
 
     def begin(self, args, state, control, **kwargs):
         original(self, args, state, control, **kwargs)
@@ -214,7 +216,7 @@ def test_resumes(checkpoint, tmp_path, monkeypatch):
     teacher = quick(checkpoint, checkpoint_dir=tmp_path, early_stopping=True, max_epochs=3)
     expected = quick(checkpoint, early_stopping=True, max_epochs=3).fit(TEXTS, LABELS)
     with monkeypatch.context() as patch:
-        patch.setattr(_finetune._Epochs, "on_epoch_begin", begin)
+        patch.setattr(_trainer.Epochs, "on_epoch_begin", begin)
         with pytest.raises(KeyboardInterrupt):
             teacher.fit(TEXTS, LABELS)
     teacher.fit(TEXTS, LABELS)

@@ -50,6 +50,8 @@ from skdistill.teachers import _transformer as teacher_module
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _int8 as _int8
+from skdistill.teachers.huggingface import _losses as _losses
+from skdistill.teachers.huggingface import _trainer as _trainer
 from skdistill.teachers.huggingface._inference import tokenise
 
 FAMILIES = ["bert", "roberta", "distilbert"]
@@ -105,7 +107,7 @@ def learned(tiny_checkpoint, topics):
 def interrupt():
     """Stop a training, as a user would, when an epoch begins."""
 
-    original = _finetune._Epochs.on_epoch_begin
+    original = _trainer.Epochs.on_epoch_begin
 
     @contextmanager
     def at(epoch):
@@ -115,7 +117,7 @@ def interrupt():
                 raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_finetune._Epochs, "on_epoch_begin", begin)
+            patch.setattr(_trainer.Epochs, "on_epoch_begin", begin)
             yield
 
     return at
@@ -620,7 +622,7 @@ class TestEarlyStopping:
             assert len(examples) == 12
             return {"valid_loss": next(losses), "valid_accuracy": 0.5}
 
-        monkeypatch.setattr(_finetune, "_validate", validate)
+        monkeypatch.setattr(_trainer, "validate", validate)
         teacher = quick(
             tiny_checkpoint, max_epochs=5, early_stopping=True, validation_fraction=0.25
         ).fit(*rows)
@@ -630,9 +632,9 @@ class TestEarlyStopping:
 
     def test_validation_loss_is_weighted(self, tiny_checkpoint, rows, monkeypatch):
         sets = []
-        original = _finetune._validate
+        original = _losses.validate
         monkeypatch.setattr(
-            _finetune, "_validate", lambda m, e, d: sets.append(e) or original(m, e, d)
+            _trainer, "validate", lambda m, e, d: sets.append(e) or original(m, e, d)
         )
         sample_weight = np.linspace(1, 3, 48)
         teacher = quick(tiny_checkpoint, max_epochs=1, early_stopping=True)
@@ -881,7 +883,7 @@ class TestCheckpoints:
             seen.append(model.classifier.weight.detach().clone().numpy())
             return {"valid_loss": next(losses), "valid_accuracy": 0.5}
 
-        monkeypatch.setattr(_finetune, "_validate", validate)
+        monkeypatch.setattr(_trainer, "validate", validate)
         teacher = quick(tiny_checkpoint, max_epochs=5, early_stopping=True, checkpoint_dir=tmp_path)
         with interrupt(epoch=2), pytest.raises(KeyboardInterrupt):
             teacher.fit(*rows)
@@ -1020,7 +1022,7 @@ class TestErrors:
         [
             ({"lr": 0}, "lr"),
             ({"precision": "int4"}, "precision"),
-            ({"precision": "fp16"}, "precision=\"fp16\" is not to be had on the device 'cpu'"),
+            ({"precision": "fp16"}, "precision=\"fp16\" is not available on the device 'cpu'"),
             ({"device": "abacus"}, "device='abacus'"),
             ({"trainer_args": {"learnin_rate": 1}}, r"\['learnin_rate'\], which"),
             ({"warmup_ratio": 1.0}, "warmup_ratio"),
@@ -1148,7 +1150,7 @@ def change_json(path, **entries):
     [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
 )
 def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, expected):
-    from skdistill.teachers.huggingface._finetune import training_precision
+    from skdistill.teachers.huggingface._arguments import training_precision
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert training_precision("auto", torch.device("cpu")) == expected

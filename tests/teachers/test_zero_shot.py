@@ -20,7 +20,8 @@ from skdistill import (
     ZeroShotTeacherClassifier,
 )
 from skdistill.labelling._fingerprint import teacher_fingerprint
-from skdistill.labelling._labeler import SoftLabeler, needs_no_labels
+from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._teacher import needs_no_labels
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers.huggingface._heads import inference_outputs
 from skdistill.teachers.huggingface._inference import tokenise_pairs

@@ -1,4 +1,4 @@
-"""What a teacher's probabilities depend on, as one name: the key under which they are kept."""
+"""What a teacher's probabilities depend on, as a hash under which they are kept."""
 
 from typing import Any
 
@@ -7,13 +7,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
-# Parameters that tell how a teacher works, not what it learns.
+from skdistill.labelling._teacher import learns_nothing
+
+# Parameters that change how a teacher works, not what it learns.
 _WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
-
-
-def learns_nothing(teacher: BaseEstimator) -> bool:
-    """Tell whether a teacher answers the same whatever rows it is fitted on."""
-    return getattr(teacher, "_learns_nothing", False)
 
 
 def teacher_fingerprint(
@@ -22,30 +19,20 @@ def teacher_fingerprint(
     y: np.ndarray | None,
     sample_weight: np.ndarray | None = None,
 ) -> str:
-    """Name what a teacher's probabilities depend on.
+    """Hash what a teacher's probabilities depend on, to 32 hexadecimal digits.
 
-    Parameters
-    ----------
-    teacher : estimator
-        For an unfitted one its class, parameters and training rows count, for a `FrozenEstimator`
-        what it has learned. The rows do not count for one that learns nothing from them.
-    X : list of str, of length n_labeled
-    y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
-    sample_weight : ndarray of shape (n_labeled,) or None, default=None
-
-    Returns
-    -------
-    str, 32 hexadecimal digits
+    Of a `FrozenEstimator` that is what it has learned; of an unfitted teacher, its class, its
+    parameters and its training rows, unless it learns nothing from them.
     """
     if isinstance(teacher, FrozenEstimator):
-        return joblib.hash(_identity(teacher))
-    identity = _identity(clone(teacher))
+        return joblib.hash(identity(teacher))
+    recipe = identity(clone(teacher))
     if learns_nothing(teacher):
-        return joblib.hash(identity)
-    return joblib.hash((identity, X, y, sample_weight))
+        return joblib.hash(recipe)
+    return joblib.hash((recipe, X, y, sample_weight))
 
 
-def _identity(value: Any) -> Any:
+def identity(value: Any) -> Any:
     """Describe a parameter so that equal descriptions mean equal behaviour."""
     if isinstance(value, FrozenEstimator):
         return "frozen", _fitted_identity(value.estimator)
@@ -57,13 +44,13 @@ def _identity(value: Any) -> Any:
             type(value).__module__,
             type(value).__qualname__,
             {
-                name: _identity(param)
+                name: identity(param)
                 for name, param in params.items()
                 if name not in _WITHOUT_EFFECT
             },
         )
     if isinstance(value, list | tuple):
-        return [_identity(item) for item in value]
+        return [identity(item) for item in value]
     return value
 
 

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import cached_property
@@ -12,48 +11,26 @@ from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from skdistill._core.labels import check_probabilities
-from skdistill._core.multilabel import gives_several_labels, knows_labels
 from skdistill._core.progress import progress_bar
-from skdistill.labelling._fingerprint import learns_nothing, teacher_fingerprint
-from skdistill.labelling._store import SoftLabelStore, digest_texts
+from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._store import SoftLabelStore, check_memory_location, digest_texts
+from skdistill.labelling._teacher import (
+    check_classes,
+    fit_teacher,
+    has_frozen_part,
+    own_classes,
+    release_memory,
+)
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
 
 # Texts that the teacher labels between two writes to disk: what an interruption can cost.
 _SHARD = 8192
-
-
-def check_memory_location(memory: Any) -> Path | None:
-    """Return the folder that a `memory` parameter names.
-
-    Parameters
-    ----------
-    memory : str, path-like, joblib.Memory or None
-
-    Returns
-    -------
-    Path or None
-
-    Raises
-    ------
-    TypeError
-        If `memory` is something else.
-    """
-    if isinstance(memory, joblib.Memory):
-        memory = memory.location
-    if memory is None:
-        return None
-    if not isinstance(memory, str | os.PathLike):
-        raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
-    return Path(memory)
 
 
 class SoftLabeler:
@@ -127,7 +104,7 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return _own_classes(self.fitted_teacher(), self.X[0])
+            return own_classes(self.fitted_teacher(), self.X[0])
         multilabel = self.y.ndim == 2
         return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
@@ -219,7 +196,7 @@ class SoftLabeler:
         """
         if self.y is None:
             raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
-        if _has_frozen_part(self.teacher):
+        if has_frozen_part(self.teacher):
             raise ValueError(
                 "A frozen teacher cannot be fitted without some of its rows, which teacher_cv "
                 "needs; pass it unfrozen."
@@ -256,7 +233,7 @@ class SoftLabeler:
         if not wanted.any():
             return
         teacher = self.fitted_teacher()
-        _check_classes(teacher, self.classes, self.multilabel)
+        check_classes(teacher, self.classes, self.multilabel)
         n_workers = count_workers()
         if n_workers > 1:
             shards = label_in_workers(teacher, texts, wanted, _SHARD, n_workers, folder)
@@ -272,21 +249,13 @@ class SoftLabeler:
                 multilabel=self.multilabel,
             )
             yield rows, dict(zip(shard, proba, strict=True))
-        _release_memory(teacher)
+        release_memory(teacher)
 
     def fitted_teacher(self) -> BaseEstimator:
         """Return the teacher, which is fitted now if nothing has needed it yet."""
         if self._fitted is None:
-            self._fitted = _fit(self.teacher, self.X, self.y, self.sample_weight)
+            self._fitted = fit_teacher(self.teacher, self.X, self.y, self.sample_weight)
         return self._fitted
-
-
-def _release_memory(teacher: BaseEstimator) -> None:
-    """Let a transformer leave its GPU, where students are to be trained."""
-    if isinstance(teacher, FrozenEstimator):
-        teacher = teacher.estimator
-    if hasattr(teacher, "release_memory"):
-        teacher.release_memory()
 
 
 class _Answers:
@@ -320,117 +289,3 @@ class _Answers:
     def of_all(self) -> np.ndarray:
         """Return the probabilities of all texts, in their order."""
         return self._proba[self._number]
-
-
-def needs_no_labels(teacher: BaseEstimator | None) -> bool:
-    """Tell whether a teacher gives probabilities without having been shown labels here.
-
-    Parameters
-    ----------
-    teacher : estimator or None
-        A fitted classifier in a `FrozenEstimator` needs none, nor does a classifier whose tags say
-        that it does not. scikit-learn's meta-estimators do not pass that tag on: of theirs, every
-        classifier inside has to say so.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> from sklearn.frozen import FrozenEstimator
-    >>> from skdistill import make_tfidf_baseline
-    >>> from skdistill.labelling._labeler import needs_no_labels
-    >>> teacher = make_tfidf_baseline().fit(["good", "bad"], ["+", "-"])
-    >>> needs_no_labels(FrozenEstimator(teacher)), needs_no_labels(teacher)
-    (True, False)
-    """
-    if teacher is None:
-        return False
-    if isinstance(teacher, FrozenEstimator):
-        return hasattr(teacher, "classes_")
-    parts = [teacher, *teacher.get_params().values()]
-    classifiers = [
-        part for part in parts if isinstance(part, BaseEstimator) and is_classifier(part)
-    ]
-    required = [get_tags(classifier).target_tags.required for classifier in classifiers]
-    return bool(required) and not any(required)
-
-
-def _own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
-    """Return the classes that a fitted teacher knows, and whether a text may have several."""
-    if gives_several_labels(teacher, text):
-        return np.arange(len(teacher.classes_)), True
-    classes = np.asarray(teacher.classes_)
-    if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
-        raise ValueError(
-            f"The teacher's classes {classes.tolist()} must be at least two, and sorted, for a "
-            "student to learn them without y."
-        )
-    return classes, False
-
-
-def _has_frozen_part(teacher: BaseEstimator) -> bool:
-    parts = teacher.get_params().values()
-    return isinstance(teacher, FrozenEstimator) or any(
-        isinstance(part, FrozenEstimator) for part in parts
-    )
-
-
-def _fit(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
-) -> BaseEstimator:
-    teacher = clone(teacher)
-    if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
-        return teacher.fit(X, y)
-    if has_fit_parameter(teacher, "sample_weight"):
-        return teacher.fit(X, y, sample_weight=sample_weight)
-    warnings.warn(
-        f"The teacher {type(teacher).__name__} takes no sample_weight in fit; the weights act on "
-        "the student alone.",
-        stacklevel=2,
-    )
-    return teacher.fit(X, y)
-
-
-def _check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
-    if multilabel and not knows_labels(teacher, len(classes)):
-        raise ValueError(
-            f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
-            f"{len(classes)} labels of which a text may have several; fit the teacher on labels of "
-            "that form."
-        )
-    if not multilabel and not np.array_equal(teacher.classes_, classes):
-        raise ValueError(
-            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
-            f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
-        )
-
-
-def unfitted(teacher: BaseEstimator) -> BaseEstimator:
-    """Clone a teacher without anything it has learned, not even inside a `FrozenEstimator`.
-
-    Parameters
-    ----------
-    teacher : estimator
-
-    Returns
-    -------
-    estimator
-
-    Examples
-    --------
-    >>> from sklearn.frozen import FrozenEstimator
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from skdistill.labelling._labeler import unfitted
-    >>> frozen = FrozenEstimator(LogisticRegression().fit([[0], [1]], [0, 1]))
-    >>> hasattr(unfitted(frozen), "coef_")
-    False
-    """
-    if isinstance(teacher, FrozenEstimator):
-        return FrozenEstimator(clone(teacher.estimator))
-    copy = clone(teacher)
-    for name, param in copy.get_params().items():
-        if isinstance(param, FrozenEstimator):
-            copy.set_params(**{name: FrozenEstimator(clone(param.estimator))})
-    return copy

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
@@ -22,11 +24,10 @@ _DIGEST = "S16"
 class StoredTeacher:
     """What a store holds of one teacher.
 
-    Parameters
+    Attributes
     ----------
     key : str
         The teacher's fingerprint.
-    n_texts, n_classes : int
     n_bytes : int
         Size of its files.
     last_written : float
@@ -108,20 +109,10 @@ class SoftLabelStore:
         return {texts[first[number]]: row for number, row in zip(numbers, proba, strict=True)}
 
     def find(self, teacher_key: str, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Look texts up by their digests.
+        """Look texts up by their digests, which are ascending and distinct.
 
-        Parameters
-        ----------
-        teacher_key : str
-        digests : ndarray of shape (n_texts,)
-            Ascending and distinct, out of those that `digest_texts` makes.
-
-        Returns
-        -------
-        numbers : ndarray of shape (n_found,)
-            Positions in `digests` of the texts that the store knows.
-        proba : ndarray of shape (n_found, n_classes), dtype float32
-            Their probabilities.
+        Return the positions in `digests` of the texts that the store knows, and their
+        probabilities, of shape (n_found, n_classes).
         """
         numbers, parts = [np.empty(0, dtype=np.intp)], [np.empty((0, 0), dtype=np.float32)]
         for path in self._shards(teacher_key) if len(digests) else ():
@@ -194,17 +185,27 @@ class SoftLabelStore:
         return FileLock(self.folder(teacher_key) / "lock")
 
 
+def check_memory_location(memory: Any) -> Path | None:
+    """Return the folder that a `memory` parameter names, if it names one.
+
+    Raises
+    ------
+    TypeError
+        If `memory` is neither None, a folder nor a `joblib.Memory`.
+    """
+    if isinstance(memory, joblib.Memory):
+        memory = memory.location
+    if memory is None:
+        return None
+    if not isinstance(memory, str | os.PathLike):
+        raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
+    return Path(memory)
+
+
 def digest_texts(texts: Iterable[str]) -> np.ndarray:
-    """Hash the contents of texts.
+    """Hash the contents of texts, into an array of type S16.
 
-    Parameters
-    ----------
-    texts : iterable of str, of length n_texts
-
-    Returns
-    -------
-    ndarray of shape (n_texts,), dtype S16
-        To be compared as a whole: an element loses the zero bytes at its end.
+    Compare whole arrays: a single element loses the zero bytes at its end.
 
     Examples
     --------

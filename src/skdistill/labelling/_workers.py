@@ -45,10 +45,7 @@ _one_at_a_time = threading.Lock()
 def count_workers() -> int:
     """Count the processes among which joblib's active backend would divide work.
 
-    Returns
-    -------
-    int
-        1 where nothing else was configured, for backends of threads, and inside a worker.
+    It is 1 where nothing else was configured, for backends of threads, and inside a worker.
 
     Examples
     --------
@@ -80,21 +77,7 @@ def _is_dask_worker() -> bool:
 def label_here(
     teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int
 ) -> Iterator[Shard]:
-    """Label texts in this process.
-
-    Parameters
-    ----------
-    teacher : fitted classifier with `predict_proba`
-    texts : iterable of str, of length n_texts
-    wanted : ndarray of shape (n_texts,), dtype bool
-        Which of them to label.
-    size : int
-        Texts in a shard.
-
-    Yields
-    ------
-    tuple of ndarray of row numbers, list of str, and what the teacher answers
-    """
+    """Label the wanted texts in this process, so many (`size`) at a time."""
     for rows, shard in _cut(texts, wanted, size):
         yield rows, shard, join_columns(teacher.predict_proba(shard))
 
@@ -104,24 +87,8 @@ def label_in_workers(
 ) -> Iterator[Shard]:
     """Label texts in the workers of joblib's active backend, in whatever order they finish.
 
-    Each worker loads the teacher once. A shard whose worker died is given to another one.
-
-    Parameters
-    ----------
-    teacher : fitted classifier with `predict_proba`
-    texts : iterable of str, of length n_texts
-        Gone through again if a worker dies.
-    wanted : ndarray of shape (n_texts,), dtype bool
-        Which of them to label.
-    size : int
-        Texts in a shard, at most.
-    n_workers : int
-    folder : Path
-        A folder that the workers see, too: the teacher lies there meanwhile.
-
-    Yields
-    ------
-    tuple of ndarray of row numbers, list of str, and what the teacher answers
+    Each worker loads the teacher once, from a `folder` that all of them see. A shard, of at most
+    `size` texts, whose worker died is given to another one; `texts` are then gone through again.
 
     Raises
     ------

@@ -19,12 +19,10 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
-from skdistill.labelling._labeler import (
-    SoftLabeler,
-    check_memory_location,
-    needs_no_labels,
-)
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
+from skdistill.labelling._store import check_memory_location
+from skdistill.labelling._teacher import needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel

@@ -8,12 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -21,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from skdistill._core.estimators import DocumentationLinkMixin, fit_context
+from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 
@@ -104,7 +99,7 @@ def cascade_curve(
     )
 
 
-class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     """A student that answers where it is sure, with a teacher behind it for the other texts.
 
     Parameters
@@ -168,6 +163,8 @@ class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMi
     >>> cascade.teacher_rate_
     0.0
     """
+
+    multilabel_ = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "student": [HasMethods(["fit", "predict_proba"])],
@@ -327,23 +324,6 @@ class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMi
             proba[asked] = self.teacher_.predict_proba([texts[row] for row in asked])
         return proba
 
-    def predict(self, X: Iterable[str]) -> NDArray[Any]:
-        """Predict the most probable class of each text.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        y : ndarray of shape (n_texts,)
-            Labels out of `classes_`.
-        """
-        proba = self.predict_proba(X)
-        labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
-        return labels
-
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
         """Tell what the cascade gains and costs on other texts, at each threshold.
 
@@ -396,9 +376,3 @@ class CascadeClassifier(DocumentationLinkMixin, MetaEstimatorMixin, ClassifierMi
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_expit, log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._core.estimators import DocumentationLinkMixin, stamp, unstamp
+from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_training
 from skdistill.card._page import write_card
-from skdistill.labelling._labeler import unfitted
+from skdistill.labelling._teacher import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
+class FittedStudent(LogitClassifier):
     """What a student does after `fit`, from a vocabulary, weights and an architecture."""
 
     # What `skdistill.runtime._kinds.KINDS` and model files call it.
@@ -40,8 +38,6 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     teacher: Any
     n_jobs: int | None
     verbose: int
-    classes_: np.ndarray
-    multilabel_: bool
     history_: list[dict[str, float]]
     n_iter_: int
     transfer_size_: int
@@ -71,25 +67,6 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
             multilabel=self.multilabel_,
         )
 
-    def decision_function(self, X: Iterable[str]) -> NDArray[np.float32]:
-        """Compute the logits: the logarithms of class probabilities, up to a constant a text.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        logits : ndarray of shape (n_texts, n_classes), or (n_texts,) for two classes, float32
-            Columns follow `classes_`; for two classes, as in scikit-learn, the second's logit
-            minus the first's. Where a text may have several labels, it has those above 0.
-        """
-        logits = self._compute("decision_function", X)
-        if logits.shape[1] == 2 and not self.multilabel_:
-            return logits[:, 1] - logits[:, 0]
-        return logits
-
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Predict class probabilities, with NumPy and SciPy alone.
 
@@ -109,46 +86,17 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         """
         return self._compute("predict_proba", X)
 
-    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
-        """Predict the logarithms of class probabilities.
+    def _logits(self, X: Iterable[str]) -> NDArray[np.float32]:
+        return self._compute("decision_function", X)
 
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_texts, n_classes), dtype float32
-            Natural logarithms; columns follow `classes_`.
-        """
-        logits = self._compute("decision_function", X)
-        return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
-
-    def predict(self, X: Iterable[str]) -> NDArray[Any]:
-        """Predict the most probable class of each text, or all labels more likely than not.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        y : ndarray of shape (n_texts,) or (n_texts, n_labels)
-            Labels out of `classes_`; ones and zeros where a text may have several.
-        """
-        winners = self._compute("predict", X)
-        return winners if self.multilabel_ else self.classes_[winners]
+    def _winners(self, X: Iterable[str]) -> np.ndarray:
+        return self._compute("predict", X)
 
     def _compute(self, method: str, X: Iterable[str]) -> np.ndarray:
-        self._check_is_fitted()
-        return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
-
-    def _check_is_fitted(self) -> None:
-        # The long way round takes half of the time in which one text is predicted.
+        # check_is_fitted alone takes half of the time in which one text is predicted.
         if "_runtime" not in vars(self):
             check_is_fitted(self)
+        return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
 
     def predict_proba_iter(
         self, X: Iterable[str], *, chunk_size: int = 10_000
@@ -173,7 +121,7 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             If `X` is a bare string, or a row is no text: the message gives its number.
         """
-        self._check_is_fitted()
+        check_is_fitted(self)
         return iterate_proba(self._runtime, X, chunk_size, self.n_jobs, self.verbose)
 
     def explain(self, X: Iterable[str]) -> Explanations:
@@ -209,7 +157,7 @@ class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
         >>> explanation.units, explanation.contributions.shape
         (['fast', 'bread'], (2, 2))
         """
-        self._check_is_fitted()
+        check_is_fitted(self)
         return explain(self._runtime, self.classes_, check_texts(X))
 
     def compile(self, precision: Precision = "float32") -> CompiledClassifier:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -11,29 +11,27 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._core.estimators import DocumentationLinkMixin, stamp, unstamp
+from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import free_memory, resolve_device
 from skdistill.teachers.huggingface._checkpoints import explaining_saves
+from skdistill.teachers.huggingface._contents import (
+    checkpoint_from_bytes,
+    checkpoint_to_bytes,
+    hash_checkpoint,
+    hash_folder,
+    save_checkpoint,
+)
 from skdistill.teachers.huggingface._inference import (
     TokenisedTexts,
     compute_logits,
     mean_token_vectors,
 )
 from skdistill.teachers.huggingface._int8 import check_int8_device, quantised
-from skdistill.teachers.huggingface._loading import (
-    checkpoint_from_bytes,
-    checkpoint_to_bytes,
-    hash_checkpoint,
-    hash_folder,
-    quiet,
-    save_checkpoint,
-)
+from skdistill.teachers.huggingface._loading import quiet
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
 
 # What predictions are multiplied in, where it is not float32.
@@ -43,9 +41,7 @@ _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-class TransformerClassifier(
-    DocumentationLinkMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
-):
+class TransformerClassifier(LogitClassifier):
     """Base class of what asks a transformer for the logits of classes.
 
     A subclass has the parameters `model_name`, `revision`, `device`, `precision` and `verbose`, and
@@ -74,77 +70,6 @@ class TransformerClassifier(
     def _label_texts(self) -> LabelTexts | None:
         """Return the labels of a model that writes them."""
         return None
-
-    def predict(self, X: Iterable[str]) -> NDArray[Any]:
-        """Predict the most probable class of each text, or all labels more likely than not.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts,) or (n_texts, n_labels)
-            Labels out of `classes_`; ones and zeros where a text may have several.
-        """
-        logits = self._logits(X)
-        if self.multilabel_:
-            return (logits > 0).astype(np.int64)
-        return self.classes_[logits.argmax(axis=1)]
-
-    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-            Columns in the order of `classes_`; rows sum to 1 unless a text may have several labels.
-        """
-        logits = self._logits(X)
-        return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
-
-    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:
-        """Predict the natural logarithm of each class's probability.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-            Columns in the order of `classes_`.
-        """
-        logits = self._logits(X)
-        return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
-
-    def decision_function(self, X: Iterable[str]) -> NDArray[np.float64]:
-        """Return the logits of the classes.
-
-        Those of a text-to-text model are the mean log-likelihoods of each label's tokens, in nats.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            The texts.
-
-        Returns
-        -------
-        ndarray of shape (n_texts, n_classes), dtype float64
-            With two classes, of which a text has one, of shape (n_texts,): the log-odds of
-            ``classes_[1]``. Where a text may have several labels, it has those above 0.
-        """
-        logits = self._logits(X)
-        if len(self.classes_) == 2 and not self.multilabel_:
-            return logits[:, 1] - logits[:, 0]
-        return logits
 
     def _logits(self, X: Iterable[str]) -> np.ndarray:
         check_is_fitted(self)
@@ -245,8 +170,6 @@ class TransformerClassifier(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
         tags.classifier_tags.multi_label = True
         return tags
 

@@ -5,15 +5,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skdistill._core.estimators import DocumentationLinkMixin, fit_context
+from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 
 
-class FunctionTeacherClassifier(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
+class FunctionTeacherClassifier(TextClassifier):
     """A teacher made of a function, such as a call to a service or a prompt to a language model.
 
     Parameters
@@ -111,29 +110,8 @@ class FunctionTeacherClassifier(DocumentationLinkMixin, ClassifierMixin, BaseEst
             multilabel=self.multilabel_,
         )
 
-    def predict(self, X: Iterable[str]) -> NDArray[Any]:
-        """Predict the most probable class of each text.
-
-        Parameters
-        ----------
-        X : iterable of str, of length n_texts
-            Texts.
-
-        Returns
-        -------
-        y : ndarray of shape (n_texts,) or (n_texts, n_labels)
-            Labels out of `classes_`; ones and zeros where a text may have several.
-        """
-        proba = self.predict_proba(X)
-        if self.multilabel_:
-            return (proba > 0.5).astype(np.int64)
-        labels: np.ndarray = self.classes_[np.argmax(proba, axis=1)]
-        return labels
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
         tags.classifier_tags.poor_score = True  # it learns nothing
         tags.classifier_tags.multi_label = True
         return tags

@@ -20,28 +20,25 @@ from skdistill._core.texts import check_texts
 from skdistill._core.torch import resolve_device
 from skdistill.teachers._base import TransformerClassifier, hash_of
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
+from skdistill.teachers.huggingface._examples import Examples, row_weights, split
 from skdistill.teachers.huggingface._heads import (
-    check_classifier,
+    Outputs,
     choose_head,
+    finetuned_labels,
     has_several_labels,
-    is_text_to_text,
     label_entries,
-    output_labels,
-    written_labels,
 )
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
 from skdistill.teachers.huggingface._loading import (
-    ensure_padding,
     is_finetuned,
-    load_classifier,
     load_config,
     load_finetuned,
+    load_pretrained,
     load_token_embeddings,
-    load_tokenizer,
     quiet,
     usable_length,
 )
-from skdistill.teachers.huggingface._text_to_text import LabelTexts
+from skdistill.teachers.huggingface._text_to_text import LabelTexts, label_texts_of
 
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
@@ -294,88 +291,56 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             If its tokenizer takes a package that is not installed.
         """
         # Here, because the Trainer alone takes seconds to import.
-        from skdistill.teachers.huggingface._finetune import (
-            Examples,
-            fine_tune,
-            row_weights,
-            seeded,
-            split,
-            training_precision,
-        )
+        from skdistill.teachers.huggingface._arguments import training_precision
+        from skdistill.teachers.huggingface._finetune import Setting, fine_tune, seeded
 
         texts = check_texts(X)
         classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
-        multilabel = codes.ndim == 2
         weights = row_weights(sample_weight, self.class_weight, classes, codes)
         device = resolve_device(self.device)
         precision = training_precision(self.precision, device)
-        checkpoints = None
-        if self.checkpoint_dir is not None:
-            fingerprint = hash_of((self._recipe(), joblib.hash((texts, classes, codes, weights))))
-            checkpoints = Checkpoints(self.checkpoint_dir, fingerprint)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if checkpoints is not None:
-            seed = checkpoints.open(seed)
-
+        checkpoints, seed = self._open_checkpoints(texts, classes, codes, weights)
+        outputs = Outputs(classes, np.arange(len(classes)), codes.ndim == 2)
         with quiet(self.verbose), seeded(seed):
-            model, tokenizer = self._load_pretrained(classes, multilabel)
+            model, tokenizer = load_pretrained(
+                os.fspath(self.model_name), self.revision, self.head, outputs
+            )
             max_length = usable_length(model, tokenizer, self.max_length)
-            label_texts = _written_texts(model, tokenizer)
             tokens = tokenise(tokenizer, model, texts, max_length)
             training, validation = split(
-                Examples(tokens, codes, weights, label_texts),
+                Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
             )
-            columns = np.arange(len(classes))
-            learned = partial(self._learned, tokenizer, classes, columns, multilabel)
+            learned = partial(self._learned, tokenizer, outputs)
             tasks = EpochTasks(
                 self,
                 self._n_epochs(),
                 learned,
                 X=texts,
-                y=codes if multilabel else classes[codes],
+                y=codes if outputs.multilabel else classes[codes],
                 sample_weight=sample_weight,
             )
-            history = fine_tune(
-                model,
-                training,
-                validation,
-                arguments=self._trainer_arguments(seed, precision),
-                device=device,
-                checkpoints=checkpoints,
-                tasks=tasks,
-                verbose=self.verbose,
-            )
+            arguments = self._trainer_arguments(seed, precision)
+            setting = Setting(arguments, device, checkpoints, tasks, self.verbose)
+            history = fine_tune(model, training, validation, setting)
         self.__dict__.update(learned(model, history))
         tasks.close()
         return self
+
+    def _open_checkpoints(self, *data: Any) -> tuple[Checkpoints | None, int]:
+        """Return where epochs are saved, if they are, and the seed that the training has."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if self.checkpoint_dir is None:
+            return None, seed
+        fingerprint = hash_of((self._recipe(), joblib.hash(data)))
+        checkpoints = Checkpoints(self.checkpoint_dir, fingerprint)
+        return checkpoints, checkpoints.open(seed)
 
     def _n_epochs(self) -> int | None:
         """Return the number of epochs, or None where `trainer_args` sets the length."""
         overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
         return None if overridden else self.max_epochs
-
-    def _load_pretrained(self, classes: np.ndarray, multilabel: bool) -> tuple[Any, Any]:
-        name = os.fspath(self.model_name)
-        head = choose_head(name, load_config(name, self.revision), self.head)
-        if multilabel and head == "text-to-text":
-            raise ValueError(
-                f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
-                'labels a text; use head="classification", or one teacher for each label in '
-                "sklearn.multiclass.OneVsRestClassifier."
-            )
-        kind = "multi" if multilabel else "single"
-        model, _ = load_classifier(
-            name,
-            self.revision,
-            head,
-            problem_type=f"{kind}_label_classification",
-            **label_entries(classes),
-        )
-        tokenizer = load_tokenizer(name, self.revision)
-        ensure_padding(model, tokenizer)
-        return model, tokenizer
 
     def _trainer_arguments(self, seed: int, precision: str) -> dict[str, Any]:
         return {
@@ -391,24 +356,17 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         }
 
     def _learned(
-        self,
-        tokenizer: Any,
-        classes: np.ndarray,
-        columns: np.ndarray,
-        multilabel: bool,
-        model: Any,
-        history: list[dict[str, float]],
+        self, tokenizer: Any, outputs: Outputs, model: Any, history: list[dict[str, float]]
     ) -> dict[str, Any]:
         return {
             "model_": model.eval(),
             "tokenizer_": tokenizer,
-            "classes_": classes,
-            "multilabel_": multilabel,
+            "classes_": outputs.classes,
+            "multilabel_": outputs.multilabel,
             "max_length_": usable_length(model, tokenizer, self.max_length),
             "n_parameters_": sum(weight.numel() for weight in model.parameters()),
             "history_": history,
-            # The model's output that belongs to each class.
-            "_columns": columns,
+            "_columns": outputs.columns,
         }
 
     @classmethod
@@ -456,32 +414,21 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         with quiet(teacher.verbose):
             config = load_config(name, teacher.revision)
             head = choose_head(name, config, teacher.head)
-            if head == "text-to-text":
-                labels = written_labels(name, config, classes)
-            else:
-                check_classifier(name, config)
-                labels = output_labels(config, classes)
-            sorted_classes, columns = np.unique(labels, return_index=True)
-            if len(sorted_classes) != len(labels):
-                raise ValueError(
-                    f"The classes must differ from each other, but are {list(labels)}."
-                )
+            labels = finetuned_labels(name, config, head, classes)
             multilabel = head == "classification" and has_several_labels(config)
+            outputs = Outputs.of(labels, multilabel)
             renamed = head == "text-to-text" or (multilabel and classes is not None)
             model, tokenizer = load_finetuned(
                 name, teacher.revision, head, **(label_entries(labels) if renamed else {})
             )
-        if multilabel:
-            sorted_classes = columns = np.arange(len(labels))
-        learned = teacher._learned(tokenizer, sorted_classes, columns, multilabel, model, [])
-        teacher.__dict__.update(learned)
+        teacher.__dict__.update(teacher._learned(tokenizer, outputs, model, []))
         return teacher
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
         return tokenise(self.tokenizer_, self.model_, texts, self.max_length_)
 
     def _label_texts(self) -> LabelTexts | None:
-        return _written_texts(self.model_, self.tokenizer_)
+        return label_texts_of(self.model_, self.tokenizer_)
 
     def _class_logits(self, outputs: np.ndarray) -> np.ndarray:
         return outputs[:, self._columns]
@@ -491,7 +438,3 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
 
     def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
         return load_token_embeddings(os.fspath(self.model_name), self.revision, self.head)
-
-
-def _written_texts(model: Any, tokenizer: Any) -> LabelTexts | None:
-    return LabelTexts.of(model, tokenizer) if is_text_to_text(model.config) else None

@@ -14,8 +14,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
 from skdistill.teachers._transformer import is_finetuned
-from skdistill.teachers.huggingface import _finetune as _finetune
+from skdistill.teachers.huggingface import _examples as _examples
 from skdistill.teachers.huggingface import _int8 as _int8
+from skdistill.teachers.huggingface import _losses as _losses
 from skdistill.teachers.huggingface._inference import tokenise
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
 from tiny_families import FAMILIES
@@ -177,9 +178,9 @@ class TestLearning:
         texts, codes = rows[0], np.searchsorted(TOPICS, rows[1])
         weights = np.linspace(0.5, 2, len(texts))
         model, tokenizer = learned.model_, learned.tokenizer_
-        measured = _finetune._validate(
+        measured = _losses.validate(
             model,
-            _finetune.Examples(
+            _examples.Examples(
                 tokenise(tokenizer, model, texts, 64),
                 codes,
                 weights,

@@ -83,7 +83,7 @@ class Checkpoints:
                 "texts, labels or parameters), but none of this one: it starts afresh, in "
                 f"{self.folder.name}.",
                 UserWarning,
-                stacklevel=5,  # past fit and the wrappers around it
+                stacklevel=6,  # past fit and the wrappers around it
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(about, {"fingerprint": self.fingerprint, "seed": seed})

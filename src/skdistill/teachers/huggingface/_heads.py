@@ -1,7 +1,8 @@
 """What a checkpoint's configuration says about how its model answers."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
@@ -12,21 +13,32 @@ _CLASSIFIER = "ForSequenceClassification"
 _WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """The classes, and the column of the model's outputs that belongs to each."""
+
+    classes: np.ndarray
+    columns: np.ndarray
+    multilabel: bool
+
+    @classmethod
+    def of(cls, labels: np.ndarray, multilabel: bool) -> Self:
+        """Sort the labels of a model's outputs; those of which a text may have several stay."""
+        classes, columns = np.unique(labels, return_index=True)
+        if len(classes) != len(labels):
+            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
+        if multilabel:
+            classes = columns = np.arange(len(labels))
+        return cls(classes, columns, multilabel)
+
+
 def is_text_to_text(config: Any) -> bool:
     """Tell whether a configuration describes a model that writes its answer."""
     return any(name in _WRITERS for name in config.architectures or ())
 
 
 def choose_head(name: str, config: Any, head: str) -> str:
-    """Return ``"classification"`` or ``"text-to-text"``.
-
-    Parameters
-    ----------
-    name : str
-        The checkpoint's, for the message.
-    config : PreTrainedConfig
-    head : {"auto", "classification", "text-to-text"}
-        What was asked for; ``"auto"`` follows the checkpoint.
+    """Return ``"classification"`` or ``"text-to-text"``; ``"auto"`` follows the checkpoint.
 
     Raises
     ------
@@ -98,19 +110,10 @@ def has_several_labels(config: Any) -> bool:
 
 
 def inference_outputs(name: str, config: Any) -> tuple[int, int]:
-    """Return which outputs of a model of natural language inference say what.
+    """Return the outputs for contradiction and entailment of a model of language inference.
 
-    Parameters
-    ----------
-    name : str
-        The checkpoint's, for the message.
-    config : PreTrainedConfig
-
-    Returns
-    -------
-    contradiction, entailment : int
-        The first is found by its name, too, or else is the first output, or the last if entailment
-        is the first.
+    They are found by their names. If none is called contradiction, it is the first output, or the
+    last if entailment is the first.
 
     Raises
     ------
@@ -135,20 +138,23 @@ def _output_called(prefix: str, config: Any) -> int | None:
     return next(outputs, None)
 
 
-def output_labels(config: Any, classes: Sequence[Any] | None) -> np.ndarray:
-    """Return the label of each of the model's outputs.
+def finetuned_labels(
+    name: str, config: Any, head: str, classes: Sequence[Any] | None
+) -> np.ndarray:
+    """Return the labels that a fine-tuned checkpoint chooses among, or writes.
 
-    Parameters
-    ----------
-    config : PreTrainedConfig
-    classes : sequence of labels or None
-        None takes the names in `config`, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
+    Those of a classification layer are in the order of its outputs. `classes` names them; None
+    takes the names in the configuration, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
 
     Raises
     ------
     ValueError
-        If there are more or fewer labels than outputs.
+        If `classes` does not fit the outputs, there is no classification layer for them, or nothing
+        says which labels a text-to-text model writes.
     """
+    if head == "text-to-text":
+        return _written_labels(name, config, classes)
+    check_classifier(name, config)
     n_outputs = config.num_labels
     if classes is not None:
         if len(classes) != n_outputs:
@@ -160,22 +166,7 @@ def output_labels(config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     return np.arange(n_outputs) if _unnamed(config) else _names(config)
 
 
-def written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
-    """Return the labels whose texts a text-to-text model writes.
-
-    Parameters
-    ----------
-    name : str
-        The checkpoint's, for the message.
-    config : PreTrainedConfig
-    classes : sequence of labels or None
-        None takes the names in `config`.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or fewer than two.
-    """
+def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     if classes is None and _unnamed(config):
         raise ValueError(
             f"The checkpoint {name!r} writes texts and does not say which labels it was "

@@ -82,19 +82,7 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
     Texts of an encoder-decoder, which looks for their end, have the end-of-text token there and
     nowhere else.
 
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-        One with a padding token.
-    model : PreTrainedModel
-        Tells by its ``forward`` which inputs it takes.
-    texts : list of str, not empty
-    max_length : int
-        Tokens of a text at most, special tokens included.
-
-    Returns
-    -------
-    TokenisedTexts
+    The tokenizer has a padding token; the model's ``forward`` says which inputs it takes.
     """
 
     def encode(chunk: list[str]) -> Any:
@@ -118,24 +106,11 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
 def tokenise_pairs(
     tokenizer: Any, model: Any, texts: list[str], hypotheses: list[str], max_length: int
 ) -> TokenisedTexts:
-    """Tokenise each text together with each hypothesis about it.
+    """Tokenise each text with each hypothesis: first the pairs of the first text, and so on.
 
-    Of a pair that is too long the text is cut. For an encoder-decoder, which looks for the end of
+    If a pair is longer than `max_length`, which every hypothesis is shorter than, the text is cut.
+    For an encoder-decoder, which looks for the end of
     a pair, end-of-text tokens that a text spells out become spaces.
-
-    Parameters
-    ----------
-    tokenizer, model
-        See `tokenise`.
-    texts : list of str, not empty
-    hypotheses : list of str, not empty
-    max_length : int
-        Tokens of a pair at most, special tokens included; more than any hypothesis has.
-
-    Returns
-    -------
-    TokenisedTexts
-        The pairs of the first text, then those of the second, and so on.
     """
     end = None
     if model.config.is_encoder_decoder:
@@ -207,17 +182,8 @@ def _padding_side(tokenizer: Any, model: Any) -> str:
 def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> np.ndarray:
     """Average the embeddings of each word's tokens, special tokens left out.
 
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-    table : ndarray of shape (n_tokens, width)
-        The token embeddings.
-    words : list of str, of length n_words
-
-    Returns
-    -------
-    ndarray of shape (n_words, width), dtype float32
-        Zeros for a word without any token.
+    `table` holds the token embeddings, of shape (n_tokens, width); the result has the shape
+    (n_words, width), and zeros for a word without any token.
     """
     texts = [_encodable(word) for word in words]
     rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
@@ -232,18 +198,7 @@ def batches_by_length(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.nda
     """Cut texts into batches of like length, the longest first.
 
     Longest first, so that a machine with too little memory fails at once rather than at the end.
-
-    Parameters
-    ----------
-    lengths : ndarray of shape (n_texts,)
-        Tokens of each text, each at least 1.
-    batch_tokens : int
-        Tokens of a padded batch at most; a longer text makes a batch of its own.
-
-    Yields
-    ------
-    ndarray of int
-        The rows of a batch.
+    A padded batch has at most `batch_tokens` tokens; a longer text is a batch of its own.
 
     Examples
     --------
@@ -273,26 +228,19 @@ def compute_logits(
     """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
 
     A device that runs out of memory gets batches of half the size from then on. The caller chooses
-    between ``torch.inference_mode()`` and ``torch.no_grad()``.
+    between ``torch.inference_mode()`` and ``torch.no_grad()``. The result has the shape
+    (n_texts, n_outputs).
 
     Parameters
     ----------
     model : PreTrainedModel
-        A text classifier that lies on `device`; it is put into evaluation mode.
-    tokens : TokenisedTexts
-    device : torch.device
-    label_texts : LabelTexts, default=None
+        A text classifier on `device`; it is put into evaluation mode.
+    label_texts : LabelTexts or None
         The labels of a model that writes them; None for one with a classification layer.
-    autocast : torch.dtype, default=None
+    autocast : torch.dtype or None
         Run matrix products in this half precision; None computes in float32 throughout.
-    unit : str, default="text"
+    unit : str
         What the progress bar counts.
-    verbose : int, default=0
-        Whether to show a progress bar.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_outputs), dtype float32
 
     Raises
     ------

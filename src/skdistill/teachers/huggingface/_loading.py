@@ -1,14 +1,10 @@
-"""Hugging Face checkpoints: loaded safely and silently, kept as bytes, told apart by content."""
+"""Hugging Face checkpoints, loaded safely and silently."""
 
-import hashlib
-import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,14 +26,13 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from skdistill._core.torch import ONE_AT_A_TIME
-from skdistill.teachers.huggingface._heads import choose_head, is_finetuned_classifier
-from skdistill.teachers.huggingface._source import CONTENT_SUFFIXES, check_folder, check_source
-
-_CHUNK_BYTES = 1 << 20
-
-# Entries of these files that tell where and by what they were written, not what is in them.
-_DESCRIPTIONS = ("config.json", "generation_config.json", "tokenizer_config.json")
-_PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
+from skdistill.teachers.huggingface._heads import (
+    Outputs,
+    choose_head,
+    is_finetuned_classifier,
+    label_entries,
+)
+from skdistill.teachers.huggingface._source import check_source
 
 
 @contextmanager
@@ -89,7 +84,7 @@ def _show_download_bars(show: bool) -> None:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Turn the many ways in which loading fails into one error with the next step."""
     try:
         yield
@@ -119,7 +114,7 @@ def load_config(name: str, revision: str | None = None) -> Any:
     OSError, ValueError
         If there is no such checkpoint; the message says what can be done.
     """
-    with _explained(name):
+    with explained(name):
         check_source(name, revision)
         return AutoConfig.from_pretrained(name, trust_remote_code=False, **_at(revision))
 
@@ -133,7 +128,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
         If its only file is one of SentencePiece's, and that package is not installed.
     """
     try:
-        with _explained(name):
+        with explained(name):
             check_source(name, revision)
             return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
     except ValueError as error:
@@ -150,24 +145,10 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
 def load_classifier(
     name: str, revision: str | None = None, head: str = "auto", **config: Any
 ) -> tuple[Any, list[str]]:
-    """Return a text classifier in float32 on the CPU, and what its checkpoint lacked.
+    """Return a text classifier in float32 on the CPU, and the weights that its checkpoint lacked.
 
-    Parameters
-    ----------
-    name : str
-        A folder or a name on the Hub; only safetensors files are read.
-    revision : str, default=None
-        A branch, tag or commit on the Hub.
-    head : {"auto", "classification", "text-to-text"}, default="auto"
-        Whether the model chooses a class or writes its label; ``"auto"`` asks the checkpoint.
-    **config
-        Entries that override the checkpoint's configuration.
-
-    Returns
-    -------
-    model : PreTrainedModel
-    missing : list of str
-        The weights that the checkpoint lacks or holds in another shape, so that they are random.
+    Those weights, which may also be there in another shape, are random. `config` overrides entries
+    of the checkpoint's configuration. Only safetensors files are read.
 
     Raises
     ------
@@ -176,7 +157,7 @@ def load_classifier(
     """
     head = choose_head(name, load_config(name, revision), head)
     auto = AutoModelForSeq2SeqLM if head == "text-to-text" else AutoModelForSequenceClassification
-    with _explained(name):
+    with explained(name):
         check_source(name, revision)
         model, report = auto.from_pretrained(
             name,
@@ -194,20 +175,37 @@ def load_classifier(
     return model, sorted({*report["missing_keys"], *mismatched})
 
 
+def load_pretrained(
+    name: str, revision: str | None, head: str, outputs: Outputs
+) -> tuple[Any, Any]:
+    """Return a model to be fine-tuned for the given classes, and its tokenizer.
+
+    Raises as `load_finetuned` does, except that weights may be random.
+    """
+    head = choose_head(name, load_config(name, revision), head)
+    if outputs.multilabel and head == "text-to-text":
+        raise ValueError(
+            f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
+            'labels a text; use head="classification", or one teacher for each label in '
+            "sklearn.multiclass.OneVsRestClassifier."
+        )
+    kind = "multi" if outputs.multilabel else "single"
+    model, _ = load_classifier(
+        name,
+        revision,
+        head,
+        problem_type=f"{kind}_label_classification",
+        **label_entries(outputs.classes),
+    )
+    tokenizer = load_tokenizer(name, revision)
+    ensure_padding(model, tokenizer)
+    return model, tokenizer
+
+
 def load_finetuned(
     name: str, revision: str | None = None, head: str = "auto", **config: Any
 ) -> tuple[Any, Any]:
     """Return a text classifier that lacks nothing, and its tokenizer, ready for batches.
-
-    Parameters
-    ----------
-    name, revision, head, **config
-        See `load_classifier`.
-
-    Returns
-    -------
-    model : PreTrainedModel
-    tokenizer : PreTrainedTokenizerBase
 
     Raises
     ------
@@ -230,12 +228,9 @@ def load_finetuned(
 def load_token_embeddings(
     name: str, revision: str | None = None, head: str = "auto"
 ) -> tuple[np.ndarray, Any]:
-    """Return a checkpoint's token embeddings and its tokenizer; raises as `load_classifier` does.
+    """Return a checkpoint's token embeddings, of shape (n_tokens, width), and its tokenizer.
 
-    Returns
-    -------
-    table : ndarray of shape (n_tokens, width), dtype float32
-    tokenizer : PreTrainedTokenizerBase
+    Raises as `load_classifier` does.
     """
     # The classification layer that comes along may be random, and is of no use here.
     with torch.random.fork_rng(devices=[]):
@@ -251,19 +246,8 @@ def _at(revision: str | None) -> dict[str, str]:
 def is_finetuned(path_or_name: str | os.PathLike[str], revision: str | None = None) -> bool:
     """Tell from the configuration alone whether a checkpoint is a fine-tuned text classifier.
 
-    Parameters
-    ----------
-    path_or_name : str or path-like
-        A checkpoint's folder, or its name on the Hub.
-    revision : str, default=None
-        A branch, tag or commit on the Hub.
-
-    Returns
-    -------
-    bool
-        Whether ``TransformerTeacherClassifier.from_finetuned`` is meant for it; False for an
-        encoder that has to be fine-tuned first, and for an encoder-decoder that does not name the
-        labels that it writes.
+    It is False for an encoder that has to be fine-tuned first, and for an encoder-decoder that does
+    not name the labels that it writes.
 
     Raises
     ------
@@ -323,89 +307,3 @@ def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:
                 positions -= table.padding_idx + 1
             break
     return min(limit, positions)
-
-
-def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike[str]) -> None:
-    """Write a folder from which transformers, and this package, load model and tokenizer."""
-    _forget_batch_settings(tokenizer)
-    with quiet():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-
-def _forget_batch_settings(tokenizer: Any) -> None:
-    """Drop the truncation and padding that a fast tokenizer remembers from its last call."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        backend.no_truncation()
-        backend.no_padding()
-
-
-def checkpoint_to_bytes(model: Any, tokenizer: Any) -> dict[str, bytes]:
-    """Return a checkpoint as file names and contents that depend on nothing but what is in it."""
-    with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
-        save_checkpoint(model, tokenizer, folder)
-        root = Path(folder)
-        return {
-            path.relative_to(root).as_posix(): _lasting_content(path)
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
-        }
-
-
-def _lasting_content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.name not in _DESCRIPTIONS:
-        return content
-    entries = {k: v for k, v in json.loads(content).items() if k not in _PROVENANCE}
-    return json.dumps(entries, indent=2, sort_keys=True).encode()
-
-
-def checkpoint_from_bytes(files: dict[str, bytes]) -> tuple[Any, Any]:
-    """Return model and tokenizer, on the CPU, from what `checkpoint_to_bytes` gave."""
-    # Where weights stay mapped into memory, Windows does not let go of their file.
-    with tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as folder:
-        for name, content in files.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        with quiet():
-            model, _ = load_classifier(folder)
-            return model, load_tokenizer(folder)
-
-
-def hash_checkpoint(model: Any, tokenizer: Any) -> str:
-    """Return a hash of weights, configuration and tokenizer, equal for equal predictions."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(memoryview(flat.view(torch.uint8).numpy()))
-    with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
-        _forget_batch_settings(tokenizer)
-        tokenizer.save_pretrained(folder)
-        model.config.save_pretrained(folder)
-        for path in sorted(Path(folder).iterdir()):
-            digest.update(path.name.encode())
-            digest.update(_lasting_content(path))
-    return digest.hexdigest()
-
-
-def hash_folder(folder: str | os.PathLike[str]) -> str:
-    """Return a hash of the weights, configuration and tokenizer files that lie in a folder.
-
-    Raises
-    ------
-    ValueError
-        If they lead out of the folder.
-    """
-    with _explained(os.fspath(folder)):
-        check_folder(Path(folder))
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and path.suffix in CONTENT_SUFFIXES:
-            digest.update(path.name.encode())
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    digest.update(chunk)
-    return digest.hexdigest()

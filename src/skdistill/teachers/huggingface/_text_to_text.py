@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from skdistill.teachers.huggingface._heads import end_of_text
+from skdistill.teachers.huggingface._heads import end_of_text, is_text_to_text
 
 # What cross-entropy passes over.
 _NOTHING = -100
@@ -57,13 +57,7 @@ class LabelTexts:
         return cls(targets, decoder_inputs, len(model.get_output_embeddings().weight))
 
     def sizes(self, lengths: np.ndarray) -> np.ndarray:
-        """Return the tokens that texts count in a batch, with the logits that they bring about.
-
-        Parameters
-        ----------
-        lengths : ndarray of shape (n_texts,)
-            Tokens of each text.
-        """
+        """Return what texts of given lengths count in a batch, in tokens; logits count as well."""
         room = self.targets.shape[1] * self.vocabulary_size // _LOGITS_PER_TOKEN
         return np.maximum(lengths, room)
 
@@ -74,19 +68,10 @@ class LabelTexts:
     def losses(
         self, logits: torch.Tensor, codes: torch.Tensor, label_smoothing: float = 0.0
     ) -> torch.Tensor:
-        """Return the cross-entropy of each text's label, a mean over the label's tokens.
+        """Return the cross-entropy of each text's label, a mean over the label's tokens, in nats.
 
-        Parameters
-        ----------
-        logits : Tensor of shape (n_texts, n_tokens, vocabulary_size)
-            At least as many tokens as the labels at hand have.
-        codes : Tensor of shape (n_texts,)
-            The number of each text's class.
-        label_smoothing : float, default=0.0
-
-        Returns
-        -------
-        Tensor of shape (n_texts,), in nats a token
+        The logits, of shape (n_texts, n_tokens, vocabulary_size), are for at least as many tokens
+        as the labels with the numbers `codes` have.
         """
         targets = self.targets.to(logits.device)[codes, : logits.shape[1]]
         by_token = F.cross_entropy(
@@ -101,17 +86,8 @@ class LabelTexts:
     def scores(self, model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the mean log-likelihood of the tokens of each label, given each text.
 
-        The encoder reads each text once, whatever the number of labels.
-
-        Parameters
-        ----------
-        model : PreTrainedModel
-            An encoder-decoder with a language modelling layer.
-        inputs : dict of str to Tensor, each of shape (n_texts, longest)
-
-        Returns
-        -------
-        Tensor of shape (n_texts, n_classes), in nats a token
+        The encoder reads each text once, whatever the number of labels. The result, in nats per
+        token, has the shape (n_texts, n_classes).
         """
         encoded = model.get_encoder()(**inputs)
         n_texts, device = len(inputs["input_ids"]), inputs["input_ids"].device
@@ -127,6 +103,11 @@ class LabelTexts:
             )
             scores.append(-self.losses(outputs.logits, codes))
         return torch.stack(scores, dim=1)
+
+
+def label_texts_of(model: Any, tokenizer: Any) -> LabelTexts | None:
+    """Return the labels that a model writes; None if it has a classification layer."""
+    return LabelTexts.of(model, tokenizer) if is_text_to_text(model.config) else None
 
 
 def _refuse_equal_tokens(texts: list[str], rows: list[list[int]]) -> None:

@@ -1,0 +1,127 @@
+"""A teacher as the labeler sees it: what it needs, what it knows, fitted and unfitted."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
+
+from skdistill._core.multilabel import gives_several_labels, knows_labels
+
+
+def needs_no_labels(teacher: BaseEstimator | None) -> bool:
+    """Return whether a teacher gives probabilities without seeing labels in `fit`.
+
+    A fitted classifier in a `FrozenEstimator` does, and so does a classifier whose tags say that it
+    needs no labels. scikit-learn's meta-estimators do not pass that tag on: every classifier inside
+    them must have it.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import needs_no_labels
+    >>> teacher = make_tfidf_baseline().fit(["good", "bad"], ["+", "-"])
+    >>> needs_no_labels(FrozenEstimator(teacher)), needs_no_labels(teacher)
+    (True, False)
+    """
+    if teacher is None:
+        return False
+    if isinstance(teacher, FrozenEstimator):
+        return hasattr(teacher, "classes_")
+    parts = [teacher, *teacher.get_params().values()]
+    classifiers = [
+        part for part in parts if isinstance(part, BaseEstimator) and is_classifier(part)
+    ]
+    required = [get_tags(classifier).target_tags.required for classifier in classifiers]
+    return bool(required) and not any(required)
+
+
+def learns_nothing(teacher: BaseEstimator) -> bool:
+    """Return whether a teacher answers the same whatever rows it is fitted on."""
+    return getattr(teacher, "_learns_nothing", False)
+
+
+def has_frozen_part(teacher: BaseEstimator) -> bool:
+    """Return whether a teacher, or an estimator inside it, is frozen."""
+    parts = teacher.get_params().values()
+    return isinstance(teacher, FrozenEstimator) or any(
+        isinstance(part, FrozenEstimator) for part in parts
+    )
+
+
+def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
+    """Return the classes that a fitted teacher knows, and whether a text may have several."""
+    if gives_several_labels(teacher, text):
+        return np.arange(len(teacher.classes_)), True
+    classes = np.asarray(teacher.classes_)
+    if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
+        raise ValueError(
+            f"The teacher's classes {classes.tolist()} must be at least two, and sorted, for a "
+            "student to learn them without y."
+        )
+    return classes, False
+
+
+def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
+    """Refuse a fitted teacher that knows other classes than those of `y`."""
+    if multilabel and not knows_labels(teacher, len(classes)):
+        raise ValueError(
+            f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
+            f"{len(classes)} labels of which a text may have several; fit the teacher on labels of "
+            "that form."
+        )
+    if not multilabel and not np.array_equal(teacher.classes_, classes):
+        raise ValueError(
+            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
+            f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
+        )
+
+
+def fit_teacher(
+    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
+) -> BaseEstimator:
+    """Clone a teacher and fit it, with the weights if it takes them."""
+    teacher = clone(teacher)
+    if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
+        return teacher.fit(X, y)
+    if has_fit_parameter(teacher, "sample_weight"):
+        return teacher.fit(X, y, sample_weight=sample_weight)
+    warnings.warn(
+        f"The teacher {type(teacher).__name__} takes no sample_weight in fit; the weights act on "
+        "the student alone.",
+        stacklevel=2,
+    )
+    return teacher.fit(X, y)
+
+
+def release_memory(teacher: BaseEstimator) -> None:
+    """Let a transformer leave its GPU, where students are to be trained."""
+    if isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    if hasattr(teacher, "release_memory"):
+        teacher.release_memory()
+
+
+def unfitted(teacher: BaseEstimator) -> BaseEstimator:
+    """Clone a teacher without anything it has learned, not even inside a `FrozenEstimator`.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdistill.labelling._teacher import unfitted
+    >>> frozen = FrozenEstimator(LogisticRegression().fit([[0], [1]], [0, 1]))
+    >>> hasattr(unfitted(frozen), "coef_")
+    False
+    """
+    if isinstance(teacher, FrozenEstimator):
+        return FrozenEstimator(clone(teacher.estimator))
+    copy = clone(teacher)
+    for name, param in copy.get_params().items():
+        if isinstance(param, FrozenEstimator):
+            copy.set_params(**{name: FrozenEstimator(clone(param.estimator))})
+    return copy

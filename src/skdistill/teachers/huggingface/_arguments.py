@@ -1,0 +1,92 @@
+"""What the Hugging Face Trainer is told: its arguments, checked, and the precision."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from skdistill.teachers.huggingface._int8 import check_int8_device
+
+# Two, so that the one before is there until the newest is whole.
+_CHECKPOINTS_KEPT = 2
+
+_KNOWN = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
+
+
+def training_precision(precision: str, device: torch.device) -> str:
+    """Return the precision to train in: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+
+    Integers are for prediction alone: ``"int8"`` trains as ``"auto"`` does.
+
+    Raises
+    ------
+    ValueError
+        If the device does not have the precision that was asked for.
+    """
+    if precision == "int8":
+        check_int8_device(device)  # before the training, not after
+        precision = "auto"
+    has_bf16 = _has_bf16_units(device)
+    if precision == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    lacks_bf16 = precision == "bf16" and device.type == "cuda" and not has_bf16
+    if lacks_bf16 or (precision == "fp16" and device.type == "cpu"):
+        raise ValueError(
+            f'precision="{precision}" is not available on the device {str(device)!r}; '
+            'use precision="auto" or "fp32".'
+        )
+    return precision
+
+
+def _has_bf16_units(device: torch.device) -> bool:
+    """Tell whether a device multiplies bfloat16 in hardware, faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False
+
+
+def training_arguments(
+    chosen: dict[str, Any], folder: str, device: torch.device, *, save: bool
+) -> TrainingArguments:
+    """Return the chosen arguments with our defaults for the others.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown, or the Trainer cannot use the device.
+    """
+    by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
+    if not by_length.keys() <= _KNOWN:
+        by_length = {"group_by_length": True}  # transformers 5.0
+    unknown = sorted(chosen.keys() - _KNOWN)
+    if unknown:
+        raise ValueError(
+            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
+        )
+    settings = {
+        "output_dir": folder,
+        "use_cpu": device.type == "cpu",
+        "save_strategy": "epoch" if save else "no",
+        "save_total_limit": _CHECKPOINTS_KEPT,
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        **by_length,
+        **chosen,
+    }
+    arguments = TrainingArguments(**settings)
+    if device.index is not None:
+        arguments._n_gpu = min(arguments.n_gpu, 1)
+    if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
+        raise ValueError(
+            f"device={str(device)!r} was asked for, but the Trainer takes "
+            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
+            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+        )
+    return arguments

@@ -1,0 +1,117 @@
+"""Texts to fine-tune on, each with its target and its weight."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
+
+from skdistill._core.multilabel import refuse_class_weight
+from skdistill.teachers.huggingface._inference import TokenisedTexts
+from skdistill.teachers.huggingface._text_to_text import LabelTexts
+
+
+@dataclass(frozen=True)
+class Examples(torch.utils.data.Dataset[Any]):
+    """Texts to train or validate on, with what is expected of them.
+
+    Attributes
+    ----------
+    tokens : TokenisedTexts
+    targets : ndarray of shape (n_examples,) or (n_examples, n_labels), dtype int64
+        The number of each one's class; or ones and zeros, for several labels a text.
+    weights : ndarray of shape (n_examples,), dtype float32
+        What each one counts, 1 on average.
+    label_texts : LabelTexts, default=None
+        The labels of a model that writes them; None for one with a classification layer.
+    """
+
+    tokens: TokenisedTexts
+    targets: np.ndarray
+    weights: np.ndarray
+    label_texts: LabelTexts | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        ids = self.tokens.fields["input_ids"]
+        return {"row": row, "input_ids": ids.values[ids.offsets[row] : ids.offsets[row + 1]]}
+
+    def collate(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Pad a batch no further than to its own longest text."""
+        rows = np.array([item["row"] for item in items])
+        return self.tokens.pad(rows) | {
+            "labels": torch.from_numpy(self.targets[rows]),
+            "weights": torch.from_numpy(self.weights[rows]),
+        }
+
+
+def row_weights(
+    sample_weight: Any, class_weight: Any, classes: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Multiply the weights of rows and of their classes; labels of several a text have none.
+
+    `codes` are positions in `classes`, of shape (n_texts,); or ones and zeros, of shape
+    (n_texts, n_labels). ``"balanced"`` counts rows by their `sample_weight`.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, all zero, or of another number than the texts; or
+        classes of which a text may have several are weighted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.teachers.huggingface._examples import row_weights
+    >>> row_weights([1, 1, 2], {"b": 3}, np.array(["a", "b"]), np.array([0, 0, 1]))
+    array([1., 1., 6.])
+    """
+    weights = _check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+    if codes.ndim == 2:
+        refuse_class_weight(class_weight)
+    if class_weight is None:
+        return weights
+    rows = weights > 0
+    present = np.unique(codes[rows])
+    by_class = np.zeros(len(classes))
+    by_class[present] = compute_class_weight(
+        class_weight,
+        classes=classes[present],
+        y=classes[codes[rows]],
+        sample_weight=weights[rows],
+    )
+    return weights * by_class[codes]
+
+
+def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
+    """Return what to train on and what to validate on, without the rows of weight 0.
+
+    A `fraction` of the rows, stratified by class where a text has one, is for validation; 0 gives
+    None.
+    """
+    rows = np.flatnonzero(examples.weights)
+    if fraction == 0:
+        return _take(examples, rows), None
+    targets = examples.targets[rows]
+    training, validation = train_test_split(
+        rows,
+        test_size=fraction,
+        stratify=targets if targets.ndim == 1 else None,
+        random_state=seed,
+    )
+    return _take(examples, training), _take(examples, validation)
+
+
+def _take(examples: Examples, rows: np.ndarray) -> Examples:
+    scaled = examples.weights[rows] / examples.weights[rows].mean()
+    return replace(
+        examples,
+        tokens=examples.tokens.take(rows),
+        targets=examples.targets[rows],
+        weights=scaled.astype(np.float32),
+    )
