@@ -38,9 +38,9 @@ from skdistill import (
     TextAugmenter,
     TransformerTeacherClassifier,
 )
+from skdistill._core.exceptions import ModelFileError
 from skdistill.evaluation._model_table import write_json
 from skdistill.labelling._soft_labels import SoftLabeler, SoftLabelStore
-from skdistill.runtime._tensor_file import ModelFileError
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
 
 pytestmark = needs_posix

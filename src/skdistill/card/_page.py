@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import skdistill
+from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 from skdistill._core.format import format_bytes
 from skdistill._core.markup import Markup, element, join
@@ -28,7 +29,6 @@ from skdistill.card._plots import plot_confusion, plot_reliability, plot_trainin
 from skdistill.metrics._class_scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
-from skdistill.runtime._tensor_file import ModelFileError
 
 _KINDS = {
     "mlp": "DistilledMLPClassifier",

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import skdistill
+from skdistill._core.exceptions import ModelFileError
 from skdistill.runtime._network import COMPILED, CompiledNetwork, count_table_entries
 from skdistill.runtime._quantization import Precision, dequantize, quantize
-from skdistill.runtime._tensor_file import ModelFileError, read_tensors, write_tensors
+from skdistill.runtime._tensor_file import read_tensors, write_tensors
 from skdistill.text._vocabulary import Vocabulary
 
 _FORMAT = "skdistill model"
