@@ -234,13 +234,13 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "is no readable .csv file: No columns to parse"),
+        ("", "has no header: a first line of column names"),
         ("text,label\n", "has no rows"),
         ("text,label\nx,a\ny,\n", "label[1] is missing; drop such rows"),
-        ("text,label\nx,a\n,b\n", "text[1] is missing (nan)"),
+        ("text,label\nx,a\n,b\n", "text[1] is missing (None)"),
         ("text,label\nx,a\ny,a\n", "holds a single class, 'a'; a classifier needs two"),
         (b"text,label\nx,a\nna\xefve,b\n", "line 3 is not in UTF-8 (byte 0xef)"),
-        ('text,label\n"x,a\n', "is no readable .csv file"),
+        ('text,label\n"x,a\n', "is no readable csv file: line 2: unexpected end of data"),
         (None, "there is no file"),
     ],
 )

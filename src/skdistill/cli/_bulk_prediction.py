@@ -18,12 +18,15 @@ from skdistill._core.files import explaining_writes, replacing
 from skdistill._core.multilabel import write_numbers
 from skdistill._core.texts import check_texts
 from skdistill._core.utf8 import lines_at_hand
-from skdistill.datasets._row_files import Rows, row_file
+from skdistill.datasets._files import TABLES, Rows, file_source, kind_of
 from skdistill.serving import CompiledClassifier
 
 # Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
 _PART = 2**16
 _LINES = 10_000
+_STDIN = "standard input"
+# Ends an error about a file of another kind.
+_OR_LINES = ", or - for lines"
 
 
 class Columns:
@@ -98,7 +101,7 @@ def predict_file(
     bar : tqdm
         Counts texts.
     """
-    kind = row_file(target, text_column)
+    kind = TABLES[kind_of(target, TABLES, _OR_LINES)]
     if source != "-" and target.exists() and target.samefile(source):
         raise ValueError(f"{target} is the input, too; name another file for the output.")
     job = {
@@ -136,20 +139,20 @@ def _predict_parts(
     bar: "tqdm[Any]",
 ) -> list[Path]:
     """Make all parts that are not there, and return the files."""
-    kind = row_file(target, text_column)
+    kind = TABLES[target.suffix.lower()]
     _keep_parts_of(job, folder)
     parts = []
     same_kind = source != "-" and Path(source).suffix.lower() == target.suffix.lower()
     for number, (rows, texts) in enumerate(_read(source, text_column, _PART)):
         parts.append(folder / f"part-{number:06d}")
         if not parts[-1].exists():
-            kept = rows if same_kind else kind.from_texts(texts)
+            kept = rows if same_kind else kind.from_texts(text_column, texts)
             _check_names(kept, columns)
             with replacing(parts[-1]) as file:
                 kind.write(file, kept, columns.of(texts), header=number == 0)
         bar.update(len(texts))
     if not parts:
-        raise ValueError(f"{_name(source)} has no rows.")
+        raise ValueError(f"{_STDIN if source == '-' else source} has no rows.")
     return parts
 
 
@@ -198,27 +201,26 @@ def _json_lines(columns: dict[str, list[Any]]) -> str:
 def _read(
     source: str, text_column: str, size: int, *, as_they_come: bool = False
 ) -> Iterator[tuple[Rows, list[str]]]:
-    """Yield so many rows, or the lines that standard input has, and their checked texts."""
+    """Yield rows, `size` at a time or as many lines as standard input has, and their texts."""
     n_read = 0
     if source == "-":
-        parts = _read_lines(None if as_they_come else size)
+        name, parts = _STDIN, _read_lines(text_column, None if as_they_come else size)
     else:
-        path = Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file {path}.")
-        parts = row_file(path, text_column).read(path, size)
+        table = file_source(source, TABLES, _OR_LINES)
+        name = f"{source}: {text_column}"
+        parts = TABLES[table.kind].read(table, [text_column], size, whole=True)
     for rows in parts:
-        name = _name(source) if source == "-" else f"{source}: {text_column}"
-        yield rows, check_texts(rows.texts, name=name, allow_empty=True, first_row=n_read)
-        n_read += len(rows.texts)
+        texts = rows.columns[text_column]
+        yield rows, check_texts(texts, name=name, allow_empty=True, first_row=n_read)
+        n_read += len(texts)
 
 
-def _read_lines(size: int | None) -> Iterator[Rows]:
-    parts = lines_at_hand(sys.stdin.buffer, _name("-"))
+def _read_lines(text_column: str, size: int | None) -> Iterator[Rows]:
+    parts = lines_at_hand(sys.stdin.buffer, _STDIN)
     if size is not None:
         lines = chain.from_iterable(parts)
         parts = iter(lambda: list(islice(lines, size)), [])
-    return (Rows([], part, None) for part in parts)
+    return (Rows([], {text_column: part}, None) for part in parts)
 
 
 def _check_names(rows: Rows, columns: Columns) -> None:
@@ -260,7 +262,3 @@ def _identity(source: str) -> list[Any] | None:
 
 def _file_hash(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-
-
-def _name(source: str) -> str:
-    return "standard input" if source == "-" else source

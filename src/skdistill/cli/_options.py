@@ -103,21 +103,20 @@ def read_labelled(
         If they cannot be read.
     """
     import sys
+    from functools import partial
+    from io import BytesIO
 
-    from skdistill.datasets._load import read_indicators, read_text_stream, read_texts
+    from skdistill.datasets._files import Source, file_source
+    from skdistill.datasets._load import read_columns
 
-    columns: dict[str, str] = {
-        "text_column": arguments.text_column,
-        "label_column": arguments.label_column,
-    }
-    if source == "-":
-        if arguments.format is None:
-            arguments.usage_error("standard input needs --format csv, jsonl or parquet")
-        stream = sys.stdin.buffer
-        return read_text_stream(stream, arguments.format, **columns, n_labels=n_labels)
-    if n_labels is None:
-        return read_texts(source, **columns)
-    return read_indicators(source, n_labels, **columns)
+    if source != "-":
+        table = file_source(source)
+    elif arguments.format is None:
+        arguments.usage_error("standard input needs --format csv, jsonl or parquet")
+    else:
+        content = partial(BytesIO, sys.stdin.buffer.read())
+        table = Source("standard input", f".{arguments.format}", content)
+    return read_columns(table, arguments.text_column, arguments.label_column, n_labels=n_labels)
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:

@@ -15,12 +15,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from skdistill._core.labels import check_probabilities
 from skdistill._core.multilabel import as_questions, from_questions, refuse_class_weight
 from skdistill._core.texts import check_texts
+from skdistill.datasets._files import ParquetTexts
 from skdistill.labelling._soft_labels import SoftLabeler
 from skdistill.metrics._fidelity import apply_temperature, fit_temperature
 from skdistill.text._streams import (
     CheckedTexts,
     JoinedTexts,
-    ParquetTexts,
     Texts,
     is_on_disk,
 )
