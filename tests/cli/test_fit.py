@@ -82,7 +82,7 @@ def test_the_student_is_the_one_that_python_trains(folder, model, topics, capsys
     student = DistilledMLPClassifier(make_tfidf_baseline(C=10), random_state=3)
     student.fit(texts[:100], labels[:100], X_unlabeled=TextPool(texts[160:]))
     served = CompiledClassifier.load(model)
-    np.testing.assert_allclose(served.predict_proba(texts), student.predict_proba(texts), atol=1e-6)
+    np.testing.assert_array_equal(served.predict_proba(texts), student.predict_proba(texts))
     out, err = capsys.readouterr()
     result, y = json.loads(out), labels[100:160]
     predicted = student.predict(texts[100:160])
@@ -196,7 +196,8 @@ def test_a_teacher_is_trained_once_and_saved(
         patch.setattr(Teacher, "fit", None)
         assert fit(folder / "train.csv", again, *options, teacher=tiny_checkpoint) == 0
     second, err = capsys.readouterr()
-    assert "hits=160, misses=0" in err
+    assert "hits=60, misses=0" in err
+    assert "hits=100, misses=0" in err
     assert_same(again, model, topics[0])
     assert json.loads(second)["test"] == json.loads(first)["test"]
 

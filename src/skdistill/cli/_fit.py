@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import skdistill
 from skdistill.cli import _options
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 # Below this share of the teacher's accuracy, more texts are worth a hint.
 _GOOD_RETENTION = 0.97
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
+# The kinds of students, out of the names of their classes: none has to be loaded for that.
+_STUDENTS = [
+    name.removeprefix("Distilled").removesuffix("Classifier").lower()
+    for name in dir(skdistill)
+    if name.startswith("Distilled")
+]
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -79,7 +86,7 @@ def _add_model_options(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--student",
-        choices=["mlp", "cnn", "rnn"],
+        choices=_STUDENTS,
         default="mlp",
         help="mlp is the fastest, cnn knows phrases, rnn the order of words (default: mlp)",
     )

@@ -1,5 +1,6 @@
 """The transfer set: every text a student learns from, with soft labels and weights."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from skdistill.text._streams import (
     Texts,
     is_on_disk,
 )
+
+_logger = logging.getLogger(__name__)
 
 # Share of the labelled rows on which a teacher is calibrated, if no other rows are held out.
 _CALIBRATION_FRACTION = 0.1
@@ -265,6 +268,7 @@ def make_transfer_set(
         if augmenter is not None:
             sources = [*X, *pool]
             augmented = clone(augmenter).fit(sources).augment(sources)
+            _logger.info("%s more texts were made by augmentation", f"{len(augmented):,}")
         blocks = [X, pool, augmented]
         proba = _complete(known, blocks, labeler, codes, teacher_cv, calibrate_teacher)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
@@ -321,7 +325,9 @@ def _complete(
             temperature = fit_temperature(as_questions(proba), codes[rows].ravel())
         else:
             temperature = fit_temperature(proba, codes[rows])
-    labelled = labeler.label(JoinedTexts([blocks[i] for i in blocks_to_label]))
+    texts = JoinedTexts([blocks[i] for i in blocks_to_label])
+    _logger.info("%s texts are to be labelled by the teacher", f"{len(texts):,}")
+    labelled = labeler.label(texts)
     ends = np.cumsum([len(blocks[i]) for i in blocks_to_label])
     asked |= zip(blocks_to_label, np.split(labelled, ends[:-1]), strict=True)
     return np.concatenate(
