@@ -1,6 +1,7 @@
 """The command ``skdistill demo``: the article's whole story on real texts."""
 
 import argparse
+from pathlib import Path
 
 from skdistill.cli import _options
 
@@ -42,7 +43,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _options.add_label_column(demo)
     demo.add_argument(
         "--output",
-        default="demo-output",
+        type=Path,
+        default=Path("demo-output"),
         metavar="DIR",
         help="folder for student, table and figure (default: demo-output)",
     )
@@ -64,16 +66,18 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     # Loaded on use: `skdistill --help` answers at once.
-    from skdistill.cli._demo_run import run_demo
+    from skdistill.cli._demo_run import Demo, run_demo
 
     run_demo(
-        arguments.data,
-        teacher=arguments.teacher,
-        unlabeled=arguments.unlabeled,
-        text_column=arguments.text_column,
-        label_column=arguments.label_column,
-        output=arguments.output,
-        quick=arguments.quick,
-        plot=not arguments.no_plot,
-        random_state=arguments.seed,
+        Demo(
+            data=arguments.data,
+            teacher=arguments.teacher,
+            unlabeled=arguments.unlabeled,
+            text_column=arguments.text_column,
+            label_column=arguments.label_column,
+            output=arguments.output,
+            quick=arguments.quick,
+            plot=not arguments.no_plot,
+            seed=arguments.seed,
+        )
     )
