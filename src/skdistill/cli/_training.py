@@ -50,7 +50,7 @@ class Job:
     checkpoint: Path | None
     save_teacher: Path | None
     seed: int
-    silent: bool
+    quiet: bool
 
 
 @dataclass(frozen=True)
@@ -73,23 +73,7 @@ def train(
 ) -> Outcome:
     """Train a teacher and its student, write the student's file, and measure it.
 
-    Parameters
-    ----------
-    job : Job
-    labelled : tuple of a list of str and an ndarray of labels
-    unlabelled : list of str
-    test : tuple like `labelled`, or None
-    tell : Narrator
-        Has two steps left, or one if there is no teacher.
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    OSError, ValueError, TypeError, ImportError
-        If the teacher or the texts cannot be used.
+    The narrator has two steps left, or one if there is no teacher.
     """
     start = time.monotonic()
     texts, y = labelled
@@ -98,7 +82,7 @@ def train(
     test_proba = None
     if teacher is not None:
         # What is asked for here is neither fitted nor labelled again in the student's fit.
-        labeler = SoftLabeler(teacher, texts, y, memory=job.cache, verbose=int(not job.silent))
+        labeler = SoftLabeler(teacher, texts, y, memory=job.cache, verbose=int(not job.quiet))
         if job.save_teacher is not None:
             # Inside a shared or a frozen teacher.
             labeler.fitted_teacher().estimator.save_pretrained(job.save_teacher)
@@ -140,7 +124,7 @@ class _AtTraining(FitCallback):
 
 def _make_student(job: Job, teacher: Any) -> Any:
     augmenter = None
-    verbose = int(not job.silent)
+    verbose = int(not job.quiet)
     if job.augment:
         augmenter = TextAugmenter(random_state=job.seed, verbose=verbose)
     return getattr(skdistill, f"Distilled{job.student.upper()}Classifier")(
@@ -164,7 +148,7 @@ def _choose_teacher(
         return SharedTeacher(make_tfidf_baseline(C=_TFIDF_C))
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
-    verbose = int(not job.silent)
+    verbose = int(not job.quiet)
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
     if is_fine_tuned(weights, classes):

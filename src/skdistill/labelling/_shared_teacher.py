@@ -22,8 +22,8 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
     >>> teacher = SharedTeacher(make_tfidf_baseline())
     >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
     >>> student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0).fit(X, y)
-    >>> teacher.predict(["my train"])
-    array(['travel'], dtype='<U6')
+    >>> teacher.predict(["warm bread"])
+    array(['food'], dtype='<U6')
     """
 
     def __init__(self, estimator: Any):
