@@ -1,10 +1,12 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+LATEST := .venv-latest/bin/python
+TORCH := $(shell grep '^torch==' constraints.txt)
 # README.md takes longest: first, so that no worker waits for it at the end.
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
 
-.PHONY: demo test coverage test-oldest docs lint clean
+.PHONY: demo test coverage test-oldest test-latest constraints docs lint clean
 
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
@@ -22,6 +24,20 @@ test-oldest:
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e ".[test]"
 	.venv-oldest/bin/python -m pytest -n 2 tests
 
+# The newest version of everything but torch, whose newest build may bring several GB of CUDA.
+test-latest:
+	rm -rf .venv-latest
+	$(PYTHON) -m venv .venv-latest
+	$(LATEST) -m pip install --quiet --disable-pip-version-check "$(TORCH)" -e ".[dev,docs]"
+	$(LATEST) -m pytest $(TEST_OPTIONS)
+
+# Pins what `make test-latest` has installed and passed with.
+constraints:
+	$(LATEST) -m pip list --format=freeze --exclude-editable | sed 's/+.*//' | \
+		grep -vE '^(pip|setuptools|wheel)==' > .venv-latest/pins
+	{ sed '/^[^#]/,$$d' constraints.txt; cat .venv-latest/pins; } > .venv-latest/constraints
+	mv .venv-latest/constraints constraints.txt
+
 # Into docs/_build/html, without a network; SKDISTILL_DOCS_ONLINE=1 links to other projects, too.
 docs: $(STAMP)
 	$(VENV)/bin/python -c "import sphinx_gallery, pydata_sphinx_theme" 2>/dev/null || \
@@ -35,7 +51,7 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .venv-oldest demo-output docs/_build docs/generated docs/auto_examples
+	rm -rf $(VENV) .venv-oldest .venv-latest demo-output docs/_build docs/generated docs/auto_examples
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -17,7 +17,7 @@ from _setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_te
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.metrics._fidelity import apply_temperature, fit_temperature
+from skdistill.metrics._calibration import apply_temperature, fit_temperature
 
 HERE = Path(__file__).parent
 BASE = {"n_parameters": 80_000, "temperature": 4}

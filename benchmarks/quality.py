@@ -28,7 +28,8 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import f1_score
 
 from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledRNNClassifier
-from skdistill.metrics._fidelity import expected_calibration_error, paired_bootstrap
+from skdistill.metrics._bootstrap import paired_bootstrap
+from skdistill.metrics._calibration import expected_calibration_error
 
 HERE = Path(__file__).parent
 SMALL = {"n_parameters": 80_000, "temperature": 4}

@@ -44,7 +44,7 @@ from skdistill import (
 )
 from skdistill.students.training._loop import Batches, TransferDataset, train
 from skdistill.students.training._losses import DistillationLoss
-from skdistill.students.training._networks import BagNetwork
+from skdistill.students.training._mlp import MLPNetwork
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary, slices
 
@@ -344,7 +344,7 @@ def measure_training(data, n_rounds):
     dataset = TransferDataset(ids, targets)
     log_prior = torch.from_numpy(student._weights["log_prior"])
     make_network = partial(
-        BagNetwork, log_prior, len(student._vocabulary), **student._fitted_architecture
+        MLPNetwork, log_prior, len(student._vocabulary), **student._fitted_architecture
     )
     setting = {"max_epochs": 3, "batch_size": 128, "lr": 0.005, "seed": 0}
     contenders = {

@@ -1,14 +1,14 @@
 """
-Ask the teacher where the student is unsure
-===========================================
+Ask the teacher when the student is unsure
+==========================================
 
-:class:`~skdistill.CascadeClassifier` answers with a student, and asks its teacher for the texts of
-which the student is least sure. The threshold is chosen on texts that neither was trained on.
+:class:`~skdistill.CascadeClassifier` predicts with a student and passes the texts it is least sure
+of on to the teacher. It chooses the threshold on texts that neither model was trained on.
 """
 
 # %%
-# A small student in front of a bigger model
-# ------------------------------------------
+# Fit a small student and a larger teacher
+# ----------------------------------------
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +26,7 @@ cascade = CascadeClassifier(student, max_teacher_rate=0.3, random_state=0)
 cascade.fit(data.X_train, data.y_train)
 
 asked = cascade.asks_teacher(data.X_test)
-print(f"the teacher is asked for {asked.mean():.1%} of the test texts")
+print(f"the teacher labels {asked.mean():.1%} of the test texts")
 for name, model in (
     ("student", cascade.student_),
     ("cascade", cascade),
@@ -35,16 +35,16 @@ for name, model in (
     print(f"{name} {model.score(data.X_test, data.y_test):.1%}")
 
 # %%
-# Every threshold
-# ---------------
-# ``curve`` tells for any labelled texts what each threshold gains and costs.
+# Look at every threshold
+# -----------------------
+# ``curve`` returns the accuracy and the cost of each threshold on any labelled texts.
 
 import matplotlib.pyplot as plt
 
 curve = cascade.curve(data.X_test, data.y_test)
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
 axes.plot(curve["teacher_rate"], curve["accuracy"], color="C2")
-axes.axvline(asked.mean(), color="gray", linestyle="--", label="the chosen threshold")
-axes.set(xlabel="share of the texts that the teacher answers", ylabel="accuracy")
+axes.axvline(asked.mean(), color="gray", linestyle="--", label="chosen threshold")
+axes.set(xlabel="share of texts passed to the teacher", ylabel="accuracy")
 axes.legend()
 plt.show()

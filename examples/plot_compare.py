@@ -1,17 +1,17 @@
 """
-Compare classifiers, and look at them
-=====================================
+Compare classifiers
+===================
 
-:func:`~skdistill.compare` trains classifiers on the same texts and measures what each gives and
-costs. Its table is drawn as the article's figure and as a Pareto front; two more figures ask
-whether the probabilities can be trusted, and what is taken for what.
+:func:`~skdistill.compare` trains classifiers on the same texts and measures their accuracy, size
+and speed. This example draws the result as the article's figure and as a Pareto front. Two more
+figures show calibration and confused classes.
 """
 
 # %%
-# A table
-# -------
-# Anything over raw texts can stand in it. The teacher is trained once, before, and goes in frozen;
-# it is the ``reference`` that the others are compared with. Students get the unlabelled texts.
+# Make the table
+# --------------
+# ``compare`` accepts any estimator over raw texts. We fit the teacher once and pass it frozen. It
+# is the ``reference`` for the other models. Students also get the unlabelled texts.
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -54,9 +54,9 @@ table, models = compare(
 table.drop(columns=["kind", "calibration_error", "fit_seconds"]).round(3)
 
 # %%
-# The article's figure
-# --------------------
-# Accuracy, in % of the teacher's, against size.
+# Draw the article's figure
+# -------------------------
+# It shows accuracy relative to the teacher's, in %, against size.
 
 import matplotlib.pyplot as plt
 
@@ -66,9 +66,9 @@ RetentionDisplay.from_comparison(table)
 plt.show()
 
 # %%
-# What is worth considering
-# -------------------------
-# Filled models lie on the Pareto front: no other one is both faster and more accurate.
+# Draw the Pareto front
+# ---------------------
+# Filled markers are on the Pareto front: no other model is both faster and more accurate.
 
 from skdistill import ParetoDisplay
 
@@ -76,9 +76,10 @@ ParetoDisplay.from_comparison(table, against="texts_per_second")
 plt.show()
 
 # %%
-# Can the probabilities be trusted?
-# ---------------------------------
-# Under the diagonal a model is too sure. The ``ax_`` of one display goes to the next.
+# Check calibration
+# -----------------
+# Below the diagonal, a model is overconfident. To draw several models in one figure, pass the
+# ``ax_`` of one display to the next.
 
 from skdistill import ReliabilityDisplay
 
@@ -91,9 +92,9 @@ for name in ("teacher", "MLP", "MLP, hard labels"):
 plt.show()
 
 # %%
-# What is taken for what
-# ----------------------
-# A student makes its teacher's errors, too.
+# Find confused classes
+# ---------------------
+# The student also learns its teacher's errors.
 
 from skdistill import ConfusionMatricesDisplay
 

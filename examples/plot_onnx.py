@@ -2,14 +2,14 @@
 Export a student to ONNX
 ========================
 
-One graph takes strings, and can be run by any program that has ONNX Runtime. The other takes ids,
-and is exact for every text. This needs ``pip install "skdistill[onnx]"``.
+There are two kinds of graph. A graph of strings runs in any program that has ONNX Runtime. A graph
+of ids is exact for every text. This example needs ``pip install "skdistill[onnx]"``.
 """
 
 # %%
 # Fit and export
 # --------------
-# The graph's probabilities are compared with the student's before the file is written.
+# ``export_onnx`` compares the graph's probabilities with the student's before it writes the file.
 
 import subprocess
 import sys
@@ -43,9 +43,9 @@ for inputs in ("ids", "strings"):
     )
 
 # %%
-# The graph of ids
-# ----------------
-# The encoder is made from the graph's metadata: the file holds all that is needed.
+# Run the graph of ids
+# --------------------
+# The file contains all you need: the encoder is built from the graph's metadata.
 
 session = InferenceSession(folder / "student-ids.onnx")
 encoder = OnnxTextEncoder(session.get_modelmeta().custom_metadata_map)
@@ -53,9 +53,9 @@ encoder = OnnxTextEncoder(session.get_modelmeta().custom_metadata_map)
 print(f"accuracy of the graph of ids: {np.mean(labels == data.y_test):.1%}")
 
 # %%
-# The graph of strings, without this package
+# Run the graph of strings without skdistill
 # ------------------------------------------
-# It says for each text whether it could take it apart as the student does.
+# For each text, the graph reports whether it tokenises the text exactly as the student does.
 
 SERVE = """
 import sys

@@ -1,15 +1,15 @@
 """
-Soft labels of texts that the teacher has not seen
-==================================================
+Out-of-fold soft labels
+=======================
 
-A teacher is surer of the texts that it was trained on than of others. Its probabilities for the
-labelled texts are then nearly hard labels, and tell a student little. ``teacher_cv`` gets them from
-teachers that were fitted on the other folds.
+A teacher is more confident on the texts it was trained on than on others. Its probabilities for
+these texts are almost hard labels and give the student little extra information. With
+``teacher_cv``, teachers that were fitted on the other folds label the texts instead.
 """
 
 # %%
-# How sure the teacher is
-# -----------------------
+# Compare the teacher's confidence
+# --------------------------------
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,19 +26,19 @@ out_of_fold = cross_val_predict(
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 bins = np.linspace(0, 1, 26)
-axes.hist(own, bins, alpha=0.6, label="fitted on the texts themselves")
-axes.hist(out_of_fold, bins, alpha=0.6, label="fitted on other folds")
-axes.set(xlabel="highest probability that the teacher gives", ylabel="labelled texts")
+axes.hist(own, bins, alpha=0.6, label="teacher fitted on these texts")
+axes.hist(out_of_fold, bins, alpha=0.6, label="teachers fitted on other folds")
+axes.set(xlabel="teacher's highest probability", ylabel="labelled texts")
 axes.legend()
 plt.show()
 
 # %%
-# What a student makes of it
-# --------------------------
-# It is an option to measure, and costs one more teacher a fold. Where labels are few, as here,
-# teachers of two thirds of them are less often right than one of all, and there is no other text to
-# make up for it. On Emotion and TREC-6, with augmented texts beside, it made no difference beyond
-# noise, as the table of single options in the README tells.
+# Compare the students
+# --------------------
+# ``teacher_cv`` fits one more teacher per fold, so measure whether it pays off. Here there are few
+# labels: a teacher that is fitted on two thirds of them is less accurate, and there are no other
+# texts to make up for it. On Emotion and TREC-6, with augmented texts, it made no difference beyond
+# noise: see :doc:`/guide/benchmarks`.
 
 for cv in (None, 3):
     student = DistilledMLPClassifier(make_tfidf_baseline(C=30), teacher_cv=cv, random_state=0)

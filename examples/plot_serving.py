@@ -2,15 +2,15 @@
 Serve a student with NumPy and SciPy alone
 ==========================================
 
-A student is saved without what its teacher has learned. A process that serves it loads neither
-torch nor scikit-learn.
+A saved student does not contain its teacher's weights. A process that serves it loads neither torch
+nor scikit-learn.
 """
 
 # %%
 # Fit and save
 # ------------
-# joblib writes a pickle of the estimator. ``save`` writes a file of the package's own, without a
-# pickle in it, in one of three precisions.
+# joblib pickles the estimator. ``save`` writes the ``.skd`` format, which contains no pickle, in
+# one of three precisions.
 
 import subprocess
 import sys
@@ -46,15 +46,15 @@ axes.margins(x=0.15)
 plt.show()
 
 # %%
-# What rounding changes
-# ---------------------
+# Measure the effect of rounding
+# ------------------------------
 
 print(parity_report(student, data.X_test, data.y_test, precision="int8"))
 
 # %%
 # Load and predict
 # ----------------
-# The program runs in a process of its own, to show what it loads.
+# We run this program in a separate process to show which libraries it loads.
 
 SERVE = """
 import sys

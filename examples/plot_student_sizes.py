@@ -1,15 +1,15 @@
 """
-Search for the smallest student that is good enough
-===================================================
+Search for the smallest sufficient student
+==========================================
 
-With ``memory`` the teacher is fitted and asked once for each fold, however many sizes are tried. A
-second search over other sizes asks it nothing.
+With ``memory``, a grid search fits the teacher once per fold, no matter how many sizes you try. A
+second search over other sizes does not use the teacher at all.
 """
 
 # %%
-# A grid of sizes
-# ---------------
-# A pool of unlabelled texts is never cut to a fold, as a list of the same length would be.
+# Search over sizes
+# -----------------
+# Cross-validation never splits a ``TextPool``, whereas it splits a list that is as long as ``X``.
 
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -41,10 +41,10 @@ results = pd.concat(tables, ignore_index=True)
 print(results.to_string(index=False))
 
 # %%
-# Accuracy against size
-# ---------------------
-# Of the students on the line, no other one is both smaller and more accurate. The dashed line is
-# the teacher in the same folds.
+# Draw accuracy against size
+# --------------------------
+# For each student on the line, no other one is both smaller and more accurate. The dashed line
+# shows the teacher in the same folds.
 
 import matplotlib.pyplot as plt
 
@@ -72,7 +72,7 @@ axes.legend()
 plt.show()
 
 # %%
-# The best one on texts that it has not seen:
+# Test the best student of the second search on new texts:
 
 best = search.best_estimator_
 accuracy = best.score(data.X_test, data.y_test)

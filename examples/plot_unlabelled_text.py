@@ -1,16 +1,16 @@
 """
-Unlabelled text carries what the teacher knows
-==============================================
+Distil with unlabelled text
+===========================
 
-Any classifier with ``predict_proba`` over texts can teach. Here it is a vote of two linear models,
-over words and over characters, with some hundred thousand weights each. The more texts it labels,
-the closer a student of 80,000 parameters comes to it.
+Any classifier with ``predict_proba`` over texts can be a teacher. In this example it is a vote of
+two linear models, one over words and one over characters, with more than 100,000 weights each.
+The more texts it labels, the closer a student of 80,000 parameters comes to it.
 """
 
 # %%
-# A committee as teacher
-# ----------------------
-# It is fitted once and frozen. A teacher as quick as this one needs no ``memory``.
+# Fit the teacher
+# ---------------
+# We fit it once and freeze it. It is so fast that we do not need ``memory``.
 
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,8 +30,8 @@ teacher = VotingClassifier([("words", words), ("characters", characters)], votin
 teacher.fit(data.X_train, data.y_train)
 
 # %%
-# More and more text
-# ------------------
+# Train students on more and more text
+# ------------------------------------
 
 accuracy, agreement = {}, {}
 teacher_labels = teacher.predict(data.X_test)
@@ -42,13 +42,13 @@ for n_texts in (0, 1000, 3000, 9000):
     accuracy[n_texts] = (labels == data.y_test).mean()
     agreement[n_texts] = (labels == teacher_labels).mean()
 
-control = DistilledMLPClassifier(random_state=0).fit(data.X_train, data.y_train)
+twin = DistilledMLPClassifier(random_state=0).fit(data.X_train, data.y_train)
 
 # %%
-# What it gains
+# Draw the gain
 # -------------
-# Each point is one student, so that a point of difference may be chance: a test of 2,000 texts has
-# a standard error of about one point.
+# Each point is a single student. With 2,000 test texts the standard error is about one percentage
+# point, so small differences may be chance.
 
 import matplotlib.pyplot as plt
 
@@ -61,7 +61,7 @@ axes.plot(
     range(len(agreement)), agreement.values(), "s:", color="C4", label="agreement with the teacher"
 )
 axes.axhline(
-    control.score(data.X_test, data.y_test),
+    twin.score(data.X_test, data.y_test),
     color="C1",
     linestyle="--",
     label="twin on gold labels",

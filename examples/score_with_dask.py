@@ -2,8 +2,8 @@
 Score many parquet files with Dask
 ==================================
 
-Each worker reads the student's file, and no more: neither torch nor the teacher. This needs
-``pip install "skdistill[dask]"``; it starts processes of its own, and is not run in this gallery.
+Each worker loads only the student's file, but neither torch nor the teacher. This example needs
+``pip install "skdistill[dask]"``. It starts several processes, so the gallery does not run it.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from skdistill import (
 
 
 def score(model, source, target):
-    """Add a label and the probability of it to a partition."""
+    """Add the predicted label and its probability to a partition."""
     student = CompiledClassifier.load(model)
     table = pd.read_parquet(source)
     proba = student.predict_proba(table["text"])

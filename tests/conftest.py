@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: no network, two cores, small deterministic corpora."""
 
 import os
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -13,6 +14,7 @@ os.environ["MPLBACKEND"] = "Agg"
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 
@@ -35,6 +37,14 @@ def pytest_collection_modifyitems(config, items):
 def data_folder():
     """The folder of real data sets; tests that use it carry the marker ``data``."""
     return Path(os.environ["SKDISTILL_DATA"])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn with pyplot."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def make_topics(n_texts, *, random_state=0):
@@ -137,3 +147,29 @@ def make_checkpoint(folder, texts, *, family="bert", head=None, **config):
 def tiny_checkpoint(tmp_path_factory, topics):
     """The folder of a tiny random BERT encoder that knows the words of `topics`."""
     return make_checkpoint(tmp_path_factory.mktemp("tiny-bert"), topics[0])
+
+
+@pytest.fixture
+def demo_table():
+    """A comparison as the demo makes it."""
+    accuracy = np.array([0.600, 0.601, 0.599, 0.690, 0.688, 0.697])
+    return pd.DataFrame(
+        {
+            "name": [
+                "TF-IDF + LR, defaults",
+                "TF-IDF + LR, C=10",
+                "MLP, hard labels, mean pooling",
+                "teacher: MiniLM-L6, fine-tuned",
+                "distilled MLP, mean pooling",
+                "distilled MLP, mean + attention pooling",
+            ],
+            "kind": ["baseline", "baseline", "hard labels", "teacher", "distilled", "distilled"],
+            "accuracy": accuracy,
+            "retention": accuracy / 0.690,
+            "macro_f1": accuracy - 0.05,
+            "n_parameters": [70_000, 70_000, 80_102, 22_700_000, 80_102, 80_400],
+            "n_bytes": [512e3, 512e3, 397e3, 91.6e6, 394e3, 395e3],
+            "texts_per_second": [141e3, 141e3, 565e3, 398, 537e3, 422e3],
+            "fit_seconds": [1, 1, 5, np.nan, 9, 9],
+        }
+    )

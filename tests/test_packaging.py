@@ -31,7 +31,10 @@ def read(name):
 
 def pins(name):
     lines = [line.split("#")[0].strip() for line in read(name).splitlines()]
-    return dict(line.split("==") for line in lines if line)
+    return {
+        name.lower().replace("_", "-"): bound
+        for name, bound in (line.split("==") for line in lines if line)
+    }
 
 
 def lower_bounds(requirements):
@@ -40,7 +43,7 @@ def lower_bounds(requirements):
 
 
 def version(text):
-    return [*map(int, text.split(".")), 0, 0][:3]
+    return [*map(int, re.findall(r"\d+", text)), 0, 0][:3]
 
 
 @pytest.mark.parametrize("extra", [None, "plot", "onnx", "dask"])
@@ -53,6 +56,22 @@ def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested(extra):
     assert len(bounds) == len(requirements)
     for name, bound in bounds.items():
         assert version(oldest[name]) == version(bound), name
+
+
+def test_every_dependency_is_pinned_to_the_version_that_was_tested():
+    project, tested = read_project(), pins("constraints.txt")
+    extras = project["optional-dependencies"]
+    # The peers of the benchmarks have an environment of their own.
+    chosen = [
+        *project["dependencies"],
+        *(row for name in extras if name != "bench" for row in extras[name]),
+    ]
+    for name, bound in lower_bounds(
+        row for row in chosen if not row.startswith("skdistill[")
+    ).items():
+        assert version(tested[name]) >= version(bound), name
+    # And so is what they need themselves.
+    assert {"tokenizers", "huggingface-hub", "pyarrow", "protobuf"} <= tested.keys()
 
 
 def test_the_citation_is_of_this_version():

@@ -1,4 +1,4 @@
-"""A model card beside the pages, ``card.html``: a student that is trained when they are built."""
+"""Build ``card.html``: a model card with a student that is trained during the build."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from skdistill import DistilledMLPClassifier, TextPool, load_docstrings, make_tf
 
 
 def write_card(app):
-    """Train a student on docstrings, and write its card to where the pages go."""
+    """Train a student on docstrings and write its card to the output folder."""
     if app.builder.format != "html":
         return
     data = load_docstrings(n_labeled=1500, n_test=1000)
@@ -19,9 +19,9 @@ def write_card(app):
         data.y_test,
         teacher=teacher,
         title="Which library is this docstring from?",
-        description="A student of the documentation, distilled from TF-IDF and logistic "
+        description="The documentation's example student, distilled from TF-IDF and logistic "
         "regression on docstrings of nine installed libraries.",
-        limits=["Docstrings alone: to any other text the answer means nothing."],
+        limits=["It only knows docstrings; its answer to any other text is meaningless."],
         example="Return the shortest path between two nodes of a graph.",
     )
 

@@ -15,7 +15,7 @@ __getattr__, __dir__, _names = attach(
     __name__,
     {
         "CascadeClassifier": "students._cascade",
-        "ComparisonDisplay": "evaluation._compare",
+        "ComparisonDisplay": "displays._comparison",
         "CompiledClassifier": "serving",
         "ConfusionMatricesDisplay": "displays._confusion",
         "DistilledCNNClassifier": "students._cnn",
@@ -25,9 +25,9 @@ __getattr__, __dir__, _names = attach(
         "LearningCurvesDisplay": "evaluation._learning_curves",
         "ModelFileError": "_core.exceptions",
         "OnnxTextEncoder": "onnx._export",
-        "ParetoDisplay": "displays._tradeoff",
+        "ParetoDisplay": "displays._pareto",
         "ReliabilityDisplay": "displays._reliability",
-        "RetentionDisplay": "displays._tradeoff",
+        "RetentionDisplay": "displays._retention",
         "TextAugmenter": "augment._augmenter",
         "TextPool": "labelling._transfer_set",
         "TrainingHistoryDisplay": "displays._history",
@@ -44,7 +44,7 @@ __getattr__, __dir__, _names = attach(
         "parametrize_with_text_checks": "estimator_checks",
         "parity_report": "serving",
         "recommend_student": "evaluation._recommendation",
-        "word_order_sensitivity": "metrics._fidelity",
+        "word_order_sensitivity": "metrics._word_order",
     },
 )
 __all__ = ["__version__", *_names]

@@ -11,7 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skdistill import DistilledMLPClassifier, make_tfidf_baseline
 from skdistill.card._figures import measure
-from skdistill.metrics._fidelity import expected_calibration_error, fidelity
+from skdistill.metrics._calibration import expected_calibration_error
+from skdistill.metrics._fidelity import fidelity
 from skdistill.text._vocabulary import split_words
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -63,11 +65,40 @@ def words_of(markup):
 
 
 def test_the_pages_parts_come_with_the_package():
-    parts = files("skdistill.card").joinpath("static")
-    assert {part.name for part in parts.iterdir()} == {
-        *("page.html", "words.html", "style.css", "tokenizer.js", "networks.js", "page.js")
+    folder = files("skdistill.card")
+    static = {part.name for part in folder.joinpath("static").iterdir()}
+    assert static == {
+        "style.css",
+        "tokenizer.js",
+        "networks.js",
+        "page.js",
+        "mlp.js",
+        "cnn.js",
+        "rnn.js",
     }
-    assert parts.joinpath("tokenizer.js").read_text().startswith('"use strict";')
+    templates = {part.name for part in folder.joinpath("templates").iterdir()}
+    sections = {"words.html", "figures.html", "report.html", "limits.html"}
+    assert templates == {"page.html", "macros.html", *sections}
+    assert folder.joinpath("static", "tokenizer.js").read_text().startswith('"use strict";')
+
+
+def test_the_templates_engine_is_loaded_to_write_a_page_only():
+    code = "import sys, skdistill.serving, skdistill.card._page; sys.exit('jinja2' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_the_templates_engine_the_error_says_what_to_install(topics, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r"^A model card needs Jinja2: pip install jinja2\.$"):
+        write(fit(topics), tmp_path)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_same_input_gives_the_same_bytes(topics, tmp_path):
+    X, y = topics
+    student, controls = fit(topics), {"b": fit(topics, pooling="mean"), "a": np.eye(3)[[0] * 50]}
+    first = write(student, tmp_path, X[:50], y[:50], controls=controls)
+    assert write(student, tmp_path, X[:50], y[:50], controls=controls) == first
 
 
 def test_everything_that_is_given_is_told(topics, tmp_path):
@@ -294,10 +325,10 @@ def test_a_damaged_account_of_the_training_is_named(estimator, topics, tmp_path)
     assert [*tmp_path.iterdir()] == []
 
 
-def test_dollars_are_not_placeholders(topics, tmp_path):
-    page = write(fit(topics), tmp_path, title="$model costs $5", example="${style}")
-    assert "$model costs $5" in words_of(page)
-    assert "${style}" in words_of(page)
+def test_braces_are_not_placeholders(topics, tmp_path):
+    text = words_of(write(fit(topics), tmp_path, title="{{ model }} {% if", example="{# style"))
+    assert "{{ model }} {% if" in text
+    assert "{# style" in text
 
 
 def test_labels_may_be_objects(topics, tmp_path):

@@ -12,12 +12,6 @@ from skdistill import ConfusionMatricesDisplay, make_tfidf_baseline
 LONG_NAMES = [f"a rather long name of class {place}" for place in range(14)]
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def labels():
     return np.random.default_rng(0).choice(LONG_NAMES, size=(3, 500))

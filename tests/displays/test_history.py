@@ -11,12 +11,6 @@ from skdistill import (
 )
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def student(topics):
     X, y = topics[0][:120], topics[1][:120]

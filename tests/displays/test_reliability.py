@@ -8,15 +8,9 @@ from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 
 from skdistill import ReliabilityDisplay, make_tfidf_baseline
-from skdistill.metrics._fidelity import expected_calibration_error
+from skdistill.metrics._calibration import expected_calibration_error
 
 CLASSES = ["anger", "joy", "love"]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

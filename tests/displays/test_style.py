@@ -1,19 +1,12 @@
 import itertools
 import sys
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
 from skdistill import ConfusionMatricesDisplay, LearningCurvesDisplay, ReliabilityDisplay
 from skdistill.displays._style import KINDS, LINE_STYLES, require_matplotlib
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_without_matplotlib_errors_name_the_extra(monkeypatch):

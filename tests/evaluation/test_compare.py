@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,21 +20,12 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill import (
-    ComparisonDisplay,
     DistilledMLPClassifier,
-    ParetoDisplay,
-    RetentionDisplay,
     TextPool,
     compare,
     make_tfidf_baseline,
 )
-from skdistill.metrics._fidelity import expected_calibration_error
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+from skdistill.metrics._calibration import expected_calibration_error
 
 
 @pytest.fixture(scope="module")
@@ -214,25 +204,6 @@ def test_plot_draws_the_overview(teacher, split):
     assert len(plt.get_fignums()) == 1
     labels = [axes.get_xlabel().split(" (")[0] for axes in plt.gcf().axes]
     assert labels == ["size, parameters", "size on disk, bytes", "speed, texts per second"]
-
-
-def test_the_overview_is_made_of_displays(compared):
-    table = compared[1].drop(index=2)
-    axes = Figure(figsize=(18, 5)).subplots(1, 3)
-    display = ComparisonDisplay(table)
-    assert display.plot(ax=axes) is display
-    assert display.table is table
-    assert display.ax_.tolist() == axes.tolist()
-    assert display.figure_ is axes[0].figure
-    assert plt.get_fignums() == []
-    kinds = [type(part) for part in display.displays_]
-    assert kinds == [RetentionDisplay, ParetoDisplay, ParetoDisplay]
-    two = ComparisonDisplay.from_comparison(table.drop(columns="retention"))
-    assert len(two.ax_) == 2
-    unknown = ComparisonDisplay.from_comparison(table.assign(n_parameters=np.nan))
-    assert len(unknown.ax_) == 2
-    with pytest.raises(ValueError, match="the panels and ax must have the same number"):
-        display.plot(ax=axes[:2])
 
 
 def test_without_matplotlib_nothing_is_trained(split, monkeypatch):

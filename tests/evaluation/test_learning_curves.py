@@ -11,12 +11,6 @@ from skdistill import LearningCurvesDisplay, make_tfidf_baseline
 from skdistill.displays._style import LINE_STYLES
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def texts(topics):
     return topics[0][:240], topics[1][:240]

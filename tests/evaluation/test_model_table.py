@@ -27,7 +27,7 @@ from skdistill.evaluation._model_table import (
     measure_speed,
     write_json,
 )
-from skdistill.metrics._fidelity import expected_calibration_error
+from skdistill.metrics._calibration import expected_calibration_error
 
 
 def row(name, kind, accuracy, n_parameters, **changes):

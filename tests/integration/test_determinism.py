@@ -10,7 +10,6 @@ import torch
 from sklearn.base import clone
 
 from _faults import call_in_process, needs_posix
-from conftest import make_checkpoint
 from skdistill import (
     DistilledCNNClassifier,
     DistilledMLPClassifier,
@@ -46,24 +45,6 @@ def encoder(tiny_checkpoint):
     return tiny_checkpoint
 
 
-@pytest.fixture(scope="module")
-def masked_lm(tmp_path_factory, topics):
-    """The folder of a tiny random masked language model."""
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
-
-    folder = make_checkpoint(tmp_path_factory.mktemp("masked-lm"), topics[0])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = AutoModelForMaskedLM.from_config(
-            AutoModelForMaskedLM.from_pretrained(folder).config
-        )
-    model.save_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"mask_token": "[UNK]"})
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 SMALL = {"vocabulary_size": 60, "embedding_dim": 4, "max_epochs": 3, "batch_size": 16}
 SMALL |= {"dropout": 0.2, "word_dropout": 0.1, "device": "cpu", "random_state": 0}
 TEACHER = {"lr": 0.01, "max_epochs": 2, "batch_size": 16, "device": "cpu", "random_state": 0}
@@ -80,7 +61,7 @@ def transformer(**params):
 def augmenter(**params):
     def make(folders):
         given = {name: folders.get(value, value) for name, value in params.items()}
-        return TextAugmenter(n_copies=3, random_state=0, device="cpu", **given)
+        return TextAugmenter(n_copies=3, random_state=0, **given)
 
     return make
 
@@ -110,13 +91,12 @@ ESTIMATORS = {
     "int8": transformer(precision="int8"),
     "roles": augmenter(replace_p=0.5, n_roles=5),
     "splices": augmenter(splice_p=0.5, n_roles=5),
-    "masked language model": augmenter(replace_p=0.5, masked_lm="masked_lm"),
     "word vectors": augmenter(replace_p=0.5, word_vectors="encoder"),
 }
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
 
-QUICK = {"MLP", "GRU", "early stopping", "calibrated", "float32", "masked language model"}
+QUICK = {"MLP", "GRU", "early stopping", "calibrated", "float32", "word vectors"}
 some_estimators = pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in ESTIMATORS],
@@ -124,13 +104,13 @@ some_estimators = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def estimator(name, encoder, masked_lm):
+def estimator(name, encoder):
     if name == "int8":
         try:
             _int8.check_int8_device(torch.device("cpu"))
         except ValueError as error:
             pytest.skip(str(error))
-    return ESTIMATORS[name]({"encoder": encoder, "masked_lm": masked_lm})
+    return ESTIMATORS[name]({"encoder": encoder})
 
 
 def bits(estimator, texts, labels, others):

@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 
-from skdistill.metrics._class_scores import score_classes
-from skdistill.metrics._fidelity import expected_calibration_error
-from skdistill.metrics._scores import TeacherComparison, as_percent, check_known, evaluate
+from skdistill.metrics._calibration import expected_calibration_error
+from skdistill.metrics._scores import (
+    Confusion,
+    Measurement,
+    TeacherComparison,
+    as_percent,
+    check_known,
+    evaluate,
+    most_confused,
+)
 
 CLASSES = ["a", "b", "c", "never"]
 
@@ -60,7 +67,7 @@ def test_figures_of_several_labels_are_those_of_scikit_learn():
     assert found.calibration_error == pytest.approx(
         expected_calibration_error(y.ravel(), np.column_stack([1 - yes, yes]), [0, 1])
     )
-    assert found.classes == score_classes(y, predicted, ["0", "1", "2"])
+    assert found.classes == Measurement(y, predicted).per_class(["0", "1", "2"])
     assert found.confusions == []
     assert found.teacher == TeacherComparison(
         accuracy_score(y, said),
@@ -101,3 +108,53 @@ def test_figures_for_readers_are_per_cent(answers):
     alone = evaluate(y, proba, CLASSES)
     assert alone.teacher is None
     assert len(as_percent(alone)) == 3
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_scores_of_classes_are_those_of_scikit_learn(multilabel):
+    rng = np.random.default_rng(0)
+    if multilabel:
+        y, predicted = rng.integers(0, 2, (2, 200, 4)) * [1, 1, 1, 0]
+    else:
+        y, predicted = rng.integers(0, 3, (2, 200))
+    found = Measurement(y, predicted).per_class(CLASSES)
+    expected = classification_report(
+        y, predicted, labels=range(4), target_names=CLASSES, output_dict=True, zero_division=0
+    )
+    for name, scores in zip(CLASSES, found, strict=True):
+        assert scores.label == name
+        assert {
+            "precision": scores.precision,
+            "recall": scores.recall,
+            "f1-score": scores.f1,
+            "support": scores.n_texts,
+        } == expected[name]
+
+
+def test_the_most_confused_pairs_come_first():
+    matrix = np.array([[9, 3, 0], [1, 7, 0], [2, 0, 1]])
+    before = matrix.copy()
+    assert most_confused(matrix, CLASSES[:3]) == [
+        Confusion("a", "b", 3),
+        Confusion("c", "a", 2),
+        Confusion("b", "a", 1),
+    ]
+    np.testing.assert_array_equal(matrix, before)
+
+
+def test_five_pairs_are_enough():
+    matrix = confusion_matrix([0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1])
+    assert len(most_confused(matrix, CLASSES[:3])) == 5
+
+
+def test_a_measurement_has_the_figures_that_its_answers_allow(answers):
+    y, proba, _ = answers
+    predicted = np.array(CLASSES)[proba.argmax(axis=1)]
+    bare = Measurement(y, predicted)
+    assert (bare.fidelity, bare.calibration_error, bare.micro_f1) == (None, None, None)
+    np.testing.assert_array_equal(bare.right, y == predicted)
+    full = Measurement(y, predicted, proba, np.array(CLASSES), teacher=y)
+    assert full.fidelity == full.accuracy == bare.accuracy
+    assert full.calibration_error == expected_calibration_error(y, proba, CLASSES)
+    assert full.bins(4).n_texts.sum() == 200
+    np.testing.assert_array_equal(full.confusion, confusion_matrix(y, predicted, labels=CLASSES))

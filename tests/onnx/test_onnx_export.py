@@ -218,7 +218,7 @@ def test_a_vocabulary_with_what_no_string_of_onnx_can_hold(inputs, topics, tmp_p
 def test_a_graph_that_differs_is_not_written(inputs, topics, tmp_path, monkeypatch):
     student = make_rnn().fit(*topics)
     (tmp_path / "student.onnx").write_text("earlier")
-    monkeypatch.setattr("skdistill.onnx._graph._GATES", {"gru": [0, 1, 2]})
+    monkeypatch.setattr("skdistill.runtime._rnn._ONNX_GATES", {"gru": [0, 1, 2]})
     with pytest.raises(ValueError, match="differ from the student's by"):
         export_onnx(student, tmp_path / "student.onnx", inputs=inputs)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["earlier"]

@@ -12,8 +12,8 @@ from skdistill import (
     DistilledRNNClassifier,
     ModelFileError,
 )
+from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
-from skdistill.runtime._network import COMPILED
 from skdistill.runtime._tensor_file import read_tensors, write_tensors
 from skdistill.text._vocabulary import Vocabulary
 
@@ -30,7 +30,7 @@ def make_model(kind, *, features=FEATURES, classes=("no", "yes"), **options):
     vocabulary = Vocabulary(list(features), **options)
     architecture = {"embedding_dim": 4, "dropout": 0.1, **ARCHITECTURES[kind]}
     rng = np.random.default_rng(0)
-    shapes = COMPILED[kind].weight_shapes(
+    shapes = KINDS[kind].weight_shapes(
         n_features=len(vocabulary), n_classes=len(classes), **architecture
     )
     weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
@@ -171,7 +171,7 @@ def test_tables_out_of_proportion_are_refused(tmp_path):
     # 30,000 features times a window of 30,001 places: a file of 240 kB that asks for 3.6 GB.
     model = make_model("mlp", features=[f"f{number}" for number in range(30_000)])
     architecture = {"embedding_dim": 1, "pooling": ("attention",), "context_window": 30_001}
-    shapes = COMPILED["mlp"].weight_shapes(n_features=30_001, n_classes=2, **architecture)
+    shapes = KINDS["mlp"].weight_shapes(n_features=30_001, n_classes=2, **architecture)
     weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
     write_model(
         StoredModel("mlp", model.classes, model.vocabulary, weights, architecture),

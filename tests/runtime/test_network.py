@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from skdistill.runtime._network import CompiledCNN, CompiledMLP, CompiledRNN
-from skdistill.students.training._networks import BagNetwork, ConvolutionalNetwork, RecurrentNetwork
+from skdistill.runtime._cnn import CompiledCNN
+from skdistill.runtime._mlp import CompiledMLP
+from skdistill.runtime._rnn import CompiledRNN
+from skdistill.students.training._cnn import CNNNetwork
+from skdistill.students.training._mlp import MLPNetwork
+from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._vocabulary import Vocabulary
 
 WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", "and", "ran", ",", ".", "up"]
@@ -21,7 +25,7 @@ def random_texts(n, seed=0):
 
 def make_network(pooling, hidden_layer_sizes=(), *, dim=6, scale=1.0, window=5):
     torch.manual_seed(0)
-    network = BagNetwork(
+    network = MLPNetwork(
         LOG_PRIOR,
         len(WORDS) + 1,
         embedding_dim=dim,
@@ -36,9 +40,9 @@ def make_network(pooling, hidden_layer_sizes=(), *, dim=6, scale=1.0, window=5):
 def compile_network(network, vocabulary=None, **architecture):
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     compiled_class = {
-        BagNetwork: CompiledMLP,
-        ConvolutionalNetwork: CompiledCNN,
-        RecurrentNetwork: CompiledRNN,
+        MLPNetwork: CompiledMLP,
+        CNNNetwork: CompiledCNN,
+        RNNNetwork: CompiledRNN,
     }[type(network)]
     architecture = {"pooling": network.pooling, **architecture}
     return compiled_class(vocabulary or Vocabulary(WORDS), weights, architecture)
@@ -129,7 +133,7 @@ def test_chunks_change_nothing(monkeypatch):
 @pytest.mark.parametrize("kernel_sizes", [(1,), (3,), (2, 5), (41, 4, 3)])
 def test_convolution_tables_equal_the_network(kernel_sizes, pooling, hidden_layer_sizes):
     network, compiled = make_pair(
-        ConvolutionalNetwork,
+        CNNNetwork,
         kernel_sizes=kernel_sizes,
         n_filters=4,
         pooling=pooling,
@@ -144,7 +148,7 @@ def test_convolution_tables_equal_the_network(kernel_sizes, pooling, hidden_laye
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_recurrent_tables_equal_the_network(cell, bidirectional, pooling, hidden_layer_sizes):
     network, compiled = make_pair(
-        RecurrentNetwork,
+        RNNNetwork,
         cell=cell,
         hidden_dim=4,
         bidirectional=bidirectional,
@@ -163,9 +167,9 @@ def check_equal(network, compiled, texts):
 
 
 OTHERS = [
-    (ConvolutionalNetwork, {"kernel_sizes": (3, 2), "pooling": ("max", "mean")}),
-    (RecurrentNetwork, {"cell": "gru", "pooling": ("max", "mean")}),
-    (RecurrentNetwork, {"cell": "lstm"}),
+    (CNNNetwork, {"kernel_sizes": (3, 2), "pooling": ("max", "mean")}),
+    (RNNNetwork, {"cell": "gru", "pooling": ("max", "mean")}),
+    (RNNNetwork, {"cell": "lstm"}),
 ]
 
 
@@ -206,7 +210,7 @@ def test_convolutions_and_recurrent_layers_know_the_prior_too(network_class, opt
 def test_hashed_ngrams_have_rows_of_their_own(pooling):
     torch.manual_seed(0)
     vocabulary = Vocabulary(WORDS, ngram_range=(1, 3), hash_buckets=20)
-    network = BagNetwork(LOG_PRIOR, len(vocabulary), embedding_dim=5, pooling=pooling).eval()
+    network = MLPNetwork(LOG_PRIOR, len(vocabulary), embedding_dim=5, pooling=pooling).eval()
     torch.nn.init.normal_(network.embedding.weight)
     compiled = compile_network(network, vocabulary)
     texts = random_texts(100)

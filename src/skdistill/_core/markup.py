@@ -9,46 +9,31 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Tell Jinja2 the same."""
+        return self
+
 
 def element(name: str, *children: Any, **attributes: Any) -> Markup:
     """Write an element.
 
-    Parameters
-    ----------
-    name : str
-        The tag.
-    *children
-        Markup is taken as it is, None is left out, and anything else is escaped as text.
-    **attributes
-        Underscores stand for hyphens, and one at the end for nothing (``class_``). None and False
-        leave an attribute out, True gives it no value.
-
-    Returns
-    -------
-    Markup
+    Markup among the children is taken as it is, anything else is escaped as text. In the names of
+    attributes underscores stand for hyphens, and one at the end for nothing (``class_``).
 
     Examples
     --------
     >>> from skdistill._core.markup import element
-    >>> element("td", "a < b", class_="text", hidden=True, title=None)
-    '<td class="text" hidden>a &lt; b</td>'
+    >>> element("td", "a < b", class_="text", data_n=3)
+    '<td class="text" data-n="3">a &lt; b</td>'
     """
     opening = name
     for key, value in attributes.items():
-        if value is None or value is False:
-            continue
-        opening += " " + key.rstrip("_").replace("_", "-")
-        if value is not True:
-            opening += f'="{escape(str(value))}"'
+        opening += f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
     return Markup(f"<{opening}>{join(*children)}</{name}>")
 
 
 def join(*children: Any) -> Markup:
     """Put children side by side, escaping those that are no markup."""
-    return Markup("".join(map(_escaped, children)))
-
-
-def _escaped(child: Any) -> str:
-    if child is None:
-        return ""
-    return child if isinstance(child, Markup) else escape(str(child))
+    return Markup(
+        "".join(child if isinstance(child, Markup) else escape(str(child)) for child in children)
+    )

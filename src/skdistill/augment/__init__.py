@@ -1,1 +1,1 @@
-"""New texts out of given ones."""
+"""New texts made from given ones."""

@@ -1,10 +1,10 @@
-"""New texts out of given ones: words masked, words exchanged, n-grams cut out."""
+"""New texts made from given ones: words masked or replaced, n-grams cut out, ends exchanged."""
 
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -21,38 +21,28 @@ from skdistill._core.estimators import (
 )
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.augment._cuts import inside_ngrams, splice
 from skdistill.augment._roles import RoleWords, learn_roles, roles_of_tags
 from skdistill.text._ragged import Ragged
 from skdistill.text._units import Units, kept_offsets, single_spaced
 
-# What n_copies="auto" aims at, in texts, and the most copies of one text.
+if TYPE_CHECKING:
+    from skdistill.augment._neighbours import NeighbourWords
+
+# n_copies="auto" aims at this number of copies in all, and makes this many of one text at most.
 _N_AUGMENTED = 150_000
 _MAX_COPIES = 20
 
 # Characters of the copies that are made at a time.
 _CHUNK = 1_000_000
 
-# Of these parameters, one at most is given.
-_WAYS_TO_REPLACE = ("tagger", "masked_lm", "word_vectors")
-
-# Characters a word, on average, above which white space hardly parts words.
+# Mean length of words, in characters, from which on white space hardly separates words.
 _LONG_WORDS = 20
 
 
 def auto_n_copies(n_texts: int) -> int:
-    """Choose how many copies to make of each text: the fewer texts there are, the more.
+    """Choose the copies per text so that they are about 150,000 in all; at least 1, at most 20.
 
-    Parameters
-    ----------
-    n_texts : int
-
-    Returns
-    -------
-    int
-        As many as make about 150,000 copies in all; at least 1, at most 20.
-
-    Examples
-    --------
     >>> from skdistill.augment._augmenter import auto_n_copies
     >>> [auto_n_copies(n_texts) for n_texts in (500, 16_000, 1_000_000)]
     [20, 9, 1]
@@ -63,16 +53,15 @@ def auto_n_copies(n_texts: int) -> int:
 class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     """Make new texts out of given ones, for a teacher to label.
 
-    The three rules of Tang et al. [1]_. In each copy of a text, every word is masked with
-    probability `mask_p`, or else replaced with probability `replace_p` by another word of the same
-    role, drawn by the frequency of the words in that role. With probability `ngram_p` the copy is
-    then cut to one of its n-grams. Copies that equal a given text, or each other, are dropped.
+    The rules are those of Tang et al. [1]_. In each copy of a text, every word is masked with
+    probability `mask_p`, or replaced with probability `replace_p` by another word of the same role,
+    drawn by the frequency of the words in that role. With probability `ngram_p` the copy is then
+    cut to one of its n-grams. Copies that equal a given text, or each other, are dropped.
 
     The roles of words are learned from the texts: words between the same neighbours have the same
-    role [2]_. So no language needs a part-of-speech tagger, but `tagger` takes one; `masked_lm`
-    takes a language model that proposes words for each place instead, and `word_vectors` the
-    embeddings of a transformer, in which words of like meaning are near each other [3]_. These two
-    bring in words that the texts lack.
+    role [2]_. So no part-of-speech tagger is needed, but `tagger` takes one. With `word_vectors`,
+    words are replaced by their neighbours in the embeddings of a transformer instead [3]_, which
+    brings in words that the texts lack.
 
     Parameters
     ----------
@@ -84,40 +73,36 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     ngram_p : float, default=0.25
         Probability that a copy is cut to an n-gram.
     ngram_range : tuple (min_n, max_n), default=(1, 5)
-        The n-grams' lengths, all equally probable; in texts of fewer units, all of them are left.
+        Lengths of n-grams, all equally probable; a text of fewer units is left whole.
     splice_p : float, default=0.0
         Probability that the end of a copy, from a random place on, is exchanged for the end of
-        another one: more variety where there are few texts [5]_.
+        another copy. This adds variety where there are few texts [5]_.
     n_copies : int or "auto", default="auto"
-        Copies of each text. ``"auto"`` makes some 150,000 in all, but 20 of each text at most (see
-        `auto_n_copies`): small sets gain from many copies, large ones from few. Of 500, 2,000 and
-        5,000 texts, [4]_ makes 16, 8 and 4 copies a text; [1]_ makes 20.
+        Copies per text. ``"auto"`` makes about 150,000 in all, but 20 per text at most: small sets
+        gain from many copies, large ones from few. For 500, 2,000 and 5,000 texts, [4]_ makes 16, 8
+        and 4 copies per text; [1]_ makes 20.
     mask_token : str, default="[MASK]"
-        What a masked word becomes. The default is the mask symbol of BERT's family, whose
-        tokenizers read it as such in any text; for other teachers pass their
+        Text that takes the place of a masked word. The default is the mask symbol of BERT's
+        family, whose tokenizers recognise it in any text; for other teachers pass their
         ``tokenizer.mask_token``, such as ``"<mask>"``. An empty string deletes the word.
     analyzer : {"word", "char"}, default="word"
-        ``"word"``: units are what white space parts. Punctuation at a word's ends stays where it
-        is when the word between is masked or replaced. ``"char"``: units are characters, with runs
-        of white space as one blank, for scripts that write no spaces.
+        ``"word"``: units are separated by white space. Punctuation at both ends of a word stays
+        when the word is masked or replaced. ``"char"``: units are characters, with runs of white
+        space as one blank, for scripts that write no spaces.
     n_roles : int or "auto", default="auto"
         Number of learned roles. ``"auto"`` is the square root of the number of words that occur at
         least 5 times; rarer words have no role, are never replaced and replace none.
     tagger : callable, default=None
-        Maps the list of a text's units, without punctuation at their ends, to a list of as many
-        tags. Tags are then the roles, of each occurrence its own.
-    masked_lm : str or path-like, default=None
-        Folder of a masked language model, or its name on the Hugging Face Hub. A replaced word is
-        then drawn from the 15 words that this model finds most probable in its place, by their
-        probabilities. Loaded at each call of `augment`; pickles hold the name alone.
+        Maps the list of a text's units, without punctuation at their ends, to a list of one tag
+        per unit. Tags are then the roles, so a word can have another role at each occurrence.
     word_vectors : str or path-like, default=None
-        The same for a transformer, such as the teacher's, of which the token embeddings alone are
-        used. A replaced word is then one of the 15 nearest among the transformer's whole words, by
-        the cosine, each as probable.
+        Folder of a transformer, such as the teacher's, or its name on the Hugging Face Hub. A
+        replaced word then becomes one of the 15 nearest among the transformer's whole words, by
+        the cosine of their token embeddings, each with the same probability. The embeddings are
+        loaded at each call of `augment`; pickles hold the name alone.
     random_state : int, RandomState instance or None, default=0
-        Seeds roles and copies when `fit` is called: `augment` gives the same for the same texts.
-    device : str, default="auto"
-        Where `masked_lm` runs; ``"auto"`` takes an accelerator if there is one, else the CPU.
+        Seeds roles and copies when `fit` is called: `augment` returns the same copies for the same
+        texts.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -125,11 +110,11 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     ----------
     roles_ : dict of dict
         The words of each role and how often they occur in it, each in its most frequent spelling.
-        Roles are numbers, or the tagger's tags; with `masked_lm` or `word_vectors` there are none.
+        Roles are numbers, or the tagger's tags; with `word_vectors` there are none.
 
     See Also
     --------
-    DistilledMLPClassifier : Takes one as `augmenter`, and has the teacher label its texts.
+    DistilledMLPClassifier : Its teacher labels the texts that its `augmenter` makes.
 
     Notes
     -----
@@ -137,13 +122,10 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     roots of the shares that each left and right neighbour has among its own, reduced to 50
     dimensions; neighbours are the 500 most frequent words, all others as one, and the text's ends.
 
-    Of a copy, `masked_lm` sees the given text with the words to be replaced masked, all at once.
-    Special symbols, punctuation, pieces of words and the word itself are never drawn; punctuation
-    is never replaced. [3]_ masks one word at a time, draws uniformly, and leaves words of several
-    pieces to word vectors.
-
     For `word_vectors`, a word of several pieces has the mean of their embeddings, and the mean of
-    all words' embeddings is subtracted first.
+    all words' embeddings is subtracted first. Special symbols, punctuation, pieces of words and the
+    word itself are never drawn; punctuation is never replaced. [3]_ uses such neighbours for words
+    of several pieces, and a masked language model for all others.
 
     References
     ----------
@@ -182,10 +164,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         "analyzer": [StrOptions({"word", "char"})],
         "n_roles": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tagger": [callable, None],
-        "masked_lm": [str, os.PathLike, None],
         "word_vectors": [str, os.PathLike, None],
         "random_state": ["random_state"],
-        "device": [str],
         "verbose": ["verbose"],
     }
 
@@ -202,10 +182,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         analyzer: Literal["word", "char"] = "word",
         n_roles: int | Literal["auto"] = "auto",
         tagger: Callable[[list[str]], Sequence[Any]] | None = None,
-        masked_lm: str | os.PathLike[str] | None = None,
         word_vectors: str | os.PathLike[str] | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        device: str = "auto",
         verbose: int = 0,
     ) -> None:
         self.mask_p = mask_p
@@ -218,10 +196,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         self.analyzer = analyzer
         self.n_roles = n_roles
         self.tagger = tagger
-        self.masked_lm = masked_lm
         self.word_vectors = word_vectors
         self.random_state = random_state
-        self.device = device
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -257,7 +233,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         units = Units.read(check_texts(X), self.analyzer)
         self._warn_of_long_words(units)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if self.masked_lm is not None or self.word_vectors is not None:
+        if self.word_vectors is not None:
             self.roles_ = {}
         elif self.tagger is not None:
             self.roles_ = roles_of_tags(units, self.tagger)
@@ -281,9 +257,10 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
                 f"mask_p={self.mask_p} and replace_p={self.replace_p} add up to more than 1, but a "
                 "word is either masked or replaced."
             )
-        ways = [way for way in _WAYS_TO_REPLACE if getattr(self, way) is not None]
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)} all say how words are replaced; pass only one.")
+        if self.tagger is not None and self.word_vectors is not None:
+            raise ValueError(
+                "tagger and word_vectors are two ways of replacing words; pass only one of them."
+            )
 
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
@@ -311,12 +288,12 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a text is missing, the tagger does not give one tag a unit, `masked_lm` is no masked
-            language model, or a transformer knows no whole words.
+            If a text is missing, the tagger does not return one tag per unit, or the vocabulary of
+            `word_vectors` has no whole words.
         TypeError
             If a row of `X` is no text.
         OSError
-            If `masked_lm` or `word_vectors` cannot be found.
+            If `word_vectors` cannot be found.
         """
         check_is_fitted(self)
         texts = check_texts(X)
@@ -336,21 +313,19 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
                 bar.update(len(units.ids))
         return list(known)[n_known:]
 
-    def _make_replacer(self) -> Any:
-        """Return what draws words, by `read` and `draw`: a transformer or the roles."""
-        # These two load torch and transformers.
-        if self.masked_lm is not None:
-            from skdistill.augment._masked_lm import ModelWords
+    def _make_replacer(self) -> "RoleWords | NeighbourWords":
+        if self.word_vectors is None:
+            return RoleWords(self.roles_, self.tagger)
+        from skdistill.augment._neighbours import NeighbourWords  # loads torch and transformers
 
-            return ModelWords(os.fspath(self.masked_lm), self.analyzer, self.device)
-        if self.word_vectors is not None:
-            from skdistill.augment._neighbours import NeighbourWords
-
-            return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
-        return RoleWords(self.roles_, self.tagger)
+        return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
 
     def _copy(
-        self, units: Units, n_copies: int, replacer: Any, rng: np.random.Generator
+        self,
+        units: Units,
+        n_copies: int,
+        replacer: "RoleWords | NeighbourWords",
+        rng: np.random.Generator,
     ) -> list[str]:
         """Make all copies of some texts at once."""
         replaceable = replacer.read(units)
@@ -360,30 +335,17 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         masked = draws < self.mask_p
         replaced = ~masked & (draws < self.mask_p + self.replace_p) & replaceable[copies.values]
         kept = ~masked if self.mask_token == "" else np.ones_like(masked)
-        kept &= self._inside_ngram(copies, kept, rng)
+        kept &= inside_ngrams(copies, kept, self.ngram_p, self.ngram_range, rng)
         replaced &= kept
 
         words = units.write(copies.values)
         words[masked] = units.write(copies.values[masked], self.mask_token)
-        words[replaced] = units.write(copies.values[replaced], replacer.draw(copies, replaced, rng))
+        positions = copies.values[replaced]
+        words[replaced] = units.write(positions, replacer.draw(positions, rng))
         texts = Ragged(words[kept], kept_offsets(copies, kept))
         if self.splice_p:
             texts = splice(texts, self.splice_p, rng)
         return units.join(texts.values, texts.offsets)
-
-    def _inside_ngram(
-        self, copies: Ragged, kept: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Draw n-grams out of the units that are kept; tell which units are inside."""
-        ranks = np.cumsum(kept) - 1
-        offsets = kept_offsets(copies, kept)
-        lengths = np.diff(offsets)
-        min_n, max_n = self.ngram_range
-        sizes = np.minimum(rng.integers(min_n, max_n + 1, len(copies)), lengths)
-        sizes = np.where(rng.random(len(copies)) < self.ngram_p, sizes, lengths)
-        starts = offsets[:-1] + rng.integers(0, lengths - sizes + 1)
-        first, end = (np.repeat(x, copies.lengths) for x in (starts, starts + sizes))
-        return (ranks >= first) & (ranks < end)
 
     def __getstate__(self) -> dict[str, Any]:
         return stamp(dict(super().__getstate__()))
@@ -396,43 +358,3 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def splice(texts: Ragged, p: float, rng: np.random.Generator) -> Ragged:
-    """Exchange the ends of some texts, from a random place on, for the ends of other ones.
-
-    The other text is cut at the same share of its length, so that the result is about as long.
-
-    Parameters
-    ----------
-    texts : Ragged
-    p : float
-        Probability of each text, if it and the other one have at least two units.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Ragged
-        As many texts.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdistill.augment._augmenter import splice
-    >>> from skdistill.text._ragged import Ragged
-    >>> texts = Ragged(np.array([*"abcdefgh"]), np.array([0, 4, 8]))
-    >>> spliced = splice(texts, 1.0, np.random.default_rng(2))
-    >>> ["".join(text) for text in np.split(spliced.values, spliced.offsets[1:-1])]
-    ['abgh', 'ebcd']
-    """
-    others = rng.integers(0, len(texts), len(texts))
-    own, other = texts.lengths, texts.lengths[others]
-    chosen = (rng.random(len(texts)) < p) & (own > 1) & (other > 1)
-    heads = rng.integers(1, np.maximum(own, 2))
-    skipped = np.clip(np.round(heads / np.maximum(own, 1) * other), 1, other - 1).astype(np.int64)
-    heads, tails = np.where(chosen, heads, own), np.where(chosen, other - skipped, 0)
-    starts = np.column_stack([texts.offsets[:-1], texts.offsets[1:][others] - tails]).ravel()
-    lengths = np.column_stack([heads, tails]).ravel()
-    offsets = np.append(0, np.cumsum(lengths))
-    places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return Ragged(texts.values[places], offsets[::2])

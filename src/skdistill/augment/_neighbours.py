@@ -1,20 +1,22 @@
-"""Words that are near others in the token embeddings of a transformer."""
+"""Words drawn from the nearest ones in the token embeddings of a transformer."""
+
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skdistill.augment._masked_lm import TOP_K, drawable_words
 from skdistill.teachers.huggingface._inference import mean_token_vectors
 from skdistill.teachers.huggingface._loading import load_token_embeddings, quiet
-from skdistill.text._ragged import Ragged
 from skdistill.text._units import Units
 
+# A word is replaced by one of this number of neighbours.
+N_NEIGHBOURS = 15
 # Words whose neighbours are sought at a time.
 CHUNK = 1_000
 
 
 class NeighbourWords:
-    """Draws words out of the nearest ones to those that they replace."""
+    """Draws words from the nearest neighbours of the words that they replace."""
 
     def __init__(self, name: str, analyzer: str):
         with quiet():
@@ -25,9 +27,9 @@ class NeighbourWords:
         for place, word in enumerate(self._words):
             self._spellings.setdefault(word.lower(), []).append(place)
         if len(self._spellings) < 2:
-            raise ValueError(f"word_vectors={name!r} knows no whole words that could be drawn.")
-        self._n_near = min(TOP_K, len(self._words) - max(map(len, self._spellings.values())))
-        # All embeddings share one large direction, which tells no words apart.
+            raise ValueError(f"word_vectors={name!r} has fewer than two whole words to draw from.")
+        self._n_near = min(N_NEIGHBOURS, len(self._words) - max(map(len, self._spellings.values())))
+        # All embeddings share one large direction, which does not distinguish words.
         self._centre = self._table[[*drawable]].mean(axis=0)
         self._vectors = unit_vectors(self._table[[*drawable]] - self._centre)
         self._near: dict[str, np.ndarray] = {}
@@ -57,9 +59,9 @@ class NeighbourWords:
             word: row for word, row, known in zip(words, nearest, has_tokens, strict=True) if known
         }
 
-    def draw(self, copies: Ragged, replaced: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the words that take the place of replaced units."""
-        units = self._ids[copies.values[replaced]]
+    def draw(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a word for each replaced unit, given by its position in the texts."""
+        units = self._ids[positions]
         return self._words[self._choices[units, rng.integers(0, self._n_near, len(units))]]
 
 
@@ -67,3 +69,23 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     """Scale each vector to length 1, except zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(vectors.dtype).tiny)
+
+
+def drawable_words(tokenizer: Any, analyzer: str) -> dict[int, str]:
+    """Map the tokens that are whole words, or single characters, to their texts."""
+    vocabulary = tokenizer.get_vocab()
+    # BERT's vocabularies mark the pieces that continue a word, others those that begin one.
+    marks_pieces = any(token.startswith("##") for token in vocabulary)
+    marks_words = not marks_pieces and any(token.startswith(("Ġ", "▁")) for token in vocabulary)
+    words = {}
+    for token, number in sorted(vocabulary.items(), key=lambda item: item[1]):
+        if token.startswith(("##", "[unused")) or number in tokenizer.all_special_ids:
+            continue
+        if analyzer == "word" and marks_words and not token.startswith(("Ġ", "▁")):
+            continue
+        word = tokenizer.convert_tokens_to_string([token]).strip()
+        # Tokens of bytes may end within a character.
+        is_whole = any(map(str.isalnum, word)) and "\ufffd" not in word
+        if is_whole and (analyzer == "word" or len(word) == 1):
+            words[number] = word
+    return words

@@ -1,4 +1,4 @@
-"""Roles of words, learned from their neighbours or told by a tagger, and words drawn by role."""
+"""Roles of words, learned from their neighbours or given by a tagger; words drawn by role."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -132,11 +132,10 @@ class RoleWords:
         self._n_others = self._bounds[role + 1] - self._first - self._n_own
         return self._n_others > 0
 
-    def draw(self, copies: Ragged, replaced: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return the words that take the place of replaced units."""
-        units = copies.values[replaced]
+    def draw(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a word for each replaced unit, given by its position in the texts."""
         # One of the occurrences in the role, those of the word itself left out.
-        drawn = self._first[units] + rng.integers(0, self._n_others[units])
-        own_start = self._own_end[units] - self._n_own[units]
-        drawn += np.where(drawn >= own_start, self._n_own[units], 0)
+        drawn = self._first[positions] + rng.integers(0, self._n_others[positions])
+        own_start = self._own_end[positions] - self._n_own[positions]
+        drawn += np.where(drawn >= own_start, self._n_own[positions], 0)
         return self._words[np.searchsorted(self._before, drawn, side="right") - 1]

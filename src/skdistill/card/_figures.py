@@ -6,19 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import confusion_matrix, f1_score
 
 from skdistill._core.labels import check_labels, check_probabilities, check_same_length
-from skdistill._core.multilabel import (
-    as_one_question,
-    decide,
-    join_columns,
-    knows_labels,
-    share_of_equal,
-)
+from skdistill._core.multilabel import join_columns, knows_labels
 from skdistill._core.texts import check_texts
-from skdistill.metrics._class_scores import ClassScores, score_classes
-from skdistill.metrics._fidelity import CalibrationBins, expected_calibration_error, fidelity
+from skdistill.metrics._fidelity import fidelity
+from skdistill.metrics._scores import ClassScores, Measurement
 from skdistill.runtime._model_file import StoredModel
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary
 
@@ -27,13 +20,7 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of the texts, where it was asked before.
-
-    Attributes
-    ----------
-    proba : array-like of shape (n_texts, n_classes)
-    n_parameters : int or None
-    """
+    """The probabilities of a model that was asked before; shape (n_texts, n_classes)."""
 
     proba: Any
     n_parameters: int | None = None
@@ -41,15 +28,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """One row of the table; a figure that was not measured is None.
-
-    Attributes
-    ----------
-    name : str
-    n_parameters : int or None
-    accuracy, macro_f1, fidelity, calibration_error : float or None
-        Between 0 and 1.
-    """
+    """One row of the table; shares are between 0 and 1, None where not measured."""
 
     name: str
     n_parameters: int | None
@@ -98,24 +77,9 @@ def measure(
 ) -> Figures:
     """Measure a student, and what it is compared with, on some texts.
 
-    Parameters
-    ----------
-    model : StoredModel
-    X : iterable of str, of length n_texts
-    y : array-like of shape (n_texts,) or (n_texts, n_labels), or None
-    teacher : fitted classifier, its probabilities for `X`, Answers, or None
-    controls : dict of str to fitted classifiers, their probabilities, or Answers
-    proba : ndarray of shape (n_texts, n_classes) or None, default=None
-        What the student says of `X`; None asks it.
-
-    Returns
-    -------
-    Figures
-
-    Raises
-    ------
-    ValueError
-        If lengths, classes or shapes do not fit.
+    Teacher and controls are fitted classifiers, their probabilities for `X`, or :class:`Answers`;
+    `proba` are the student's, which is asked if they are None. A ValueError says which lengths,
+    classes or shapes do not fit.
     """
     texts = check_texts(X)
     labels = None if y is None else _read_labels(model, y, len(texts))
@@ -143,14 +107,14 @@ def measure(
     )
     if labels is None:
         return figures
-    predicted = decide(rounded_proba, multilabel=model.multilabel)
+    found = Measurement.of(labels, rounded_proba)
+    bins = found.bins(_N_BINS)
+    used = bins.n_texts > 0
     return replace(
         figures,
-        classes=score_classes(labels, predicted, model.classes),
-        confusion=None
-        if model.multilabel
-        else confusion_matrix(labels, predicted, labels=np.arange(len(model.classes))),
-        reliability=_bin_by_confidence(*as_one_question(labels, rounded_proba)),
+        classes=found.per_class(model.classes),
+        confusion=found.confusion,
+        reliability=(bins.confidence[used], bins.accuracy[used], bins.n_texts[used]),
     )
 
 
@@ -221,30 +185,20 @@ def _score(
     labels: np.ndarray | None,
     teacher_proba: np.ndarray | None,
 ) -> ModelFigures:
-    agreement = None
-    if teacher_proba is not None:
-        agreement = float(fidelity(teacher_proba, proba, multilabel=model.multilabel))
     if labels is None:
+        agreement = None
+        if teacher_proba is not None:
+            agreement = fidelity(teacher_proba, proba, multilabel=model.multilabel)
         return ModelFigures(name, n_parameters, fidelity=agreement)
-    predicted = decide(proba, multilabel=model.multilabel)
-    answers, questions = as_one_question(labels, proba)
+    found = Measurement.of(labels, proba, teacher_proba)
     return ModelFigures(
         name,
         n_parameters,
-        share_of_equal(labels, predicted),
-        float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        agreement,
-        expected_calibration_error(answers, questions, np.arange(questions.shape[1])),
+        found.accuracy,
+        found.macro_f1,
+        found.fidelity,
+        found.calibration_error,
     )
-
-
-def _bin_by_confidence(
-    answers: np.ndarray, proba: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Average confidence and correctness in bins of equal width, without the empty ones."""
-    bins = CalibrationBins.of(answers, proba, np.arange(proba.shape[1]), n_bins=_N_BINS)
-    used = bins.n_texts > 0
-    return bins.confidence[used], bins.accuracy[used], bins.n_texts[used]
 
 
 def _unknown_share(vocabulary: Vocabulary, texts: Sequence[str]) -> float:

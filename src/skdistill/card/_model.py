@@ -43,7 +43,6 @@ def describe_for_page(model: StoredModel) -> dict[str, Any]:
     stored = quantize(model.weights, "int8")
     names = [name for name in stored if not name.endswith(_SCALE)]
     return {
-        "kind": model.kind,
         "multilabel": model.multilabel,
         "pooling": list(model.architecture["pooling"]),
         "cell": model.architecture.get("cell"),

@@ -30,8 +30,8 @@ from skdistill.cli._teacher_choice import (
 )
 from skdistill.datasets._docstrings import load_docstrings
 from skdistill.datasets._load import load_emotion, load_text_dataset, read_texts
+from skdistill.displays._retention import RetentionDisplay
 from skdistill.displays._style import require_matplotlib
-from skdistill.displays._tradeoff import RetentionDisplay
 from skdistill.evaluation._model_table import (
     Predictions,
     format_table,

@@ -5,6 +5,6 @@ from skdistill._core.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "pareto_front": "_tradeoff",
+        "pareto_front": "_pareto",
     },
 )

@@ -1,1 +1,1 @@
-from skdistill.displays._tradeoff import pareto_front as pareto_front
+from skdistill.displays._pareto import pareto_front as pareto_front

@@ -10,12 +10,12 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.labels import check_same_length
+from skdistill.displays._base import PanelsDisplay
 from skdistill.displays._style import require_matplotlib, with_style, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure, SubFigure
     from matplotlib.image import AxesImage
 
 # More classes than this have cells too small for numbers.
@@ -26,7 +26,7 @@ _CELL, _SMALLEST, _LARGEST = 0.36, 2.6, 10.0
 _LETTER, _TITLE_LETTER = 0.075, 0.1
 
 
-class ConfusionMatricesDisplay:
+class ConfusionMatricesDisplay(PanelsDisplay):
     """Confusion matrices of several models, such as teacher and student, on one scale.
 
     Colours and numbers are shares of the texts of a true class, so rows sum to 100 %. It is
@@ -113,7 +113,30 @@ class ConfusionMatricesDisplay:
         ValueError
             If there is no matrix, one has another shape, or `ax` has another length.
         """
-        require_matplotlib(f"{type(self).__name__}.plot")
+        matrices, labels = self._check()
+        axes = self._take_axes(
+            ax, lambda: _make_axes(len(matrices), labels), matrices, "confusion_matrices"
+        )
+        if include_values == "auto":
+            include_values = len(labels) <= _MOST_CLASSES_WITH_NUMBERS
+        style = {"interpolation": "nearest", "cmap": cmap, "vmin": 0, "vmax": 100}
+        self.im_: list[AxesImage] = []
+        texts = []
+        for axis, (name, own) in zip(axes, matrices.items(), strict=True):
+            shares = _shares_of_rows(own)
+            self.im_.append(axis.imshow(shares, **{**style, **(im_kw or {})}))
+            _label_axes(axis, str(name), labels, is_first=axis is axes[0])
+            if include_values:
+                texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
+        self.text_ = texts if include_values else None
+        axes[0].set_ylabel("true class")
+        self.colorbar_ = self.figure_.colorbar(
+            self.im_[0], ax=list(axes), label="share of the true class's texts, %", pad=0.02
+        )
+        return self
+
+    def _check(self) -> tuple[dict[str, np.ndarray], list[str]]:
+        """Return the matrices, all of one shape, and the names of the classes."""
         matrices = {name: np.asarray(own) for name, own in self.confusion_matrices.items()}
         if not matrices:
             raise ValueError("confusion_matrices is empty; there is nothing to draw.")
@@ -127,44 +150,7 @@ class ConfusionMatricesDisplay:
         names = range(n_classes) if self.display_labels is None else self.display_labels
         labels = [str(label) for label in np.asarray(names, dtype=object).tolist()]
         check_same_length(n_classes, len(labels), names=("classes", "display_labels"))
-        if ax is None:
-            ax = _make_axes(len(matrices), labels)
-        axes = np.asarray(ax, dtype=object).ravel()
-        check_same_length(len(matrices), len(axes), names=("confusion_matrices", "ax"))
-        if include_values == "auto":
-            include_values = n_classes <= _MOST_CLASSES_WITH_NUMBERS
-
-        self.im_: list[AxesImage] = []
-        texts = []
-        for place, (name, own) in enumerate(matrices.items()):
-            shares = _shares_of_rows(own)
-            axis = axes[place]
-            style: dict[str, Any] = {
-                "interpolation": "nearest",
-                "cmap": cmap,
-                "vmin": 0,
-                "vmax": 100,
-            }
-            self.im_.append(axis.imshow(shares, **{**style, **(im_kw or {})}))
-            # Seen where a class has no texts.
-            axis.set_facecolor("#EEEEEE")
-            ticks, inches = np.arange(n_classes), axis.get_window_extent().width / axis.figure.dpi
-            # Names are data, in which a dollar sign is one.
-            style = {"fontsize": min(9, 72 * inches / n_classes), "parse_math": False}
-            axis.set_xticks(ticks, labels, rotation=_rotation(inches, labels), **style)
-            axis.set_yticks(ticks, labels if place == 0 else [], **style)
-            title = wrapped(str(name), int(inches / _TITLE_LETTER))
-            axis.set(title=title, xlabel="predicted class")
-            if include_values:
-                texts.append(_write_shares(axis, shares, self.im_[-1], text_kw))
-        self.text_ = texts if include_values else None
-        axes[0].set_ylabel("true class")
-        self.ax_ = axes
-        self.figure_: Figure | SubFigure = axes[0].figure
-        self.colorbar_ = self.figure_.colorbar(
-            self.im_[0], ax=list(axes), label="share of the true class's texts, %", pad=0.02
-        )
-        return self
+        return matrices, labels
 
     @classmethod
     def from_estimators(
@@ -326,6 +312,18 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
     names = _LETTER * max(map(len, labels))
     size = (n_models * side + names + 1.6, side + names + 0.9)
     return plt.subplots(1, n_models, figsize=size, layout="compressed", squeeze=False)[1]
+
+
+def _label_axes(axis: "Axes", name: str, labels: list[str], *, is_first: bool) -> None:
+    """Write the names of the model and of the classes; those of rows beside the first matrix."""
+    # Seen where a class has no texts.
+    axis.set_facecolor("#EEEEEE")
+    ticks, inches = np.arange(len(labels)), axis.get_window_extent().width / axis.figure.dpi
+    # Names are data, in which a dollar sign is one.
+    style: dict[str, Any] = {"fontsize": min(9, 72 * inches / len(labels)), "parse_math": False}
+    axis.set_xticks(ticks, labels, rotation=_rotation(inches, labels), **style)
+    axis.set_yticks(ticks, labels if is_first else [], **style)
+    axis.set(title=wrapped(name, int(inches / _TITLE_LETTER)), xlabel="predicted class")
 
 
 def _rotation(inches: float, labels: list[str]) -> int:

@@ -8,12 +8,11 @@ import numpy as np
 
 from skdistill._core.labels import check_same_length
 from skdistill.card._facts import count_gold_epochs
+from skdistill.displays._base import Display
 from skdistill.displays._style import (
     REFERENCE_LINE,
-    get_axes,
+    draw_curve,
     legend_below,
-    mark_curve,
-    next_curve,
     soften,
 )
 
@@ -29,7 +28,7 @@ _LOSSES = {
 }
 
 
-class TrainingHistoryDisplay:
+class TrainingHistoryDisplay(Display):
     """A student's loss against the epochs, its passes over the texts.
 
     It is recommended to make it by :func:`~skdistill.TrainingHistoryDisplay.from_estimator`. To
@@ -119,7 +118,7 @@ class TrainingHistoryDisplay:
         n_epochs = len(next(iter(self.losses.values())))
         for what, values in self.losses.items():
             check_same_length(n_epochs, len(values), names=("the first losses", what))
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.0, 4.2))
+        ax = self._take_axes(ax, (6.0, 4.2))
         name = self.name if name is None else name
         n_soft = n_epochs - self.n_gold_epochs
         epochs = [*range(1, n_soft + 1), n_soft + 0.5, *range(n_soft + 1, n_epochs + 1)]
@@ -127,15 +126,13 @@ class TrainingHistoryDisplay:
         for what, values in self.losses.items():
             broken = [*values[:n_soft], nan, *values[n_soft:]]
             label = what if name is None else f"{name}, {what}"
-            (line,) = ax.plot(epochs, broken, **next_curve(ax, label, line_kw))
-            self.lines_.append(mark_curve(line))
+            self.lines_.append(draw_curve(ax, epochs, broken, label, line_kw))
         self.gold_line_: Line2D | None = None
         if self.n_gold_epochs:
             self.gold_line_ = ax.axvline(
                 n_soft + 0.5, label="from here gold labels", **REFERENCE_LINE
             )
         _label_axes(ax, self.loss_name)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     @classmethod

@@ -25,23 +25,10 @@ def place_labels(
     Names take their places in turn, those of crowded points first; each takes the free place that
     is nearest to its point and whose leader, the line to the point, crosses least.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 2)
-        Where the points are, in pixels.
-    sizes : ndarray of shape (n_points, 2)
-        Width and height of each name, in pixels.
-    room : tuple (left, bottom, right, top) of float
-        What the names must stay within.
-    clearance : float
-        Distance in pixels that a name keeps from all points.
-    obstacles : ndarray of shape (n_obstacles, 4)
-        Further boxes to keep off, as ``(left, bottom, right, top)``; leaders may cross them.
-
-    Returns
-    -------
-    ndarray of shape (n_points, 2)
-        The lower left corner of each name. Where the room is too small for all, some overlap.
+    All is in pixels: the places of the `points` and the width and height of each name, of shape
+    (n_points, 2); the `room` to stay within, (left, bottom, right, top); and further boxes to keep
+    off, `obstacles` of shape (n_obstacles, 4), which leaders may cross. Returned is the lower left
+    corner of each name. Where the room is too small for all, some overlap.
 
     Examples
     --------

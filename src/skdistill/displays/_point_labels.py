@@ -24,25 +24,9 @@ class PointLabels(Artist):
     depend on it, on the window and on the resolution. So an artist that draws nothing itself, but
     is the first of its axes to be drawn, computes the places.
 
-    Parameters
-    ----------
-    ax : Axes
-        Where the points are; the artist, the names and their leaders are added to it.
-    x, y : ndarray of shape (n_points,)
-        The points, in data coordinates.
-    names : sequence of str, of length n_points
-        What is written beside them.
-    clearance : float
-        Distance that names keep from all points, in typographic points.
-    avoid : Line2D
-        A line of level and upright pieces that no name may lie on.
-    **text_kw
-        Further properties of the names.
-
-    Attributes
-    ----------
-    texts, leaders : list of Text and of Line2D, of length n_points
-        The names, and the lines from the points to them; short ones are not visible.
+    The names, `texts`, keep `clearance` typographic points from all points, which are in data
+    coordinates, and off the line `avoid`, of level and upright pieces. `leaders` are the lines
+    from the points to the names; short ones are not visible.
     """
 
     def __init__(

@@ -10,16 +10,15 @@ from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.labels import check_same_length
 from skdistill._core.multilabel import as_questions, join_columns
+from skdistill.displays._base import Display
 from skdistill.displays._style import (
     REFERENCE_LINE,
-    get_axes,
+    draw_curve,
     legend_below,
-    mark_curve,
-    next_curve,
     soften,
     write_percent,
 )
-from skdistill.metrics._fidelity import CalibrationBins
+from skdistill.metrics._calibration import CalibrationBins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 _COUNTS = "skdistill-counts"
 
 
-class ReliabilityDisplay:
+class ReliabilityDisplay(Display):
     """Reliability diagram of a classifier of any number of classes [1]_.
 
     Texts are sorted into bins by the probability of their predicted class. Of each bin, the mean
@@ -139,7 +138,7 @@ class ReliabilityDisplay:
         for what in ("confidence", "accuracy"):
             check_same_length(len(counts), len(getattr(self, what)), names=("counts", what))
         check_same_length(len(counts) + 1, len(edges), names=("the ends of counts", "bin_edges"))
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (5.4, 6.0))
+        ax = self._take_axes(ax, (5.4, 6.0))
         name = self.name if name is None else name
         label = name
         if self.calibration_error is not None:
@@ -151,12 +150,9 @@ class ReliabilityDisplay:
         counts_ax = next(child for child in ax.child_axes if child.get_label() == _COUNTS)
         self.counts_ax_ = cast("Axes", counts_ax)
         filled = counts > 0
-        (line,) = ax.plot(
-            np.asarray(self.confidence, float)[filled],
-            np.asarray(self.accuracy, float)[filled],
-            **next_curve(ax, label, line_kw),
-        )
-        self.line_ = mark_curve(line)
+        confidence = np.asarray(self.confidence, float)[filled]
+        accuracy = np.asarray(self.accuracy, float)[filled]
+        self.line_ = draw_curve(ax, confidence, accuracy, label, line_kw)
         self.counts_ = self.counts_ax_.stairs(
             counts,
             edges,
@@ -166,7 +162,6 @@ class ReliabilityDisplay:
             linewidth=1.4,
         )
         legend_below(self.counts_ax_, ax.get_legend_handles_labels()[0], n_columns=1)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     @staticmethod

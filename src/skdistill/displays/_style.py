@@ -50,12 +50,7 @@ _LETTER, _HANDLE = 0.075, 0.5
 def require_matplotlib(what: str, otherwise: str = "") -> None:
     """Raise an error that says how to install matplotlib, if it is not there.
 
-    Parameters
-    ----------
-    what : str
-        What needs it, as the first words of the message.
-    otherwise : str, default=""
-        What else could be done, as the last ones.
+    The message begins with `what` needs it, and ends with what could be done `otherwise`.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -64,16 +59,6 @@ def require_matplotlib(what: str, otherwise: str = "") -> None:
             f"{what} needs matplotlib, which is not installed: run "
             f"'pip install skdistill[plot]'{otherwise}."
         ) from error
-
-
-def get_axes(ax: "Axes | None", what: str, figsize: tuple[float, float]) -> "Axes":
-    """Return the axes to draw on: those given, or a new figure's."""
-    require_matplotlib(what)
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots(figsize=figsize, layout="constrained")
-    return ax
 
 
 def with_style(defaults: dict[str, Any], given: dict[str, Any] | None) -> dict[str, Any]:
@@ -96,6 +81,14 @@ def mark_curve(line: "Line2D") -> "Line2D":
     """Make a line count as a curve, so that the next one gets another style."""
     line.set_gid(_CURVE)
     return line
+
+
+def draw_curve(
+    ax: "Axes", x: Any, y: Any, name: str | None, kwargs: dict[str, Any] | None
+) -> "Line2D":
+    """Draw a curve that differs from those that are there."""
+    (line,) = ax.plot(x, y, **next_curve(ax, name, kwargs))
+    return mark_curve(line)
 
 
 def soften(ax: "Axes") -> None:
@@ -142,16 +135,7 @@ def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns:
 
 
 def set_log_axis(ax: "Axes", limits: tuple[float, float], show: Callable[[float], str]) -> None:
-    """Make the x-axis logarithmic, with few numbers along it.
-
-    Parameters
-    ----------
-    ax : Axes
-    limits : tuple (low, high) of float
-        Its ends; positive.
-    show : callable
-        Writes a number the short way.
-    """
+    """Make the x-axis logarithmic, with few numbers along it, which `show` writes."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     decades = np.log10(limits[1] / limits[0])

@@ -5,9 +5,9 @@ from skdistill._core.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "DistillationReport": "_distillation_report",
+        "DistillationReport": "_verdict",
         "Recommendation": "_recommendation",
-        "Scores": "_distillation_report",
+        "Scores": "_verdict",
         "count_parameters": "_model_table",
     },
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,11 @@ from skdistill._core.estimators import validate_params
 from skdistill._core.labels import check_known_labels, check_labels, check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.displays._comparison import ComparisonDisplay
 from skdistill.displays._style import require_matplotlib
-from skdistill.displays._tradeoff import CostColumn, ParetoDisplay, RetentionDisplay
 from skdistill.evaluation._model_table import Predictions, make_table, measure_model
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
-from skdistill.labelling._transfer_set import as_pool
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+from skdistill.labelling._transfer_set import TextPool, as_pool
 
 
 @overload
@@ -182,9 +178,7 @@ def compare(
     """
     if plot:
         require_matplotlib("compare(plot=True)")
-    models = _check_estimators(estimators)
-    if reference is not None and reference not in models:
-        raise ValueError(f"reference={reference!r} is none of the names, {list(models)}.")
+    models = _check_estimators(estimators, reference)
     train, labels = _check_training_texts(models, X_train, y_train)
     test, test_labels = _check_test_texts(X_test, y_test, labels)
     pool = as_pool(X_unlabeled)
@@ -193,14 +187,8 @@ def compare(
     order = sorted(models, key=lambda name: name != reference)
     rows, expected = {}, None
     for name in progress_bar(order, desc="compare", unit="model", disable=not verbose):
-        seconds = None
         kind = "teacher" if name == reference else _kind(models[name])
-        if not isinstance(models[name], FrozenEstimator):
-            models[name] = clone(models[name])
-            start = time.perf_counter()
-            with unlabeled_for(models[name], pool) as params:
-                models[name].fit(train, labels, **params)
-            seconds = time.perf_counter() - start
+        models[name], seconds = _fit(models[name], train, labels, pool)
         model = _unfrozen(models[name])
         predictions = Predictions.of(model, test)
         _check_predictions(name, predictions, test_labels)
@@ -226,129 +214,7 @@ def compare(
     return (table, models) if return_estimators else table
 
 
-class ComparisonDisplay:
-    """An overview of a comparison: accuracy against size and speed, side by side.
-
-    It is recommended to make it by :func:`~skdistill.ComparisonDisplay.from_comparison`.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As :func:`~skdistill.compare` gives it.
-
-    Attributes
-    ----------
-    ax_ : ndarray of matplotlib Axes
-        One a panel.
-    figure_ : matplotlib Figure
-        Figure containing them.
-    displays_ : list of RetentionDisplay and ParetoDisplay
-        What the panels show.
-
-    See Also
-    --------
-    RetentionDisplay : The first panel, only with a reference.
-    ParetoDisplay : The others: size on disk, and speed.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skdistill import ComparisonDisplay
-    >>> table = pd.DataFrame({
-    ...     "name": ["big", "small"], "kind": ["teacher", "distilled"], "accuracy": [0.93, 0.92],
-    ...     "retention": [1.0, 0.989], "n_parameters": [22_700_000, 80_406],
-    ...     "n_bytes": [91_600_000, 371_000], "texts_per_second": [260, 188_000]})
-    >>> len(ComparisonDisplay(table).plot().displays_)
-    3
-    """
-
-    def __init__(self, table: pd.DataFrame):
-        self.table = table
-
-    def plot(self, *, ax: "Sequence[Axes] | np.ndarray | None" = None) -> Self:
-        """Draw the panels.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without, less one for each cost that
-            is not known of any model; None makes a new figure.
-
-        Returns
-        -------
-        self : ComparisonDisplay
-            This one, whose attributes hold what is drawn.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If `ax` has another length.
-        """
-        require_matplotlib(f"{type(self).__name__}.plot")
-        panels: list[tuple[type[ParetoDisplay | RetentionDisplay], CostColumn]] = [
-            (ParetoDisplay, "n_bytes"),
-            (ParetoDisplay, "texts_per_second"),
-        ]
-        if "retention" in self.table:
-            panels.insert(0, (RetentionDisplay, "n_parameters"))
-        # Where no model's parameters or bytes can be counted, there is nothing to see.
-        panels = [panel for panel in panels if (self.table[panel[1]] > 0).any()]
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (6.2 * len(panels), 5.2)
-            ax = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)[1]
-        axes = np.asarray(ax, dtype=object).ravel()
-        check_same_length(len(panels), len(axes), names=("the panels", "ax"))
-        self.displays_ = [
-            display.from_comparison(self.table, against=against, ax=axis)
-            for (display, against), axis in zip(panels, axes, strict=True)
-        ]
-        self.ax_ = axes
-        self.figure_: Figure | SubFigure = axes[0].figure
-        return self
-
-    @classmethod
-    def from_comparison(
-        cls, table: pd.DataFrame, *, ax: "Sequence[Axes] | np.ndarray | None" = None
-    ) -> Self:
-        """Draw the overview of a table.
-
-        Parameters
-        ----------
-        table : DataFrame
-            As :func:`~skdistill.compare` gives it.
-        ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without, less one for each cost that
-            is not known of any model; None makes a new figure.
-
-        Returns
-        -------
-        display : ComparisonDisplay
-            The drawn figure.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If `ax` has another length.
-
-        Examples
-        --------
-        >>> from skdistill import ComparisonDisplay, compare, make_tfidf_baseline
-        >>> models = {"C=1": make_tfidf_baseline(), "C=10": make_tfidf_baseline(10)}
-        >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
-        >>> display = ComparisonDisplay.from_comparison(compare(models, X, y, X, y))
-        >>> len(display.ax_)
-        2
-        """
-        return cls(table).plot(ax=ax)
-
-
-def _check_estimators(estimators: Any) -> dict[str, Any]:
+def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
     pairs = list(estimators.items()) if isinstance(estimators, Mapping) else list(estimators)
     if not pairs:
         raise ValueError("estimators is empty; there is nothing to compare.")
@@ -362,7 +228,22 @@ def _check_estimators(estimators: Any) -> dict[str, Any]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"each classifier needs a name of its own, but {twice} occur twice.")
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference={reference!r} is none of the names, {names}.")
     return dict(pairs)
+
+
+def _fit(
+    model: Any, texts: list[str] | None, labels: np.ndarray | None, pool: TextPool | None
+) -> tuple[Any, float | None]:
+    """Fit a clone, and return it with the seconds that it took; a frozen model stays as it is."""
+    if isinstance(model, FrozenEstimator):
+        return model, None
+    model = clone(model)
+    start = time.perf_counter()
+    with unlabeled_for(model, pool) as params:
+        model.fit(texts, labels, **params)
+    return model, time.perf_counter() - start
 
 
 def _check_training_texts(

@@ -1,38 +1,37 @@
 """Did distillation help? A student against its twin that was trained on hard labels."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
 
 from skdistill._core.estimators import validate_params
 from skdistill._core.labels import check_known_labels, check_labels, check_same_length
-from skdistill._core.multilabel import as_questions, decide
+from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.evaluation._verdict import DistillationReport, Scores
 from skdistill.labelling._soft_labels import SoftLabeler
 from skdistill.labelling._transfer_set import TextPool, as_pool, make_transfer_set
-from skdistill.metrics._fidelity import (
+from skdistill.metrics._bootstrap import paired_bootstrap
+from skdistill.metrics._calibration import (
     apply_temperature,
     expected_calibration_error,
-    fidelity,
     fit_temperature,
-    paired_bootstrap,
-    retention,
 )
+from skdistill.metrics._fidelity import retention
+from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
 
 # A student that is told its soft labels asks for no others.
-_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None, "calibrate_teacher": False}
+_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None}
 # The twin. Cross-entropy replaces losses that are meant for a teacher's probabilities, such as one
 # with a temperature.
 _WITHOUT_TEACHER = {
@@ -41,168 +40,6 @@ _WITHOUT_TEACHER = {
     "embedding_init": "random",
     "hard_label_weight": 1.0,
 }
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one model scores on the test texts; over several seeds, the mean.
-
-    Parameters
-    ----------
-    accuracy, macro_f1 : float
-        Between 0 and 1. Where a text may have several labels, all of them must be right.
-    fidelity : float
-        The share of texts on which the model agrees with the teacher.
-    calibration_error : float
-        See `skdistill.metrics.expected_calibration_error`.
-    scaled_calibration_error : float
-        The same after temperature scaling: the temperature of each half of the test texts is
-        fitted on the other half.
-    accuracy_std, macro_f1_std : float or None
-        Standard deviations over the seeds; None for a single one, and for the teacher.
-    n_epochs : float or None
-        Passes over the training texts; None for the teacher.
-    micro_f1, micro_f1_std : float or None
-        Where a text may have several labels; elsewhere it is the accuracy.
-    """
-
-    accuracy: float
-    macro_f1: float
-    fidelity: float
-    calibration_error: float
-    scaled_calibration_error: float
-    accuracy_std: float | None = None
-    macro_f1_std: float | None = None
-    n_epochs: float | None = None
-    micro_f1: float | None = None
-    micro_f1_std: float | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class DistillationReport:
-    """The outcome of :func:`~skdistill.distillation_report`; printed, it is a table and a verdict.
-
-    Shares, and differences of shares, lie between 0 and 1. All values are plain Python numbers:
-    `dataclasses.asdict` of a report can be written as JSON.
-
-    Parameters
-    ----------
-    teacher, student, twin : Scores
-        The twin is the student, trained on hard labels alone.
-    retention : float
-        The student's accuracy divided by the teacher's.
-    difference : float
-        The student's accuracy minus the twin's.
-    interval : tuple (low, high) of float
-        Confidence interval of `difference`.
-    confidence_level : float
-        Of `interval`.
-    n_seeds : int
-        How often student and twin were trained.
-    n_labeled : int
-        Texts with gold labels that all three were trained on.
-    n_transfer : int
-        Texts that the student was trained on: the labelled, unlabelled and augmented ones.
-    n_test : int
-        Texts that all three were tested on.
-    """
-
-    teacher: Scores
-    student: Scores
-    twin: Scores
-    retention: float
-    difference: float
-    interval: tuple[float, float]
-    confidence_level: float
-    n_seeds: int
-    n_labeled: int
-    n_transfer: int
-    n_test: int
-
-    @property
-    def helped(self) -> bool | None:
-        """True if `interval` lies above 0, False if below, None if it holds 0."""
-        low, high = self.interval
-        if low > 0:
-            return True
-        return False if high < 0 else None
-
-    @property
-    def verdict(self) -> str:
-        """One sentence that says whether distillation helped."""
-        outcome, link, reading = {
-            True: ("helped", "and", "lies above 0"),
-            False: ("hurt", "and", "lies below 0"),
-            None: ("did not help", "but", "holds 0"),
-        }[self.helped]
-        points = 100 * self.difference
-        direction = "less" if points < 0 else "more"
-        low, high = (f"{100 * bound:+.2f}" for bound in self.interval)
-        level = f"{100 * self.confidence_level:g} %"
-        return (
-            f"Distillation {outcome}: the student is {abs(points):.2f} points {direction} accurate "
-            f"than its twin on hard labels, {link} the {level} interval, {low} to {high}, "
-            f"{reading}."
-        )
-
-    def as_frame(self) -> pd.DataFrame:
-        """Return the scores as a table.
-
-        Returns
-        -------
-        DataFrame
-            Rows ``"teacher"``, ``"student"`` and ``"twin"``; columns as in :class:`Scores`.
-        """
-        names = ["teacher", "student", "twin"]
-        columns = [field.name for field in fields(Scores)]
-        rows = [[getattr(getattr(self, name), column) for column in columns] for name in names]
-        return pd.DataFrame(rows, index=names, columns=columns, dtype=float)
-
-    def __repr__(self) -> str:
-        n_seeds, kept = self.n_seeds, 100 * self.retention
-        runs = "1 seed" if n_seeds == 1 else f"mean ± standard deviation over {n_seeds} seeds"
-        return "\n".join(
-            [
-                f"Scores on {self.n_test:,} test texts in per cent, {runs}",
-                "",
-                *self._table(),
-                "",
-                f"Retention: the student keeps {kept:.2f} % of the teacher's accuracy.",
-                self.verdict,
-            ]
-        )
-
-    def _table(self) -> list[str]:
-        measures = ["accuracy", "macro F1", "fidelity", "calibration error", "scaled"]
-        if self.teacher.micro_f1 is not None:
-            measures.append("micro F1")
-        rows = [["", "texts", "epochs", *measures]]
-        for name, n_texts, scores in [
-            ("teacher", self.n_labeled, self.teacher),
-            ("student, distilled", self.n_transfer, self.student),
-            ("twin, hard labels", self.n_labeled, self.twin),
-        ]:
-            cells = [
-                _percent(scores.accuracy, scores.accuracy_std),
-                _percent(scores.macro_f1, scores.macro_f1_std),
-                _percent(scores.fidelity),
-                _percent(scores.calibration_error),
-                _percent(scores.scaled_calibration_error),
-            ]
-            if scores.micro_f1 is not None:
-                cells.append(_percent(scores.micro_f1, scores.micro_f1_std))
-            n_epochs = "" if scores.n_epochs is None else f"{scores.n_epochs:.3g}"
-            rows.append([name, f"{n_texts:,}", n_epochs, *cells])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        rows.insert(1, ["-" * width for width in widths])
-        return [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-
-
-def _percent(share: float, std: float | None = None) -> str:
-    return f"{100 * share:6.2f}" + ("" if std is None else f" ± {100 * std:.2f}")
 
 
 @validate_params(
@@ -316,54 +153,37 @@ def distillation_report(
     distilled, twin = _make_pair(student, twin_params)
     rng = check_random_state(random_state)
     seeds = rng.randint(2**31 - 1, size=n_seeds).tolist()
-    texts, codes, test_texts, test_codes, classes = _split(X, y, X_test, y_test, test_size, rng)
-    multilabel, n_labeled = codes.ndim == 2, len(texts)
-    labels = codes if multilabel else classes[codes]
-    labeler = SoftLabeler(student.teacher, texts, labels, memory=student.memory, verbose=verbose)
-    transfer = make_transfer_set(
-        texts,
-        classes,
-        codes,
-        labeler=labeler,
-        X_unlabeled=as_pool(X_unlabeled),
-        **{name: getattr(student, name) for name in _LABELS_GIVEN},
+    data = _split(X, y, X_test, y_test, test_size, rng)
+    labeler = SoftLabeler(
+        student.teacher, data.texts, data.labels, memory=student.memory, verbose=verbose
     )
-    soft_labels = {
-        "X_unlabeled": TextPool([*transfer.texts][n_labeled:]),
-        "teacher_proba": transfer.proba[:n_labeled],
-        "unlabeled_proba": transfer.proba[n_labeled:],
-    }
-    teacher_proba = labeler.label(test_texts)
-    fold = rng.permutation(len(test_texts)) % 2
-    teacher_scores = _score([teacher_proba], test_codes, teacher_proba, fold)
+    soft_labels = _label_once(student, labeler, data, as_pool(X_unlabeled))
+    teacher_proba = labeler.label(data.test_texts)
+    fold = rng.permutation(len(data.test_texts)) % 2
+    of_teacher = _Run(Measurement.of(data.test_codes, teacher_proba, teacher_proba))
+    teacher_scores = _score([of_teacher], fold)
     if not teacher_scores.accuracy:
         raise ValueError("The teacher classifies no test text correctly; check its labels.")
-
-    student_proba, twin_proba, student_epochs, twin_epochs = [], [], [], []
+    students, twins = [], []
     for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
-        distilled.set_params(random_state=seed).fit(texts, labels, **soft_labels)
-        student_proba.append(distilled.predict_proba(test_texts))
-        student_epochs.append(distilled.n_iter_)
-        twin.set_params(random_state=seed).fit(texts, labels)
-        twin_proba.append(twin.predict_proba(test_texts))
-        twin_epochs.append(twin.n_iter_)
-
-    student_scores = _score(student_proba, test_codes, teacher_proba, fold, student_epochs)
-    twin_scores = _score(twin_proba, test_codes, teacher_proba, fold, twin_epochs)
-    differences = _right(student_proba, test_codes) - _right(twin_proba, test_codes)
+        students.append(_train(distilled, seed, data, teacher_proba, soft_labels))
+        twins.append(_train(twin, seed, data, teacher_proba, {}))
+    student_scores = _score(students, fold)
+    right = np.array([[run.measured.right for run in runs] for runs in (students, twins)], float)
+    differences = right[0] - right[1]
     interval = paired_bootstrap(differences, confidence_level=confidence_level, random_state=rng)
     return DistillationReport(
         teacher=teacher_scores,
         student=student_scores,
-        twin=twin_scores,
+        twin=_score(twins, fold),
         retention=retention(teacher_scores.accuracy, student_scores.accuracy),
         difference=float(differences.mean()),
         interval=interval,
         confidence_level=float(confidence_level),
         n_seeds=int(n_seeds),
-        n_labeled=n_labeled,
-        n_transfer=len(transfer.texts),
-        n_test=len(test_texts),
+        n_labeled=len(data.texts),
+        n_transfer=len(data.texts) + len(soft_labels["unlabeled_proba"]),
+        n_test=len(data.test_texts),
     )
 
 
@@ -395,6 +215,23 @@ def _make_pair(
     return distilled, twin
 
 
+@dataclass(frozen=True)
+class _Split:
+    """Labelled texts to train on and to test on; codes are as `check_labels` makes them."""
+
+    texts: list[str]
+    codes: np.ndarray
+    test_texts: list[str]
+    test_codes: np.ndarray
+    classes: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The gold labels of `texts`, as they were given."""
+        labels: np.ndarray = self.codes if self.codes.ndim == 2 else self.classes[self.codes]
+        return labels
+
+
 def _split(
     X: Iterable[str],
     y: ArrayLike,
@@ -402,8 +239,8 @@ def _split(
     y_test: ArrayLike | None,
     test_size: float | int,
     rng: np.random.RandomState,
-) -> tuple[list[str], np.ndarray, list[str], np.ndarray, np.ndarray]:
-    """Return the training texts and their codes, the same for the test, and the classes."""
+) -> _Split:
+    """Check the texts and labels to train on and to test on, or hold the latter out."""
     if (X_test is None) != (y_test is None):
         given, missing = ("y_test", "X_test") if X_test is None else ("X_test", "y_test")
         raise ValueError(f"{given} was given without {missing}; pass both or neither.")
@@ -433,69 +270,82 @@ def _split(
         test_codes = np.searchsorted(classes, test_labels)
     if len(test_texts) < 2:
         raise ValueError("One test text is not enough: half of them calibrate the other half.")
-    return texts, codes, test_texts, test_codes, classes
+    return _Split(texts, codes, test_texts, test_codes, classes)
 
 
-def _right(proba_by_seed: list[np.ndarray], codes: np.ndarray) -> np.ndarray:
-    """Tell which texts each seed classifies correctly, as ones and zeros."""
-    multilabel = codes.ndim == 2
-    right = np.stack([decide(proba, multilabel=multilabel) == codes for proba in proba_by_seed])
-    if multilabel:
-        right = np.logical_and.reduce(right, axis=2)
-    return right.astype(np.float64)
+def _label_once(
+    student: DistilledClassifier, labeler: SoftLabeler, data: _Split, pool: TextPool | None
+) -> dict[str, Any]:
+    """Ask the teacher, once for all seeds, for what the student's `fit` then takes as given."""
+    transfer = make_transfer_set(
+        data.texts,
+        data.classes,
+        data.codes,
+        labeler=labeler,
+        X_unlabeled=pool,
+        **{name: getattr(student, name) for name in _LABELS_GIVEN},
+    )
+    n_labeled = len(data.texts)
+    return {
+        "X_unlabeled": TextPool([*transfer.texts][n_labeled:]),
+        "teacher_proba": transfer.proba[:n_labeled],
+        "unlabeled_proba": transfer.proba[n_labeled:],
+    }
 
 
-def _score(
-    proba_by_seed: list[np.ndarray],
-    codes: np.ndarray,
+@dataclass(frozen=True)
+class _Run:
+    """One training of a model, measured on the test texts."""
+
+    measured: Measurement
+    n_epochs: int | None = None
+
+
+def _train(
+    model: DistilledClassifier,
+    seed: int,
+    data: _Split,
     teacher_proba: np.ndarray,
-    fold: np.ndarray,
-    epochs: list[int] | None = None,
-) -> Scores:
-    multilabel = codes.ndim == 2
-    accuracy = _right(proba_by_seed, codes).mean(axis=1)
-    predicted = [decide(proba, multilabel=multilabel) for proba in proba_by_seed]
-    macro_f1 = [f1_score(codes, labels, average="macro", zero_division=0) for labels in predicted]
-    micro_f1 = None
-    if multilabel:
-        micro_f1 = [f1_score(codes, labels, average="micro") for labels in predicted]
-    agreement = [fidelity(teacher_proba, proba, multilabel=multilabel) for proba in proba_by_seed]
-    if multilabel:
-        # Calibrated is what says of each label how likely it is.
-        proba_by_seed = [as_questions(proba) for proba in proba_by_seed]
-        fold, codes = fold.repeat(teacher_proba.shape[1]), codes.ravel()
-    classes = np.arange(proba_by_seed[0].shape[1])
-    scaled = [_scale(proba, codes, fold) for proba in proba_by_seed]
+    soft_labels: dict[str, Any],
+) -> _Run:
+    model.set_params(random_state=seed).fit(data.texts, data.labels, **soft_labels)
+    proba = model.predict_proba(data.test_texts)
+    return _Run(Measurement.of(data.test_codes, proba, teacher_proba), model.n_iter_)
+
+
+def _score(runs: list[_Run], fold: np.ndarray) -> Scores:
+    """Average the figures of a model over its seeds; `fold` halves the test texts."""
+
+    def figures(name: str) -> list[float]:
+        return [getattr(run.measured, name) for run in runs]
+
+    several = runs[0].measured.micro_f1 is not None
+    n_epochs = [run.n_epochs for run in runs if run.n_epochs is not None]
+    scaled = [_scaled_error(run.measured, fold) for run in runs]
     return Scores(
-        accuracy=float(np.mean(accuracy)),
-        macro_f1=float(np.mean(macro_f1)),
-        fidelity=float(np.mean(agreement)),
-        calibration_error=_mean_calibration_error(codes, proba_by_seed, classes),
-        scaled_calibration_error=_mean_calibration_error(codes, scaled, classes),
-        accuracy_std=_std(accuracy),
-        macro_f1_std=_std(macro_f1),
-        n_epochs=None if epochs is None else float(np.mean(epochs)),
-        micro_f1=None if micro_f1 is None else float(np.mean(micro_f1)),
-        micro_f1_std=None if micro_f1 is None else _std(micro_f1),
+        accuracy=float(np.mean(figures("accuracy"))),
+        macro_f1=float(np.mean(figures("macro_f1"))),
+        fidelity=float(np.mean(figures("fidelity"))),
+        calibration_error=float(np.mean(figures("calibration_error"))),
+        scaled_calibration_error=float(np.mean(scaled)),
+        accuracy_std=_std(figures("accuracy")),
+        macro_f1_std=_std(figures("macro_f1")),
+        n_epochs=float(np.mean(n_epochs)) if n_epochs else None,
+        micro_f1=float(np.mean(figures("micro_f1"))) if several else None,
+        micro_f1_std=_std(figures("micro_f1")) if several else None,
     )
 
 
-def _mean_calibration_error(
-    codes: np.ndarray, proba_by_seed: list[np.ndarray], classes: np.ndarray
-) -> float:
-    errors = [expected_calibration_error(codes, proba, classes) for proba in proba_by_seed]
-    return float(np.mean(errors))
-
-
-def _scale(proba: np.ndarray, codes: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Give each half the temperature of the other."""
+def _scaled_error(measured: Measurement, fold: np.ndarray) -> float:
+    """Compute the calibration error after each half gets the temperature of the other."""
+    answers, proba = as_one_question(measured.y, np.asarray(measured.proba))
+    fold = fold.repeat(len(answers) // len(fold))
     scaled = np.empty_like(proba)
     for half in (0, 1):
-        temperature = fit_temperature(proba[fold != half], codes[fold != half])
+        temperature = fit_temperature(proba[fold != half], answers[fold != half])
         scaled[fold == half] = apply_temperature(proba[fold == half], temperature)
-    return scaled
+    return expected_calibration_error(answers, scaled, np.arange(proba.shape[1]))
 
 
-def _std(values: ArrayLike) -> float | None:
-    values = np.asarray(values)
-    return float(values.std(ddof=1)) if len(values) > 1 else None
+def _std(values: list[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

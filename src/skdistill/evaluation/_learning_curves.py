@@ -21,8 +21,8 @@ from skdistill._core.format import format_count
 from skdistill._core.labels import check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.displays._base import Display
 from skdistill.displays._style import (
-    get_axes,
     legend_below,
     mark_curve,
     next_curve,
@@ -31,14 +31,14 @@ from skdistill.displays._style import (
     write_percent,
 )
 from skdistill.evaluation._unlabeled import unlabeled_for
-from skdistill.labelling._transfer_set import as_pool
+from skdistill.labelling._transfer_set import TextPool, as_pool
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
 
 
-class LearningCurvesDisplay:
+class LearningCurvesDisplay(Display):
     """Scores of several models against the number of labelled texts that they learned from.
 
     Points are means over the splits, bars their standard deviations. It is recommended to make it
@@ -112,7 +112,7 @@ class LearningCurvesDisplay:
         if not self.test_scores:
             raise ValueError("test_scores is empty; there is nothing to draw.")
         sizes = np.asarray(self.train_sizes)
-        ax = get_axes(ax, f"{type(self).__name__}.plot", (6.5, 4.6))
+        ax = self._take_axes(ax, (6.5, 4.6))
         self.errorbar_: list[ErrorbarContainer] = []
         for name, own in self.test_scores.items():
             scores = np.asarray(own, float)
@@ -126,7 +126,6 @@ class LearningCurvesDisplay:
             mark_curve(self.errorbar_[-1][0])
         self._label_axes(ax, sizes, n_splits=scores.shape[1])
         legend_below(ax, self.errorbar_, n_columns=3)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _label_axes(self, ax: "Axes", sizes: np.ndarray, n_splits: int) -> None:
@@ -230,38 +229,59 @@ class LearningCurvesDisplay:
         first = next(iter(estimators.values()))
         splits = list(check_cv(cv, y, classifier=is_classifier(first)).split(texts, y))
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        pool = as_pool(X_unlabeled)
-        options = {
-            "cv": splits,
-            "train_sizes": train_sizes,
-            "scoring": scoring,
-            "shuffle": True,
-            "random_state": seed,
-            "n_jobs": n_jobs,
-            "error_score": "raise",
+        sizes, trained = _train_curves(
+            estimators,
+            texts,
+            y,
+            as_pool(X_unlabeled),
+            verbose,
+            cv=splits,
+            train_sizes=train_sizes,
+            scoring=scoring,
+            shuffle=True,
+            random_state=seed,
+            n_jobs=n_jobs,
+            error_score="raise",
+        )
+        curves = {
+            name: trained[name]
+            if name in trained
+            else np.tile(_score_on_splits(estimator, texts, y, splits, scoring), (len(sizes), 1))
+            for name, estimator in estimators.items()
         }
-        curves: dict[str, Any] = {}
-        frozen: dict[str, list[float]] = {}
-        for name, estimator in progress_bar(
-            estimators.items(), desc="learning curves", unit="model", disable=not verbose
-        ):
-            if isinstance(estimator, FrozenEstimator):
-                scorer = check_scoring(estimator, scoring)
-                frozen[name] = [
-                    scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits
-                ]
-                curves[name] = None
-                continue
-            with unlabeled_for(estimator, pool) as params:
-                sizes, _, curves[name] = learning_curve(
-                    estimator, texts, y, params=params, **options
-                )
-        if len(frozen) == len(curves):
-            raise ValueError("all estimators are frozen; a curve needs one to train.")
-        for name, scores in frozen.items():
-            curves[name] = np.tile(scores, (len(sizes), 1))
         score_name = None if scoring in (None, "accuracy") else _name_of(scoring)
         return cls(sizes, curves, score_name=score_name).plot(ax=ax, errorbar_kw=errorbar_kw)
+
+
+def _train_curves(
+    estimators: Mapping[str, Any],
+    texts: list[str],
+    y: np.ndarray,
+    pool: TextPool | None,
+    verbose: int,
+    **options: Any,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the numbers of texts, and the scores of each model that is not frozen."""
+    scores = {}
+    for name, estimator in progress_bar(
+        estimators.items(), desc="learning curves", unit="model", disable=not verbose
+    ):
+        if not isinstance(estimator, FrozenEstimator):
+            with unlabeled_for(estimator, pool) as params:
+                sizes, _, scores[name] = learning_curve(
+                    estimator, texts, y, params=params, **options
+                )
+    if not scores:
+        raise ValueError("all estimators are frozen; a curve needs one to train.")
+    return sizes, scores
+
+
+def _score_on_splits(
+    estimator: FrozenEstimator, texts: list[str], y: np.ndarray, splits: list[Any], scoring: Any
+) -> list[float]:
+    """Score a model that is not trained on the texts that each split holds out."""
+    scorer = check_scoring(estimator, scoring)
+    return [scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits]
 
 
 def _name_of(scoring: Any) -> str:

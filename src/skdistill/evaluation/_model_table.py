@@ -15,28 +15,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline
 
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
-from skdistill._core.multilabel import as_questions, join_columns, share_of_equal
-from skdistill.metrics._fidelity import expected_calibration_error, retention
+from skdistill._core.multilabel import join_columns
+from skdistill.metrics._fidelity import retention
+from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of some texts.
+    """The predicted labels of some texts, and the probabilities if the classifier gives any.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n_texts,) or (n_texts, n_labels)
-        The predicted labels; ones and zeros where a text may have several.
-    proba : ndarray of shape (n_texts, n_classes) or None
-        The probabilities, if the classifier gives any.
-    classes : ndarray of shape (n_classes,) or None
-        The label of each column of `proba`; None where a text may have several.
+    `classes` are the labels of the columns of `proba`. Where a text may have several labels,
+    `labels` has shape (n_texts, n_labels), and `classes` is None.
     """
 
     labels: np.ndarray
@@ -58,17 +52,6 @@ class Predictions:
         proba, classes = np.asarray(proba), np.asarray(classes)
         return cls(classes[proba.argmax(axis=1)], proba, classes)
 
-    def calibration_error(self, y: np.ndarray) -> float | None:
-        """Tell how far the probabilities are from the shares of right answers; None without any.
-
-        Where a text may have several labels, each of them is a question with two answers.
-        """
-        if self.proba is None:
-            return None
-        if self.classes is None:
-            return expected_calibration_error(y.ravel(), as_questions(self.proba), [0, 1])
-        return expected_calibration_error(y, self.proba, self.classes)
-
 
 def measure_model(
     name: str,
@@ -83,33 +66,14 @@ def measure_model(
 ) -> dict[str, Any]:
     """Measure one fitted classifier on test texts.
 
-    Parameters
-    ----------
-    name : str
-        What to call the model.
-    model : classifier
-        A fitted one over texts.
-    X : sequence of str, of length n_texts
-        The test texts.
-    y : array-like of shape (n_texts,) or (n_texts, n_labels)
-        Their labels; ones and zeros where a text may have several, all of which must be right.
-    kind : {"baseline", "hard labels", "teacher", "distilled"}
-        What the model is to the comparison.
-    fit_seconds : float or None, default=None
-        How long training took; None if the model came trained.
-    predictions : Predictions or None, default=None
-        What the model says of `X`, if that is known already; spares asking it again.
-    reference : Predictions or None, default=None
-        What the model is compared with, mostly the teacher, says of `X`.
+    `predictions` are what the model says of `X`, where that is known already, and `reference` what
+    it is compared with, mostly its teacher, says. `kind` is "baseline", "hard labels", "teacher" or
+    "distilled"; `fit_seconds` is None if the model came trained.
 
-    Returns
-    -------
-    dict
-        With the keys ``name``, ``kind``, ``accuracy``, ``macro_f1``, ``fidelity`` (the share of
-        texts with the reference's prediction; None without one), ``calibration_error`` (None for a
-        model without ``predict_proba``), ``n_parameters`` (None if they cannot be counted: see
-        :func:`count_parameters`), ``n_bytes`` (None if the model cannot be pickled),
-        ``texts_per_second`` and ``fit_seconds``. Shares are between 0 and 1.
+    The keys are the columns of :func:`skdistill.compare`, without ``retention``. None are the
+    ``fidelity`` without a reference, the ``calibration_error`` without ``predict_proba``, the
+    ``n_parameters`` of which :func:`count_parameters` knows nothing, and the ``n_bytes`` of what
+    cannot be pickled.
 
     Examples
     --------
@@ -123,7 +87,13 @@ def measure_model(
     y = np.asarray(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
-    labels = predictions.labels
+    found = Measurement(
+        y,
+        predictions.labels,
+        predictions.proba,
+        predictions.classes,
+        None if reference is None else reference.labels,
+    )
     try:
         n_parameters = count_parameters(model)
     except TypeError:
@@ -135,10 +105,10 @@ def measure_model(
     return {
         "name": name,
         "kind": kind,
-        "accuracy": share_of_equal(labels, y),
-        "macro_f1": float(f1_score(y, labels, average="macro", zero_division=0)),
-        "fidelity": None if reference is None else share_of_equal(labels, reference.labels),
-        "calibration_error": predictions.calibration_error(y),
+        "accuracy": found.accuracy,
+        "macro_f1": found.macro_f1,
+        "fidelity": found.fidelity,
+        "calibration_error": found.calibration_error,
         "n_parameters": n_parameters,
         "n_bytes": n_bytes,
         "texts_per_second": measure_speed(model.predict, X),
@@ -222,23 +192,8 @@ def measure_speed(
 ) -> float:
     """Return how many texts a second go through a function: the median of repeated runs.
 
-    Parameters
-    ----------
-    predict : callable
-        Takes a list of texts.
-    X : sequence of str
-        The texts.
-    n_repeats : int, default=5
-        Number of timed runs, after one on a tenth of the texts that warms up.
-    max_seconds : float, default=5.0
-        About how long all timed runs may take; where all of `X` would take longer, the first
-        texts of it are taken.
-    clock : callable, default=time.perf_counter
-        Tells the time in seconds.
-
-    Returns
-    -------
-    float
+    One run on a tenth of the texts warms up. Where all timed runs would take more than about
+    `max_seconds`, they are on the first texts of `X`.
     """
 
     def seconds(texts: Sequence[str]) -> float:
@@ -254,18 +209,10 @@ def measure_speed(
 
 
 def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Join the figures of several models, one a row.
+    """Join the figures of several models, as :func:`measure_model` gives them, one a row.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        As :func:`measure_model` gives them; at most one is a teacher.
-
-    Returns
-    -------
-    DataFrame
-        The figures of the rows; what is None in them is missing. With a teacher among them, there
-        is also ``retention``: each accuracy as a share of the teacher's.
+    What is None is missing. With a teacher, of which there is one at most, there is also
+    ``retention``: each accuracy as a share of the teacher's.
     """
     table = pd.DataFrame(
         [{key: np.nan if value is None else value for key, value in row.items()} for row in rows]
@@ -290,16 +237,7 @@ _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
 def format_table(table: pd.DataFrame) -> str:
     """Set the main figures of :func:`make_table` in columns, for a terminal.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As :func:`make_table` gives it.
-
-    Returns
-    -------
-    str
-        Lines of equal length. Accuracy and F1 are in per cent; a figure that is not there is a
-        dash.
+    Accuracy and F1 are in per cent; a figure that is not there is a dash.
 
     Examples
     --------
@@ -319,16 +257,9 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:
-    """Write a table, and what it was measured on, as JSON.
+    """Write a table, and before its rows the context it was measured in, as JSON.
 
-    Parameters
-    ----------
-    path : str or path
-        The file; one that is there is replaced at once, never left half written.
-    table : DataFrame
-        As :func:`make_table` gives it; its rows become a list of objects under ``"models"``.
-    **context
-        Further entries, before the models.
+    The rows become a list of objects under ``"models"``; a file is never left half written.
     """
     models = table.astype(object).where(table.notna(), None).to_dict("records")
     text = json.dumps({**context, "models": models}, indent=2, ensure_ascii=False)

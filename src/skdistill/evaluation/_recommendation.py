@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from skdistill._core.estimators import validate_params
 from skdistill._core.labels import check_label_column
 from skdistill._core.texts import check_texts
-from skdistill.metrics._fidelity import word_order_sensitivity
+from skdistill.metrics._word_order import word_order_sensitivity
 from skdistill.students._base import DistilledClassifier
 from skdistill.students._mlp import DistilledMLPClassifier
 from skdistill.students._rnn import DistilledRNNClassifier

@@ -16,18 +16,9 @@ from skdistill.students._fitted import FittedStudent
 def unlabeled_for(estimator: Any, X_unlabeled: TextPool | None) -> Iterator[dict[str, Any]]:
     """Give the keyword arguments that bring unlabelled texts into an estimator's `fit`.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A student, or a meta-estimator around one, such as a pipeline or a search: into those they
-        go by metadata routing, which is on inside the context.
-    X_unlabeled : TextPool or None
-
-    Yields
-    ------
-    dict
-        Empty if there are no unlabelled texts, or nothing in the estimator takes any: a student
-        without a teacher has nobody to label them.
+    Into a meta-estimator around a student, such as a pipeline or a search, they go by metadata
+    routing, which is on inside the context. There are none if nothing in the estimator takes
+    them: a student without a teacher has nobody to label them.
     """
     students = students_in(estimator)
     if X_unlabeled is None or (students and not any(map(has_teacher, students))):

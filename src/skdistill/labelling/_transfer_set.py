@@ -18,7 +18,7 @@ from skdistill._core.multilabel import as_questions, from_questions, refuse_clas
 from skdistill._core.texts import check_texts
 from skdistill.datasets._files import ParquetTexts
 from skdistill.labelling._soft_labels import SoftLabeler
-from skdistill.metrics._fidelity import apply_temperature, fit_temperature
+from skdistill.metrics._calibration import apply_temperature, fit_temperature
 from skdistill.text._streams import (
     CheckedTexts,
     JoinedTexts,

@@ -5,12 +5,12 @@ from skdistill._core.lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "apply_temperature": "_fidelity",
-        "expected_calibration_error": "_fidelity",
+        "apply_temperature": "_calibration",
+        "expected_calibration_error": "_calibration",
         "fidelity": "_fidelity",
-        "fit_temperature": "_fidelity",
-        "paired_bootstrap": "_fidelity",
+        "fit_temperature": "_calibration",
+        "paired_bootstrap": "_bootstrap",
         "retention": "_fidelity",
-        "word_order_sensitivity": "_fidelity",
+        "word_order_sensitivity": "_word_order",
     },
 )

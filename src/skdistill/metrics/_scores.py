@@ -1,28 +1,151 @@
-"""What a classifier gets right and wrong on labelled texts, class by class."""
+"""One way to measure a model: its predictions of labelled texts, and each figure about them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from skdistill._core.multilabel import as_one_question, decide, share_of_equal
-from skdistill.metrics._class_scores import ClassScores, Confusion, most_confused, score_classes
-from skdistill.metrics._fidelity import expected_calibration_error, fidelity, retention
+from skdistill.metrics._calibration import CalibrationBins
+from skdistill.metrics._fidelity import retention
+
+_N_CONFUSIONS = 5
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """What a classifier scores on one class; shares are between 0 and 1, 0 if not defined."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many texts of a class are taken for another one."""
+
+    label: str
+    predicted: str
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A classifier's predictions of labelled texts; a figure is computed when it is asked for.
+
+    All figures are plain Python numbers, and shares are between 0 and 1.
+
+    Attributes
+    ----------
+    y, predicted : ndarray of shape (n_texts,) or (n_texts, n_labels)
+        Gold and predicted labels, or columns of classes; ones and zeros where a text may have
+        several labels. A text is then right if all of its labels are.
+    proba : ndarray of shape (n_texts, n_classes) or None
+    classes : ndarray of shape (n_classes,) or None
+        What `y` calls each column of `proba`; None where a text may have several labels.
+    teacher : ndarray, like `predicted`, or None
+        The teacher's predictions.
+    """
+
+    y: np.ndarray
+    predicted: np.ndarray
+    proba: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    teacher: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls, codes: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray | None = None
+    ) -> "Measurement":
+        """Measure probabilities, whose columns `codes` hold; as ones and zeros, if several."""
+        multilabel = codes.ndim == 2
+        teacher = None if teacher_proba is None else decide(teacher_proba, multilabel=multilabel)
+        predicted = decide(proba, multilabel=multilabel)
+        classes = None if multilabel else np.arange(proba.shape[1])
+        return cls(codes, predicted, proba, classes, teacher)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which texts are classified correctly; shape (n_texts,), dtype bool."""
+        right: np.ndarray = (self.y == self.predicted).reshape(len(self.y), -1).all(axis=1)
+        return right
+
+    @property
+    def accuracy(self) -> float:
+        """The share of texts that are classified correctly."""
+        return float(self.right.mean())
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of classes that occur or are predicted, or of all labels if several."""
+        return self._f1("macro")
+
+    @property
+    def micro_f1(self) -> float | None:
+        """F1 of all labels taken together; None where a text has one, of which it is accuracy."""
+        return self._f1("micro") if self.y.ndim == 2 else None
+
+    def _f1(self, average: str) -> float:
+        return float(f1_score(self.y, self.predicted, average=average, zero_division=0))
+
+    @property
+    def calibration_error(self) -> float | None:
+        """The expected calibration error; None without probabilities."""
+        return None if self.proba is None else self.bins().calibration_error
+
+    def bins(self, n_bins: int = 15) -> CalibrationBins:
+        """Sort texts by confidence; of several labels, each is a question with two answers."""
+        answers, proba = as_one_question(self.y, np.asarray(self.proba))
+        classes = [0, 1] if self.classes is None else self.classes
+        return CalibrationBins.of(answers, proba, classes, n_bins=n_bins)
+
+    @property
+    def fidelity(self) -> float | None:
+        """The share of texts with the teacher's prediction; None without a teacher."""
+        return None if self.teacher is None else share_of_equal(self.predicted, self.teacher)
+
+    def per_class(self, names: Sequence[Any] | np.ndarray) -> list[ClassScores]:
+        """Score each class, where `y` holds columns; `names` are what these are called."""
+        figures = precision_recall_fscore_support(
+            self.y, self.predicted, labels=np.arange(len(names)), zero_division=0
+        )
+        return [
+            ClassScores(str(name), float(precision), float(recall), float(f1), int(n_texts))
+            for name, precision, recall, f1, n_texts in zip(names, *figures, strict=True)
+        ]
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        """Texts by true class (rows) and predicted class (columns); None if several a text."""
+        if self.y.ndim == 2:
+            return None
+        matrix: np.ndarray = confusion_matrix(self.y, self.predicted, labels=self.classes)
+        return matrix
+
+
+def most_confused(matrix: np.ndarray, classes: Sequence[Any]) -> list[Confusion]:
+    """List the most frequent errors in a confusion matrix, five at most."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_N_CONFUSIONS]
+    rows, columns = np.unravel_index(order, wrong.shape)
+    return [
+        Confusion(str(classes[row]), str(classes[column]), int(wrong[row, column]))
+        for row, column in zip(rows, columns, strict=True)
+        if wrong[row, column]
+    ]
 
 
 @dataclass(frozen=True)
 class TeacherComparison:
-    """A student beside its teacher.
+    """A teacher's figures, and those of a student against them.
 
-    Attributes
-    ----------
-    accuracy, macro_f1 : float
-        The teacher's.
-    fidelity : float
-        The share of texts on which the student agrees with the teacher.
-    retention : float or None
-        The student's accuracy divided by the teacher's; None if the teacher is never right.
+    `retention` is None if the teacher is never right.
     """
 
     accuracy: float
@@ -33,24 +156,9 @@ class TeacherComparison:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a classifier on labelled texts; all are plain Python numbers.
+    """The figures of a :class:`Measurement` that the command line shows, ready for JSON.
 
-    Attributes
-    ----------
-    n_texts : int
-    accuracy, macro_f1 : float
-        Between 0 and 1; the mean F1 is over classes that occur or are predicted. Where a text may
-        have several labels, it is right if all of them are, and the mean is over all labels.
-    micro_f1 : float or None
-        F1 of all labels taken together; None where a text has one label, of which it is the
-        accuracy.
-    calibration_error : float
-        See `skdistill.metrics.expected_calibration_error`. Of several labels a text, each is a
-        question with two answers.
-    classes : list of ClassScores
-    confusions : list of Confusion
-        The most frequent ones, five at most; none where a text may have several labels.
-    teacher : TeacherComparison or None
+    There are no `confusions` where a text may have several labels, and five at most elsewhere.
     """
 
     n_texts: int
@@ -71,18 +179,7 @@ def evaluate(
 ) -> Evaluation:
     """Compare probabilities with labels and, if they are given, with a teacher's.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_texts,), dtype str, or (n_texts, n_classes), dtype int
-        Labels, all of them among `classes`; ones and zeros where a text may have several.
-    proba : ndarray of shape (n_texts, n_classes)
-    classes : sequence of str, of length n_classes
-        The label of each column.
-    teacher_proba : ndarray of shape (n_texts, n_classes) or None, default=None
-
-    Returns
-    -------
-    Evaluation
+    `y` holds labels, all of them among `classes`, or ones and zeros of shape (n_texts, n_classes).
 
     Examples
     --------
@@ -93,62 +190,33 @@ def evaluate(
     >>> round(found.accuracy, 2), found.confusions
     (0.67, [Confusion(label='a', predicted='b', n_texts=1)])
     """
-    multilabel = y.ndim == 2
     numbers = {name: number for number, name in enumerate(classes)}
-    codes = y if multilabel else np.array([numbers[label] for label in y.tolist()])
-    columns = np.arange(len(classes))
-    predicted = decide(proba, multilabel=multilabel)
-    accuracy = share_of_equal(codes, predicted)
-    answers, questions = as_one_question(codes, proba)
+    codes = y if y.ndim == 2 else np.array([numbers[label] for label in y.tolist()])
+    found = Measurement.of(codes, proba)
+    matrix = found.confusion
+    teacher = None
+    if teacher_proba is not None:
+        teachers = Measurement.of(codes, teacher_proba)
+        teacher = TeacherComparison(
+            accuracy=teachers.accuracy,
+            macro_f1=teachers.macro_f1,
+            fidelity=share_of_equal(found.predicted, teachers.predicted),
+            retention=retention(teachers.accuracy, found.accuracy) if teachers.accuracy else None,
+        )
     return Evaluation(
         n_texts=len(y),
-        accuracy=accuracy,
-        macro_f1=_f1(codes, predicted, "macro"),
-        micro_f1=_f1(codes, predicted, "micro") if multilabel else None,
-        calibration_error=expected_calibration_error(
-            answers, questions, np.arange(questions.shape[1])
-        ),
-        classes=score_classes(codes, predicted, classes),
-        confusions=[]
-        if multilabel
-        else most_confused(confusion_matrix(codes, predicted, labels=columns), classes),
-        teacher=None if teacher_proba is None else _compare(codes, proba, teacher_proba, accuracy),
-    )
-
-
-def _f1(codes: np.ndarray, predicted: np.ndarray, average: str) -> float:
-    return float(f1_score(codes, predicted, average=average, zero_division=0))
-
-
-def _compare(
-    codes: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray, accuracy: float
-) -> TeacherComparison:
-    multilabel = codes.ndim == 2
-    predicted = decide(teacher_proba, multilabel=multilabel)
-    teacher_accuracy = share_of_equal(codes, predicted)
-    return TeacherComparison(
-        accuracy=teacher_accuracy,
-        macro_f1=_f1(codes, predicted, "macro"),
-        fidelity=fidelity(teacher_proba, proba, multilabel=multilabel),
-        retention=retention(teacher_accuracy, accuracy) if teacher_accuracy else None,
+        accuracy=found.accuracy,
+        macro_f1=found.macro_f1,
+        micro_f1=found.micro_f1,
+        calibration_error=found.bins().calibration_error,
+        classes=found.per_class(classes),
+        confusions=[] if matrix is None else most_confused(matrix, classes),
+        teacher=teacher,
     )
 
 
 def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
-    """Refuse labels that are none of the classes.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_texts,), dtype str
-    classes : iterable of str
-    name : str
-        How messages call the column.
-
-    Raises
-    ------
-    ValueError
-        If there is one; the message names the row, counted from 0.
-    """
+    """Refuse labels that are none of the classes; messages call the column `name`."""
     names = [*map(str, classes)]
     unknown = ~np.isin(y, names)
     if unknown.any():
@@ -161,17 +229,7 @@ def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
 
 
 def as_percent(evaluation: Evaluation) -> dict[str, str]:
-    """Write the main figures for readers.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-
-    Returns
-    -------
-    dict of str
-        Names and figures, in per cent, of those that there are.
-    """
+    """Write the main figures, of those that there are, for readers."""
     accuracy = "accuracy" if evaluation.micro_f1 is None else "subset accuracy"
     figures = {
         accuracy: evaluation.accuracy,

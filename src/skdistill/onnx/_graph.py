@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
 from skdistill.text._vocabulary import UNKNOWN
 
@@ -12,10 +13,8 @@ PAD = -1
 ML = "ai.onnx.ml"
 
 _LOWEST = np.float32(np.finfo(np.float32).min)
-# Element types, as ONNX's `TensorProto` numbers them.
-_FLOAT, _INT32 = 1, 6
-# Where ONNX's gates stand among torch's: update, reset, new; and input, output, forget, cell.
-_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
+# An element type, as ONNX's `TensorProto` numbers it.
+_FLOAT = 1
 
 
 class GraphWriter:
@@ -92,13 +91,9 @@ def add_network(graph: GraphWriter, model: StoredModel, ids: str) -> str:
     embedding = np.pad(weights["embedding.weight"], ((0, 1), (0, 0)))
     inside = graph.add("Greater", ids, np.int64(PAD))
     vectors = graph.add("Gather", embedding, ids)
-    scores = None
-    if model.kind == "cnn":
-        vectors = _convolve(graph, model, vectors)
-    elif model.kind == "rnn":
-        vectors = _read(graph, model, vectors, inside)
-    elif "attention" in model.architecture["pooling"]:
-        scores = _score_windows(graph, weights["window"], vectors)
+    vectors, scores = KINDS[model.kind].add_to_graph(
+        graph, weights, model.architecture, vectors, inside
+    )
     pooled = [_pool(graph, how, vectors, inside, scores) for how in model.architecture["pooling"]]
     hidden = graph.add("Concat", *pooled, axis=1)
     n_layers = sum(name.startswith("layers.") for name in weights) // 2
@@ -125,61 +120,3 @@ def _pool(graph: GraphWriter, how: str, vectors: str, inside: str, scores: str |
         shares = graph.add("Softmax", graph.add("Where", inside, scores, _LOWEST), axis=1)
     weighted = graph.add("MatMul", graph.add("Unsqueeze", shares, [1]), vectors)
     return graph.add("Squeeze", weighted, [1])
-
-
-def _score_windows(graph: GraphWriter, window: np.ndarray, vectors: str) -> str:
-    channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
-    return graph.add("Squeeze", _convolution(graph, channels_first, window[None]), [1])
-
-
-def _convolve(graph: GraphWriter, model: StoredModel, vectors: str) -> str:
-    channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
-    outputs = [
-        _convolution(
-            graph, channels_first, model.weights[f"kernels.{i}"], model.weights[f"biases.{i}"]
-        )
-        for i in range(len(model.architecture["kernel_sizes"]))
-    ]
-    together = graph.add("Relu", graph.add("Concat", *outputs, axis=1))
-    return graph.add("Transpose", together, perm=[0, 2, 1])
-
-
-def _convolution(
-    graph: GraphWriter, channels_first: str, kernel: np.ndarray, bias: np.ndarray | None = None
-) -> str:
-    """Apply a kernel of shape (n_outputs, size, width); an even one reaches further left."""
-    size = kernel.shape[1]
-    pads = [size // 2, (size - 1) // 2]
-    return graph.add("Conv", channels_first, kernel.transpose(0, 2, 1), bias, pads=pads)
-
-
-def _read(graph: GraphWriter, model: StoredModel, vectors: str, inside: str) -> str:
-    cell, hidden_dim = model.architecture["cell"], model.architecture["hidden_dim"]
-    n_directions = 1 + model.architecture["bidirectional"]
-
-    def gather(kind: str) -> np.ndarray:
-        """Stack a weight of all directions, with its gates in ONNX's order."""
-        stacked = []
-        for number in range(n_directions):
-            array = model.weights[f"directions.{number}.{kind}_l0"]
-            gates = array.reshape(len(_GATES[cell]), hidden_dim, *array.shape[1:])
-            stacked.append(gates[_GATES[cell]].reshape(array.shape))
-        return np.stack(stacked)
-
-    counts = graph.add("ReduceSum", graph.add("Cast", inside, to=_INT32), [1], keepdims=0)
-    options: dict[str, Any] = {"linear_before_reset": 1} if cell == "gru" else {}
-    states = graph.add(
-        cell.upper(),
-        graph.add("Transpose", vectors, perm=[1, 0, 2]),
-        gather("weight_ih"),
-        gather("weight_hh"),
-        np.concatenate([gather("bias_ih"), gather("bias_hh")], axis=1),
-        # A text without a token takes the prior; a step for it keeps the operator content.
-        graph.add("Max", counts, np.int32(1)),
-        hidden_size=hidden_dim,
-        direction="bidirectional" if n_directions == 2 else "forward",
-        **options,
-    )
-    # From (n_tokens, n_directions, n_texts, hidden_dim).
-    by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
-    return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._core.markup import Markup, element, join
-from skdistill.runtime._network import CompiledMLP, CompiledNetwork, expit, softmax
+from skdistill.runtime._network import CompiledNetwork, expit, softmax
 from skdistill.text._spans import locate_features
 from skdistill.text._vocabulary import UNKNOWN
 
@@ -125,7 +125,7 @@ class Explanation:
             element(
                 "p",
                 "Solid underlines speak for the class, dotted ones against it. ",
-                "Strongest: " + ", ".join(listed) if listed else None,
+                "Strongest: " + ", ".join(listed) if listed else "",
                 style="margin:0;font-size:.85em",
             ),
             class_="skdistill-explanation",
@@ -176,7 +176,7 @@ def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str])
     ValueError
         If the network does not add up what its words look up.
     """
-    if not isinstance(network, CompiledMLP) or not network.is_additive:
+    if not network.is_additive:
         raise ValueError(
             f"The words of a text have no contributions of their own in {_reason(network)}. Fit a "
             "DistilledMLPClassifier with hidden_layer_sizes=(), or leave words out of the text and "
@@ -186,12 +186,12 @@ def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str])
 
 
 def _reason(network: CompiledNetwork) -> str:
-    if isinstance(network, CompiledMLP):
+    if network.adds_up:
         return "a student with hidden layers: behind a ReLU they no longer add up"
     return "this kind of student, which reads them together: only those of an MLP add up"
 
 
-def _explain_one(network: CompiledMLP, classes: np.ndarray, text: str) -> Explanation:
+def _explain_one(network: CompiledNetwork, classes: np.ndarray, text: str) -> Explanation:
     features = locate_features(network.vocabulary, text)
     contributions, bias = network.contributions(features.ids)
     return Explanation(

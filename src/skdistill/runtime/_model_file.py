@@ -11,7 +11,8 @@ import numpy as np
 
 import skdistill
 from skdistill._core.exceptions import ModelFileError
-from skdistill.runtime._network import COMPILED, CompiledNetwork, count_table_entries
+from skdistill.runtime._kinds import KINDS
+from skdistill.runtime._network import CompiledNetwork
 from skdistill.runtime._quantization import Precision, dequantize, quantize
 from skdistill.runtime._tensor_file import read_tensors, write_tensors
 from skdistill.text._vocabulary import Vocabulary
@@ -26,20 +27,6 @@ _MAX_EXPANSION = 100
 # Numbers in tables for each weight; small tables may have more of them.
 _MAX_MULTIPLE = 100
 _SMALL = 2**22
-# What the network's keyword arguments are; a tuple holds any number of one type.
-_ARCHITECTURE: dict[str, type | tuple[type]] = {
-    "bidirectional": bool,
-    "cell": str,
-    "context_window": int,
-    "dropout": float,
-    "embedding_dim": int,
-    "hidden_dim": int,
-    "hidden_layer_sizes": (int,),
-    "kernel_sizes": (int,),
-    "n_filters": int,
-    "pooling": (str,),
-    "word_dropout": float,
-}
 # What reading a damaged file may raise.
 _DAMAGE = (
     ArithmeticError,
@@ -89,6 +76,11 @@ class StoredModel:
         """Trained numbers."""
         return sum(array.size for name, array in self.weights.items() if name != "log_prior")
 
+    @property
+    def is_additive(self) -> bool:
+        """Whether logits are sums over a text's features."""
+        return KINDS[self.kind].adds_up and "layers.1.weight" not in self.weights
+
     def rounded(self, precision: Precision) -> "StoredModel":
         """Return the model as it is after it was saved with a precision."""
         weights = dequantize(quantize(self.weights, precision))
@@ -96,7 +88,7 @@ class StoredModel:
 
     def compile(self) -> CompiledNetwork:
         """Make the tables that predict."""
-        network = COMPILED[self.kind]
+        network = KINDS[self.kind]
         return network(self.vocabulary, self.weights, self.architecture, self.multilabel)
 
 
@@ -152,7 +144,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
             "lowercase": vocabulary.lowercase,
             "hash_buckets": vocabulary.hash_buckets,
         },
-        "architecture": _write_architecture(model.architecture),
+        "architecture": _write_architecture(model),
         "estimator": model.estimator,
     }
     metadata = {
@@ -197,7 +189,8 @@ def read_model(path: Path) -> StoredModel:
 
 def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> StoredModel:
     options = description["vocabulary"]
-    architecture = _read_architecture(_of_type(description["architecture"], dict))
+    kind = _one_of(description["kind"], tuple(KINDS))
+    architecture = _read_architecture(kind, _of_type(description["architecture"], dict))
     features = _front_decode(_decompress(tensors.pop(_VOCABULARY)))
     counts = tensors.pop(_COUNTS, None)
     vocabulary = Vocabulary(
@@ -211,7 +204,6 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
         raise ValueError("a feature occurs twice")
     classes = _read_classes(description["classes"])
     weights = dequantize(tensors)
-    kind = _one_of(description["kind"], tuple(COMPILED))
     _check_weights(weights, kind, architecture, len(vocabulary), len(classes))
     if counts is not None:
         counts = np.frombuffer(_decompress(counts), dtype="<f4").astype(np.float32)
@@ -226,22 +218,22 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
     )
 
 
-def _write_architecture(architecture: dict[str, Any]) -> dict[str, Any]:
-    stored = {}
-    for name, value in architecture.items():
-        kind = _ARCHITECTURE[name]
-        stored[name] = [*map(kind[0], value)] if isinstance(kind, tuple) else kind(value)
+def _write_architecture(model: StoredModel) -> dict[str, Any]:
+    types, stored = KINDS[model.kind].architecture_types(), {}
+    for name, value in model.architecture.items():
+        known = types[name]
+        stored[name] = [*map(known[0], value)] if isinstance(known, tuple) else known(value)
     return stored
 
 
-def _read_architecture(stored: dict[str, Any]) -> dict[str, Any]:
-    architecture = {}
+def _read_architecture(kind: str, stored: dict[str, Any]) -> dict[str, Any]:
+    types, architecture = KINDS[kind].architecture_types(), {}
     for name, value in stored.items():
-        kind = _ARCHITECTURE[name]
-        if isinstance(kind, tuple):
-            architecture[name] = tuple(_of_type(item, kind[0]) for item in _of_type(value, list))
+        known = types[name]
+        if isinstance(known, tuple):
+            architecture[name] = tuple(_of_type(item, known[0]) for item in _of_type(value, list))
         else:
-            architecture[name] = _of_type(value, kind)
+            architecture[name] = _of_type(value, known)
     return architecture
 
 
@@ -261,9 +253,7 @@ def _check_weights(
     n_features: int,
     n_classes: int,
 ) -> None:
-    expected = COMPILED[kind].weight_shapes(
-        n_features=n_features, n_classes=n_classes, **architecture
-    )
+    expected = KINDS[kind].weight_shapes(n_features=n_features, n_classes=n_classes, **architecture)
     found = {name: array.shape for name, array in weights.items()}
     if found != expected:
         names = sorted(
@@ -274,7 +264,7 @@ def _check_weights(
         if not np.isfinite(array).all():
             raise ValueError(f"the weights {name!r} are not finite")
     n_weights = sum(array.size for array in weights.values())
-    if count_table_entries(weights) > max(_SMALL, _MAX_MULTIPLE * n_weights):
+    if KINDS[kind].count_table_entries(weights) > max(_SMALL, _MAX_MULTIPLE * n_weights):
         raise ValueError("its tables would be out of proportion to its weights")
 
 

@@ -101,7 +101,6 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
         "verbose": ["verbose"],
     }
 
-    _network_name: ClassVar[str]
     # Whether texts of like length share a batch: pays where time grows with the longest.
     _batches_by_length = False
 
@@ -184,16 +183,18 @@ class DistilledClassifier(CallbackSupportMixin, FittedStudent, metaclass=ABCMeta
     def _architecture(self) -> dict[str, Any]:
         """Return the checked keyword arguments of the network."""
 
+    @staticmethod
+    @abstractmethod
+    def _network_class() -> "type[nn.Module]":
+        """Return the torch module of this kind of student, whose import loads torch."""
+
     @classmethod
     def _make_network(
         cls, log_prior: np.ndarray, n_features: int, **architecture: Any
     ) -> "nn.Module":
         import torch
 
-        from skdistill.students.training import _networks as networks
-
-        network = getattr(networks, cls._network_name)
-        return network(torch.from_numpy(log_prior), n_features, **architecture)
+        return cls._network_class()(torch.from_numpy(log_prior), n_features, **architecture)
 
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=False)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Memory
@@ -12,6 +12,9 @@ from sklearn.utils._param_validation import Interval
 from skdistill.students._base import DistilledClassifier
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @document(
@@ -58,7 +61,6 @@ class DistilledCNNClassifier(DistilledClassifier):
     array(['food', 'travel'], dtype='<U6')
     """
 
-    _network_name = "ConvolutionalNetwork"
     _kind = "cnn"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -143,6 +145,12 @@ class DistilledCNNClassifier(DistilledClassifier):
         )
         self.kernel_sizes = kernel_sizes
         self.n_filters = n_filters
+
+    @staticmethod
+    def _network_class() -> "type[nn.Module]":
+        from skdistill.students.training._cnn import CNNNetwork
+
+        return CNNNetwork
 
     def _architecture(self) -> dict[str, Any]:
         return {

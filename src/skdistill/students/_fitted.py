@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class FittedStudent(DocumentationLinkMixin, ClassifierMixin, BaseEstimator):
     """What a student does after `fit`, from a vocabulary, weights and an architecture."""
 
-    # What `skdistill.runtime._network.COMPILED` and model files call it.
+    # What `skdistill.runtime._kinds.KINDS` and model files call it.
     _kind: ClassVar[str]
 
     teacher: Any

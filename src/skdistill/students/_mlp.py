@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Memory
@@ -12,6 +12,9 @@ from sklearn.utils._param_validation import Interval
 from skdistill.students._base import DistilledClassifier
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @document(
@@ -73,7 +76,6 @@ class DistilledMLPClassifier(DistilledClassifier):
     array(['food', 'travel'], dtype='<U6')
     """
 
-    _network_name = "BagNetwork"
     _kind = "mlp"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -155,6 +157,12 @@ class DistilledMLPClassifier(DistilledClassifier):
             verbose=verbose,
         )
         self.context_window = context_window
+
+    @staticmethod
+    def _network_class() -> "type[nn.Module]":
+        from skdistill.students.training._mlp import MLPNetwork
+
+        return MLPNetwork
 
     def _architecture(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Memory
@@ -12,6 +12,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdistill.students._base import DistilledClassifier
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @document(
@@ -65,7 +68,6 @@ class DistilledRNNClassifier(DistilledClassifier):
     array(['food', 'travel'], dtype='<U6')
     """
 
-    _network_name = "RecurrentNetwork"
     _kind = "rnn"
     _batches_by_length = True
 
@@ -154,6 +156,12 @@ class DistilledRNNClassifier(DistilledClassifier):
         self.cell = cell
         self.hidden_dim = hidden_dim
         self.bidirectional = bidirectional
+
+    @staticmethod
+    def _network_class() -> "type[nn.Module]":
+        from skdistill.students.training._rnn import RNNNetwork
+
+        return RNNNetwork
 
     def _architecture(self) -> dict[str, Any]:
         return {

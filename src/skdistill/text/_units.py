@@ -17,7 +17,7 @@ class Units:
     Attributes
     ----------
     before, core, after : ndarray of str, each of shape (n_distinct_units,)
-        The parts: words are exchanged and located by their core, and written with all three.
+        The parts: words are replaced by their core, and written with all three.
     ids : Ragged of n_texts rows
         The units of each text, as places in the parts.
     separator : str
@@ -61,19 +61,6 @@ class Units:
         """Make texts of words."""
         flat = words.tolist()
         return [self.separator.join(flat[a:b]).strip() for a, b in pairwise(offsets.tolist())]
-
-    def locate_characters(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the unit whose core each character is in, or -1, and where the texts start.
-
-        A -1 more at the end is what position -1 finds.
-        """
-        parts = [[*map(len, part)] for part in (self.before, self.core, self.after)]
-        widths = np.array([*parts, [len(self.separator)] * len(self.core)], dtype=np.int64)
-        widths = widths.T[self.ids.values]
-        owners = np.full(widths.shape, -1)
-        owners[:, 1] = np.arange(len(owners))
-        ends = np.append(0, np.cumsum(widths.sum(axis=1)))
-        return np.append(np.repeat(owners, widths.ravel()), -1), ends[self.ids.offsets[:-1]]
 
 
 def parts_of(unit: str) -> tuple[str, str, str]:

@@ -9,7 +9,8 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdistill.students.training._loop import Batches, TransferDataset, train
 from skdistill.students.training._losses import DistillationLoss
-from skdistill.students.training._networks import BagNetwork, RecurrentNetwork
+from skdistill.students.training._mlp import MLPNetwork
+from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._ragged import Ragged
 
 N_FEATURES, N_CLASSES = 12, 3
@@ -44,7 +45,7 @@ def fit(dataset, **options):
         "callbacks": None,
         "verbose": 0,
     }
-    make_network = partial(BagNetwork, LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+    make_network = partial(MLPNetwork, LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     return train(make_network, dataset, **defaults | options)
 
 
@@ -134,7 +135,7 @@ def test_training_equals_a_bare_torch_loop():
     weights, history = fit(dataset)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = BagNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+        network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
         optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
         rng = np.random.default_rng(0)
         losses = []
@@ -170,7 +171,7 @@ def test_same_seed_same_weights_and_no_global_state():
 
 
 def test_training_by_length_is_seeded_and_learns():
-    make_network = partial(RecurrentNetwork, LOG_PRIOR, N_FEATURES, hidden_dim=4)
+    make_network = partial(RNNNetwork, LOG_PRIOR, N_FEATURES, hidden_dim=4)
     options = {"max_epochs": 8, "batch_size": 16, "lr": 0.05, "device": torch.device("cpu")}
     (one, history), (same, _), (other, _) = (
         train(make_network, make_dataset(), by_length=True, seed=seed, **options)
@@ -195,7 +196,7 @@ def test_training_starts_from_given_weights(names):
 
 
 def logits_of(weights, dataset):
-    network = BagNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+    network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     batch, _ = dataset.batch(np.arange(len(dataset)))
     return network(batch.ids, batch.offsets).detach().numpy().astype(np.float64)
@@ -245,7 +246,7 @@ def test_early_stopping_keeps_the_epoch_that_agreed_most():
     agreements = [epoch["valid_fidelity"] for epoch in history]
     best = int(np.argmax(agreements))
     assert len(history) == best + 1 + 3 < 50
-    network = BagNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
+    network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     batch, targets = held_out.batch(np.arange(40))
     agreed = network(batch.ids, batch.offsets).argmax(1) == targets["proba"].argmax(1)

@@ -98,7 +98,6 @@ def test_names_that_are_none(name, tmp_path, monkeypatch, opened):
         lambda: TransformerTeacherClassifier.from_finetuned(name),
         lambda: is_finetuned(name),
         lambda: TransformerTeacherClassifier(name).word_vectors(["wind"]),
-        lambda: TextAugmenter(masked_lm=name).fit(X).augment(X),
         lambda: TextAugmenter(word_vectors=name).fit(X).augment(X),
     ):
         with pytest.raises(OSError, match=NAMES[name]) as refusal:

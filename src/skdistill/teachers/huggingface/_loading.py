@@ -23,7 +23,6 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
-    AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -243,50 +242,6 @@ def load_token_embeddings(
         model, _ = load_classifier(name, revision, head)
     table = model.get_input_embeddings().weight.detach().float().numpy()
     return table, load_tokenizer(name, revision)
-
-
-def load_masked_lm(name: str) -> tuple[Any, Any]:
-    """Return a masked language model in float32 on the CPU, and its tokenizer.
-
-    Parameters
-    ----------
-    name : str
-        A folder or a name on the Hub; only safetensors files are read.
-
-    Returns
-    -------
-    model : PreTrainedModel
-    tokenizer : PreTrainedTokenizerFast
-        One with a mask token.
-
-    Raises
-    ------
-    OSError, ValueError
-        If the checkpoint cannot be loaded; the message says what can be done.
-    ValueError
-        If it lacks weights, which would be random, or such a tokenizer.
-    """
-    with _explained(name):
-        check_source(name)
-        model, report = AutoModelForMaskedLM.from_pretrained(
-            name,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    tokenizer = load_tokenizer(name)
-    if report["missing_keys"]:
-        raise ValueError(
-            f"masked_lm={name!r} lacks weights of a masked language model, which would be random: "
-            f"{', '.join(sorted(report['missing_keys']))}."
-        )
-    if tokenizer.mask_token_id is None or not tokenizer.is_fast:
-        raise ValueError(
-            f"masked_lm={name!r} needs a fast tokenizer with a mask token, but has a "
-            f"{type(tokenizer).__name__} with mask_token={tokenizer.mask_token!r}."
-        )
-    return model, tokenizer
 
 
 def _at(revision: str | None) -> dict[str, str]:

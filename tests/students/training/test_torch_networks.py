@@ -3,16 +3,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from skdistill.students.training._networks import (
-    BagNetwork,
-    ConvolutionalNetwork,
-    RecurrentNetwork,
-    convolve_within_rows,
-    pool,
-    pool_steps,
-    score_windows,
-    softmax_within_rows,
-)
+from skdistill.students.training._cnn import CNNNetwork, convolve_within_rows
+from skdistill.students.training._mlp import MLPNetwork, score_windows, softmax_within_rows
+from skdistill.students.training._network import pool
+from skdistill.students.training._rnn import RNNNetwork, pool_steps
 
 TEXTS = [[3, 1, 4, 1, 5], [9], [], [2, 6, 5, 3, 5, 8, 9, 7], [0, 0], [0, 4, 0]]
 LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2]).log()
@@ -57,7 +51,7 @@ def reduce(how, vectors):
     return vectors.mean(dim=0) if how == "mean" else vectors.amax(dim=0)
 
 
-REPRESENT = {BagNetwork: bag, ConvolutionalNetwork: convolutions, RecurrentNetwork: states}
+REPRESENT = {MLPNetwork: bag, CNNNetwork: convolutions, RNNNetwork: states}
 
 
 def reference(network, text):
@@ -80,15 +74,15 @@ def make(network_class, **options):
 
 
 OTHERS = [
-    (ConvolutionalNetwork, {"kernel_sizes": (1,), "n_filters": 4}),
-    (ConvolutionalNetwork, {"kernel_sizes": (3,), "n_filters": 4, "hidden_layer_sizes": (5,)}),
-    (ConvolutionalNetwork, {"kernel_sizes": (4, 2), "n_filters": 3, "pooling": ("mean",)}),
-    (ConvolutionalNetwork, {"kernel_sizes": (9, 3), "n_filters": 2, "pooling": ("mean", "max")}),
-    (RecurrentNetwork, {"cell": "gru", "hidden_dim": 4}),
-    (RecurrentNetwork, {"cell": "lstm", "hidden_dim": 4, "pooling": ("max", "mean")}),
-    (RecurrentNetwork, {"cell": "gru", "hidden_dim": 5, "bidirectional": False}),
-    (RecurrentNetwork, {"cell": "lstm", "hidden_dim": 3, "bidirectional": False}),
-    (RecurrentNetwork, {"cell": "gru", "pooling": ("mean",), "hidden_layer_sizes": (4, 5)}),
+    (CNNNetwork, {"kernel_sizes": (1,), "n_filters": 4}),
+    (CNNNetwork, {"kernel_sizes": (3,), "n_filters": 4, "hidden_layer_sizes": (5,)}),
+    (CNNNetwork, {"kernel_sizes": (4, 2), "n_filters": 3, "pooling": ("mean",)}),
+    (CNNNetwork, {"kernel_sizes": (9, 3), "n_filters": 2, "pooling": ("mean", "max")}),
+    (RNNNetwork, {"cell": "gru", "hidden_dim": 4}),
+    (RNNNetwork, {"cell": "lstm", "hidden_dim": 4, "pooling": ("max", "mean")}),
+    (RNNNetwork, {"cell": "gru", "hidden_dim": 5, "bidirectional": False}),
+    (RNNNetwork, {"cell": "lstm", "hidden_dim": 3, "bidirectional": False}),
+    (RNNNetwork, {"cell": "gru", "pooling": ("mean",), "hidden_layer_sizes": (4, 5)}),
 ]
 
 
@@ -96,7 +90,7 @@ OTHERS = [
 @pytest.mark.parametrize("hidden_layer_sizes", [(), (7,), (7, 4)])
 def test_forward_equals_torch_text_by_text(pooling, hidden_layer_sizes):
     torch.manual_seed(0)
-    network = BagNetwork(
+    network = MLPNetwork(
         LOG_PRIOR,
         10,
         embedding_dim=6,
@@ -128,7 +122,7 @@ def test_their_gradients_equal_torch_text_by_text(network_class, options):
 @pytest.mark.parametrize("pooling", [("mean",), ("max",), ("attention", "mean")])
 def test_gradients_equal_torch_text_by_text(pooling):
     torch.manual_seed(0)
-    network = BagNetwork(LOG_PRIOR, 10, embedding_dim=4, pooling=pooling, context_window=3)
+    network = MLPNetwork(LOG_PRIOR, 10, embedding_dim=4, pooling=pooling, context_window=3)
     torch.nn.init.normal_(network.embedding.weight)
     check_gradients(network)
 

@@ -1,0 +1,167 @@
+"""What the control experiment found: three models' scores, and whether distillation helped."""
+
+from dataclasses import dataclass, fields
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one model scores on the test texts; over several seeds, the mean.
+
+    Parameters
+    ----------
+    accuracy, macro_f1 : float
+        Between 0 and 1. Where a text may have several labels, all of them must be right.
+    fidelity : float
+        The share of texts on which the model agrees with the teacher.
+    calibration_error : float
+        See `skdistill.metrics.expected_calibration_error`.
+    scaled_calibration_error : float
+        The same after temperature scaling: the temperature of each half of the test texts is
+        fitted on the other half.
+    accuracy_std, macro_f1_std : float or None
+        Standard deviations over the seeds; None for a single one, and for the teacher.
+    n_epochs : float or None
+        Passes over the training texts; None for the teacher.
+    micro_f1, micro_f1_std : float or None
+        Where a text may have several labels; elsewhere it is the accuracy.
+    """
+
+    accuracy: float
+    macro_f1: float
+    fidelity: float
+    calibration_error: float
+    scaled_calibration_error: float
+    accuracy_std: float | None = None
+    macro_f1_std: float | None = None
+    n_epochs: float | None = None
+    micro_f1: float | None = None
+    micro_f1_std: float | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class DistillationReport:
+    """The outcome of :func:`~skdistill.distillation_report`; printed, it is a table and a verdict.
+
+    Shares, and differences of shares, lie between 0 and 1. All values are plain Python numbers:
+    `dataclasses.asdict` of a report can be written as JSON.
+
+    Parameters
+    ----------
+    teacher, student, twin : Scores
+        The twin is the student, trained on hard labels alone.
+    retention : float
+        The student's accuracy divided by the teacher's.
+    difference : float
+        The student's accuracy minus the twin's.
+    interval : tuple (low, high) of float
+        Confidence interval of `difference`.
+    confidence_level : float
+        Of `interval`.
+    n_seeds : int
+        How often student and twin were trained.
+    n_labeled : int
+        Texts with gold labels that all three were trained on.
+    n_transfer : int
+        Texts that the student was trained on: the labelled, unlabelled and augmented ones.
+    n_test : int
+        Texts that all three were tested on.
+    """
+
+    teacher: Scores
+    student: Scores
+    twin: Scores
+    retention: float
+    difference: float
+    interval: tuple[float, float]
+    confidence_level: float
+    n_seeds: int
+    n_labeled: int
+    n_transfer: int
+    n_test: int
+
+    @property
+    def helped(self) -> bool | None:
+        """True if `interval` lies above 0, False if below, None if it holds 0."""
+        low, high = self.interval
+        if low > 0:
+            return True
+        return False if high < 0 else None
+
+    @property
+    def verdict(self) -> str:
+        """One sentence that says whether distillation helped."""
+        outcome, link, reading = {
+            True: ("helped", "and", "lies above 0"),
+            False: ("hurt", "and", "lies below 0"),
+            None: ("did not help", "but", "holds 0"),
+        }[self.helped]
+        points = 100 * self.difference
+        direction = "less" if points < 0 else "more"
+        low, high = (f"{100 * bound:+.2f}" for bound in self.interval)
+        level = f"{100 * self.confidence_level:g} %"
+        return (
+            f"Distillation {outcome}: the student is {abs(points):.2f} points {direction} accurate "
+            f"than its twin on hard labels, {link} the {level} interval, {low} to {high}, "
+            f"{reading}."
+        )
+
+    def as_frame(self) -> pd.DataFrame:
+        """Return the scores as a table.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``"teacher"``, ``"student"`` and ``"twin"``; columns as in :class:`Scores`.
+        """
+        names = ["teacher", "student", "twin"]
+        columns = [field.name for field in fields(Scores)]
+        rows = [[getattr(getattr(self, name), column) for column in columns] for name in names]
+        return pd.DataFrame(rows, index=names, columns=columns, dtype=float)
+
+    def __repr__(self) -> str:
+        n_seeds, kept = self.n_seeds, 100 * self.retention
+        runs = "1 seed" if n_seeds == 1 else f"mean ± standard deviation over {n_seeds} seeds"
+        return "\n".join(
+            [
+                f"Scores on {self.n_test:,} test texts in per cent, {runs}",
+                "",
+                *self._table(),
+                "",
+                f"Retention: the student keeps {kept:.2f} % of the teacher's accuracy.",
+                self.verdict,
+            ]
+        )
+
+    def _table(self) -> list[str]:
+        measures = ["accuracy", "macro F1", "fidelity", "calibration error", "scaled"]
+        if self.teacher.micro_f1 is not None:
+            measures.append("micro F1")
+        rows = [["", "texts", "epochs", *measures]]
+        for name, n_texts, scores in [
+            ("teacher", self.n_labeled, self.teacher),
+            ("student, distilled", self.n_transfer, self.student),
+            ("twin, hard labels", self.n_labeled, self.twin),
+        ]:
+            cells = [
+                _percent(scores.accuracy, scores.accuracy_std),
+                _percent(scores.macro_f1, scores.macro_f1_std),
+                _percent(scores.fidelity),
+                _percent(scores.calibration_error),
+                _percent(scores.scaled_calibration_error),
+            ]
+            if scores.micro_f1 is not None:
+                cells.append(_percent(scores.micro_f1, scores.micro_f1_std))
+            n_epochs = "" if scores.n_epochs is None else f"{scores.n_epochs:.3g}"
+            rows.append([name, f"{n_texts:,}", n_epochs, *cells])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rows.insert(1, ["-" * width for width in widths])
+        return [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+
+
+def _percent(share: float, std: float | None = None) -> str:
+    return f"{100 * share:6.2f}" + ("" if std is None else f" ± {100 * std:.2f}")

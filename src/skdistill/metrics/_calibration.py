@@ -1,0 +1,236 @@
+"""How far probabilities can be trusted, and the temperature that makes them trustworthy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from skdistill._core.labels import check_probabilities, check_same_length
+
+# Smaller probabilities count as this, so that they have a logarithm.
+_PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
+_TEMPERATURE_RANGE = (0.05, 20.0)
+
+
+def expected_calibration_error(
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
+) -> float:
+    """Compute how far the confidence of predictions is from their accuracy.
+
+    Texts are sorted into bins by the probability of their predicted class. In each bin the mean
+    of these is compared with the share of right predictions; the result is the mean of the
+    absolute differences, weighted by the number of texts in the bin.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_texts,)
+        True labels.
+    proba : array-like of shape (n_texts, n_classes)
+        Class probabilities; rows sum to 1.
+    classes : array-like of shape (n_classes,)
+        The label of each column, as in ``classes_``.
+    n_bins : int, default=15
+        Number of bins of equal width between 0 and 1. The bins include their upper end.
+
+    Returns
+    -------
+    float
+        Between 0 (calibrated) and 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, rows do not sum to 1, there are no rows, or `n_bins` is less
+        than 1.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017.
+
+    Examples
+    --------
+    >>> from skdistill.metrics import expected_calibration_error
+    >>> proba = [[0.75, 0.25]] * 4
+    >>> expected_calibration_error(["a", "a", "a", "b"], proba, ["a", "b"])
+    0.0
+    >>> expected_calibration_error(["a", "a", "b", "b"], proba, ["a", "b"])
+    0.25
+    """
+    return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
+
+
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Texts sorted by the probability of their predicted class into bins of equal width.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        From 0 to 1; a bin includes its upper end.
+    n_texts : ndarray of shape (n_bins,)
+        How many texts lie in each bin.
+    n_right : ndarray of shape (n_bins,)
+        Of how many of them the predicted class is the true one.
+    confidence_sum : ndarray of shape (n_bins,)
+        The sum of the predicted classes' probabilities.
+    """
+
+    edges: np.ndarray
+    n_texts: np.ndarray
+    n_right: np.ndarray
+    confidence_sum: np.ndarray
+
+    @classmethod
+    def of(
+        cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
+    ) -> "CalibrationBins":
+        """Sort texts into bins: see :func:`expected_calibration_error`."""
+        y_true, classes = np.asarray(y_true), np.asarray(classes)
+        if n_bins < 1:
+            raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
+        if not len(y_true):
+            raise ValueError("y_true has no rows; the calibration error needs at least one.")
+        proba = check_probabilities(
+            proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
+        ).astype(np.float64)
+        confidence = proba.max(axis=1)
+        right = classes[proba.argmax(axis=1)] == y_true
+        edges = np.linspace(0, 1, n_bins + 1)
+        # The inner edges: a confidence of a rounding error above 1 stays in the last bin.
+        bins = np.searchsorted(edges[1:-1], confidence, side="left")
+        return cls(
+            edges,
+            n_texts=np.bincount(bins, minlength=n_bins),
+            n_right=np.bincount(bins[right], minlength=n_bins),
+            confidence_sum=np.bincount(bins, weights=confidence, minlength=n_bins),
+        )
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The mean probability of the predicted class in each bin; NaN in an empty one."""
+        return self._means(self.confidence_sum)
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """The share of right predictions in each bin; NaN in an empty one."""
+        return self._means(self.n_right)
+
+    def _means(self, sums: np.ndarray) -> np.ndarray:
+        means = np.full(len(sums), np.nan)
+        np.divide(sums, self.n_texts, out=means, where=self.n_texts > 0)
+        return means
+
+    @property
+    def calibration_error(self) -> float:
+        """The mean distance of confidence and accuracy, weighted by the bins' texts."""
+        return float(np.abs(self.confidence_sum - self.n_right).sum() / self.n_texts.sum())
+
+
+def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
+    """Find the temperature at which probabilities make the true classes most likely.
+
+    It minimises the negative log-likelihood of ``softmax(log(proba) / temperature)`` [1]_. Above 1
+    the probabilities were over-confident, below 1 too timid.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_texts, n_classes)
+        Class probabilities of texts that the model was not trained on; rows sum to 1.
+    codes : array-like of shape (n_texts,)
+        The column of each text's true class.
+
+    Returns
+    -------
+    float
+        Between 0.05 and 20.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, rows do not sum to 1, there are no rows, or `codes` are no
+        columns.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On Calibration of Modern Neural
+       Networks". ICML 2017.
+
+    Examples
+    --------
+    >>> from skdistill.metrics import apply_temperature, fit_temperature
+    >>> proba = [[0.9, 0.1]] * 4
+    >>> temperature = fit_temperature(proba, [0, 0, 0, 1])  # right in 3 of 4 texts
+    >>> round(temperature, 3)
+    2.0
+    >>> apply_temperature(proba, temperature)[0].round(3)
+    array([0.75, 0.25])
+    """
+    log_proba, codes = _log_probabilities(proba), np.asarray(codes)
+    n_classes = log_proba.shape[1]
+    check_same_length(len(log_proba), len(codes), names=("proba", "codes"))
+    if not len(codes):
+        raise ValueError("proba has no rows; a temperature needs at least one.")
+    if codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= n_classes:
+        raise ValueError(
+            f"codes must be column numbers from 0 to {n_classes - 1}, as np.unique(y, "
+            "return_inverse=True) gives them."
+        )
+    rows = np.arange(len(codes))
+
+    def loss(log_temperature: float) -> float:
+        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        return -float(log_probabilities[rows, codes].mean())
+
+    bounds = tuple(np.log(_TEMPERATURE_RANGE))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
+    """Soften (above 1) or sharpen (below 1) probabilities.
+
+    Parameters
+    ----------
+    proba : array-like of shape (n_texts, n_classes)
+        Class probabilities; rows sum to 1.
+    temperature : float
+        Positive; 1 changes nothing.
+
+    Returns
+    -------
+    ndarray of shape (n_texts, n_classes)
+        ``softmax(log(proba) / temperature)``, of the type of `proba`. Probabilities below
+        float32's epsilon count as that.
+
+    Raises
+    ------
+    ValueError
+        If `temperature` is not positive, `proba` has not two dimensions, or rows do not sum to 1.
+
+    Examples
+    --------
+    >>> from skdistill.metrics import apply_temperature
+    >>> apply_temperature([[0.8, 0.2]], 2.0).round(4)
+    array([[0.6667, 0.3333]])
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}.")
+    log_proba = _log_probabilities(proba)
+    proba = np.asarray(proba)
+    if temperature == 1:
+        return proba
+    dtype = proba.dtype if proba.dtype.kind == "f" else np.float64
+    scaled: np.ndarray = softmax(log_proba / temperature, axis=1)
+    return scaled.astype(dtype)
+
+
+def _log_probabilities(proba: ArrayLike) -> np.ndarray:
+    proba = np.asarray(proba)
+    if proba.ndim != 2:
+        raise ValueError(f"proba must have two dimensions, not shape {proba.shape}.")
+    n_rows, n_classes = proba.shape
+    checked = check_probabilities(proba, n_rows=n_rows, n_classes=n_classes, name="proba")
+    return np.log(np.maximum(checked.astype(np.float64), _PROBABILITY_FLOOR))

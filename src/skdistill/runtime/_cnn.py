@@ -1,0 +1,85 @@
+"""The convolutional network."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skdistill.runtime._network import CompiledNetwork, Graph
+from skdistill.runtime._windows import add_convolution, by_place, convolve
+from skdistill.text._ragged import Ragged
+from skdistill.text._vocabulary import Vocabulary
+
+
+class CompiledCNN(CompiledNetwork):
+    """A trained `CNNNetwork`: each feature's part in each convolution is looked up."""
+
+    poolings = frozenset({"mean", "max"})
+    own_architecture: ClassVar = {"kernel_sizes": (int,), "n_filters": int}
+    multiplied = ("kernels.",)
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
+        super().__init__(vocabulary, weights, architecture, multilabel)
+        embedding = weights["embedding.weight"]
+        self.convolutions = [
+            (by_place(embedding, weights[f"kernels.{i}"]), weights[f"biases.{i}"])
+            for i in range(len(architecture["kernel_sizes"]))
+        ]
+
+    @staticmethod
+    def own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
+        n_filters = own["n_filters"]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number, size in enumerate(own["kernel_sizes"]):
+            shapes[f"kernels.{number}"] = (n_filters, size, embedding_dim)
+            shapes[f"biases.{number}"] = (n_filters,)
+        return len(own["kernel_sizes"]) * n_filters, shapes
+
+    @staticmethod
+    def describe(architecture: dict[str, Any]) -> str:
+        sizes = " and ".join(map(str, architecture["kernel_sizes"]))
+        pooling = " and ".join(architecture["pooling"])
+        return f"{architecture['n_filters']} filters over {sizes} at a time, pooled by {pooling}"
+
+    @staticmethod
+    def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
+        span = max(architecture["kernel_sizes"]) + longest - 1
+        return f"It sees the order of {features} within {span} neighbours, not of the whole text."
+
+    @staticmethod
+    def add_to_graph(
+        graph: Graph,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        vectors: str,
+        inside: str,
+    ) -> tuple[str, str | None]:
+        channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
+        outputs = [
+            add_convolution(graph, channels_first, weights[f"kernels.{i}"], weights[f"biases.{i}"])
+            for i in range(len(architecture["kernel_sizes"]))
+        ]
+        together = graph.add("Relu", graph.add("Concat", *outputs, axis=1))
+        return graph.add("Transpose", together, perm=[0, 2, 1]), None
+
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
+        outputs = [np.maximum(convolve(table, ids) + bias, 0) for table, bias in self.convolutions]
+        starts = ids.offsets[:-1]
+        pooled = []
+        for how in self.pooling:
+            for output in outputs:
+                if how == "max":
+                    pooled.append(np.maximum.reduceat(output, starts))
+                else:
+                    pooled.append(
+                        np.add.reduceat(output, starts) / ids.lengths[:, None].astype(np.float32)
+                    )
+        product, bias = self.layers[0]
+        return product(np.hstack(pooled)) + bias

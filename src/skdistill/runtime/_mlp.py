@@ -1,0 +1,169 @@
+"""The MLP over a bag, or windows, of features."""
+
+import platform
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skdistill.runtime._network import CompiledNetwork, Graph
+from skdistill.runtime._products import RowProduct, multiply_exactly
+from skdistill.runtime._windows import WindowScores, add_convolution
+from skdistill.text._ragged import Ragged
+from skdistill.text._vocabulary import Vocabulary
+
+# SciPy's sparse product adds up product by product. Its compilers may fuse the two steps, which
+# saves a rounding, unless they build for x86-64 in general; there NumPy's steps give the same bits.
+_SCIPY_ROUNDS_TWICE = platform.machine().lower() in ("x86_64", "amd64")
+
+
+class CompiledMLP(CompiledNetwork):
+    """A trained `MLPNetwork`.
+
+    The embedding and the matrix behind it fold into one table with a row for each feature, and the
+    attention's convolution into one scalar for each feature and place in the window. A prediction
+    is then look-ups, an exponential and one sparse product.
+
+    References
+    ----------
+    .. [1] Joulin et al. (2017), "Bag of Tricks for Efficient Text Classification", EACL: the bag
+       of embeddings that a linear layer follows.
+    """
+
+    poolings = frozenset({"mean", "max", "attention"})
+    own_architecture: ClassVar = {"context_window": int}
+    multiplied = ("window",)
+    adds_up = True
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
+        super().__init__(vocabulary, weights, architecture, multilabel)
+        embedding = weights["embedding.weight"]
+        blocks = np.split(self.layers[0][0].matrix, len(self.pooling))
+        self.parts = [
+            _fold(how, embedding, block) for how, block in zip(self.pooling, blocks, strict=True)
+        ]
+        if "attention" in self.pooling:
+            self.scores = WindowScores(embedding, weights["window"])
+
+    @staticmethod
+    def own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
+        if "attention" not in pooling:
+            return embedding_dim, {}
+        if own["context_window"] % 2 == 0:
+            raise ValueError("the attention's window is even")
+        return embedding_dim, {"window": (own["context_window"], embedding_dim)}
+
+    @staticmethod
+    def describe(architecture: dict[str, Any]) -> str:
+        pooling = architecture["pooling"]
+        reading = f"pooled by {' and '.join(pooling)}"
+        if "attention" in pooling:
+            reading += f" over windows of {architecture['context_window']}"
+        return reading
+
+    @staticmethod
+    def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
+        if "attention" in architecture["pooling"]:
+            span = architecture["context_window"] + longest - 1
+            return (
+                f"The order of {features}, within {span} neighbours, decides how much each counts, "
+                "not for what: a negated word counts for the class for which it always counts."
+            )
+        if longest > 1:
+            return (
+                f"Beyond {longest} neighbours, the order of {features} makes no difference to it."
+            )
+        return f"The order of {features} makes no difference to it: a text is a bag of them."
+
+    @staticmethod
+    def add_to_graph(
+        graph: Graph,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        vectors: str,
+        inside: str,
+    ) -> tuple[str, str | None]:
+        if "attention" not in architecture["pooling"]:
+            return vectors, None
+        channels_first = graph.add("Transpose", vectors, perm=[0, 2, 1])
+        scores = add_convolution(graph, channels_first, weights["window"][None])
+        return vectors, graph.add("Squeeze", scores, [1])
+
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
+        # Here, so that a process that predicts single texts starts without it.
+        from scipy.sparse import csr_array
+
+        values, offsets = ids.values, ids.offsets.astype(np.int32)
+        starts = offsets[:-1]
+        hidden = self.layers[0][1]
+        for how, table, product in self.parts:
+            if how == "max":
+                pooled = np.maximum.reduceat(table[values], starts)
+            else:
+                if how == "mean":
+                    weights, totals = np.ones(len(values), dtype=np.float32), np.diff(offsets)
+                else:
+                    weights = self.scores.exponentials(ids)
+                    totals = np.add.reduceat(weights, starts)
+                bags = csr_array((weights, values, offsets), shape=(len(ids), len(table)))
+                pooled = bags @ table
+                pooled /= totals[:, None].astype(np.float32)
+            hidden = hidden + (pooled if product is None else product(pooled))
+        return hidden
+
+    def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
+        """Do the same in the same order, with as few calls as possible."""
+        if not _SCIPY_ROUNDS_TWICE:
+            return super()._first_layer_of_one(ids)
+        hidden = self.layers[0][1]
+        for how, table, product in self.parts:
+            rows = table[ids]
+            if how == "max":
+                pooled = rows.max(axis=0)
+            elif how == "mean":
+                pooled = np.add.reduce(rows) / np.float32(len(rows))
+            else:
+                weights = self.scores.exponentials_of_one(ids)
+                rows *= weights[:, None]
+                pooled = np.add.reduce(rows) / np.add.reduceat(weights, [0])
+            hidden = hidden + (pooled if product is None else product(pooled[None])[0])
+        return hidden
+
+    def contributions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take the logits of one text apart.
+
+        What a maximum gives belongs, in each dimension, to the first feature that has it.
+        """
+        total = np.zeros((len(ids), len(self.log_prior)))
+        if not ids.any():
+            return total, self.log_prior.astype(np.float64)
+        for how, table, product in self.parts:
+            rows = table[ids].astype(np.float64)
+            if how == "max":
+                rows *= np.arange(len(ids))[:, None] == rows.argmax(axis=0)
+            elif how == "mean":
+                rows /= len(ids)
+            else:
+                weights = self.scores.exponentials_of_one(ids).astype(np.float64)
+                rows *= (weights / weights.sum())[:, None]
+            total += rows if product is None else rows @ product.matrix.astype(np.float64)
+        return total, self.layers[0][1].astype(np.float64)
+
+
+def _fold(
+    how: str, embedding: np.ndarray, block: np.ndarray
+) -> tuple[str, np.ndarray, RowProduct | None]:
+    """Return the pooling, its table, and the product behind it unless that folds into the table.
+
+    A maximum does not commute with a matrix; and a matrix that widens would cost more folded.
+    """
+    if how == "max" or block.shape[1] > embedding.shape[1]:
+        return how, embedding, RowProduct(block)
+    return how, multiply_exactly(embedding, block), None

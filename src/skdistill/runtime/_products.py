@@ -1,0 +1,61 @@
+"""Matrix products in which a row's result does not depend on the other rows, to the bit."""
+
+import numpy as np
+
+# Rows multiplied at a time.
+_N_ROWS = 8
+
+
+class RowProduct:
+    """Multiplies rows by a matrix; each row gets the same bits alone and in any company.
+
+    BLAS chooses its kernel by the shape of a product, and kernels differ in the last bit: the
+    result for a text would depend on how many others are predicted with it. So all products have
+    one shape, eight rows, and the last ones are filled up with zeros. That costs no time beside
+    one large product, because small ones stay in the cache. Whether a row's place among the eight
+    matters depends on the BLAS; it is tried once for each matrix. Where it does, rows are
+    multiplied one by one.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_inputs, n_outputs), dtype float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.runtime._products import RowProduct
+    >>> double = RowProduct(2 * np.eye(2, dtype=np.float32))
+    >>> double(np.ones((3, 2), dtype=np.float32)).tolist()
+    [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
+    """
+
+    def __init__(self, matrix: np.ndarray):
+        self.matrix = np.ascontiguousarray(matrix)
+        row = np.sin(np.arange(1, len(matrix) + 1, dtype=np.float32))
+        repeated = np.tile(row, (_N_ROWS, 1)) @ self.matrix
+        self._n_rows = _N_ROWS if (repeated == repeated[0]).all() else 1
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Multiply.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_inputs), dtype float32
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs), dtype float32
+        """
+        n_rows, n_inputs = rows.shape
+        n_blocks = -(-n_rows // self._n_rows)
+        if n_rows % self._n_rows:
+            filled = np.zeros((n_blocks * self._n_rows, n_inputs), dtype=np.float32)
+            filled[:n_rows] = rows
+            rows = filled
+        products = rows.reshape(n_blocks, self._n_rows, n_inputs) @ self.matrix
+        return products.reshape(len(rows), self.matrix.shape[1])[:n_rows]
+
+
+def multiply_exactly(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Multiply in float64, so that the rounded result is the same on nearly every machine."""
+    return (left.astype(np.float64) @ right.astype(np.float64)).astype(np.float32)

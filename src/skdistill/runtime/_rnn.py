@@ -1,0 +1,172 @@
+"""The recurrent network."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skdistill.runtime._network import CompiledNetwork, Graph
+from skdistill.runtime._products import RowProduct, multiply_exactly
+from skdistill.text._ragged import Ragged
+from skdistill.text._vocabulary import Vocabulary
+
+# Where ONNX's gates are among torch's: update, reset, new; and input, output, forget, cell.
+_ONNX_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
+# An element type, as ONNX's `TensorProto` numbers it.
+_INT32 = 6
+
+
+class CompiledRNN(CompiledNetwork):
+    """A trained `RNNNetwork`: each feature's part in each gate is looked up.
+
+    Texts are read side by side from the longest to the shortest, so that those that have ended
+    drop out at the end of the block.
+    """
+
+    poolings = frozenset({"mean", "max"})
+    own_architecture: ClassVar = {"bidirectional": bool, "cell": str, "hidden_dim": int}
+    multiplied = ("directions.0.weight_ih", "directions.1.weight_ih")
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        multilabel: bool = False,
+    ) -> None:
+        super().__init__(vocabulary, weights, architecture, multilabel)
+        self.step = {"gru": _gru_step, "lstm": _lstm_step}[architecture["cell"]]
+        self.directions = []
+        for number in range(1 + architecture["bidirectional"]):
+            layer = f"directions.{number}"
+            into, between = (weights[f"{layer}.weight_{k}h_l0"] for k in "ih")
+            table = multiply_exactly(weights["embedding.weight"], into.T)
+            table += weights[f"{layer}.bias_ih_l0"]
+            bias = weights[f"{layer}.bias_hh_l0"]
+            self.directions.append((table, RowProduct(between.T), bias))
+
+    @staticmethod
+    def own_shapes(
+        embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
+    ) -> tuple[int, dict[str, tuple[int, ...]]]:
+        hidden_dim, n_directions = own["hidden_dim"], 1 + own["bidirectional"]
+        width = {"gru": 3, "lstm": 4}[own["cell"]] * hidden_dim
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number in range(n_directions):
+            layer = f"directions.{number}"
+            shapes[f"{layer}.weight_ih_l0"] = (width, embedding_dim)
+            shapes[f"{layer}.weight_hh_l0"] = (width, hidden_dim)
+            shapes[f"{layer}.bias_ih_l0"] = shapes[f"{layer}.bias_hh_l0"] = (width,)
+        return n_directions * hidden_dim, shapes
+
+    @staticmethod
+    def describe(architecture: dict[str, Any]) -> str:
+        ways = "both directions" if architecture["bidirectional"] else "one direction"
+        pooling = " and ".join(architecture["pooling"])
+        return (
+            f"a {architecture['cell'].upper()} of width {architecture['hidden_dim']} in {ways}, "
+            f"pooled by {pooling}"
+        )
+
+    @staticmethod
+    def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
+        return f"It reads {features} in their order, and nothing but the text itself."
+
+    @staticmethod
+    def add_to_graph(
+        graph: Graph,
+        weights: dict[str, np.ndarray],
+        architecture: dict[str, Any],
+        vectors: str,
+        inside: str,
+    ) -> tuple[str, str | None]:
+        cell, hidden_dim = architecture["cell"], architecture["hidden_dim"]
+        n_directions = 1 + architecture["bidirectional"]
+
+        def gather(name: str) -> np.ndarray:
+            """Stack a weight of all directions, with its gates in ONNX's order."""
+            stacked = []
+            for number in range(n_directions):
+                array = weights[f"directions.{number}.{name}_l0"]
+                gates = array.reshape(len(_ONNX_GATES[cell]), hidden_dim, *array.shape[1:])
+                stacked.append(gates[_ONNX_GATES[cell]].reshape(array.shape))
+            return np.stack(stacked)
+
+        counts = graph.add("ReduceSum", graph.add("Cast", inside, to=_INT32), [1], keepdims=0)
+        options: dict[str, Any] = {"linear_before_reset": 1} if cell == "gru" else {}
+        states = graph.add(
+            cell.upper(),
+            graph.add("Transpose", vectors, perm=[1, 0, 2]),
+            gather("weight_ih"),
+            gather("weight_hh"),
+            np.concatenate([gather("bias_ih"), gather("bias_hh")], axis=1),
+            # A text without a token takes the prior; a step for it keeps the operator content.
+            graph.add("Max", counts, np.int32(1)),
+            hidden_size=hidden_dim,
+            direction="bidirectional" if n_directions == 2 else "forward",
+            **options,
+        )
+        # From (n_tokens, n_directions, n_texts, hidden_dim).
+        by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
+        return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim]), None
+
+    def _first_layer(self, ids: Ragged) -> np.ndarray:
+        order = np.argsort(-ids.lengths, kind="stable")
+        lengths = ids.lengths[order]
+        n_active = np.searchsorted(-lengths, -np.arange(lengths[0]), side="left")
+        divisors = lengths[:, None].astype(np.float32)
+        pooled: dict[str, list[np.ndarray]] = {how: [] for how in self.pooling}
+        for backwards, direction in enumerate(self.directions):
+            first = (ids.offsets[1:] - 1 if backwards else ids.offsets[:-1])[order]
+            states = self._read(ids.values, first, -1 if backwards else 1, n_active, direction)
+            for how, parts in pooled.items():
+                parts.append(states[how] if how == "max" else states[how] / divisors)
+        product, bias = self.layers[0]
+        result = np.empty((len(ids), len(bias)), dtype=np.float32)
+        vectors = np.hstack([part for how in pooled for part in pooled[how]])
+        result[order] = product(vectors) + bias
+        return result
+
+    def _read(
+        self,
+        values: np.ndarray,
+        first: np.ndarray,
+        stride: int,
+        n_active: np.ndarray,
+        direction: tuple[np.ndarray, RowProduct, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Run one direction, and reduce the states of all steps to maximum and sum."""
+        table, product, bias = direction
+        shape = (len(first), len(product.matrix))
+        state, cell = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        reduced = {"max": np.full(shape, -np.inf, np.float32), "mean": np.zeros(shape, np.float32)}
+        for t, n in enumerate(n_active):
+            inputs = table[values[first[:n] + stride * t]]
+            state, cell = self.step(inputs, product(state[:n]) + bias, state[:n], cell[:n])
+            if "max" in self.pooling:
+                np.maximum(reduced["max"][:n], state, out=reduced["max"][:n])
+            if "mean" in self.pooling:
+                reduced["mean"][:n] += state
+        return reduced
+
+
+def _gru_step(
+    inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    width = state.shape[1]
+    gates = _sigmoid(inputs[:, : 2 * width] + recurrent[:, : 2 * width])
+    reset, update = gates[:, :width], gates[:, width:]
+    candidate = np.tanh(inputs[:, 2 * width :] + reset * recurrent[:, 2 * width :])
+    return candidate + update * (state - candidate), cell
+
+
+def _lstm_step(
+    inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    into, forget, candidate, out = np.split(inputs + recurrent, 4, axis=1)
+    cell = _sigmoid(forget) * cell + _sigmoid(into) * np.tanh(candidate)
+    return _sigmoid(out) * np.tanh(cell), cell
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """Compute 1 / (1 + exp(-x)) without an overflow."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5

@@ -1,0 +1,144 @@
+"""Sums over the windows around all positions of texts, from what each feature looks up."""
+
+import numpy as np
+
+from skdistill.runtime._network import Graph
+from skdistill.runtime._products import multiply_exactly
+from skdistill.text._ragged import Ragged
+
+# exp(x) and sums of many of it are finite in float32.
+_SAFE_EXPONENT = 60
+
+
+def by_place(embedding: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Look-up tables of a convolution, with a row of zeros for what lies beyond the text.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_features, width)
+    kernel : ndarray of shape (n_outputs, size, width)
+
+    Returns
+    -------
+    ndarray of shape (size, n_features + 1, n_outputs)
+    """
+    tables = [multiply_exactly(embedding, kernel[:, place].T) for place in range(kernel.shape[1])]
+    return np.pad(np.stack(tables), ((0, 0), (0, 1), (0, 0)))
+
+
+def convolve(tables: np.ndarray, ids: Ragged) -> np.ndarray:
+    """Add up, at each position, what the features in its window look up.
+
+    Parameters
+    ----------
+    tables : ndarray of shape (size, n_features + 1, n_outputs)
+    ids : Ragged
+
+    Returns
+    -------
+    ndarray of shape (n_values, n_outputs)
+    """
+    size, beyond_text = len(tables), tables.shape[1] - 1
+    padded, positions = pad_between(ids, size, beyond_text)
+    n_centres = len(padded) - size
+    total = np.zeros((n_centres, tables.shape[2]), dtype=np.float32)
+    for place, table in enumerate(tables):
+        total += table[padded[place : place + n_centres]]
+    return total[positions - size // 2]
+
+
+def pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part texts, none of them empty, so far that no window of a size sees two of them.
+
+    Returns
+    -------
+    padded : ndarray of int64
+        The ids, with `filler` before, between and behind the texts.
+    positions : ndarray of shape (n_values,)
+        Where the ids are in it.
+    """
+    gap = size // 2
+    # Summed up from steps: unlike `repeat`, that does not hold Python's lock.
+    positions = np.ones(len(ids.values), dtype=np.int64)
+    positions[ids.offsets[:-1]] += gap
+    positions[0] -= 1
+    np.cumsum(positions, out=positions)
+    padded = np.full(len(ids.values) + gap * (len(ids) + 1) + 1, filler)
+    padded[positions] = ids.values
+    return padded, positions
+
+
+class WindowScores:
+    """The scores of an attention that sees a window around each position.
+
+    A score is the sum of what the features in the window look up, each at its place. Two places
+    that follow each other share a look-up: their scalars are the halves of one complex number.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_features, width)
+    window : ndarray of shape (size, width)
+        With a vector for each place; `size` is odd.
+    """
+
+    def __init__(self, embedding: np.ndarray, window: np.ndarray):
+        self.size = len(window)
+        scalars = by_place(embedding, window[None])[..., 0]
+        self.beyond_text = scalars.shape[1] - 1
+        self.pairs = np.zeros(((self.size + 1) // 2, scalars.shape[1]), dtype=np.complex64)
+        self.pairs.real = scalars[::2]
+        self.pairs.imag[: self.size // 2] = scalars[1::2]
+        bound = float(np.abs(scalars).max(axis=1).sum())
+        self.are_small = bound < _SAFE_EXPONENT
+
+    def exponentials(self, ids: Ragged) -> np.ndarray:
+        """Compute the exponentials of the scores, each text's up to a factor of its own.
+
+        Parameters
+        ----------
+        ids : Ragged
+            Without an empty row.
+
+        Returns
+        -------
+        ndarray of shape (n_values,), dtype float32
+        """
+        padded, positions = pad_between(ids, self.size, self.beyond_text)
+        n_centres = len(padded) - self.size
+        total = np.zeros(n_centres + 1, dtype=np.complex64)
+        looked_up = np.empty_like(total)
+        for pair, table in enumerate(self.pairs):
+            seen = padded[2 * pair : 2 * pair + n_centres + 1]
+            # No index is out of bounds; "clip" is what spares a copy.
+            total += np.take(table, seen, out=looked_up, mode="clip")
+        scores = (total.real[:-1] + total.imag[1:])[positions - self.size // 2]
+        if not self.are_small:
+            tops = np.maximum.reduceat(scores, ids.offsets[:-1])
+            scores -= np.repeat(tops, ids.lengths)
+        return np.exp(scores, out=scores)
+
+    def exponentials_of_one(self, ids: np.ndarray) -> np.ndarray:
+        """Compute the same for a single text, in the same order, with as few calls as possible."""
+        gap = [self.beyond_text] * (self.size // 2)
+        looked_up = self.pairs.take([*gap, *ids.tolist(), *gap, self.beyond_text], axis=1)
+        n_pairs, n_seen = looked_up.shape
+        # Along the first axis: what the pairs of places of one window look up.
+        shape, strides = (n_pairs, len(ids) + 1), (8 * n_seen + 16, 8)
+        total = np.add.reduce(np.ndarray(shape, np.complex64, looked_up, strides=strides))
+        scores = total.real[:-1] + total.imag[1:]
+        if not self.are_small:
+            scores -= scores.max()
+        return np.exp(scores)
+
+
+def add_convolution(
+    graph: Graph, channels_first: str, kernel: np.ndarray, bias: np.ndarray | None = None
+) -> str:
+    """Add an ONNX node for a kernel of shape (n_outputs, size, width).
+
+    An even size reaches one place further to the left than to the right.
+    """
+    size = kernel.shape[1]
+    pads = [size // 2, (size - 1) // 2]
+    node: str = graph.add("Conv", channels_first, kernel.transpose(0, 2, 1), bias, pads=pads)
+    return node

@@ -1,0 +1,158 @@
+"""What the students' torch modules share: they work on flat ids and offsets."""
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from skdistill.text._vocabulary import UNKNOWN
+
+
+class TextNetwork(nn.Module):
+    """Base class: an embedding, a vector for each text, and a perceptron behind it.
+
+    A subclass turns the embeddings of a text's features into one vector of a given width.
+
+    Parameters
+    ----------
+    log_prior : Tensor of shape (n_classes,)
+        Logits of a text without any known feature.
+    n_features : int
+        Rows of the embedding, with the one for unknown features.
+    embedding_dim : int
+        Width of the embedding.
+    text_dim : int
+        Width of a text's vector.
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of hidden layers (with ReLU) between a text's vector and the output.
+    dropout : float, default=0.0
+        Share of a text's vector and of hidden units set to zero in training.
+    word_dropout : float, default=0.0
+        Share of the features replaced by the unknown one in training.
+    """
+
+    log_prior: Tensor
+
+    def __init__(
+        self,
+        log_prior: Tensor,
+        n_features: int,
+        *,
+        embedding_dim: int,
+        text_dim: int,
+        hidden_layer_sizes: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.word_dropout = word_dropout
+        self.embedding = nn.Embedding(n_features, embedding_dim)
+        nn.init.uniform_(self.embedding.weight, -0.05, 0.05)
+        widths = [text_dim, *hidden_layer_sizes, len(log_prior)]
+        self.layers = nn.ModuleList(map(nn.Linear, widths[:-1], widths[1:]))
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("log_prior", log_prior)
+
+    def forward(self, ids: Tensor, offsets: Tensor) -> Tensor:
+        """Compute the logits of a batch of texts.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (n_ids,), int
+            The features of all texts, one text after the other.
+        offsets : Tensor of shape (n_texts + 1,), int64
+            Where each text starts, and the end of the last.
+
+        Returns
+        -------
+        Tensor of shape (n_texts, n_classes)
+        """
+        lengths = offsets.diff()
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=ids.device), lengths)
+        known = torch.zeros(len(lengths), dtype=torch.bool, device=ids.device)
+        known[rows[ids != UNKNOWN]] = True
+        if not known.any():
+            return self.log_prior.expand(len(lengths), -1)
+        if self.training and self.word_dropout:
+            kept = torch.rand(len(ids), device=ids.device) >= self.word_dropout
+            ids = ids * kept
+        hidden = self.dropout(self.represent(self.embedding(ids), rows, offsets))
+        for layer in self.layers[:-1]:
+            hidden = self.dropout(F.relu(layer(hidden)))
+        return torch.where(known[:, None], self.layers[-1](hidden), self.log_prior)
+
+    @abstractmethod
+    def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+        """Turn the features' vectors into one vector a text.
+
+        Parameters
+        ----------
+        vectors : Tensor of shape (n_ids, embedding_dim)
+        rows : Tensor of shape (n_ids,), int64
+            The text of each feature, ascending.
+        offsets : Tensor of shape (n_texts + 1,), int64
+
+        Returns
+        -------
+        Tensor of shape (n_texts, text_dim)
+        """
+
+
+def pool(how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+    """Reduce each row's vectors to their mean or their maximum.
+
+    Parameters
+    ----------
+    how : {"mean", "max"}
+    vectors : Tensor of shape (n_vectors, width)
+    rows : Tensor of shape (n_vectors,), int64
+        The row of each vector, ascending.
+    offsets : Tensor of shape (n_rows + 1,), int64
+        Where each row starts, and the end of the last.
+
+    Returns
+    -------
+    Tensor of shape (n_rows, width)
+        Zeros where a row has no vector.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.students.training._network import pool
+    >>> vectors, rows = torch.tensor([[1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1])
+    >>> pool("mean", vectors, rows, torch.tensor([0, 2, 3])).tolist()
+    [[2.0], [5.0]]
+    """
+    if how == "mean":
+        return sum_within_rows(vectors / offsets.diff()[rows, None], rows, offsets)
+    empty = vectors.new_zeros(len(offsets) - 1, vectors.shape[1])
+    index = rows[:, None].expand_as(vectors)
+    return empty.scatter_reduce(0, index, vectors, "amax", include_self=False)
+
+
+def sum_within_rows(vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+    """Add up each row's vectors; arguments and result are those of `pool`."""
+    return vectors.new_zeros(len(offsets) - 1, vectors.shape[1]).index_add(0, rows, vectors)
+
+
+def part_by_zeros(vectors: Tensor, rows: Tensor, n_rows: int, size: int) -> tuple[Tensor, Tensor]:
+    """Make one sequence of all rows, with as many zeros between them as keep windows apart.
+
+    Parameters
+    ----------
+    vectors : Tensor of shape (n_vectors, width)
+    rows : Tensor of shape (n_vectors,), int64
+        The row of each vector, ascending.
+    n_rows, size : int
+        The number of rows, and of places in a window.
+
+    Returns
+    -------
+    padded : Tensor of shape (n_vectors + (n_rows + 1) * (size - 1), width)
+    starts : Tensor of shape (n_vectors,), int64
+        Where in `padded` the window around each vector starts.
+    """
+    starts = torch.arange(len(rows), device=rows.device) + (size - 1) * rows
+    padded = vectors.new_zeros(len(rows) + (n_rows + 1) * (size - 1), vectors.shape[1])
+    return padded.index_copy(0, starts + size // 2, vectors), starts
