@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+import skdistill
 from _faults import finish, needs_posix, start
 from conftest import make_checkpoint
 from skdistill import (
@@ -22,7 +23,9 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
+from skdistill.cli import _fit
 from skdistill.cli import _main as cli
+from skdistill.runtime._kinds import KINDS
 from skdistill.students import _base as _student_base
 from skdistill.students.training._loop import StudentNet
 from skdistill.students.training._schedule import make_schedule
@@ -150,6 +153,11 @@ def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
     assert student.transfer_size_ == 20 + result["n_augmented"]
     with pytest.raises(ValueError, match="int8 weights"):
         student.prune_vocabulary(5)
+
+
+def test_the_command_line_knows_all_kinds_of_students():
+    assert sorted(_fit._STUDENTS) == sorted(KINDS)
+    assert all(hasattr(skdistill, f"Distilled{kind.upper()}Classifier") for kind in KINDS)
 
 
 def test_threads_are_limited_and_given_back(folder, model, monkeypatch):
