@@ -23,7 +23,7 @@ __getattr__, __dir__, _names = attach(
         "DistilledRNNClassifier": "students._rnn",
         "FunctionTeacherClassifier": "teachers._function",
         "LearningCurvesDisplay": "evaluation._learning_curves",
-        "ModelFileError": "runtime._tensor_file",
+        "ModelFileError": "_core.exceptions",
         "OnnxTextEncoder": "onnx._export",
         "ParetoDisplay": "displays._pareto",
         "ReliabilityDisplay": "displays._reliability",

@@ -1,5 +1,6 @@
 """What type checkers see of names that load with their first use."""
 
+from skdistill._core.exceptions import ModelFileError as ModelFileError
 from skdistill.augment._augmenter import TextAugmenter as TextAugmenter
 from skdistill.datasets._docstrings import load_docstrings as load_docstrings
 from skdistill.datasets._load import load_emotion as load_emotion
@@ -20,7 +21,6 @@ from skdistill.labelling._pool import TextPool as TextPool
 from skdistill.metrics._word_order import word_order_sensitivity as word_order_sensitivity
 from skdistill.onnx._export import OnnxTextEncoder as OnnxTextEncoder
 from skdistill.onnx._export import export_onnx as export_onnx
-from skdistill.runtime._tensor_file import ModelFileError as ModelFileError
 from skdistill.serving import CompiledClassifier as CompiledClassifier
 from skdistill.serving import parity_report as parity_report
 from skdistill.students._cascade import CascadeClassifier as CascadeClassifier

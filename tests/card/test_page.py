@@ -22,9 +22,9 @@ from skdistill import (
     make_tfidf_baseline,
     parity_report,
 )
+from skdistill._core.exceptions import ModelFileError
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._page import write_card
-from skdistill.runtime._tensor_file import ModelFileError
 
 
 class Page(HTMLParser):

@@ -11,7 +11,8 @@ from conftest import make_checkpoint
 from skdistill import load_text_dataset, make_tfidf_baseline
 from skdistill.cli import _demo_run as demo
 from skdistill.cli import _teacher_choice as _teacher_choice
-from skdistill.cli._demo_run import run_demo
+from skdistill.cli._demo_run import Demo, run_demo
+from skdistill.cli._narrator import Narrator
 from skdistill.teachers._transformer import TransformerTeacherClassifier
 
 CLASSES = ["cooking", "sailing", "trains"]
@@ -57,7 +58,7 @@ def texts(topics):
 
 
 def run(file, **options):
-    return run_demo(str(file), text_column="story", label_column="topic", **options)
+    return run_demo(Demo(str(file), text_column="story", label_column="topic", **options))
 
 
 # ---- the whole story
@@ -140,7 +141,7 @@ def test_quick_says_so_and_takes_few_texts(file, ready_teacher, tmp_path, monkey
 def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="--no-plot"):
-        run_demo("no-such-file.csv", output=tmp_path / "out")
+        run_demo(Demo("no-such-file.csv", output=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -152,10 +153,11 @@ def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
 )
 def test_known_data_has_names(name, loader, texts, pool, monkeypatch):
     monkeypatch.setattr(demo, loader, lambda **options: texts)
-    found = demo._load(name, None, "text", "label", 0)
+    silent = Narrator(1, silent=True)
+    found = demo._load(Demo(name), silent)
     assert found.X_train == texts.X_train
     n_unlabeled = len(texts.X_unlabeled)
-    more = demo._load(name, pool, "text", "label", 0)
+    more = demo._load(Demo(name, unlabeled=pool), silent)
     assert len(more.X_unlabeled) == n_unlabeled + 100
 
 
@@ -236,7 +238,7 @@ def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
 def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
     for options in ({}, {"teacher": tiny_checkpoint}, {"quick": True}):
-        assert teacher_settings(random_state=3, **options) == {"random_state": 3, "verbose": 1}
+        assert teacher_settings(seed=3, **options) == {"random_state": 3, "verbose": 1}
 
 
 def test_few_texts_take_more_passes_and_the_default_teacher_a_higher_rate(

@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+import skdistill
 from _faults import finish, needs_posix, start
 from conftest import make_checkpoint
 from skdistill import (
@@ -22,7 +23,9 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
+from skdistill.cli import _fit
 from skdistill.cli import _main as cli
+from skdistill.runtime._kinds import KINDS
 from skdistill.students import _base as _student_base
 from skdistill.students.training._loop import StudentNet
 from skdistill.students.training._schedule import make_schedule
@@ -82,7 +85,7 @@ def test_the_student_is_the_one_that_python_trains(folder, model, topics, capsys
     student = DistilledMLPClassifier(make_tfidf_baseline(C=10), random_state=3)
     student.fit(texts[:100], labels[:100], X_unlabeled=TextPool(texts[160:]))
     served = CompiledClassifier.load(model)
-    np.testing.assert_allclose(served.predict_proba(texts), student.predict_proba(texts), atol=1e-6)
+    np.testing.assert_array_equal(served.predict_proba(texts), student.predict_proba(texts))
     out, err = capsys.readouterr()
     result, y = json.loads(out), labels[100:160]
     predicted = student.predict(texts[100:160])
@@ -152,6 +155,11 @@ def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
         student.prune_vocabulary(5)
 
 
+def test_the_command_line_knows_all_kinds_of_students():
+    assert sorted(_fit._STUDENTS) == sorted(KINDS)
+    assert all(hasattr(skdistill, f"Distilled{kind.upper()}Classifier") for kind in KINDS)
+
+
 def test_threads_are_limited_and_given_back(folder, model, monkeypatch):
     seen, train_step, before = [], StudentNet.train_step, torch.get_num_threads()
 
@@ -196,7 +204,8 @@ def test_a_teacher_is_trained_once_and_saved(
         patch.setattr(Teacher, "fit", None)
         assert fit(folder / "train.csv", again, *options, teacher=tiny_checkpoint) == 0
     second, err = capsys.readouterr()
-    assert "hits=160, misses=0" in err
+    assert "hits=60, misses=0" in err
+    assert "hits=100, misses=0" in err
     assert_same(again, model, topics[0])
     assert json.loads(second)["test"] == json.loads(first)["test"]
 
@@ -234,13 +243,13 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "is no readable .csv file: No columns to parse"),
+        ("", "has no header: a first line of column names"),
         ("text,label\n", "has no rows"),
         ("text,label\nx,a\ny,\n", "label[1] is missing; drop such rows"),
-        ("text,label\nx,a\n,b\n", "text[1] is missing (nan)"),
+        ("text,label\nx,a\n,b\n", "text[1] is missing (None)"),
         ("text,label\nx,a\ny,a\n", "holds a single class, 'a'; a classifier needs two"),
         (b"text,label\nx,a\nna\xefve,b\n", "line 3 is not in UTF-8 (byte 0xef)"),
-        ('text,label\n"x,a\n', "is no readable .csv file"),
+        ('text,label\n"x,a\n', "is no readable csv file: line 2: unexpected end of data"),
         (None, "there is no file"),
     ],
 )

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,48 +16,22 @@ from skdistill.cli import _main as cli
 def calls(monkeypatch):
     """Note what `run_demo` is called with instead of running it."""
     noted = []
-    monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: noted.append((args, kwargs)))
+    monkeypatch.setattr(demo, "run_demo", noted.append)
     return noted
 
 
 def test_demo_has_defaults(calls):
     assert cli.main(["demo"]) == 0
-    assert calls == [
-        (
-            ("docstrings",),
-            {
-                "teacher": None,
-                "unlabeled": None,
-                "text_column": "text",
-                "label_column": "label",
-                "output": "demo-output",
-                "quick": False,
-                "plot": True,
-                "random_state": 0,
-            },
-        )
-    ]
+    assert calls == [demo.Demo()]
 
 
 def test_demo_passes_its_options_on(calls):
     options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
     more = "--output here --quick --no-plot --seed 7"
     assert cli.main(["demo", *options.split(), *more.split()]) == 0
-    assert calls == [
-        (
-            ("a.csv",),
-            {
-                "teacher": "big",
-                "unlabeled": "b.txt",
-                "text_column": "x",
-                "label_column": "y",
-                "output": "here",
-                "quick": True,
-                "plot": False,
-                "random_state": 7,
-            },
-        )
-    ]
+    texts = {"data": "a.csv", "unlabeled": "b.txt", "text_column": "x", "label_column": "y"}
+    expected = {"teacher": "big", "output": Path("here"), "quick": True, "plot": False, "seed": 7}
+    assert calls == [demo.Demo(**texts, **expected)]
 
 
 @pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])

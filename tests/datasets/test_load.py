@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from skdistill import load_emotion, load_text_dataset
-from skdistill.datasets._load import read_indicators, read_text_stream, read_texts
+from skdistill.datasets._files import file_source
+from skdistill.datasets._load import read_columns, read_texts
 
 FIELDS = {
     "X_train", "y_train", "X_unlabeled", "X_val", "y_val", "X_test", "y_test", "classes", "DESCR",
@@ -73,12 +74,8 @@ def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
     table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
     path = write_table(table, tmp_path / f"a.{kind}")
     expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    columns = {"text_column": "text", "label_column": "tags"}
-    texts, labels = read_indicators(path, 3, **columns)
+    texts, labels = read_columns(file_source(path), "text", "tags", n_labels=3)
     assert (texts, labels.tolist()) == (["a", "b", "c"], expected)
-    with path.open("rb") as stream:
-        labels = read_text_stream(stream, kind, n_labels=3, **columns)[1]
-    assert labels.tolist() == expected
 
 
 def test_read_texts_takes_lines_without_labels(tmp_path):
@@ -103,12 +100,12 @@ def test_read_texts_takes_lines_without_labels(tmp_path):
         ("a.csv", "text,stars\nx,1\n", "a.csv has no column 'label'; its columns are text, stars"),
         ("a.csv", "text,label\nx,1\n,2\n", r"a.csv: text\[1\] is missing"),
         ("a.csv", "text,label\nx,1\ny,\n", r"a.csv: label\[1\] is missing"),
-        ("a.csv", "", "a.csv is no readable .csv file"),
+        ("a.csv", "", "a.csv has no header"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
-        ("a.jsonl", '{"text": "x"\n', "a.jsonl is no readable .jsonl file"),
+        ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is no JSON"),
         ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl: label\[0\] is missing"),
-        ("a.parquet", "no parquet", "a.parquet is no readable .parquet file"),
-        ("a.xlsx", "", "a.xlsx: files that end in '.xlsx' are not read; use one of .csv, .jsonl"),
+        ("a.parquet", "no parquet", "a.parquet is no readable parquet file"),
+        ("a.xlsx", "", "a.xlsx: files that end in '.xlsx' are not known; use one of .csv, .jsonl"),
     ],
 )
 def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
@@ -192,7 +189,7 @@ def test_a_folder_must_be_complete_and_unambiguous(write_part):
         load_text_dataset(folder)
     write_part("train", [("a", "x")])
     (folder / "train.csv").write_text("text,label\na,x\n")
-    with pytest.raises(ValueError, match="two files for the part 'train'"):
+    with pytest.raises(ValueError, match="two parts 'train'"):
         load_text_dataset(folder)
 
 

@@ -38,9 +38,9 @@ from skdistill import (
     TextAugmenter,
     TransformerTeacherClassifier,
 )
+from skdistill._core.exceptions import ModelFileError
 from skdistill.evaluation._model_table import write_json
 from skdistill.labelling._labeler import SoftLabeler, SoftLabelStore
-from skdistill.runtime._tensor_file import ModelFileError
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
 
 pytestmark = needs_posix
@@ -111,9 +111,7 @@ def _tear_weights(*, call):
 
 def _strike_training(point, call):
     """Arrange for this process's end, at a point of the training by name."""
-    from skdistill.teachers.huggingface import _checkpoints
-    from skdistill.teachers.huggingface import _finetune
-    from skdistill.teachers.huggingface import _trainer
+    from skdistill.teachers.huggingface import _checkpoints, _finetune, _trainer
 
     if point == "weights half written":
         _tear_weights(call=call)
@@ -628,8 +626,7 @@ def press_ctrl_c_at(point, call):
     from skdistill.students import _base as _student_base
     from skdistill.students.training import _loop as training
     from skdistill.teachers import _transformer as teacher
-    from skdistill.teachers.huggingface import _loading
-    from skdistill.teachers.huggingface import _trainer
+    from skdistill.teachers.huggingface import _loading, _trainer
 
     owner, name = {
         "teacher labels": (HashTeacher, "predict_proba"),

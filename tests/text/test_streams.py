@@ -11,7 +11,7 @@ from conftest import make_topics
 from datasets import Dataset
 from skdistill import DistilledMLPClassifier, TextAugmenter, TextPool, make_tfidf_baseline
 from skdistill.labelling._pool import check_unlabeled
-from skdistill.text._streams import CheckedTexts, ParquetTexts, batches, is_on_disk
+from skdistill.text._streams import CheckedTexts, batches, is_on_disk
 
 
 @pytest.fixture
@@ -95,18 +95,6 @@ def test_texts_that_change_are_an_error():
 
     with pytest.raises(ValueError, match=r"pool gave 2 texts, but said that it holds 3"):
         list(CheckedTexts(Shrinking(["a", "b"]), "pool"))
-
-
-def test_what_is_no_parquet_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is no parquet file, and no folder that holds"):
-        ParquetTexts(tmp_path, "text")
-    broken = tmp_path / "broken.parquet"
-    broken.write_bytes(b"something else, of some length")
-    with pytest.raises(ValueError, match=r"broken\.parquet is no readable parquet file"):
-        ParquetTexts(broken, "text")
-    folder = write_folder(tmp_path / "pool", ["a", "b", "c"])
-    with pytest.raises(ValueError, match=r"has no column 'post'; its columns are other, text"):
-        ParquetTexts(folder, "post")
 
 
 def test_only_sequences_of_an_unknown_kind_stay_on_disk():

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import skdistill
+from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 from skdistill._core.format import format_bytes
 from skdistill._core.markup import Markup
@@ -37,7 +38,6 @@ from skdistill.metrics._losses import LOSSES
 from skdistill.metrics._scores import most_confused
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
-from skdistill.runtime._tensor_file import ModelFileError
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,23 +19,21 @@ from skdistill._core.files import explaining_writes, replacing
 from skdistill._core.multilabel import write_numbers
 from skdistill._core.texts import check_texts
 from skdistill._core.utf8 import lines_at_hand
-from skdistill.datasets._row_files import Rows, row_file
+from skdistill.datasets._files import TABLES, Rows, file_source, kind_of
 from skdistill.serving import CompiledClassifier
 
 # Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
 _PART = 2**16
 _LINES = 10_000
+_STDIN = "standard input"
+# Ends an error about a file of another kind.
+_OR_LINES = ", or - for lines"
 
 
 class Columns:
     """The columns that a classifier adds to texts.
 
-    Parameters
-    ----------
-    classifier : CompiledClassifier
-    label_column : str
-    proba : bool
-        Whether there is a column for each class, too: ``proba_`` and its name.
+    They are the label and, with `proba`, a column for each class: ``proba_`` and its name.
 
     Examples
     --------
@@ -77,35 +76,39 @@ class Columns:
         return write_numbers(predicted) if self.classifier.multilabel_ else predicted.tolist()
 
 
-def predict_file(
-    columns: Columns, model: Path, source: str, target: Path, text_column: str, bar: "tqdm[Any]"
-) -> None:
+@dataclass(frozen=True)
+class FileJob:
+    """The model's file, and the files to predict from and into; "-" is standard input.
+
+    The target keeps the columns of a source of its own kind, and of others the texts alone.
+    """
+
+    model: Path
+    source: str
+    target: Path
+    text_column: str
+
+    def describe(self, columns: Columns) -> dict[str, Any]:
+        """Tell this job from others: it can go on with parts that an equal one has made."""
+        return {
+            "model": _file_hash(self.model),
+            "input": _identity(self.source),
+            "columns": [self.text_column, *columns.names],
+        }
+
+
+def predict_file(columns: Columns, job: FileJob, bar: "tqdm[Any]") -> None:
     """Predict the rows of a file, or the lines of standard input, into a file.
 
     Parts are kept in the folder ``TARGET.partial`` until all are there. Called again after it was
-    stopped, it makes only those that lack, if model, input and options are the same.
-
-    Parameters
-    ----------
-    columns : Columns
-    model : Path
-        The classifier's file.
-    source : str
-        A file, or "-" for standard input, of which no part is used again.
-    target : Path
-        Keeps the columns of the source if it is of the same kind, else the texts alone.
-    text_column : str
-    bar : tqdm
-        Counts texts.
+    stopped, it makes only those that lack, if model, input and options are the same; of standard
+    input no part is used again.
     """
-    kind = row_file(target, text_column)
-    if source != "-" and target.exists() and target.samefile(source):
+    target = job.target
+    kind = TABLES[kind_of(target, TABLES, _OR_LINES)]
+    if job.source != "-" and target.exists() and target.samefile(job.source):
         raise ValueError(f"{target} is the input, too; name another file for the output.")
-    job = {
-        "model": _file_hash(model),
-        "input": _identity(source),
-        "columns": [text_column, *columns.names],
-    }
+    description = job.describe(columns)
     folder = target.with_name(f"{target.name}.partial")
     with explaining_writes(target):
         folder.mkdir(exist_ok=True)
@@ -116,7 +119,8 @@ def predict_file(
         raise OSError(f"Another process is writing {target}; wait until it is done.") from None
     with lock:
         try:
-            parts = _predict_parts(columns, folder, job, source, target, text_column, bar)
+            _keep_parts_of(description, folder)
+            parts = _predict_parts(columns, job, folder, bar)
             with replacing(target) as file:
                 kind.join(parts, file)
             shutil.rmtree(folder)
@@ -126,30 +130,20 @@ def predict_file(
             raise
 
 
-def _predict_parts(
-    columns: Columns,
-    folder: Path,
-    job: dict[str, Any],
-    source: str,
-    target: Path,
-    text_column: str,
-    bar: "tqdm[Any]",
-) -> list[Path]:
+def _predict_parts(columns: Columns, job: FileJob, folder: Path, bar: "tqdm[Any]") -> list[Path]:
     """Make all parts that are not there, and return the files."""
-    kind = row_file(target, text_column)
-    _keep_parts_of(job, folder)
-    parts = []
-    same_kind = source != "-" and Path(source).suffix.lower() == target.suffix.lower()
-    for number, (rows, texts) in enumerate(_read(source, text_column, _PART)):
+    suffix, parts = job.target.suffix.lower(), []
+    kind, same_kind = TABLES[suffix], Path(job.source).suffix.lower() == suffix
+    for number, (rows, texts) in enumerate(_read(job.source, job.text_column, _PART)):
         parts.append(folder / f"part-{number:06d}")
         if not parts[-1].exists():
-            kept = rows if same_kind else kind.from_texts(texts)
+            kept = rows if same_kind else kind.from_texts(job.text_column, texts)
             _check_names(kept, columns)
             with replacing(parts[-1]) as file:
                 kind.write(file, kept, columns.of(texts), header=number == 0)
         bar.update(len(texts))
     if not parts:
-        raise ValueError(f"{_name(source)} has no rows.")
+        raise ValueError(f"{_STDIN if job.source == '-' else job.source} has no rows.")
     return parts
 
 
@@ -162,21 +156,9 @@ def predict_lines(
     *,
     as_json: bool = False,
 ) -> None:
-    """Write a line for each text: the label and, set apart by tabs, probabilities.
+    """Write a line for each text: label and probabilities between tabs, or a JSON object.
 
-    The lines of standard input are answered as they come.
-
-    Parameters
-    ----------
-    columns : Columns
-    source : str
-        A file, or "-" for standard input.
-    output : text file
-    text_column : str
-    bar : tqdm
-        Counts texts.
-    as_json : bool, default=False
-        Whether a line is a JSON object, of the columns' names and values.
+    The lines of standard input ("-") are answered as they come.
     """
     write = _json_lines if as_json else _tabbed_lines
     for _, texts in _read(source, text_column, _LINES, as_they_come=True):
@@ -198,27 +180,26 @@ def _json_lines(columns: dict[str, list[Any]]) -> str:
 def _read(
     source: str, text_column: str, size: int, *, as_they_come: bool = False
 ) -> Iterator[tuple[Rows, list[str]]]:
-    """Yield so many rows, or the lines that standard input has, and their checked texts."""
+    """Yield rows, `size` at a time or as many lines as standard input has, and their texts."""
     n_read = 0
     if source == "-":
-        parts = _read_lines(None if as_they_come else size)
+        name, parts = _STDIN, _read_lines(text_column, None if as_they_come else size)
     else:
-        path = Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file {path}.")
-        parts = row_file(path, text_column).read(path, size)
+        table = file_source(source, TABLES, _OR_LINES)
+        name = f"{source}: {text_column}"
+        parts = TABLES[table.kind].read(table, [text_column], size, whole=True)
     for rows in parts:
-        name = _name(source) if source == "-" else f"{source}: {text_column}"
-        yield rows, check_texts(rows.texts, name=name, allow_empty=True, first_row=n_read)
-        n_read += len(rows.texts)
+        texts = rows.columns[text_column]
+        yield rows, check_texts(texts, name=name, allow_empty=True, first_row=n_read)
+        n_read += len(texts)
 
 
-def _read_lines(size: int | None) -> Iterator[Rows]:
-    parts = lines_at_hand(sys.stdin.buffer, _name("-"))
+def _read_lines(text_column: str, size: int | None) -> Iterator[Rows]:
+    parts = lines_at_hand(sys.stdin.buffer, _STDIN)
     if size is not None:
         lines = chain.from_iterable(parts)
         parts = iter(lambda: list(islice(lines, size)), [])
-    return (Rows([], part, None) for part in parts)
+    return (Rows([], {text_column: part}, None) for part in parts)
 
 
 def _check_names(rows: Rows, columns: Columns) -> None:
@@ -232,22 +213,17 @@ def _check_names(rows: Rows, columns: Columns) -> None:
 
 def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
     """Remove parts of another job from the folder, and note down of which job it is now."""
-    description = folder / "job.json"
-    begun = description.exists() and description.read_bytes() == _as_json(job)
-    if begun and job["input"] is not None:
+    path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
+    if path.exists() and path.read_bytes() == content and job["input"] is not None:
         return
-    for path in _parts_in(folder):
-        path.unlink()
-    with replacing(description) as file:
-        file.write(_as_json(job))
+    for part in _parts_in(folder):
+        part.unlink()
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _parts_in(folder: Path) -> list[Path]:
     return [*folder.glob("part-??????")]
-
-
-def _as_json(job: dict[str, Any]) -> bytes:
-    return json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
 
 
 def _identity(source: str) -> list[Any] | None:
@@ -260,7 +236,3 @@ def _identity(source: str) -> list[Any] | None:
 
 def _file_hash(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-
-
-def _name(source: str) -> str:
-    return "standard input" if source == "-" else source

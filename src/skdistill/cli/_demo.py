@@ -1,6 +1,7 @@
 """The command ``skdistill demo``: the article's whole story on real texts."""
 
 import argparse
+from pathlib import Path
 
 from skdistill.cli import _options
 
@@ -40,16 +41,24 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     _options.add_text_column(demo)
     _options.add_label_column(demo)
+    _add_work_options(demo)
+    demo.set_defaults(
+        run=_run, memory_advice="close other programs, or give --quick, a smaller --teacher or data"
+    )
+
+
+def _add_work_options(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--output",
-        default="demo-output",
+        type=Path,
+        default=Path("demo-output"),
         metavar="DIR",
         help="folder for student, table and figure (default: demo-output)",
     )
     demo.add_argument(
         "--quick", action="store_true", help="few texts and epochs: two minutes, lower figures"
     )
-    demo.add_argument("--no-plot", action="store_true", help="draw no figure")
+    demo.add_argument("--no-plot", action="store_false", dest="plot", help="draw no figure")
     demo.add_argument(
         "--seed",
         type=_options.seed,
@@ -57,23 +66,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="N",
         help="seed of splits and training (default: 0)",
     )
-    demo.set_defaults(
-        run=_run, memory_advice="close other programs, or give --quick, a smaller --teacher or data"
-    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
     # Loaded on use: `skdistill --help` answers at once.
-    from skdistill.cli._demo_run import run_demo
+    from skdistill.cli._demo_run import Demo, run_demo
 
-    run_demo(
-        arguments.data,
-        teacher=arguments.teacher,
-        unlabeled=arguments.unlabeled,
-        text_column=arguments.text_column,
-        label_column=arguments.label_column,
-        output=arguments.output,
-        quick=arguments.quick,
-        plot=not arguments.no_plot,
-        random_state=arguments.seed,
-    )
+    run_demo(_options.make_job(Demo, arguments))

@@ -1,12 +1,12 @@
 """The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -51,17 +51,26 @@ QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model of the story, before it is measured.
+class Demo:
+    """What is to be compared, and where the results go; see the options of the command.
 
-    Attributes
-    ----------
-    name : str
-    kind : {"baseline", "hard labels", "teacher", "distilled"}
-    model : classifier
-    fit_seconds : float or None
-        None if it came trained.
+    The data are ``"docstrings"``, ``"emotion"``, or what :func:`skdistill.load_text_dataset` takes.
     """
+
+    data: str = "docstrings"
+    teacher: str | None = None
+    unlabeled: str | None = None
+    text_column: str = "text"
+    label_column: str = "label"
+    output: Path = Path("demo-output")
+    quick: bool = False
+    plot: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of the story, before it is measured; `fit_seconds` is None if it came trained."""
 
     name: str
     kind: str
@@ -69,49 +78,12 @@ class Trained:
     fit_seconds: float | None
 
 
-def run_demo(
-    data: str = "docstrings",
-    *,
-    teacher: str | None = None,
-    unlabeled: str | os.PathLike[str] | None = None,
-    text_column: str = "text",
-    label_column: str = "label",
-    output: str | os.PathLike[str] = "demo-output",
-    quick: bool = False,
-    plot: bool = True,
-    random_state: int = 0,
-) -> pd.DataFrame:
-    """Train and compare all models of the article on one data set.
+def run_demo(demo: Demo) -> pd.DataFrame:
+    """Train and compare all models of the article on one data set; return a row for each model.
 
     Progress goes to standard error, the table and how to go on to standard output. The folder
-    `output` gets ``student.joblib`` (the distilled student of default pooling), ``table.json``
+    of results gets ``student.joblib`` (the distilled student of default pooling), ``table.json``
     and ``accuracy-against-size.png``.
-
-    Parameters
-    ----------
-    data : str, default="docstrings"
-        ``"docstrings"``, ``"emotion"``, or what :func:`skdistill.load_text_dataset` takes: a csv,
-        jsonl or parquet file, a folder, a name on the Hub.
-    teacher : str or None, default=None
-        A checkpoint's folder or its name on the Hub. One that is fine-tuned for the classes of
-        the data already is not trained again. None takes the MiniLM of the ``demo`` extra.
-    unlabeled : path or None, default=None
-        A csv, jsonl, parquet or txt file of unlabelled texts, beside those that `data` has.
-    text_column, label_column : str, default="text" and "label"
-        Names of the columns of files.
-    output : path, default="demo-output"
-        Folder for the results; made if need be. Earlier results in it are replaced.
-    quick : bool, default=False
-        Whether to take few texts and epochs: two minutes instead of ten, and worse figures.
-    plot : bool, default=True
-        Whether to draw the figure; it needs matplotlib.
-    random_state : int, default=0
-        Seed of splits and training.
-
-    Returns
-    -------
-    DataFrame
-        One row a model; see :func:`skdistill.report.make_table`.
 
     Raises
     ------
@@ -126,49 +98,18 @@ def run_demo(
        2021.
     """
     # Whatever can be wrong is found out before anything takes minutes.
-    if plot:
+    if demo.plot:
         require_matplotlib("The figure", ", or leave the figure out with --no-plot")
-    weights = teacher if teacher is not None else default_teacher()
+    weights = demo.teacher if demo.teacher is not None else default_teacher()
     tell = Narrator(n_steps=7)
-    tell.step(f"Reading texts: {data}")
-    texts = _load(data, unlabeled, text_column, label_column, random_state)
-    if quick:
-        texts = _shrink(texts, random_state)
-        tell.note("--quick: few texts and epochs, so the figures are lower than without it")
-    tell.note(_describe(texts))
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
+    texts = _load(demo, tell)
+    demo.output.mkdir(parents=True, exist_ok=True)
     is_ready = is_fine_tuned(weights, texts.classes)
-    name = short_name(teacher)
-
-    tell.step("Logistic regression on TF-IDF: the baseline")
-    trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, random_state)]
-    _tell_accuracies(tell, trained, texts)
-
-    tell.step("MLP on hard labels, average of word embeddings: the small model without a teacher")
-    trained.append(_fit_hard_student(texts, random_state))
-    _tell_accuracies(tell, trained[-1:], texts)
-
-    tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
-    settings = teacher_settings(len(texts.X_train), is_default=teacher is None, quick=quick)
-    big = _get_teacher(name, weights, texts, is_ready, {**settings, "random_state": random_state})
-    trained.append(big)
-    # The teacher is slow: it is asked once.
-    expected = Predictions.from_proba(big.model.predict_proba(texts.X_test), big.model.classes_)
-    _tell_accuracies(tell, [big], texts, expected)
-
-    tell.step("The teacher labels all texts to learn from")
-    with _timed() as labelling:
-        soft_labels = _label(big.model, texts)
-    # Measuring is not to be slowed down by progress bars.
-    big.model.set_params(verbose=0)
-
-    tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
-    for pooling in ("mean", DistilledMLPClassifier().pooling):
-        trained.append(_fit_distilled(texts, soft_labels, pooling, random_state))
-        _tell_accuracies(tell, trained[-1:], texts)
-    student = trained[-1].model
-
+    small = _train_small_models(demo, texts, tell)
+    big, expected = _train_teacher(demo, weights, is_ready, texts, tell)
+    with TemporaryDirectory() as memory:
+        labelling_seconds = _label(big.model, texts, memory, tell)
+        distilled = _distil(demo, big.model, texts, memory, tell)
     tell.step("Measuring size and speed")
     table = make_table(
         [
@@ -182,51 +123,43 @@ def run_demo(
                 predictions=expected if item is big else None,
                 reference=expected,
             )
-            for item in trained
+            for item in [*small, big, *distilled]
         ]
     )
-    student_file = output / "student.joblib"
+    student_file = demo.output / "student.joblib"
     with replacing(student_file) as file:
-        joblib.dump(student, file)
-    write_json(
-        output / "table.json",
-        table,
-        data=data,
-        quick=quick,
-        random_state=random_state,
-        n_train=len(texts.X_train),
-        n_unlabeled=len(texts.X_unlabeled),
-        n_test=len(texts.X_test),
-        classes=[str(label) for label in texts.classes],
-        teacher=str(weights),
-        labelling_seconds=labelling.seconds,
-        skdistill=__version__,
-    )
-    if plot:
-        _draw(table, output / "accuracy-against-size.png", title=_title(data, texts, quick))
+        joblib.dump(distilled[-1].model, file)
+    _write_table(demo, table, texts, teacher=weights, labelling_seconds=labelling_seconds)
+    if demo.plot:
+        _draw(table, demo.output / "accuracy-against-size.png", title=_title(demo, texts))
     tell.note("done")
-    _print_results(table, texts, student_file, output, plot=plot, quick=quick)
+    _print_results(demo, table, texts, student_file)
     return table
 
 
-def _load(
-    data: str,
-    unlabeled: str | os.PathLike[str] | None,
-    text_column: str,
-    label_column: str,
-    random_state: int,
-) -> Bunch:
-    if data == "docstrings":
-        texts = load_docstrings(random_state=random_state)
-    elif data == "emotion":
+def _load(demo: Demo, tell: Narrator) -> Bunch:
+    tell.step(f"Reading texts: {demo.data}")
+    if demo.data == "docstrings":
+        texts = load_docstrings(random_state=demo.seed)
+    elif demo.data == "emotion":
         texts = load_emotion()
     else:
         texts = load_text_dataset(
-            data, text_column=text_column, label_column=label_column, random_state=random_state
+            demo.data,
+            text_column=demo.text_column,
+            label_column=demo.label_column,
+            random_state=demo.seed,
         )
-    if unlabeled is not None:
-        pool, _ = read_texts(unlabeled, text_column=text_column, label_column=None)
+    if demo.unlabeled is not None:
+        pool, _ = read_texts(demo.unlabeled, text_column=demo.text_column, label_column=None)
         texts.X_unlabeled = [*texts.X_unlabeled, *pool]
+    if demo.quick:
+        texts = _shrink(texts, demo.seed)
+        tell.note("--quick: few texts and epochs, so the figures are lower than without it")
+    tell.note(
+        f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
+        f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
+    )
     return texts
 
 
@@ -248,13 +181,6 @@ def _shrink(texts: Bunch, random_state: int) -> Bunch:
     return few
 
 
-def _describe(texts: Bunch) -> str:
-    return (
-        f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
-        f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
-    )
-
-
 class _Stopwatch:
     seconds = 0.0
 
@@ -264,6 +190,21 @@ def _timed() -> Iterator[_Stopwatch]:
     watch, start = _Stopwatch(), time.perf_counter()
     yield watch
     watch.seconds = time.perf_counter() - start
+
+
+def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Trained]:
+    """Train the models that know no teacher."""
+    tell.step("Logistic regression on TF-IDF: the baseline")
+    trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, demo.seed)]
+    _tell_accuracies(tell, trained, texts)
+    tell.step("MLP on hard labels, average of word embeddings: the small model without a teacher")
+    student = DistilledMLPClassifier(pooling="mean", random_state=demo.seed, verbose=1)
+    with _timed() as watch:
+        student.fit(texts.X_train, texts.y_train)
+    name = "MLP, hard labels, mean pooling"
+    trained.append(Trained(name, "hard labels", student, watch.seconds))
+    _tell_accuracies(tell, trained[-1:], texts)
+    return trained
 
 
 # On vectors as short as the solver's a second BLAS thread makes the baseline 3 times slower.
@@ -300,52 +241,67 @@ def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], f
     return accuracy
 
 
-def _fit_hard_student(texts: Bunch, random_state: int) -> Trained:
-    student = DistilledMLPClassifier(pooling="mean", random_state=random_state, verbose=1)
-    with _timed() as watch:
-        student.fit(texts.X_train, texts.y_train)
-    return Trained("MLP, hard labels, mean pooling", "hard labels", student, watch.seconds)
-
-
-def _get_teacher(
-    name: str, weights: str, texts: Bunch, is_ready: bool, settings: dict[str, Any]
-) -> Trained:
-    """Load a teacher that is fine-tuned already, or fine-tune one."""
+def _train_teacher(
+    demo: Demo, weights: str, is_ready: bool, texts: Bunch, tell: Narrator
+) -> tuple[Trained, Predictions]:
+    """Load a teacher that is fine-tuned already, or fine-tune one; ask it for the test texts."""
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
+    name = short_name(demo.teacher)
+    tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
+    seconds = None
     if is_ready:
         teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
-        return Trained(f"teacher: {name}", "teacher", teacher, None)
-    teacher = TransformerTeacherClassifier(weights, **settings, verbose=1)
+    else:
+        settings = teacher_settings(
+            len(texts.X_train), is_default=demo.teacher is None, quick=demo.quick
+        )
+        teacher = TransformerTeacherClassifier(
+            weights, **settings, random_state=demo.seed, verbose=1
+        )
+        with _timed() as watch:
+            teacher.fit(texts.X_train, texts.y_train)
+        seconds = watch.seconds
+    big = Trained(f"teacher: {name}", "teacher", teacher, seconds)
+    # The teacher is slow: it is asked once.
+    expected = Predictions.from_proba(teacher.predict_proba(texts.X_test), teacher.classes_)
+    _tell_accuracies(tell, [big], texts, expected)
+    return big, expected
+
+
+def _label(teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> float:
+    """Let the teacher label all texts, for all students; return the seconds that it took."""
+    tell.step("The teacher labels all texts to learn from")
+    frozen = FrozenEstimator(teacher)
+    labeler = SoftLabeler(frozen, texts.X_train, texts.y_train, memory=memory, verbose=1)
     with _timed() as watch:
-        teacher.fit(texts.X_train, texts.y_train)
-    return Trained(f"teacher: {name}", "teacher", teacher, watch.seconds)
+        labeler.label([*texts.X_train, *texts.X_unlabeled])
+    # Measuring is not to be slowed down by progress bars.
+    teacher.set_params(verbose=0)
+    return watch.seconds
 
 
-def _label(teacher: Any, texts: Bunch) -> tuple[np.ndarray, np.ndarray]:
-    """Ask the teacher once for each text; return its probabilities of train and of the pool."""
-    labeler = SoftLabeler(FrozenEstimator(teacher), texts.X_train, texts.y_train, verbose=1)
-    proba = labeler.label([*texts.X_train, *texts.X_unlabeled])
-    return proba[: len(texts.X_train)], proba[len(texts.X_train) :]
-
-
-def _fit_distilled(
-    texts: Bunch,
-    soft_labels: tuple[np.ndarray, np.ndarray],
-    pooling: str | Sequence[str],
-    random_state: int,
-) -> Trained:
-    student = DistilledMLPClassifier(pooling=pooling, random_state=random_state, verbose=1)
-    teacher_proba, unlabeled_proba = soft_labels
-    pool: dict[str, Any] = {}
-    if texts.X_unlabeled:
-        pool = {"X_unlabeled": TextPool(texts.X_unlabeled), "unlabeled_proba": unlabeled_proba}
-    with _timed() as watch:
-        student.fit(texts.X_train, texts.y_train, teacher_proba=teacher_proba, **pool)
-    # The saved student is silent.
-    student.set_params(verbose=0)
-    name = pooling if isinstance(pooling, str) else " + ".join(pooling)
-    return Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
+def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> list[Trained]:
+    """Train students on what the teacher has said; the last one has the default pooling."""
+    tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
+    trained = []
+    for pooling in ("mean", DistilledMLPClassifier().pooling):
+        student = DistilledMLPClassifier(
+            FrozenEstimator(teacher),
+            pooling=pooling,
+            memory=memory,
+            random_state=demo.seed,
+            verbose=1,
+        )
+        with _timed() as watch:
+            student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))
+        # The saved student is silent, and needs neither teacher nor memory.
+        student.set_params(teacher=None, memory=None, verbose=0)
+        name = pooling if isinstance(pooling, str) else " + ".join(pooling)
+        item = Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
+        _tell_accuracies(tell, [item], texts)
+        trained.append(item)
+    return trained
 
 
 def _tell_accuracies(
@@ -357,9 +313,25 @@ def _tell_accuracies(
         tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
 
 
-def _title(data: str, texts: Bunch, quick: bool) -> str:
-    source = data if data in ("docstrings", "emotion") else Path(data).name
-    remark = ", --quick" if quick else ""
+def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) -> None:
+    write_json(
+        demo.output / "table.json",
+        table,
+        data=demo.data,
+        quick=demo.quick,
+        random_state=demo.seed,
+        n_train=len(texts.X_train),
+        n_unlabeled=len(texts.X_unlabeled),
+        n_test=len(texts.X_test),
+        classes=[str(label) for label in texts.classes],
+        **figures,
+        skdistill=__version__,
+    )
+
+
+def _title(demo: Demo, texts: Bunch) -> str:
+    source = demo.data if demo.data in ("docstrings", "emotion") else Path(demo.data).name
+    remark = ", --quick" if demo.quick else ""
     return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
 
 
@@ -375,10 +347,8 @@ def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
         figure.savefig(file, format="png")
 
 
-def _print_results(
-    table: pd.DataFrame, texts: Bunch, student_file: Path, output: Path, *, plot: bool, quick: bool
-) -> None:
-    if quick:
+def _print_results(demo: Demo, table: pd.DataFrame, texts: Bunch, student_file: Path) -> None:
+    if demo.quick:
         print("A quick run on few texts and epochs: for the real figures leave out --quick.\n")
     print(format_table(table))
     print(
@@ -392,8 +362,8 @@ def _print_results(
     print("    import joblib")
     print(f"    student = joblib.load({str(student_file)!r})")
     print(f"    student.predict([{example!r}])")
-    files = ["table.json"] + (["accuracy-against-size.png"] if plot else [])
-    print(f"\nAlso in {output}: {', '.join(files)}")
+    files = ["table.json"] + (["accuracy-against-size.png"] if demo.plot else [])
+    print(f"\nAlso in {demo.output}: {', '.join(files)}")
 
 
 def _conclusion(table: pd.DataFrame) -> str:

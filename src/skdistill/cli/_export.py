@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skdistill.cli import _options
@@ -29,9 +28,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
             skdistill export model.skd -o card.html
             """,
     )
-    export.add_argument(
-        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
-    )
+    _options.add_model(export)
     _options.add_output_options(
         export, metavar="FILE", help="the new file; its name ends in .onnx, .skd or .html"
     )

@@ -6,14 +6,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import skdistill
 from skdistill.cli import _options
 
 if TYPE_CHECKING:
+    from skdistill.cli._narrator import Narrator
     from skdistill.cli._training import Outcome
+    from skdistill.datasets._load import Columns
 
 # Below this share of the teacher's accuracy, more texts are worth a hint.
 _GOOD_RETENTION = 0.97
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
+# The kinds of students, out of the names of their classes: none has to be loaded for that.
+_STUDENTS = [
+    name.removeprefix("Distilled").removesuffix("Classifier").lower()
+    for name in dir(skdistill)
+    if name.startswith("Distilled")
+]
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -79,7 +88,7 @@ def _add_model_options(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument(
         "--student",
-        choices=["mlp", "cnn", "rnn"],
+        choices=_STUDENTS,
         default="mlp",
         help="mlp is the fastest, cnn knows phrases, rnn the order of words (default: mlp)",
     )
@@ -143,16 +152,31 @@ def _run(arguments: argparse.Namespace) -> None:
     # Loaded on use: `skdistill --help` answers at once.
     from contextlib import nullcontext
 
-    import numpy as np
     import torch  # noqa: F401  (here, for its threads to be limited, too)
 
     from skdistill._core.threads import at_most
     from skdistill.cli._narrator import Narrator
     from skdistill.cli._training import Job, train
+
+    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
+    labelled, unlabelled, test = _read_texts(arguments, tell)
+    limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
+    with limit, tell.listening():
+        job = _options.make_job(Job, arguments)
+        outcome = train(job, labelled, unlabelled, test, tell)
+    tell.note("done")
+    print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))
+
+
+def _read_texts(
+    arguments: argparse.Namespace, tell: "Narrator"
+) -> "tuple[Columns, list[str], Columns | None]":
+    """Read labelled, unlabelled and test texts."""
+    import numpy as np
+
     from skdistill.datasets._load import read_texts, split_labelled
     from skdistill.metrics._scores import check_known
 
-    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
     tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
     labelled = _options.read_labelled(arguments.data, arguments)
     names = np.unique(labelled[1])
@@ -167,39 +191,17 @@ def _run(arguments: argparse.Namespace) -> None:
         test = _options.read_labelled(arguments.test, arguments)
         check_known(test[1], names, f"{arguments.test}: {arguments.label_column}")
     elif arguments.test_fraction is not None:
-        labelled, test = split_labelled(
-            labelled,
-            arguments.data,
-            test_size=arguments.test_fraction,
-            random_state=arguments.seed,
-        )
+        share = {"test_size": arguments.test_fraction, "random_state": arguments.seed}
+        labelled, test = split_labelled(labelled, arguments.data, **share)
     if arguments.unlabeled is not None:
-        unlabelled, _ = read_texts(
-            arguments.unlabeled, text_column=arguments.text_column, label_column=None
-        )
+        columns = {"text_column": arguments.text_column, "label_column": None}
+        unlabelled, _ = read_texts(arguments.unlabeled, **columns)
     n_test = "no" if test is None else f"{len(test[0]):,}"
     tell.note(
         f"{len(labelled[0]):,} labelled, {len(unlabelled):,} unlabelled and {n_test} test texts; "
         f"{len(names)} classes"
     )
-    job = Job(
-        output=arguments.output,
-        precision=arguments.precision,
-        student=arguments.student,
-        n_parameters=arguments.n_parameters,
-        teacher=arguments.teacher,
-        augment=arguments.augment,
-        cache=arguments.cache,
-        checkpoint=arguments.checkpoint,
-        save_teacher=arguments.save_teacher,
-        seed=arguments.seed,
-        silent=arguments.quiet,
-    )
-    limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
-    with limit, tell.listening():
-        outcome = train(job, labelled, unlabelled, test, tell)
-    tell.note("done")
-    print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))
+    return labelled, unlabelled, test
 
 
 def _check(arguments: argparse.Namespace) -> None:

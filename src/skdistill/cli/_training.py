@@ -1,13 +1,16 @@
 """What ``skdistill fit`` does: texts, a teacher, its probabilities, a student."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
 
+import skdistill
 from skdistill.augment._augmenter import TextAugmenter
 from skdistill.cli._narrator import Narrator
 from skdistill.cli._teacher_choice import (
@@ -19,40 +22,22 @@ from skdistill.cli._teacher_choice import (
 from skdistill.datasets._load import Columns
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
+from skdistill.labelling._shared_teacher import SharedTeacher
 from skdistill.metrics._scores import Evaluation, evaluate
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier
-from skdistill.students._cnn import DistilledCNNClassifier
-from skdistill.students._mlp import DistilledMLPClassifier
-from skdistill.students._rnn import DistilledRNNClassifier
 from skdistill.teachers._baseline import make_tfidf_baseline
 
 # Words that name no transformer.
 TFIDF, NONE = "tfidf", "none"
-STUDENTS = {
-    "mlp": DistilledMLPClassifier,
-    "cnn": DistilledCNNClassifier,
-    "rnn": DistilledRNNClassifier,
-}
 _TFIDF_C = 10
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, and where it goes.
+    """What is to be trained, and where it goes; see the options of the command.
 
-    Attributes
-    ----------
-    output : Path
-    precision : {"float32", "float16", "int8"}
-    student : {"mlp", "cnn", "rnn"}
-    n_parameters : int or None
-    teacher : str or None
-        A checkpoint, "tfidf", "none", or None for the default.
-    augment : bool
-    cache, checkpoint, save_teacher : Path or None
-    seed : int
-    silent : bool
+    The teacher is a checkpoint, "tfidf", "none", or None for the default.
     """
 
     output: Path
@@ -65,25 +50,12 @@ class Job:
     checkpoint: Path | None
     save_teacher: Path | None
     seed: int
-    silent: bool
+    quiet: bool
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
-
-    Attributes
-    ----------
-    teacher : str
-        A short name, "tfidf" or "none".
-    n_parameters, n_bytes : int
-        Of the student and of its file.
-    n_labelled, n_unlabelled, n_augmented : int
-        Texts that it was trained on.
-    classes : list of str
-    seconds : float
-    test : Evaluation or None
-    """
+    """What came of a job: the student and its file, the texts it learned from, and its figures."""
 
     teacher: str
     n_parameters: int
@@ -101,53 +73,29 @@ def train(
 ) -> Outcome:
     """Train a teacher and its student, write the student's file, and measure it.
 
-    Parameters
-    ----------
-    job : Job
-    labelled : tuple of a list of str and an ndarray of labels
-    unlabelled : list of str
-    test : tuple like `labelled`, or None
-    tell : Narrator
-        Has two steps left, or one if there is no teacher.
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    OSError, ValueError, TypeError, ImportError
-        If the teacher or the texts cannot be used.
+    The narrator has two steps left, or one if there is no teacher.
     """
     start = time.monotonic()
     texts, y = labelled
     classes = np.unique(y)
-    labeler = _choose_teacher(job, texts, y, classes, tell)
-    augmented = _augment(job, [*texts, *unlabelled], tell)
-    pool = [*unlabelled, *augmented]
-    test_texts = [] if test is None else test[0]
-    proba, test_proba = None, None
-    if labeler is not None:
-        tell.note(f"{len(texts) + len(pool) + len(test_texts):,} texts are to be labelled by it")
-        proba = labeler.label([*texts, *pool, *test_texts])
-        if test is not None:
-            test_proba = proba[len(texts) + len(pool) :]
+    teacher = _choose_teacher(job, texts, classes, tell)
+    test_proba = None
+    if teacher is not None:
+        # What is asked for here is neither fitted nor labelled again in the student's fit.
+        labeler = SoftLabeler(teacher, texts, y, memory=job.cache, verbose=int(not job.quiet))
         if job.save_teacher is not None:
-            labeler.fitted_teacher().save_pretrained(job.save_teacher)
+            # Inside a shared or a frozen teacher.
+            labeler.fitted_teacher().estimator.save_pretrained(job.save_teacher)
             tell.note(f"the teacher is in {job.save_teacher}")
-    source = "the labels alone" if labeler is None else "the teacher's probabilities"
-    tell.step(f"The student ({job.student}) learns from {source}")
-    student = STUDENTS[job.student](
-        n_parameters=job.n_parameters, random_state=job.seed, verbose=int(not job.silent)
-    )
-    soft_labels: dict[str, Any] = {}
-    if proba is not None:
-        soft_labels["teacher_proba"] = proba[: len(texts)]
-        if pool:
-            soft_labels["X_unlabeled"] = TextPool(pool)
-            soft_labels["unlabeled_proba"] = proba[len(texts) : len(texts) + len(pool)]
-    student.fit(texts, y, **soft_labels)
-    student.set_params(verbose=0).save(job.output, precision=job.precision)
+        if test is not None:
+            test_proba = labeler.label(test[0])
+    student = _make_student(job, teacher)
+    source = "the labels alone" if teacher is None else "the teacher's probabilities"
+    heading = f"The student ({job.student}) learns from {source}"
+    student.set_callbacks(_AtTraining(lambda: tell.step(heading)))
+    student.fit(texts, y, X_unlabeled=TextPool(unlabelled))
+    # The file says how the student was trained, but not where or how loudly.
+    student.set_params(memory=None, verbose=0).save(job.output, precision=job.precision)
     served = CompiledClassifier.load(job.output)
     return Outcome(
         teacher=job.teacher if job.teacher in (TFIDF, NONE) else short_name(job.teacher),
@@ -155,7 +103,7 @@ def train(
         n_bytes=job.output.stat().st_size,
         n_labelled=len(texts),
         n_unlabelled=len(unlabelled),
-        n_augmented=len(augmented),
+        n_augmented=student.transfer_size_ - len(texts) - len(unlabelled),
         classes=classes.tolist(),
         seconds=time.monotonic() - start,
         test=None
@@ -164,42 +112,57 @@ def train(
     )
 
 
+class _AtTraining(FitCallback):
+    """Calls a function when a student has all probabilities, and its training begins."""
+
+    def __init__(self, call: Callable[[], None]):
+        self.call = call
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        self.call()
+
+
+def _make_student(job: Job, teacher: Any) -> Any:
+    augmenter = None
+    verbose = int(not job.quiet)
+    if job.augment:
+        augmenter = TextAugmenter(random_state=job.seed, verbose=verbose)
+    return getattr(skdistill, f"Distilled{job.student.upper()}Classifier")(
+        teacher,
+        augmenter=augmenter,
+        memory=job.cache,
+        n_parameters=job.n_parameters,
+        random_state=job.seed,
+        verbose=verbose,
+    )
+
+
 def _choose_teacher(
-    job: Job, texts: list[str], y: np.ndarray, classes: np.ndarray, tell: Narrator
-) -> SoftLabeler | None:
-    """Make what will fit and ask the teacher; None if there is to be none."""
+    job: Job, texts: list[str], classes: np.ndarray, tell: Narrator
+) -> FrozenEstimator | SharedTeacher | None:
+    """Make the teacher, which is fitted once, whoever asks it first; None if there is none."""
     if job.teacher == NONE:
         return None
-    verbose = int(not job.silent)
     if job.teacher == TFIDF:
         tell.step(f"Teacher: logistic regression on TF-IDF weights, C={_TFIDF_C}")
-        teacher: Any = make_tfidf_baseline(C=_TFIDF_C)
-    else:
-        from skdistill.teachers._transformer import TransformerTeacherClassifier
+        return SharedTeacher(make_tfidf_baseline(C=_TFIDF_C))
+    from skdistill.teachers._transformer import TransformerTeacherClassifier
 
-        weights = default_teacher() if job.teacher is None else job.teacher
-        name = short_name(job.teacher)
-        if is_fine_tuned(weights, classes):
-            tell.step(f"Teacher {name}: fine-tuned for these classes already")
-            teacher = FrozenEstimator(
-                TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
-            )
-        else:
-            tell.step(f"Teacher {name}: fine-tuned on the labelled texts")
-            teacher = TransformerTeacherClassifier(
-                weights,
-                **teacher_settings(len(texts), is_default=job.teacher is None),
-                checkpoint_dir=job.checkpoint,
-                random_state=job.seed,
-                verbose=verbose,
-            )
-    return SoftLabeler(teacher, texts, y, memory=job.cache, verbose=verbose)
-
-
-def _augment(job: Job, texts: list[str], tell: Narrator) -> list[str]:
-    if not job.augment:
-        return []
-    augmenter = TextAugmenter(random_state=job.seed, verbose=int(not job.silent))
-    augmented = augmenter.fit(texts).augment(texts)
-    tell.note(f"{len(augmented):,} more texts were made by augmentation")
-    return augmented
+    verbose = int(not job.quiet)
+    weights = default_teacher() if job.teacher is None else job.teacher
+    name = short_name(job.teacher)
+    if is_fine_tuned(weights, classes):
+        tell.step(f"Teacher {name}: fine-tuned for these classes already")
+        return FrozenEstimator(
+            TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
+        )
+    tell.step(f"Teacher {name}: fine-tuned on the labelled texts")
+    return SharedTeacher(
+        TransformerTeacherClassifier(
+            weights,
+            **teacher_settings(len(texts), is_default=job.teacher is None),
+            checkpoint_dir=job.checkpoint,
+            random_state=job.seed,
+            verbose=verbose,
+        )
+    )

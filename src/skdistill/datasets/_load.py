@@ -4,23 +4,23 @@ Every loader returns the same :class:`sklearn.utils.Bunch` of lists of texts and
 """
 
 import os
-from collections.abc import Callable
-from functools import partial
-from io import BytesIO
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO, overload
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from skdistill._core.multilabel import read_numbers
 from skdistill._core.texts import check_texts
-from skdistill._core.utf8 import naming_lines
+from skdistill.datasets._files import FILES, Source, file_source, label_array, read_whole
+from skdistill.datasets._hub import hub_splits
 
 Columns = tuple[list[str], np.ndarray]
-_ReadLabels = Callable[[pd.Series, str], np.ndarray]
+# Reads a part of a data set, with the column of labels or, for None, without labels. The labels
+# of a labelled part may be withheld, and are None then, too.
+_ReadPart = Callable[[str | None], tuple[list[str], np.ndarray | None]]
 
 _VALIDATION_NAMES = ("validation", "val", "dev")
 _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
@@ -163,26 +163,33 @@ def load_text_dataset(
     >>> len(data.X_train), len(data.X_test), data.classes.tolist()
     (8, 2, ['bad', 'good'])
     """
-    parts, source = _read_parts(
-        name_or_path, data_home, text_column=text_column, label_column=label_column
-    )
+    readers, source = _find_parts(name_or_path, data_home, text_column)
+    parts = _read_parts(readers, source, label_column)
     return _complete(parts, source, test_size=test_size, random_state=random_state)
 
 
-def _read_parts(
-    name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, **columns: str
-) -> tuple[dict[str, Any], str]:
-    """Find a data set and read its parts; also say where they are from."""
+def _find_parts(
+    name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, text_column: str
+) -> tuple[Mapping[str, _ReadPart], str]:
+    """Find a data set: what reads each of its parts, and where they are from."""
     path = Path(name_or_path)
-    if path.is_dir():
-        return _read_folder(path, **columns), f"the folder {path}"
-    if path.suffix.lower() in _READERS:
-        return {"train": read_texts(path, **columns)}, f"the file {path}"
-    folder = _find_folder(path.name, data_home)
+    if not path.is_dir() and path.suffix.lower() in FILES:
+        return {"train": _reader(path, text_column)}, f"the file {path}"
+    folder = path if path.is_dir() else _find_folder(path.name, data_home)
     if folder is not None:
-        return _read_folder(folder, **columns), f"the folder {folder}"
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FILES)
+        if all(file.stem != "train" for file in files):
+            there = ", ".join(file.name for file in files) or "no file of texts"
+            raise FileNotFoundError(
+                f"the folder {folder} has no train.jsonl or the like, but {there}."
+            )
+        return {file.name: _reader(file, text_column) for file in files}, f"the folder {folder}"
     name = str(name_or_path)
-    return _read_hub(name, **columns), f"https://huggingface.co/datasets/{name}"
+    return hub_splits(name, text_column), f"https://huggingface.co/datasets/{name}"
+
+
+def _reader(path: Path, text_column: str) -> _ReadPart:
+    return lambda label_column: read_columns(file_source(path), text_column, label_column)
 
 
 @overload
@@ -239,188 +246,31 @@ def read_texts(
     ...     read_texts(path, text_column="review", label_column="stars")
     (['never again', 'loved it'], array(['1', '5'], dtype='<U1'))
     """
-    return _read_file(path, text_column, label_column, _labels)
+    return read_columns(file_source(path), text_column, label_column)
 
 
-def read_indicators(
-    path: str | os.PathLike[str], n_labels: int, *, text_column: str, label_column: str
-) -> Columns:
-    """Read texts of which each may have several labels, or none.
-
-    Parameters
-    ----------
-    path : str or path
-        A csv, jsonl or parquet file; see `read_texts`.
-    n_labels : int
-    text_column : str
-    label_column : str
-        Of the labels' numbers with blanks between them, as ``skdistill predict`` writes them.
-
-    Returns
-    -------
-    texts : list of str, of length n_texts
-    labels : ndarray of shape (n_texts, n_labels), dtype int64
-        Ones and zeros.
-
-    Raises
-    ------
-    OSError, ValueError, TypeError
-        As `read_texts` does, but a text without labels is none.
-    """
-    return _read_file(path, text_column, label_column, partial(_indicators, n_labels=n_labels))
-
-
-def _read_file(
-    path: str | os.PathLike[str],
-    text_column: str,
-    label_column: str | None,
-    read_labels: _ReadLabels,
+def read_columns(
+    source: Source, text_column: str, label_column: str | None, *, n_labels: int | None = None
 ) -> tuple[list[str], Any]:
-    path = Path(path)
-    if path.suffix.lower() not in _READERS:
-        raise ValueError(
-            f"{path}: files that end in {path.suffix!r} are not read; use one of "
-            f"{', '.join(_READERS)}."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
-    if path.suffix.lower() == ".txt":
-        if label_column is not None:
-            raise ValueError(f"{path}: a .txt file has no labels; use csv, jsonl or parquet.")
-        text_column = "text"
-    return _read_columns(
-        lambda: path.open("rb"), path.suffix, str(path), text_column, label_column, read_labels
-    )
+    """Read texts and labels; as ones and zeros of `n_labels` columns if a text may have several.
 
-
-@overload
-def read_text_stream(
-    stream: BinaryIO, kind: str, *, text_column: str = ..., label_column: None
-) -> tuple[list[str], None]: ...
-
-
-@overload
-def read_text_stream(
-    stream: BinaryIO,
-    kind: str,
-    *,
-    text_column: str = ...,
-    label_column: str = ...,
-    n_labels: int | None = ...,
-) -> tuple[list[str], np.ndarray]: ...
-
-
-def read_text_stream(
-    stream: BinaryIO,
-    kind: str,
-    *,
-    text_column: str = "text",
-    label_column: str | None = "label",
-    n_labels: int | None = None,
-) -> tuple[list[str], np.ndarray | None]:
-    r"""Read texts, and their labels, from standard input or another stream, to its end.
-
-    Parameters
-    ----------
-    stream : file, open for reading bytes
-    kind : {"csv", "jsonl", "parquet"}
-        What the stream holds; see `read_texts`.
-    text_column : str, default="text"
-        Name of the column of texts.
-    label_column : str or None, default="label"
-        Name of the column of labels; None reads no labels.
-    n_labels : int or None, default=None
-        Of how many labels a text may have several, if it may; see `read_indicators`.
-
-    Returns
-    -------
-    texts : list of str, of length n_texts
-    labels : ndarray of shape (n_texts,), dtype str, or (n_texts, n_labels), dtype int64, or None
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `read_texts` does.
-
-    Examples
-    --------
-    >>> from io import BytesIO
-    >>> from skdistill.datasets._load import read_text_stream
-    >>> read_text_stream(BytesIO(b"text,label\nnever again,bad\n"), "csv")
-    (['never again'], array(['bad'], dtype='<U3'))
+    Their numbers are in the column of labels then, with blanks between them, as ``skdistill
+    predict`` writes them; an empty field is a text without labels.
     """
-    reopen = partial(BytesIO, stream.read())
-    read_labels = _labels if n_labels is None else partial(_indicators, n_labels=n_labels)
-    return _read_columns(
-        reopen, f".{kind}", "standard input", text_column, label_column, read_labels
-    )
-
-
-def _read_columns(
-    reopen: Callable[[], BinaryIO],
-    suffix: str,
-    name: str,
-    text_column: str,
-    label_column: str | None,
-    read_labels: _ReadLabels,
-) -> tuple[list[str], Any]:
-    try:
-        with naming_lines(name, reopen), reopen() as file:
-            table = _READERS[suffix.lower()](file)
-    except ValueError as error:
-        raise ValueError(f"{name} is no readable {suffix} file: {error}") from error
-    if not len(table):
-        raise ValueError(f"{name} has no rows.")
-    texts = check_texts(_column(table, text_column, name), name=f"{name}: {text_column}")
+    if source.kind == ".txt" and label_column is not None:
+        raise ValueError(f"{source.name}: a .txt file has no labels; use csv, jsonl or parquet.")
+    wanted = [text_column] if label_column is None else [text_column, label_column]
+    values = read_whole(source, wanted)
+    if source.kind == ".csv":  # where nothing else can say that a value is missing
+        values = {name: [value or None for value in column] for name, column in values.items()}
+    texts = check_texts(values[text_column], name=f"{source.name}: {text_column}")
     if label_column is None:
         return texts, None
-    return texts, read_labels(_column(table, label_column, name), f"{name}: {label_column}")
-
-
-def _read_csv(file: BinaryIO) -> pd.DataFrame:
-    # "NA" and "null" are words of a text, not missing values.
-    return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
-
-
-def _read_jsonl(file: BinaryIO) -> pd.DataFrame:
-    return pd.read_json(file, lines=True, dtype=False, encoding="utf-8-sig")
-
-
-def _read_lines(file: BinaryIO) -> pd.DataFrame:
-    lines = file.read().decode("utf-8-sig").split("\n")
-    return pd.DataFrame({"text": [line.strip() for line in lines if line.strip()]}, dtype=object)
-
-
-_READERS: dict[str, Callable[[BinaryIO], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".jsonl": _read_jsonl,
-    ".parquet": pd.read_parquet,
-    ".txt": _read_lines,
-}
-
-
-def _column(table: pd.DataFrame, name: str, source: str) -> pd.Series:
-    if name not in table.columns:
-        raise ValueError(
-            f"{source} has no column {name!r}; its columns are "
-            f"{', '.join(map(str, table.columns))}."
-        )
-    return table[name]
-
-
-def _labels(column: pd.Series, name: str) -> np.ndarray:
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise ValueError(
-            f"{name}[{missing.argmax()}] is missing; drop such rows, or move them to a file of "
-            "unlabelled texts."
-        )
-    return np.array([str(label) for label in column])
-
-
-def _indicators(column: pd.Series, name: str, n_labels: int) -> np.ndarray:
-    given = column.astype(object).where(column.notna(), "")
-    return read_numbers(given, n_labels=n_labels, name=name)
+    labels, name = values[label_column], f"{source.name}: {label_column}"
+    if n_labels is None:
+        return texts, label_array(labels, name)
+    given = ("" if label is None else label for label in labels)
+    return texts, read_numbers(given, n_labels=n_labels, name=name)
 
 
 def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:
@@ -437,87 +287,23 @@ def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | 
     return None
 
 
-def _read_folder(folder: Path, *, text_column: str, label_column: str) -> dict[str, Any]:
+def _read_parts(readers: Mapping[str, _ReadPart], source: str, label_column: str) -> dict[str, Any]:
     """Read the parts of a data set: labelled ones as columns, ``unlabeled`` as texts."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _READERS)
     parts: dict[str, Any] = {"unlabeled": []}
-    for path in files:
-        if path.stem.startswith(_POOL_PREFIXES):
-            texts, _ = read_texts(path, text_column=text_column, label_column=None)
-            parts["unlabeled"] += texts
-        elif (part := _part_name(path.stem)) is not None:
+    for name, read in readers.items():
+        stem = Path(name).stem
+        part = "val" if stem in _VALIDATION_NAMES else stem
+        if stem.startswith(_POOL_PREFIXES):
+            parts["unlabeled"] += read(None)[0]
+        elif part in ("train", "val", "test"):
             if part in parts:
-                raise ValueError(f"the folder {folder} has two files for the part {part!r}.")
-            parts[part] = read_texts(path, text_column=text_column, label_column=label_column)
+                raise ValueError(f"{source} has two parts {part!r}.")
+            columns = read(label_column)
+            if columns[1] is not None:
+                parts[part] = columns
     if "train" not in parts:
-        there = ", ".join(path.name for path in files) or "no file of texts"
-        raise FileNotFoundError(f"the folder {folder} has no train.jsonl or the like, but {there}.")
+        raise ValueError(f"{source} has no labelled split 'train', but {', '.join(readers)}.")
     return parts
-
-
-def _read_hub(name: str, *, text_column: str, label_column: str) -> dict[str, Any]:
-    """Read the splits of a data set on the Hub, in the form of `_read_folder`."""
-    import datasets
-
-    try:
-        splits = datasets.load_dataset(name)
-    except (OSError, datasets.exceptions.DatasetsError) as error:
-        local = PurePath(name).name
-        home = os.environ.get("SKDISTILL_DATA")
-        looked = f"the folder {Path(home, local)} (SKDISTILL_DATA)" if home else "no local folder"
-        raise OSError(
-            f"The data set {name!r} was not found: looked for in {looked} and on the Hugging Face "
-            f"Hub, which answered: {error}\nEither set SKDISTILL_DATA (or data_home) to a folder "
-            f"that holds {local}/train.jsonl and {local}/test.jsonl, or go online (and unset "
-            "HF_HUB_OFFLINE), once: later runs use the Hub's local cache."
-        ) from error
-    parts: dict[str, Any] = {"unlabeled": []}
-    for split, rows in splits.items():
-        where = f"{name} {split}"
-        if split.startswith(_POOL_PREFIXES):
-            parts["unlabeled"] += _hub_texts(rows, text_column, where)
-        elif (part := _part_name(split)) is not None:
-            labels = _hub_labels(rows, label_column, where)
-            # The Hub's test parts may come with all labels withheld.
-            if any(label is not None for label in labels):
-                column = pd.Series(labels, dtype=object)
-                parts[part] = (
-                    _hub_texts(rows, text_column, where),
-                    _labels(column, f"{where}: {label_column}"),
-                )
-    if "train" not in parts:
-        raise ValueError(
-            f"the data set {name!r} has no labelled split 'train', but {', '.join(splits)}."
-        )
-    return parts
-
-
-def _hub_texts(rows: Any, column: str, where: str) -> list[str]:
-    return check_texts(_hub_column(rows, column, where), name=f"{where}: {column}")
-
-
-def _hub_labels(rows: Any, column: str, where: str) -> list[Any]:
-    """Return labels, by name where numbers are stored that have names; None for withheld ones."""
-    values = _hub_column(rows, column, where)
-    feature = rows.features[column]
-    if not hasattr(feature, "int2str"):
-        return values
-    return [None if value in (None, -1) else feature.int2str(value) for value in values]
-
-
-def _hub_column(rows: Any, column: str, where: str) -> list[Any]:
-    if column not in rows.column_names:
-        raise ValueError(
-            f"{where} has no column {column!r}; its columns are {', '.join(rows.column_names)}."
-        )
-    return list(rows[column])
-
-
-def _part_name(name: str) -> str | None:
-    """Return which part a file or split is for, None if for none."""
-    if name in _VALIDATION_NAMES:
-        return "val"
-    return name if name in ("train", "test") else None
 
 
 def _complete(parts: dict[str, Any], source: str, *, test_size: float, random_state: Any) -> Bunch:
@@ -542,20 +328,7 @@ def _complete(parts: dict[str, Any], source: str, *, test_size: float, random_st
 def split_labelled(
     columns: Columns, source: str, *, test_size: float, random_state: Any
 ) -> tuple[Columns, Columns]:
-    """Split labelled texts, stratified by label.
-
-    Parameters
-    ----------
-    columns : tuple of a list of str and an ndarray of labels
-    source : str
-        How messages call where they are from.
-    test_size : float
-        Share of the rows that become the second part.
-    random_state : int, RandomState instance or None
-
-    Returns
-    -------
-    train, test : tuples like `columns`
+    """Split labelled texts, stratified by label; messages call where they are from `source`.
 
     Raises
     ------
@@ -590,21 +363,7 @@ def make_bunch(
     descr: str,
     val: Columns | None = None,
 ) -> Bunch:
-    """Put the parts of a data set into the fields that all loaders return.
-
-    Parameters
-    ----------
-    train, test : tuple of a list of str and an ndarray of labels
-    unlabeled : list of str
-    descr : str
-        Source and licence.
-    val : tuple like `train`, or None, default=None
-
-    Returns
-    -------
-    Bunch
-        See `load_text_dataset`.
-    """
+    """Put the parts of a data set into the fields that all loaders return."""
     X_val, y_val = val if val is not None else (None, None)
     return Bunch(
         X_train=train[0],

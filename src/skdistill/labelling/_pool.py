@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 
 from skdistill._core.texts import check_texts
-from skdistill.text._streams import CheckedTexts, ParquetTexts, Texts, is_on_disk
+from skdistill.datasets._files import ParquetTexts
+from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
 
 
 class TextPool:

@@ -1,5 +1,6 @@
 """The transfer set: every text a student learns from, with soft labels and weights."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,8 @@ from skdistill._core.multilabel import refuse_class_weight
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import check_unlabeled
 from skdistill.text._streams import JoinedTexts, Texts
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ def make_transfer_set(
         if augmenter is not None:
             sources = [*X, *pool]
             blocks.append(clone(augmenter).fit(sources).augment(sources))
+            _logger.info("%s more texts were made by augmentation", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
     parts = [part for part in known if part is not None]
@@ -178,7 +182,9 @@ def _complete(
             )
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
-        labelled = labeler.label(JoinedTexts([blocks[i] for i in wanted]))
+        texts = JoinedTexts([blocks[i] for i in wanted])
+        _logger.info("%s texts are to be labelled by the teacher", f"{len(texts):,}")
+        labelled = labeler.label(texts)
         ends = np.cumsum([len(blocks[i]) for i in wanted])
         for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):
             known[i] = part

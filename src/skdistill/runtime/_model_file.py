@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import skdistill
+from skdistill._core.exceptions import ModelFileError
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._network import CompiledNetwork
 from skdistill.runtime._quantization import Precision, dequantize, quantize
-from skdistill.runtime._tensor_file import ModelFileError, read_tensors, write_tensors
+from skdistill.runtime._tensor_file import read_tensors, write_tensors
 from skdistill.text._vocabulary import Vocabulary
 
 _FORMAT = "skdistill model"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 
 _DTYPES: dict[str, np.dtype] = {
@@ -23,10 +24,6 @@ _DTYPES: dict[str, np.dtype] = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_HEADER = 2**24
 _ALIGNMENT = 8
-
-
-class ModelFileError(ValueError):
-    """A file is no model of this package, or is damaged."""
 
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import LogitClassifier, stamp, unstamp
+from skdistill._core.exceptions import ModelFileError
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_training
 from skdistill.card._page import write_card
@@ -21,7 +22,6 @@ from skdistill.labelling._teacher import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
-from skdistill.runtime._tensor_file import ModelFileError
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary
 

@@ -1,11 +1,9 @@
 """Texts that stay on disk: read anew, some thousands at a time, each time they are needed."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from skdistill._core.texts import check_texts
 
@@ -21,83 +19,24 @@ class Texts(Protocol):
     def __iter__(self) -> Iterator[str]: ...
 
 
-class ParquetTexts:
-    """A column of one or several parquet files, in batches.
+@runtime_checkable
+class BatchedTexts(Protocol):
+    """Texts on disk that are read in batches, such as those of parquet files."""
 
-    Parameters
-    ----------
-    location : str or path-like
-        A file, or a folder whose files ``*.parquet`` are read in the order of their names.
-    column : str
-        The column of texts.
+    def __len__(self) -> int: ...
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file or folder, or the folder holds no parquet file.
-    ValueError
-        If a file lacks the column, or is no parquet file.
-    """
-
-    def __init__(self, location: str | os.PathLike[str], column: str):
-        self.column = column
-        self._paths = _parquet_files(Path(location))
-        self._n_texts = sum(map(self._count, self._paths))
-
-    def _count(self, path: Path) -> int:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            with pq.ParquetFile(path) as file:
-                names, n_rows = file.schema_arrow.names, file.metadata.num_rows
-        except pa.ArrowInvalid as error:
-            raise ValueError(f"{path} is no readable parquet file: {error}") from error
-        if self.column not in names:
-            raise ValueError(
-                f"{path} has no column {self.column!r}; its columns are {', '.join(names)}."
-            )
-        return n_rows
-
-    def __len__(self) -> int:
-        return self._n_texts
-
-    def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(self.batches())
-
-    def batches(self) -> Iterator[list[Any]]:
-        """Yield the texts, some thousands at a time."""
-        import pyarrow.parquet as pq
-
-        for path in self._paths:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_BATCH, columns=[self.column], use_threads=False):
-                    yield batch.column(0).to_pylist()
-
-
-def _parquet_files(location: Path) -> list[Path]:
-    if location.is_file():
-        return [location]
-    paths = sorted(location.glob("*.parquet"))
-    if not paths:
-        raise FileNotFoundError(
-            f"{location} is no parquet file, and no folder that holds files *.parquet."
-        )
-    return paths
+    def batches(self, size: int) -> Iterator[list[Any]]:
+        """Yield the texts, `size` at a time; not checked to be such."""
 
 
 class CheckedTexts:
     """Texts on disk, checked while they are read: see `check_texts`.
 
-    Parameters
-    ----------
-    source : ParquetTexts or Sequence
-        A sequence is read by slices, such as a column of a ``datasets.Dataset``.
-    name : str
-        How error messages call it.
+    A sequence, such as a column of a ``datasets.Dataset``, is read by slices. Error messages call
+    the texts by `name`.
     """
 
-    def __init__(self, source: ParquetTexts | Sequence[Any], name: str):
+    def __init__(self, source: BatchedTexts | Sequence[Any], name: str):
         self.source = source
         self.name = name
 
@@ -116,8 +55,8 @@ class CheckedTexts:
             )
 
     def _batches(self) -> Iterable[Sequence[Any]]:
-        if isinstance(self.source, ParquetTexts):
-            return self.source.batches()
+        if isinstance(self.source, BatchedTexts):
+            return self.source.batches(_BATCH)
         return (self.source[start : start + _BATCH] for start in range(0, len(self.source), _BATCH))
 
 
@@ -142,33 +81,18 @@ class JoinedTexts:
         return chain.from_iterable(self.blocks)
 
 
-def is_on_disk(texts: Any) -> TypeGuard[ParquetTexts | Sequence[Any]]:
-    """Tell whether texts are such as need not be in memory at once.
+def is_on_disk(texts: Any) -> TypeGuard[BatchedTexts | Sequence[Any]]:
+    """Tell whether texts need not be in memory at once.
 
-    Parameters
-    ----------
-    texts : object
-
-    Returns
-    -------
-    bool
-        True for `ParquetTexts` and for sequences that are not Python's own, such as columns of
-        ``datasets``.
+    They need not if they come in batches, or are a sequence that is not Python's own, such as a
+    column of ``datasets``.
     """
     in_memory = isinstance(texts, list | tuple | deque | str | bytes | range)
-    return isinstance(texts, ParquetTexts) or (isinstance(texts, Sequence) and not in_memory)
+    return isinstance(texts, BatchedTexts) or (isinstance(texts, Sequence) and not in_memory)
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
     """Cut texts into lists of some thousands.
-
-    Parameters
-    ----------
-    texts : iterable of str
-
-    Yields
-    ------
-    list of str
 
     Examples
     --------

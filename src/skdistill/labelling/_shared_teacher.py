@@ -1,0 +1,56 @@
+"""A teacher that several users share, and that is fitted once."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+
+from skdistill.labelling._fingerprint import identity
+
+
+class SharedTeacher(ClassifierMixin, BaseEstimator):
+    """A teacher that is fitted by whoever needs it first, for one set of training rows.
+
+    A student fits a clone of its teacher, and drops it. The clone of this one is itself, so that
+    the student's teacher can also be asked for other texts, or saved. Probabilities are kept under
+    the name of the teacher inside.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier, make_tfidf_baseline
+    >>> from skdistill.labelling._shared_teacher import SharedTeacher
+    >>> teacher = SharedTeacher(make_tfidf_baseline())
+    >>> X, y = ["warm soup", "fresh bread", "fast train"], ["food", "food", "travel"]
+    >>> student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0).fit(X, y)
+    >>> teacher.predict(["warm bread"])
+    array(['food'], dtype='<U6')
+    """
+
+    def __init__(self, estimator: Any):
+        self.estimator = estimator
+
+    def __sklearn_clone__(self) -> Self:
+        return self
+
+    def _fingerprint(self) -> Any:
+        return identity(clone(self.estimator))
+
+    def fit(self, X: list[str], y: np.ndarray) -> Self:
+        """Fit the teacher, unless it is fitted already."""
+        if not hasattr(self, "classes_"):
+            self.estimator.fit(X, y)
+            self.classes_ = self.estimator.classes_
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the labels of texts."""
+        return self.estimator.predict(X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities of texts."""
+        return self.estimator.predict_proba(X)
+
+    def release_memory(self) -> None:
+        """Let a transformer leave its GPU."""
+        if hasattr(self.estimator, "release_memory"):
+            self.estimator.release_memory()
