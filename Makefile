@@ -3,7 +3,6 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 LATEST := .venv-latest/bin/python
 TORCH := $(shell grep '^torch==' constraints.txt)
-# README.md takes longest: first, so that no worker waits for it at the end.
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
 
 .PHONY: demo test coverage test-oldest test-latest constraints docs lint clean

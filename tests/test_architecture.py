@@ -89,8 +89,12 @@ def test_an_inner_folder_does_not_know_the_outer_one(inner):
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_no_folder_is_crowded(folder):
-    assert len([*folder.glob("*.py")]) <= 15
+def test_no_folder_is_crowded_and_no_module_long(folder):
+    modules = [*folder.glob("*.py")]
+    assert len(modules) <= 15
+    for path in modules:
+        if path.name != "estimator_checks.py":
+            assert len(path.read_text().splitlines()) <= 500, path
 
 
 @pytest.mark.parametrize("folder", FOLDERS[1:], ids=lambda path: path.name)

@@ -84,6 +84,5 @@ def differing_texts(name, n_classes=3, multilabel=False):
 
 if __name__ == "__main__":
     for name in ARCHITECTURES:
-        for n_classes in (2, 6, 64):
-            differing = differing_texts(name, n_classes)
-            assert not differing, (name, n_classes, differing)
+        differing = differing_texts(name, n_classes=6)
+        assert not differing, (name, differing)

@@ -25,7 +25,6 @@ def test_a_text_gets_the_same_bits_in_any_company(name, n_classes, multilabel):
         {"OPENBLAS_CORETYPE": "Haswell"},
         {"OPENBLAS_CORETYPE": "Nehalem"},
         {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"},
-        {"OPENBLAS_NUM_THREADS": "1"},
     ],
     ids=lambda variables: " ".join(variables.values()),
 )

@@ -341,8 +341,6 @@ class DistilledClassifier(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
         teacher = self.teacher
         tags.target_tags.required = not needs_no_labels(teacher)
         tags.classifier_tags.multi_label = (
