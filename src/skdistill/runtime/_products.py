@@ -3,7 +3,7 @@
 import numpy as np
 
 # Rows multiplied at a time.
-_N_ROWS = 8
+N_ROWS = 8
 
 
 class RowProduct:
@@ -32,8 +32,8 @@ class RowProduct:
     def __init__(self, matrix: np.ndarray):
         self.matrix = np.ascontiguousarray(matrix)
         row = np.sin(np.arange(1, len(matrix) + 1, dtype=np.float32))
-        repeated = np.tile(row, (_N_ROWS, 1)) @ self.matrix
-        self._n_rows = _N_ROWS if (repeated == repeated[0]).all() else 1
+        repeated = np.tile(row, (N_ROWS, 1)) @ self.matrix
+        self._n_rows = N_ROWS if (repeated == repeated[0]).all() else 1
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Multiply.

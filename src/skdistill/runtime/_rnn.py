@@ -5,12 +5,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skdistill.runtime._network import CompiledNetwork, Graph
-from skdistill.runtime._products import RowProduct, multiply_exactly
+from skdistill.runtime._products import N_ROWS, RowProduct, multiply_exactly
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary
 
 # Where ONNX's gates are among torch's: update, reset, new; and input, output, forget, cell.
 _ONNX_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
+# How the states of all steps are reduced, and from where.
+_REDUCE = {"max": np.maximum, "mean": np.add}
+_STARTS = {"max": -np.inf, "mean": 0}
 # An element type, as ONNX's `TensorProto` numbers it.
 _INT32 = 6
 
@@ -136,16 +139,17 @@ class CompiledRNN(CompiledNetwork):
     ) -> dict[str, np.ndarray]:
         """Run one direction, and reduce the states of all steps to maximum and sum."""
         table, product, bias = direction
-        shape = (len(first), len(product.matrix))
-        state, cell = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        reduced = {"max": np.full(shape, -np.inf, np.float32), "mean": np.zeros(shape, np.float32)}
+        n_texts, width = len(first), len(product.matrix)
+        # Whole blocks of rows, which the product needs no copy for; nothing reads the last ones.
+        first = np.pad(first, (0, -n_texts % N_ROWS), mode="edge")
+        state, cell = np.zeros((2, len(first), width), np.float32)
+        reduced = {how: np.full((n_texts, width), _STARTS[how], np.float32) for how in self.pooling}
         for t, n in enumerate(n_active):
-            inputs = table[values[first[:n] + stride * t]]
-            state, cell = self.step(inputs, product(state[:n]) + bias, state[:n], cell[:n])
-            if "max" in self.pooling:
-                np.maximum(reduced["max"][:n], state, out=reduced["max"][:n])
-            if "mean" in self.pooling:
-                reduced["mean"][:n] += state
+            rows = n + -n % N_ROWS
+            inputs = table[values.take(first[:rows] + stride * t, mode="clip")]
+            state, cell = self.step(inputs, product(state[:rows]) + bias, state[:rows], cell[:rows])
+            for how, total in reduced.items():
+                _REDUCE[how](total[:n], state[:n], out=total[:n])
         return reduced
 
 
