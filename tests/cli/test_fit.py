@@ -151,7 +151,7 @@ def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
     student = DistilledRNNClassifier.load(model)
     assert student.n_parameters_ <= 8000
     assert student.transfer_size_ == 20 + result["n_augmented"]
-    with pytest.raises(ValueError, match="int8 weights"):
+    with pytest.raises(ValueError, match="int8 file"):
         student.prune_vocabulary(5)
 
 

@@ -189,7 +189,7 @@ def test_a_kind_of_student_is_told_from_another(tmp_path):
 
 def test_a_model_for_prediction_alone_is_no_estimator(tmp_path):
     write_model(make_model("mlp"), tmp_path / "model")
-    with pytest.raises(ModelFileError, match=r"prediction alone.*CompiledClassifier"):
+    with pytest.raises(ModelFileError, match=r"prediction only.*CompiledClassifier"):
         DistilledMLPClassifier.load(tmp_path / "model")
 
 
@@ -227,7 +227,7 @@ def test_options_of_earlier_trainings_change_no_prediction(options, named, tmp_p
     path = tmp_path / "student.skd"
     path.write_bytes((Path(__file__).parent / "data" / "before_folders_mlp.skd").read_bytes())
     rewrite(path, model={f"estimator/parameters/{name}": v for name, v in options.items()})
-    with pytest.warns(UserWarning, match=f"was trained with {named}.* predicts as before"):
+    with pytest.warns(UserWarning, match=f"was trained with {named}.* predictions do not change"):
         student = DistilledMLPClassifier.load(path)
     assert student.loss == "kl"
     np.testing.assert_allclose(

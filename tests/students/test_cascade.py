@@ -163,15 +163,15 @@ def test_rates_and_sizes_are_searched(topics):
 
 def test_what_cannot_be_says_why(topics, frozen_pair):
     X, y = topics
-    with pytest.raises(ValueError, match="There is no teacher to ask"):
+    with pytest.raises(ValueError, match="The cascade has no teacher"):
         CascadeClassifier(make_student()).fit(X, y)
     student, teacher, texts, labels = frozen_pair
-    with pytest.raises(ValueError, match=r"student's classes .* are not those of y"):
+    with pytest.raises(ValueError, match=r"student's classes .* differ from those of y"):
         CascadeClassifier(student, teacher).fit(X, y)
     with pytest.raises(ValueError, match="too few to have each of the 2 classes"):
         CascadeClassifier(make_student(make_tfidf_baseline())).fit(["a", "b", "c"], [0, 0, 1])
     cascade = CascadeClassifier(student, teacher).fit(texts, labels)
-    with pytest.raises(ValueError, match=r"y\[1\] is 'maybe', which is none of the classes"):
+    with pytest.raises(ValueError, match=r"y\[1\] is 'maybe', which is not one of the classes"):
         cascade.curve(["a", "b"], ["has a", "maybe"])
     with pytest.raises(ValueError, match="one label for each of the 2 texts"):
         cascade.curve(["a", "b"], ["has a"])

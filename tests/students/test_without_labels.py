@@ -165,7 +165,7 @@ def test_memory_is_shared_with_fits_on_labels(frozen, topics, tmp_path, monkeypa
         ({"hard_label_weight": 0.5}, "hard_label_weight=0.5 mixes gold labels into the loss"),
         ({"gold_epochs": 1}, "gold_epochs=1 trains on gold labels"),
         ({"teacher_cv": 3}, "teacher_cv=3 fits teachers"),
-        ({"class_weight": "balanced"}, "class_weight='balanced' weighs texts"),
+        ({"class_weight": "balanced"}, "class_weight='balanced' weights texts"),
     ],
     ids=str,
 )

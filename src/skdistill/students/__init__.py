@@ -1,4 +1,4 @@
-"""The estimators that learn from a teacher."""
+"""Estimators that learn from a teacher."""
 
 from skdistill._core.lazy import attach
 

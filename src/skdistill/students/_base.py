@@ -1,6 +1,6 @@
-"""How all students are fitted: labels, transfer set, vocabulary, network, training.
+"""How students are fitted: labels, transfer set, vocabulary, network, training.
 
-torch loads with `fit` alone: a fitted student predicts without it.
+Only `fit` imports torch; a fitted student predicts without it.
 """
 
 from abc import ABCMeta, abstractmethod
@@ -45,11 +45,11 @@ class DistilledClassifier(
 ):
     """Base class of the students.
 
-    A subclass lists its parameters in an `__init__` of its own, as scikit-learn asks, and says
-    which network they describe.
+    A subclass lists its parameters in its own `__init__`, as scikit-learn requires, and defines
+    the network that they describe.
     """
 
-    # These reach `fit` through meta-estimators without a request for each.
+    # Meta-estimators route these to `fit` without an explicit request.
     __metadata_request__fit = {
         "X_unlabeled": True,
         "teacher_proba": True,
@@ -57,17 +57,17 @@ class DistilledClassifier(
         "sample_weight": True,
     }
 
-    # Whether texts of like length share a batch: pays where time grows with the longest.
+    # Whether to batch texts of similar length, for networks that are as slow as the longest text.
     _batches_by_length = False
 
     @abstractmethod
     def _architecture(self) -> dict[str, Any]:
-        """Return the checked keyword arguments of the network."""
+        """Check the network's keyword arguments and return them."""
 
     @staticmethod
     @abstractmethod
     def _network_class() -> "type[nn.Module]":
-        """Return the torch module of this kind of student, whose import loads torch."""
+        """Import and return the torch module of this kind of student."""
 
     @classmethod
     def _make_network(
@@ -89,27 +89,30 @@ class DistilledClassifier(
         unlabeled_proba: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Let the teacher label all texts, and train the student on its probabilities.
+        """Label all texts with the teacher and train the student on the probabilities.
 
         Parameters
         ----------
         X : iterable of str, of length n_labeled
             Texts, with gold labels unless `y` is None.
         y : array-like of shape (n_labeled,) or (n_labeled, n_labels), default=None
-            Gold labels: the teacher is fitted on them. Ones and zeros in several columns say of
-            each label whether a text has it; probabilities are then those of each label. None is
-            for a teacher that is fitted already, in a :class:`~sklearn.frozen.FrozenEstimator`, or
-            needs no labels, such as a :class:`~skdistill.ZeroShotTeacherClassifier`: the classes
-            are the teacher's, and no text has a gold label.
+            Gold labels, which the teacher is fitted on. For multilabel classification, pass an
+            indicator matrix of ones and zeros; each label then has its own probability. Pass None
+            if the teacher needs no labels: it is fitted already, in a
+            :class:`~sklearn.frozen.FrozenEstimator`, or it is a
+            :class:`~skdistill.ZeroShotTeacherClassifier`. The student then takes the teacher's
+            classes.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-            Texts without gold labels. Inside cross-validation pass a
-            :class:`~skdistill.TextPool`, which is never cut to a fold, and may lie on disk.
+            Texts without gold labels. Inside cross-validation, pass a
+            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
-            Class probabilities of `X`, columns in sorted order of the classes; spares the teacher.
+            Class probabilities of `X`, to use instead of the teacher. The columns follow the
+            sorted classes.
         unlabeled_proba : array-like of shape (n_unlabeled, n_classes), default=None
             The same for `X_unlabeled`.
         sample_weight : array-like of shape (n_labeled,), default=None
-            Weights of the rows of `X`, for teacher and student; those of `X_unlabeled` weigh 1.
+            Weights of the rows of `X`, for teacher and student. Rows of `X_unlabeled` have
+            weight 1.
 
         Returns
         -------
@@ -119,26 +122,27 @@ class DistilledClassifier(
         Raises
         ------
         ValueError
-            If a text is missing, `y` has another length or a single class, parameters contradict
-            each other, probabilities have the wrong shape or do not sum to 1, the teacher's
-            classes are not those of `y`, nothing can label `X_unlabeled`, `y` is None and the
-            teacher, or a parameter, needs it, or the training diverges.
+            If a text is missing, `y` differs from `X` in length or has a single class, parameters
+            contradict each other, probabilities have the wrong shape or do not sum to 1, the
+            teacher's classes differ from those of `y`, `X_unlabeled` has neither teacher nor
+            probabilities, `y` is None but the teacher or a parameter needs it, or training
+            diverges.
         TypeError
-            If a row of `X` or `X_unlabeled` is no text.
+            If a row of `X` or `X_unlabeled` is not a string.
         RuntimeError
-            If workers that label die again and again.
+            If workers die repeatedly while labelling.
 
         Notes
         -----
-        Where joblib's active backend has several worker processes, they label side by side::
+        If joblib's active backend has several worker processes, they label texts in parallel::
 
             with joblib.parallel_config("dask"):  # or ("loky", n_jobs=4)
                 student.fit(X, y, X_unlabeled=pool)
 
-        Each loads the fitted teacher once. With `memory` every finished shard of texts is kept, and
-        if a worker dies only unfinished ones are labelled again. Workers on several machines need
-        a `memory` that all of them see. Inside a search whose candidates are fitted by workers,
-        each labels for itself. Loky and Dask are tested, Ray is not.
+        Each worker loads the fitted teacher once. With `memory`, every finished shard of texts is
+        saved; if a worker dies, only unfinished shards are labelled again. Workers on several
+        machines need a `memory` folder that all of them can access. Inside a parallel search, each
+        worker labels the texts of its own candidates. We test Loky and Dask, but not Ray.
         """
         texts = check_texts(X)
         check_memory_location(self.memory)
@@ -174,7 +178,7 @@ class DistilledClassifier(
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
         recipe = self._recipe(schedule, seed, labels.multilabel)
         weights, history = self._train(plan, transfer, ids, len(texts), recipe, tasks)
-        # Only now, so that an interrupted fit leaves the estimator as it was.
+        # Set attributes last, so that an interrupted fit leaves the estimator unchanged.
         self.__dict__.update(learned(weights, history))
         tasks.close()
         return self
@@ -182,7 +186,7 @@ class DistilledClassifier(
     def _read_labels(
         self, texts: list[str], y: Any, sample_weight: np.ndarray | None
     ) -> tuple[Labels, SoftLabeler | None]:
-        """Return gold labels, or else the classes that the teacher knows, and the teacher."""
+        """Return the gold labels, or the teacher's classes if `y` is None, and the labeler."""
         labeler_for = partial(
             SoftLabeler,
             self.teacher,
@@ -199,7 +203,7 @@ class DistilledClassifier(
         return labels, None if self.teacher is None else labeler_for(labels.y)
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what network and vocabulary take, if nothing contradicts it."""
+        """Check the parameters; return the options of the network and of the vocabulary."""
         labels.check_enough_for(LOSSES[self.loss])
         if self.embedding_init == "teacher":
             find_embedding_source(self.teacher)
@@ -215,13 +219,15 @@ class DistilledClassifier(
             counts = np.concatenate([sample_weight, np.ones(n_others)])
         vocabulary = Vocabulary.build(transfer.texts, size, weights=counts, **options)
         if not vocabulary.features:
-            raise ValueError("The texts hold no feature to learn from: every one of them is empty.")
+            raise ValueError(
+                "All texts are empty, so there are no features to learn; pass non-empty texts."
+            )
         return vocabulary
 
     def _plan_network(
         self, vocabulary: Vocabulary, architecture: dict[str, Any], log_prior: np.ndarray
     ) -> "_Plan":
-        """Settle the network's size: as the parameters say, or by the budget."""
+        """Determine the network's size from the parameters or from the budget `n_parameters`."""
         if self.n_parameters is None:
             return _Plan(vocabulary, architecture, log_prior)
         n_listed, embedding_dim = fit_budget(
@@ -351,7 +357,7 @@ class DistilledClassifier(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a network is built from, and what it reads; `log_prior` is where its logits start."""
+    """A network's vocabulary and architecture; it predicts `log_prior` for unknown texts."""
 
     vocabulary: Vocabulary
     architecture: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A student that asks its teacher where it is unsure."""
+"""A student that passes the texts it is unsure of on to its teacher."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -28,34 +28,35 @@ def cascade_curve(
     *,
     teacher_cost: float = 100.0,
 ) -> pd.DataFrame:
-    """Tell what a cascade gains and costs at each threshold.
+    """Compute the accuracy and the cost of a cascade at each threshold.
 
-    The texts are ordered by the student's highest probability, the least sure first; each row of
-    the curve lets the teacher answer one more of them. Texts of which the student is equally sure
-    go together.
+    The texts are sorted by the student's confidence, its highest probability, in ascending order.
+    In each row of the curve, the teacher classifies one more of them. Texts with equal confidence
+    share a row.
 
     Parameters
     ----------
     student_proba, teacher_proba : array-like of shape (n_texts, n_classes)
         Class probabilities.
     codes : array-like of shape (n_texts,)
-        The column of each text's true class.
+        Column of the true class of each text.
     teacher_cost : float, default=100.0
-        What a teacher's answer costs; a student's costs 1.
+        Cost of a prediction by the teacher, relative to one by the student.
 
     Returns
     -------
     DataFrame
-        With the columns ``"threshold"`` (the teacher answers where the student's confidence is
-        below it), ``"teacher_rate"``, ``"coverage"`` (the share that the student answers, 1 minus
-        the rate), ``"accuracy"`` (of both together), ``"student_accuracy"`` (on the texts that
-        the student answers; missing where it answers none) and ``"cost"`` (the mean of a text,
-        ``1 + teacher_rate * teacher_cost``). Rows are sorted by the rate, from 0 to 1.
+        One row per threshold, sorted by ``"teacher_rate"`` from 0 to 1. The columns are
+        ``"threshold"`` (the teacher classifies texts with a confidence below it),
+        ``"teacher_rate"`` (the share of texts that the teacher classifies), ``"coverage"`` (the
+        share that the student classifies), ``"accuracy"`` (of the cascade),
+        ``"student_accuracy"`` (on the texts that the student classifies; missing if there are
+        none) and ``"cost"`` (the mean per text, ``1 + teacher_rate * teacher_cost``).
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, rows do not sum to 1, or there are no rows.
+        If the shapes do not match, rows do not sum to 1, or there are no rows.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def cascade_curve(
     """
     codes = np.asarray(codes)
     if not len(codes):
-        raise ValueError("A curve needs at least one text.")
+        raise ValueError("codes is empty; cascade_curve needs at least one text.")
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
         check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
@@ -80,7 +81,7 @@ def cascade_curve(
     teacher_right = (teacher.argmax(axis=1) == codes)[order]
     by_teacher = np.concatenate([[0], np.cumsum(teacher_right)])
     by_student = np.concatenate([np.cumsum(student_right[::-1])[::-1], [0]])
-    # So many of the texts go to the teacher; only where the confidence changes can a cut be made.
+    # Numbers of texts passed to the teacher. Only a change of confidence allows a threshold.
     n_asked = np.flatnonzero(np.concatenate([[True], np.diff(confidence) > 0, [True]]))
     n_texts = len(codes)
     rate = n_asked / n_texts
@@ -88,7 +89,7 @@ def cascade_curve(
         student_accuracy = by_student[n_asked] / (n_texts - n_asked)
     return pd.DataFrame(
         {
-            # No confidence is below 0, where none is to be asked.
+            # A threshold of 0 passes no text to the teacher.
             "threshold": np.append(confidence, np.inf)[n_asked] * (n_asked > 0),
             "teacher_rate": rate,
             "coverage": 1 - rate,
@@ -100,54 +101,55 @@ def cascade_curve(
 
 
 class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
-    """A student that answers where it is sure, with a teacher behind it for the other texts.
+    """A student that classifies the texts it is sure of and passes the others on to its teacher.
 
     Parameters
     ----------
     student : classifier with `predict_proba` over texts
-        Such as a :class:`~skdistill.DistilledMLPClassifier`.
+        The student, such as a :class:`~skdistill.DistilledMLPClassifier`.
     teacher : classifier with `predict_proba` over texts, or None, default=None
-        None takes the student's own teacher: it is then fitted once, for both.
+        The teacher. If None, the cascade uses the student's own teacher and fits it once for both.
     max_teacher_rate : float, default=0.1
-        Share of the validation texts that the teacher may answer; of other texts like them it is
-        about the same.
+        Maximum share of the validation texts that the teacher classifies. On similar texts, the
+        share is about the same.
     validation_fraction : float, default=0.1
-        Share of the texts on which the threshold is chosen, and which neither student nor teacher
-        is trained on. If both are :class:`~sklearn.frozen.FrozenEstimator`, all texts serve for
-        that; they must not have seen them.
+        Share of the texts on which to choose the threshold. Neither student nor teacher is trained
+        on them. If both are a :class:`~sklearn.frozen.FrozenEstimator`, the threshold is chosen on
+        all texts; they must not have been trained on any of them.
     teacher_cost : float, default=100.0
-        What a teacher's answer costs, with a student's as the unit; for the curves alone.
+        Cost of a prediction by the teacher, relative to one by the student. It only affects the
+        curves.
     random_state : int, RandomState instance or None, default=None
-        Draws the validation texts.
+        Seed for choosing the validation texts.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The sorted labels.
     student_, teacher_ : classifier
-        Fitted.
+        The fitted student and teacher.
     threshold_ : float
-        The teacher is asked where the student's highest probability is below it.
+        The teacher classifies texts if the student's highest probability is below this.
     teacher_rate_ : float
-        The share of the validation texts for which that is so.
+        Share of the validation texts that the teacher classifies.
     curve_ : DataFrame
         Rate, accuracy and cost on the validation texts at each threshold: see
         :func:`~skdistill.students.cascade_curve`.
 
     See Also
     --------
-    sklearn.model_selection.TunedThresholdClassifierCV : Another threshold that validation sets.
+    sklearn.model_selection.TunedThresholdClassifierCV : Tune a decision threshold.
 
     Notes
     -----
-    Of the thresholds that `max_teacher_rate` allows, the one with the highest accuracy on the
-    validation texts is taken, and of equal ones the one that asks least. A teacher that is no
-    better than its student is never asked.
+    Among the thresholds that `max_teacher_rate` allows, `fit` chooses the one with the highest
+    accuracy on the validation texts. If several are equally accurate, it chooses the one that uses
+    the teacher least. A teacher that is no better than its student is therefore never used.
 
     References
     ----------
     .. [1] P. Viola, M. Jones. "Rapid Object Detection using a Boosted Cascade of Simple Features".
-       CVPR 2001: cheap classifiers in front of dear ones.
+       CVPR 2001.
     .. [2] L. Chen, M. Zaharia, J. Zou. "FrugalGPT: How to Use Large Language Models While Reducing
        Cost and Improving Performance". arXiv:2305.05176.
 
@@ -194,17 +196,17 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Iterable[str], y: ArrayLike, **params: Any) -> Self:
-        """Fit teacher and student, and choose the threshold on texts that neither has seen.
+        """Fit teacher and student, and choose the threshold on held-out texts.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
             Texts.
         y : array-like of shape (n_texts,)
-            Their labels.
+            Labels of `X`.
         **params : dict
-            What the student's `fit` takes, such as `X_unlabeled`. What has as many rows as `X` is
-            cut to the rows that are trained on.
+            Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
+            `X` are restricted to the training rows.
 
         Returns
         -------
@@ -214,8 +216,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If there is no teacher, the student or the teacher does not know the classes of `y`, or
-            there are too few texts to hold some of each class out.
+            If there is no teacher, if the classes of student or teacher differ from those of `y`,
+            or if there are too few texts to hold out some of each class.
         """
         texts = check_texts(X)
         classes, codes = check_labels(y, n_rows=len(texts))
@@ -236,8 +238,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         for name, part in (("student", student), ("teacher", teacher)):
             if not np.array_equal(part.classes_, classes):
                 raise ValueError(
-                    f"The {name}'s classes {np.asarray(part.classes_).tolist()} are not those of "
-                    f"y, {classes.tolist()}."
+                    f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those "
+                    f"of y, {classes.tolist()}; fit it on labels from the same classes."
                 )
         held_out = [texts[row] for row in validation]
         curve = cascade_curve(
@@ -262,7 +264,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             teacher = getattr(student, "teacher", None)
         if teacher is None:
             raise ValueError(
-                "There is no teacher to ask: pass one, or a student that has one, as in "
+                "The cascade has no teacher. Pass one, or a student with a teacher: "
                 "CascadeClassifier(DistilledMLPClassifier(teacher))."
             )
         return student, clone(teacher)
@@ -273,9 +275,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         n_held_out = max(ceil(self.validation_fraction * len(rows)), n_classes)
         if np.bincount(codes).min() < 2 or len(rows) - n_held_out < n_classes:
             raise ValueError(
-                f"A threshold is chosen on {n_held_out} of {len(rows)} texts, too few to have each "
-                f"of the {n_classes} classes on both sides; pass more texts, or fitted student and "
-                "teacher in a FrozenEstimator each."
+                f"Holding out {n_held_out} of {len(rows)} texts to choose the threshold leaves too "
+                f"few to have each of the {n_classes} classes in both parts. Pass more texts, or "
+                "wrap the fitted student and teacher in FrozenEstimator."
             )
         training, validation = train_test_split(
             rows,
@@ -286,7 +288,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         return training, validation
 
     def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
-        """Tell for which texts the teacher is asked.
+        """Return which texts are passed on to the teacher.
 
         Parameters
         ----------
@@ -296,7 +298,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Returns
         -------
         asks : ndarray of shape (n_texts,), dtype bool
-            True where the student's highest probability is below `threshold_`.
+            True if the student's highest probability is below `threshold_`.
         """
         check_is_fitted(self)
         proba: np.ndarray = self.student_.predict_proba(check_texts(X))
@@ -304,7 +306,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         return asks
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:
-        """Predict class probabilities: the student's, and the teacher's where it is asked.
+        """Predict class probabilities with the student or, for texts it is unsure of, the teacher.
 
         Parameters
         ----------
@@ -314,7 +316,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes)
-            Columns follow `classes_`.
+            Class probabilities. Columns follow `classes_`.
         """
         check_is_fitted(self)
         texts = check_texts(X)
@@ -325,14 +327,14 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         return proba
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
-        """Tell what the cascade gains and costs on other texts, at each threshold.
+        """Compute the accuracy and the cost of the cascade on other texts, at each threshold.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
             Texts.
         y : array-like of shape (n_texts,)
-            Their labels.
+            Labels of `X`.
 
         Returns
         -------
@@ -342,22 +344,22 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If `y` has another length than `X`, or holds a label that is not in `classes_`.
+            If `y` and `X` differ in length, or if `y` contains a label that is not in `classes_`.
         """
         check_is_fitted(self)
         texts = check_texts(X)
         labels = np.asarray(y)
         if labels.shape != (len(texts),):
             raise ValueError(
-                f"y must hold one label for each of the {len(texts)} texts, but has shape "
+                f"y must contain one label for each of the {len(texts)} texts, but has shape "
                 f"{labels.shape}."
             )
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             row = int(unknown.argmax())
             raise ValueError(
-                f"y[{row}] is {labels.tolist()[row]!r}, which is none of the classes "
-                f"{self.classes_.tolist()}."
+                f"y[{row}] is {labels.tolist()[row]!r}, which is not one of the classes "
+                f"{self.classes_.tolist()}; drop or rename such labels."
             )
         return cascade_curve(
             self.student_.predict_proba(texts),
@@ -367,12 +369,12 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         )
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Say that all parameters of `fit` are for the student's.
+        """Return the routing of metadata, which passes all parameters of `fit` to the student.
 
         Returns
         -------
         routing : MetadataRouter
-            It hands them to `student`.
+            The routing.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)

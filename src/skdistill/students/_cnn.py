@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 @document(
     """
     kernel_sizes : tuple of int, default=(3,)
-        Features that a convolution spans, for each group of filters.
+        Number of features that the filters span; each size has its own filters.
     n_filters : int, default=64
-        Filters of each size.
+        Number of filters per size.
     pooling : {"max", "mean"} or tuple of them, default="max"
-        How the filters' outputs at all positions become one vector; several stand side by side.
+        How to pool the outputs of the filters over all positions. Several results are concatenated.
     """,
     embedding_dim=15,
 )
 class DistilledCNNClassifier(DistilledClassifier):
-    """A small convolutional text classifier that learns from a big one's class probabilities.
+    """A small convolutional text classifier, trained on the class probabilities of a large one.
 
-    An embedding, convolutions over neighbouring features, ReLU, the maximum over the text [1]_,
-    and a perceptron behind it: with default sizes about 78,000 parameters. It knows short phrases,
-    wherever in the text they stand.
+    The network embeds features, applies convolutions and ReLU, takes the maximum over the text
+    [1]_, and applies a multi-layer perceptron. With default sizes it has about 78,000 parameters.
+    It detects short phrases anywhere in the text.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class DistilledCNNClassifier(DistilledClassifier):
 
     See Also
     --------
-    DistilledMLPClassifier : The fastest student; see there for what all have in common.
+    DistilledMLPClassifier : The fastest student. Its notes apply to all students.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A student once it is fitted: prediction, files, pickles. torch is not loaded here."""
+"""Prediction, files and pickles of fitted students, without torch."""
 
 import sys
 import warnings
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class FittedStudent(LogitClassifier):
-    """What a student does after `fit`, from a vocabulary, weights and an architecture."""
+    """Methods of a fitted student, which need a vocabulary, weights and an architecture."""
 
-    # What `skdistill.runtime._kinds.KINDS` and model files call it.
+    # The student's name in `skdistill.runtime._kinds.KINDS` and in model files.
     _kind: ClassVar[str]
 
     teacher: Any
@@ -68,10 +68,11 @@ class FittedStudent(LogitClassifier):
         )
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
-        """Predict class probabilities, with NumPy and SciPy alone.
+        """Predict class probabilities, using only NumPy and SciPy.
 
-        A text without any known feature gets the classes' shares among the training labels or,
-        where there were none, the mean of the teacher's probabilities.
+        For a text without known features, the student predicts the class frequencies of the
+        training labels. If it was trained without labels, it predicts the mean of the teacher's
+        probabilities.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ class FittedStudent(LogitClassifier):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes), dtype float32
-            Probabilities; columns follow `classes_`. Rows sum to 1 unless a text may have several
+            Probabilities. Columns follow `classes_`. Rows sum to 1 unless a text may have several
             labels.
         """
         return self._compute("predict_proba", X)
@@ -93,7 +94,7 @@ class FittedStudent(LogitClassifier):
         return self._compute("predict", X)
 
     def _compute(self, method: str, X: Iterable[str]) -> np.ndarray:
-        # check_is_fitted alone takes half of the time in which one text is predicted.
+        # check_is_fitted takes half of the time of predicting one text.
         if "_runtime" not in vars(self):
             check_is_fitted(self)
         return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
@@ -101,34 +102,34 @@ class FittedStudent(LogitClassifier):
     def predict_proba_iter(
         self, X: Iterable[str], *, chunk_size: int = 10_000
     ) -> Iterator[NDArray[np.float32]]:
-        """Predict class probabilities of a stream of texts, some thousands at a time.
+        """Predict class probabilities of a stream of texts, in chunks.
 
         Parameters
         ----------
         X : iterable of str
-            The texts, such as the lines of a file; read only as far as predictions are asked for.
+            The texts, such as the lines of a file. They are read lazily.
         chunk_size : int, default=10_000
-            Texts in memory at a time.
+            Number of texts in memory at a time.
 
         Returns
         -------
         iterator of ndarray of shape (chunk_size, n_classes), dtype float32
-            Probabilities of the next texts; the last array may be shorter. With `verbose`, a
+            Probabilities of the next texts. The last array may be shorter. With `verbose`, a
             progress bar counts texts.
 
         Raises
         ------
         ValueError, TypeError
-            If `X` is a bare string, or a row is no text: the message gives its number.
+            If `X` is a single string, or if a row is not a string. The message gives its number.
         """
         check_is_fitted(self)
         return iterate_proba(self._runtime, X, chunk_size, self.n_jobs, self.verbose)
 
     def explain(self, X: Iterable[str]) -> Explanations:
-        """Tell what each word, n-gram or character of a text contributes to each class.
+        """Compute how much each word, n-gram or character contributes to each class.
 
-        An MLP without hidden layers adds up what its words look up, weighed by the attention that
-        they get: its logits come apart exactly.
+        The logits of an MLP without hidden layers are sums over words, weighted by attention, so
+        the decomposition is exact.
 
         Parameters
         ----------
@@ -138,15 +139,15 @@ class FittedStudent(LogitClassifier):
         Returns
         -------
         list of Explanation, of length n_texts
-            With spans in the text, contributions and bias: see
-            :class:`~skdistill.runtime.Explanation`. There is one column for each of
-            `classes_`, also where there are two: the decision function is then the second one's
-            sum minus the first one's. A notebook shows the texts with the words' parts in colour.
+            Spans in the text, contributions and bias: see
+            :class:`~skdistill.runtime.Explanation`. Contributions have one column for each of
+            `classes_`. With two classes, the decision function is the sum of the second column
+            minus the sum of the first. A notebook shows the texts with the contributions in colour.
 
         Raises
         ------
         ValueError
-            If the student is no MLP, or has hidden layers; or as in `predict_proba`.
+            If the student is not an MLP, if it has hidden layers, or if `X` is invalid.
 
         Examples
         --------
@@ -161,35 +162,35 @@ class FittedStudent(LogitClassifier):
         return explain(self._runtime, self.classes_, check_texts(X))
 
     def compile(self, precision: Precision = "float32") -> CompiledClassifier:
-        """Return an object that does nothing but predict, faster for single texts.
+        """Return an object that only predicts and is faster on single texts.
 
         Parameters
         ----------
         precision : {"float32", "float16", "int8"}, default="float32"
-            What the weights are rounded to, as they are in a file of that precision. Predictions
-            are computed in float32 in any case.
+            Precision to round the weights to, as in a file of that precision. Predictions are
+            always computed in float32.
 
         Returns
         -------
         CompiledClassifier
-            It predicts what the student does, up to the rounding of `precision`.
+            It makes the same predictions as the student, up to the rounding of `precision`.
         """
         check_is_fitted(self)
         return CompiledClassifier(self._stored().rounded(precision))
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
-        """Write the fitted student into one file, with no pickle and no teacher in it.
+        """Save the fitted student in one file, which contains neither a pickle nor the teacher.
 
-        :meth:`load` makes an estimator of it again, and :meth:`CompiledClassifier.load` what
-        predicts without scikit-learn.
+        :meth:`load` reads the file as an estimator. :meth:`CompiledClassifier.load` reads it
+        without scikit-learn.
 
         Parameters
         ----------
         path : path-like
-            An earlier file is replaced once the new one is complete.
+            The file to write. An existing file is replaced once the new one is complete.
         precision : {"float32", "float16", "int8"}, default="float32"
-            How weights are stored; :func:`~skdistill.parity_report` tells what rounding changes.
-            A student loaded from an ``"int8"`` file cannot be pruned.
+            Precision of the stored weights. :func:`~skdistill.parity_report` measures the effect
+            of rounding. A student loaded from an ``"int8"`` file cannot be pruned.
 
         Raises
         ------
@@ -197,12 +198,12 @@ class FittedStudent(LogitClassifier):
             If the analyzer is a function, or the labels are objects.
         """
         check_is_fitted(self)
-        # What an int8 file is for is size; without them the vocabulary can no longer be pruned.
+        # int8 files should be small, so they leave out the counts, which only pruning needs.
         counts = None if precision == "int8" else self._counts
         write_model(replace(self._described(), counts=counts), Path(path), precision)
 
     def _described(self) -> StoredModel:
-        """Return what is stored, with the parameters and figures of the training."""
+        """Return the stored model with its parameters and training history."""
         figures = {
             "history": self.history_,
             "n_iter": self.n_iter_,
@@ -228,55 +229,57 @@ class FittedStudent(LogitClassifier):
         license: str = "",
         example: str = "",
     ) -> None:
-        """Write a model card with the model in it: one page, in which one tries the student.
+        """Write a model card that runs the student: a single HTML page.
 
-        The page [1]_ says what the student is, how it was trained, how well it does and what it
-        cannot do. It holds the weights in eight bits, and predicts at each keystroke what
-        ``compile("int8")`` predicts; of an MLP without hidden layers it also shows what each word
-        contributes. It needs no server and no network, and its own policy forbids both. What is
-        not given is left out.
+        The page [1]_ describes the student, its training, its accuracy and its limits. It contains
+        the weights as 8-bit integers. It predicts at each keystroke, with the same results as
+        ``compile("int8")``. For an MLP without hidden layers, it also shows the contribution of
+        each word. The page needs neither a server nor network access, and its content security
+        policy forbids both. Sections that you pass no data for are left out.
 
         Parameters
         ----------
         path : path-like
-            The HTML file; an earlier one is replaced once the new one is complete.
+            The HTML file to write. An existing file is replaced once the new one is complete.
         X : iterable of str, of length n_texts, default=None
-            Texts that the student was not trained on, for the figures.
+            Evaluation texts that the student was not trained on.
         y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
-            Their labels.
+            Labels of `X`.
         teacher : classifier or array-like of shape (n_texts, n_classes), default=None
-            Fitted, with ``predict_proba``; or its probabilities for `X`. Compared with the student.
+            The teacher to compare the student with: a fitted classifier with ``predict_proba``, or
+            its probabilities for `X`.
         controls : dict of str to such classifiers or arrays, default=None
-            Other models in the comparison, by the names to be shown.
+            Other models to compare with, by the names to show.
         report : DistillationReport, default=None
-            What :func:`~skdistill.distillation_report` has found.
+            The result of :func:`~skdistill.distillation_report`.
         title : str, default=None
-            None takes the student's kind and its classes.
+            Title of the page. If None, it names the kind of student and the classes.
         description : str, default=""
             What the model is for, in a sentence or two.
         class_names : sequence of str, of length n_classes, default=None
-            How `classes_` are called on the page; None calls them as they are.
+            Names of `classes_` on the page. If None, the labels are shown.
         limits : iterable of str, default=()
-            Sentences on what the model cannot do or must not be used for, beside those that the
-            student's own make-up tells.
+            Sentences about what the model cannot do or must not be used for. The page always lists
+            the limits that follow from the student's architecture.
         license : str, default=""
-            Under what terms it may be used.
+            Terms of use.
         example : str, default=""
-            The text in the box at first.
+            Initial text in the input box.
 
         Raises
         ------
         TypeError
-            If the analyzer is a function, which no page can call.
+            If the analyzer is a function, which the page cannot call.
         ValueError
-            If there are figures to be measured but no `X`, or labels, classes or shapes do not fit.
+            If data for the evaluation is passed without `X`, or if labels, classes or shapes do
+            not match.
         OSError
             If the file cannot be written.
 
         Notes
         -----
-        Whoever has the page has the student, its vocabulary included: words of the texts that it
-        learned from. `X` itself is not in it.
+        The page contains the whole student, including its vocabulary, which consists of words from
+        the training texts. It does not contain `X`.
 
         References
         ----------
@@ -315,7 +318,7 @@ class FittedStudent(LogitClassifier):
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
-        """Read a fitted student from a file that :meth:`save` wrote; nothing in it is run.
+        """Load a fitted student from a file written by :meth:`save`, without running code from it.
 
         Parameters
         ----------
@@ -325,28 +328,29 @@ class FittedStudent(LogitClassifier):
         Returns
         -------
         student : object
-            Fitted. Parameters that are objects (teacher, augmenter, callbacks) have their defaults.
+            The fitted student. Parameters that are objects (teacher, augmenter, callbacks) have
+            their defaults.
 
         Raises
         ------
         ModelFileError
-            If the file is damaged, no model of this package, or of another kind of student.
+            If the file is damaged, is not a skdistill model, or contains another kind of student.
 
         Warns
         -----
         UserWarning
-            If the student was trained with an option that this version no longer has. It predicts
-            as it did.
+            If the student was trained with an option that this version no longer has. Its
+            predictions do not change.
         """
         model = read_model(Path(path))
         if model.kind != cls._kind:
             raise ModelFileError(
-                f"{path} holds a student of kind {model.kind!r}, but {cls.__name__} is of kind "
-                f"{cls._kind!r}."
+                f"{path} contains a student of kind {model.kind!r}, but {cls.__name__} loads kind "
+                f"{cls._kind!r}; use the class for {model.kind!r}, or CompiledClassifier.load."
             )
         if not {"parameters", "figures"} <= model.estimator.keys():
             raise ModelFileError(
-                f"{path} was saved for prediction alone; read it with CompiledClassifier.load."
+                f"{path} was saved for prediction only; load it with CompiledClassifier.load."
             )
         try:
             parameters, figures = model.estimator["parameters"], model.estimator["figures"]
@@ -369,39 +373,40 @@ class FittedStudent(LogitClassifier):
         return student
 
     def prune_vocabulary(self, n_features: int) -> Self:
-        """Keep the features that matter most; the others become unknown ones.
+        """Keep the most important features and treat the others as unknown.
 
-        A feature matters by how often it occurred in the transfer set, times how far its
-        embedding is from that of unknown features: roughly, how much is lost without it.
+        The importance of a feature is its number of occurrences in the transfer set times the
+        distance of its embedding from that of unknown features. This approximates the loss of
+        information when the feature is removed.
 
         Parameters
         ----------
         n_features : int
-            Rows that the embedding keeps, with the one for unknown features; rows of
-            `hash_buckets` are kept in any case and do not count.
+            Number of rows of the embedding to keep, including the row for unknown features. Rows
+            for `hash_buckets` are always kept and not counted.
 
         Returns
         -------
         self : object
-            The student, which is smaller now.
+            The pruned student.
 
         Raises
         ------
         ValueError
-            If `n_features` is below 2 or above what there is, or the student was loaded from a
-            file of int8 weights.
+            If `n_features` is less than 2 or exceeds the current number, or if the student was
+            loaded from an int8 file.
         """
         check_is_fitted(self)
         if self._counts is None:
             raise ValueError(
-                "This student was loaded from a file of int8 weights, which does not hold how "
-                "often each feature occurred; prune before saving, or save in another precision."
+                "This student was loaded from an int8 file, which does not contain the counts of "
+                "the features. Prune before saving, or save in another precision."
             )
         n_listed = len(self._vocabulary.features) + 1
         if not isinstance(n_features, int | np.integer) or not 2 <= n_features <= n_listed:
             raise ValueError(
-                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the rows of "
-                "the embedding that stand for listed features."
+                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the current "
+                "number of rows of the embedding without hash_buckets."
             )
         embedding = self._weights["embedding.weight"]
         distances = np.linalg.norm(embedding[1:n_listed] - embedding[UNKNOWN], axis=1)
@@ -417,13 +422,13 @@ class FittedStudent(LogitClassifier):
 
     @property
     def vocabulary_(self) -> dict[str, int]:
-        """The listed features and their rows of the embedding; row 0 is for unknown ones."""
+        """The known features and their rows in the embedding; row 0 is for unknown features."""
         check_is_fitted(self)
         return {feature: row for row, feature in enumerate(self._vocabulary.features, start=1)}
 
     @property
     def network_(self) -> "nn.Module":
-        """The trained torch module, in evaluation mode; built anew at each access."""
+        """The trained torch module in evaluation mode; each access builds a new one."""
         check_is_fitted(self)
         import torch
 
@@ -437,8 +442,8 @@ class FittedStudent(LogitClassifier):
         return network.eval()
 
     def __dir__(self) -> list[str]:
-        # scikit-learn's own reads each attribute, and its HTML shows what is listed: `network_`
-        # would load torch only to be looked at.
+        # scikit-learn's `__dir__` and HTML representation read every attribute, and reading
+        # `network_` would import torch.
         names = set(object.__dir__(self))
         if "torch" not in sys.modules:
             names.remove("network_")
@@ -458,14 +463,14 @@ class FittedStudent(LogitClassifier):
 
 
 def _without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Leave out training options of earlier versions, and warn if one of them was in use."""
+    """Drop training options that were removed from skdistill; warn if one of them was used."""
     removed = {"calibrate_teacher": True, "loss": "standardized_kl"}
     used = [name for name, value in removed.items() if parameters.get(name) == value]
     if used:
         options = " and ".join(f"{name}={removed[name]!r}" for name in used)
         warnings.warn(
-            f"This student was trained with {options}, which this version no longer has: it "
-            "predicts as before, but a new fit would train without.",
+            f"This student was trained with {options}, which this version no longer supports. Its "
+            "predictions do not change, but refitting will give a different student.",
             stacklevel=3,
         )
     return {
@@ -476,7 +481,7 @@ def _without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether JSON can hold a parameter."""
+    """Return whether a parameter can be stored as JSON."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)

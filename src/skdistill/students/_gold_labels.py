@@ -1,4 +1,4 @@
-"""What a student is told about the classes of its texts."""
+"""The classes and gold labels of a student's training texts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,14 @@ from skdistill.metrics._losses import Loss
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes and, where they are known, those of each text.
+    """The classes and, if known, the gold labels of each text.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
-        Sorted; for several labels a text, the numbers of the columns.
+        Sorted; in the multilabel case, the column numbers.
     codes : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
-        Positions in `classes`, or ones and zeros for several labels a text; all 0 if not known.
+        Positions in `classes`, or ones and zeros in the multilabel case; all 0 if unknown.
     known : bool
         Whether `codes` are gold labels.
 
@@ -37,13 +37,13 @@ class Labels:
 
     @classmethod
     def gold(cls, y: Any, *, n_rows: int) -> "Labels":
-        """Read gold labels; raises as `check_labels` does."""
+        """Read and check gold labels."""
         classes, codes = check_labels(y, n_rows=n_rows, multilabel=True)
         return cls(classes, codes, known=True)
 
     @classmethod
     def unknown(cls, classes: np.ndarray, multilabel: bool, *, n_rows: int) -> "Labels":
-        """Name the classes of texts of which it is not known which they belong to."""
+        """Make labels of unlabelled texts, for which only the set of classes is known."""
         shape = (n_rows, len(classes)) if multilabel else (n_rows,)
         return cls(classes, np.zeros(shape, dtype=np.int64), known=False)
 
@@ -54,13 +54,13 @@ class Labels:
 
     @property
     def y(self) -> np.ndarray | None:
-        """The gold labels, which a teacher is fitted on, as they are written; None if not known."""
+        """The gold labels in the user's form, to fit a teacher on; None if unknown."""
         if not self.known:
             return None
         return self.codes if self.multilabel else self.classes[self.codes]
 
     def check_enough_for(self, loss: Loss) -> None:
-        """Refuse a loss that needs more classes than a text is told from."""
+        """Raise an error if the loss needs more classes than there are."""
         n_classes = 2 if self.multilabel else len(self.classes)
         if n_classes < loss.min_classes:
             raise ValueError(
@@ -69,12 +69,12 @@ class Labels:
             )
 
     def log_prior(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
-        """Compute the logits of the classes' shares, or of the share of texts with each label.
+        """Compute the logits of the class frequencies or, if multilabel, of each label's.
 
         Parameters
         ----------
         proba : ndarray of shape (n_texts, n_classes)
-            The teacher's probabilities, which stand in for labels that are not known.
+            The teacher's probabilities, used if the labels are unknown.
         sample_weight : ndarray of shape (n_texts,) or None
 
         Returns

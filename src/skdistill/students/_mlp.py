@@ -1,4 +1,4 @@
-"""The student over a bag, or windows, of features."""
+"""The student that pools a bag or windows of features."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 @document(
     """
     pooling : {"mean", "max", "attention"} or tuple of them, default=("mean", "attention")
-        How a text's embeddings become one vector. ``"mean"`` is the article's; ``"attention"``
-        weighs each position by a score of the window around it; several stand side by side.
+        How to reduce a text's embeddings to one vector. ``"mean"`` is the method of [1]_.
+        ``"attention"`` weights each position by a score of the window around it. Several results
+        are concatenated.
     context_window : int, default=13
-        Features that an attention score sees; odd.
+        Number of features that each attention score depends on. It must be odd.
     """,
     embedding_dim=16,
 )
 class DistilledMLPClassifier(DistilledClassifier):
-    """A tiny text classifier that learns from a big one's class probabilities.
+    """A tiny MLP text classifier, trained on the class probabilities of a large one.
 
-    An embedding of words or n-grams, pooled to one vector a text, and a perceptron behind it: with
-    default sizes about 80,000 parameters. It is trained on the teacher's probabilities for
-    labelled and unlabelled texts alike [1]_, [2]_. Without a teacher it is trained on the gold
-    labels: the control that tells what distillation gained.
+    The network embeds words or n-grams, pools them into one vector per text, and applies a
+    multi-layer perceptron. With default sizes it has about 80,000 parameters. It is trained on the
+    teacher's probabilities for labelled and unlabelled texts [1]_, [2]_. Without a teacher, it is
+    trained on the gold labels; compare the two to measure what distillation gains.
 
     Parameters
     ----------
@@ -45,17 +46,17 @@ class DistilledMLPClassifier(DistilledClassifier):
 
     See Also
     --------
-    DistilledRNNClassifier : Reads words in their order; more accurate and slower.
-    TransformerTeacherClassifier : A teacher.
-    make_tfidf_baseline : What a student must beat.
+    DistilledRNNClassifier : Reads words in order; more accurate but slower.
+    TransformerTeacherClassifier : A fine-tuned transformer as the teacher.
+    make_tfidf_baseline : The baseline that a student should beat.
 
     Notes
     -----
-    A fitted student is pickled without what its teacher has learned.
+    The pickle of a fitted student contains its teacher unfitted.
 
-    Callbacks of scikit-learn, given to :meth:`set_callbacks` or passed on by a search or a
-    pipeline, are told of each epoch, with a student of that epoch's weights and with the labelled
-    texts. They hear nothing of the teacher, which has a :meth:`set_callbacks` of its own.
+    You can pass scikit-learn's callbacks to :meth:`set_callbacks`, or to a search or pipeline.
+    They are called at each epoch, with a student that has the weights of that epoch and with the
+    labelled texts. They do not follow the teacher, which has its own :meth:`set_callbacks`.
 
     References
     ----------
@@ -141,7 +142,7 @@ class DistilledMLPClassifier(DistilledClassifier):
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:
             raise ValueError(
-                f"context_window={self.context_window} must be odd: a position and as many "
-                "features to its left as to its right."
+                f"context_window={self.context_window} must be odd, so that the window extends "
+                "equally far to the left and to the right."
             )
         return self.context_window

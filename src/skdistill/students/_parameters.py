@@ -1,4 +1,4 @@
-"""The parameters that all students share: what they may be, and what contradicts what."""
+"""The parameters that all students share, and the checks on their values."""
 
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -12,17 +12,17 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skdistill.metrics._losses import LOSSES
 from skdistill.text._vocabulary import Analyzer
 
-# Parameters that mean nothing without gold labels, and what for they take them.
+# Parameters that require gold labels, and what they use them for.
 _FOR_GOLD_LABELS = {
     "hard_label_weight": "mixes gold labels into the loss",
     "teacher_cv": "fits teachers on the gold labels of other folds",
-    "class_weight": "weighs texts by their gold labels",
+    "class_weight": "weights texts by their gold labels",
     "gold_epochs": "trains on gold labels",
 }
 
 
 class StudentParameters:
-    """The students' parameters, which each student's `__init__` lists with its defaults."""
+    """The shared parameters; each student's `__init__` lists them with its own defaults."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
@@ -90,7 +90,7 @@ class StudentParameters:
     callbacks: Sequence[Any] | None
 
     def _store_parameters(self, given: dict[str, Any]) -> None:
-        """Keep what `__init__` was given: its `locals()`."""
+        """Store the arguments of `__init__`, passed as its `locals()`."""
         self.__dict__.update((name, value) for name, value in given.items() if name != "self")
 
     def _refuse_gold_parameters(self) -> None:
@@ -106,7 +106,7 @@ class StudentParameters:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not pooling or len(set(pooling)) < len(pooling) or not set(pooling) <= set(known):
             raise ValueError(
-                f"pooling={self.pooling!r} must be one or several different ones of {known}."
+                f"pooling={self.pooling!r} must be one of {known}, or a tuple of different ones."
             )
         return pooling
 
@@ -115,20 +115,19 @@ class StudentParameters:
         if len(values) < at_least or not all(
             isinstance(value, int | np.integer) and value > 0 for value in values
         ):
-            raise ValueError(f"{name}={getattr(self, name)!r} must hold positive integers.")
+            raise ValueError(f"{name}={getattr(self, name)!r} must contain only positive integers.")
         return values
 
     def _vocabulary_options(self) -> dict[str, Any]:
         min_n, max_n = self.ngram_range
         if not 1 <= min_n <= max_n:
             raise ValueError(
-                f"ngram_range={self.ngram_range!r} must hold two lengths, 1 <= min_n <= max_n."
+                f"ngram_range={self.ngram_range!r} must be a pair with 1 <= min_n <= max_n."
             )
         if self.hash_buckets and not (min_n == 1 < max_n):
             raise ValueError(
-                f"hash_buckets={self.hash_buckets} hashes n-grams of two and more features beside "
-                f"the listed single ones: ngram_range must be (1, n) with n of at least 2, not "
-                f"{self.ngram_range!r}."
+                f"hash_buckets={self.hash_buckets} needs an ngram_range of (1, n) with n >= 2, "
+                f"because it hashes n-grams of two or more features; got {self.ngram_range!r}."
             )
         return {
             "analyzer": self.analyzer,

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 @document(
     """
     cell : {"gru", "lstm"}, default="gru"
-        Kind of recurrent layer.
+        Type of the recurrent layer.
     hidden_dim : int, default=32
-        Width of the state of each direction.
+        Width of the hidden state in each direction.
     bidirectional : bool, default=True
-        Whether a second layer reads the text from its end.
+        Whether to add a second layer that reads the text backwards.
     pooling : {"max", "mean"} or tuple of them, default="max"
-        How the states at all positions become one vector; several stand side by side.
+        How to pool the hidden states over all positions. Several results are concatenated.
     """,
     embedding_dim=14,
 )
 class DistilledRNNClassifier(DistilledClassifier):
-    """A small recurrent text classifier that learns from a big one's class probabilities.
+    """A small recurrent text classifier, trained on the class probabilities of a large one.
 
-    An embedding, a GRU [1]_ or LSTM [2]_ that reads the text in one or both directions, the
-    maximum of its states, and a perceptron behind it: with default sizes about 80,000 parameters.
-    For texts whose meaning depends on the order of words [3]_.
+    The network embeds features, reads them with a GRU [1]_ or LSTM [2]_ in one or both directions,
+    takes the maximum of the hidden states, and applies a multi-layer perceptron. With default
+    sizes it has about 80,000 parameters. Use it if the classes depend on word order [3]_.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class DistilledRNNClassifier(DistilledClassifier):
 
     See Also
     --------
-    DistilledMLPClassifier : The fastest student; see there for what all have in common.
-    word_order_sensitivity : Tells whether the order of words matters.
+    DistilledMLPClassifier : The fastest student. Its notes apply to all students.
+    word_order_sensitivity : Measure how much a classifier depends on word order.
 
     References
     ----------
