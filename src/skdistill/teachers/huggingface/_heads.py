@@ -124,8 +124,8 @@ def inference_outputs(name: str, config: Any) -> tuple[int, int]:
     if entailment is None:
         raise ValueError(
             f"The checkpoint {name!r} has no output called entailment: its label2id is "
-            f"{config.label2id}. Use a model that was fine-tuned for natural language inference, or "
-            'name the output "entailment" in its config.json.'
+            f"{config.label2id}. Use a model that was fine-tuned for natural language inference, "
+            'or name the output "entailment" in its config.json.'
         )
     contradiction = _output_called("contradict", config)
     if contradiction is None:
