@@ -1,1 +1,1 @@
-"""New texts made from given ones."""
+"""Make new texts from existing ones."""

@@ -1,4 +1,4 @@
-"""New texts made from given ones: words masked or replaced, n-grams cut out, ends exchanged."""
+"""Make new texts: mask or replace words, cut out n-grams, exchange the ends of texts."""
 
 import os
 import warnings
@@ -29,19 +29,19 @@ from skdistill.text._units import Units, kept_offsets, single_spaced
 if TYPE_CHECKING:
     from skdistill.augment._neighbours import NeighbourWords
 
-# n_copies="auto" aims at this number of copies in all, and makes this many of one text at most.
+# With n_copies="auto": the number of copies in all, and the maximum per text.
 _N_AUGMENTED = 150_000
 _MAX_COPIES = 20
 
-# Characters of the copies that are made at a time.
+# Number of characters of the copies that are made at a time.
 _CHUNK = 1_000_000
 
-# Mean length of words, in characters, from which on white space hardly separates words.
+# Mean number of characters per word above which white space hardly separates words.
 _LONG_WORDS = 20
 
 
 def auto_n_copies(n_texts: int) -> int:
-    """Choose the copies per text so that they are about 150,000 in all; at least 1, at most 20.
+    """Return the number of copies per text, 1 to 20, for about 150,000 copies in all.
 
     >>> from skdistill.augment._augmenter import auto_n_copies
     >>> [auto_n_copies(n_texts) for n_texts in (500, 16_000, 1_000_000)]
@@ -51,81 +51,82 @@ def auto_n_copies(n_texts: int) -> int:
 
 
 class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
-    """Make new texts out of given ones, for a teacher to label.
+    """Make new texts from existing ones, for a teacher to label.
 
     The rules are those of Tang et al. [1]_. In each copy of a text, every word is masked with
-    probability `mask_p`, or replaced with probability `replace_p` by another word of the same role,
-    drawn by the frequency of the words in that role. With probability `ngram_p` the copy is then
-    cut to one of its n-grams. Copies that equal a given text, or each other, are dropped.
+    probability `mask_p`, or replaced with probability `replace_p` by another word of the same role.
+    Frequent words are drawn more often. With probability `ngram_p`, the copy is then cut to one of
+    its n-grams. Copies that equal an input text or another copy are dropped.
 
-    The roles of words are learned from the texts: words between the same neighbours have the same
-    role [2]_. So no part-of-speech tagger is needed, but `tagger` takes one. With `word_vectors`,
-    words are replaced by their neighbours in the embeddings of a transformer instead [3]_, which
-    brings in words that the texts lack.
+    The augmenter learns the roles from the texts: words with the same neighbours have the same role
+    [2]_. You do not need a part-of-speech tagger, but you can pass one as `tagger`. With
+    `word_vectors`, words are replaced by their neighbours in the embeddings of a transformer
+    instead [3]_. This adds words that do not occur in the texts.
 
     Parameters
     ----------
     mask_p : float, default=0.1
         Probability that a word is masked.
     replace_p : float, default=0.1
-        Probability that a word is replaced, if there is another word for it. `mask_p` and
-        `replace_p` add up to 1 at most.
+        Probability that a word is replaced, if there is a word to replace it with. `mask_p` plus
+        `replace_p` must not exceed 1.
     ngram_p : float, default=0.25
         Probability that a copy is cut to an n-gram.
     ngram_range : tuple (min_n, max_n), default=(1, 5)
-        Lengths of n-grams, all equally probable; a text of fewer units is left whole.
+        Range of n-gram lengths; all are equally probable. Shorter texts are not cut.
     splice_p : float, default=0.0
-        Probability that the end of a copy, from a random place on, is exchanged for the end of
-        another copy. This adds variety where there are few texts [5]_.
+        Probability that a copy is cut at a random position and its end is exchanged for the end of
+        another copy. This adds variety if you have few texts [5]_.
     n_copies : int or "auto", default="auto"
-        Copies per text. ``"auto"`` makes about 150,000 in all, but 20 per text at most: small sets
-        gain from many copies, large ones from few. For 500, 2,000 and 5,000 texts, [4]_ makes 16, 8
-        and 4 copies per text; [1]_ makes 20.
+        Copies per text. ``"auto"`` makes about 150,000 copies in all, but at most 20 per text,
+        because small data sets gain more from copies than large ones. For comparison, [4]_ makes
+        16, 8 and 4 copies per text for 500, 2,000 and 5,000 texts; [1]_ makes 20.
     mask_token : str, default="[MASK]"
-        Text that takes the place of a masked word. The default is the mask symbol of BERT's
-        family, whose tokenizers recognise it in any text; for other teachers pass their
-        ``tokenizer.mask_token``, such as ``"<mask>"``. An empty string deletes the word.
+        The text that replaces a masked word. The tokenizers of BERT and similar models recognise
+        the default. For other teachers, pass their ``tokenizer.mask_token``, such as ``"<mask>"``.
+        An empty string deletes the word.
     analyzer : {"word", "char"}, default="word"
-        ``"word"``: units are separated by white space. Punctuation at both ends of a word stays
-        when the word is masked or replaced. ``"char"``: units are characters, with runs of white
-        space as one blank, for scripts that write no spaces.
+        With ``"word"``, units are separated by white space. Punctuation around a word is kept when
+        the word is masked or replaced. With ``"char"``, units are characters, and white space
+        becomes a single space; use it for scripts without spaces between words.
     n_roles : int or "auto", default="auto"
-        Number of learned roles. ``"auto"`` is the square root of the number of words that occur at
-        least 5 times; rarer words have no role, are never replaced and replace none.
+        Number of roles to learn. ``"auto"`` is the square root of the number of words that occur at
+        least 5 times. Rarer words have no role and are neither replaced nor used as replacements.
     tagger : callable, default=None
-        Maps the list of a text's units, without punctuation at their ends, to a list of one tag
-        per unit. Tags are then the roles, so a word can have another role at each occurrence.
+        Maps the list of a text's units, without surrounding punctuation, to a list with one tag per
+        unit. The tags are then the roles, so one word can have several roles.
     word_vectors : str or path-like, default=None
-        Folder of a transformer, such as the teacher's, or its name on the Hugging Face Hub. A
-        replaced word then becomes one of the 15 nearest among the transformer's whole words, by
-        the cosine of their token embeddings, each with the same probability. The embeddings are
-        loaded at each call of `augment`; pickles hold the name alone.
+        Folder of a transformer, such as the teacher's, or its name on the Hugging Face Hub. A word
+        is then replaced by one of its 15 nearest neighbours, each equally probable. The neighbours
+        are whole words of the transformer's vocabulary, compared by the cosine of their token
+        embeddings. Each call of `augment` loads the embeddings; pickles store only the name.
     random_state : int, RandomState instance or None, default=0
-        Seeds roles and copies when `fit` is called: `augment` returns the same copies for the same
-        texts.
+        Seeds the roles and the copies. The seed is drawn in `fit`, so `augment` always returns the
+        same copies for the same texts.
     verbose : int, default=0
         1 shows a progress bar.
 
     Attributes
     ----------
     roles_ : dict of dict
-        The words of each role and how often they occur in it, each in its most frequent spelling.
-        Roles are numbers, or the tagger's tags; with `word_vectors` there are none.
+        For each role, its words and how often they occur in it. Words are in their most frequent
+        spelling. Roles are numbers, or the tagger's tags; with `word_vectors`, the dict is empty.
 
     See Also
     --------
-    DistilledMLPClassifier : Its teacher labels the texts that its `augmenter` makes.
+    DistilledMLPClassifier : Takes an `augmenter`, and its teacher labels the new texts.
 
     Notes
     -----
-    Roles are clusters (k-means) of words, regardless of case. A word is described by the square
-    roots of the shares that each left and right neighbour has among its own, reduced to 50
-    dimensions; neighbours are the 500 most frequent words, all others as one, and the text's ends.
+    Roles are k-means clusters of words, ignoring case. The features of a word are the relative
+    frequencies of its left and right neighbours. We take their square roots and reduce them to 50
+    dimensions. The neighbours counted are the 500 most frequent words, all other words as one, and
+    the beginning or end of the text.
 
-    For `word_vectors`, a word of several pieces has the mean of their embeddings, and the mean of
-    all words' embeddings is subtracted first. Special symbols, punctuation, pieces of words and the
-    word itself are never drawn; punctuation is never replaced. [3]_ uses such neighbours for words
-    of several pieces, and a masked language model for all others.
+    With `word_vectors`, the vector of a word is the mean of its tokens' embeddings, minus the mean
+    embedding of all words. The replacement is never a special token, punctuation, a piece of a
+    word, or the word itself. Punctuation is never replaced. Jiao et al. [3]_ use such neighbours
+    for words of several tokens, and a masked language model for all other words.
 
     References
     ----------
@@ -139,8 +140,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     .. [4] J. Wei and K. Zou, "EDA: Easy Data Augmentation Techniques for Boosting Performance on
        Text Classification Tasks", EMNLP 2019. https://arxiv.org/abs/1901.11196
     .. [5] K. J. Liang et al., "MixKD: Towards Efficient Distillation of Large-scale Language
-       Models", ICLR 2021, which mixes texts for a teacher to label, though by interpolation of
-       their embeddings. https://arxiv.org/abs/2011.00593
+       Models", ICLR 2021. It mixes texts for a teacher to label by interpolating their embeddings.
+       https://arxiv.org/abs/2011.00593
 
     Examples
     --------
@@ -208,9 +209,9 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            Texts, labelled or not.
+            Labelled or unlabelled texts.
         y : object, default=None
-            Not used; for scikit-learn's sake.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
@@ -220,14 +221,14 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a text is missing, or a parameter is wrong or contradicts another one.
+            If a text is missing, or if a parameter is invalid or conflicts with another one.
         TypeError
-            If a row of `X` is no text.
+            If a row of `X` is not text.
 
         Warns
         -----
         UserWarning
-            If the words are so long that the texts seem to be in a script without spaces.
+            If the words are so long that the script seems to have no spaces between words.
         """
         self._check_parameters()
         units = Units.read(check_texts(X), self.analyzer)
@@ -250,48 +251,49 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             or not 1 <= lengths[0] <= lengths[1]
         ):
             raise ValueError(
-                f"ngram_range={self.ngram_range!r} must hold two lengths, 1 <= min_n <= max_n."
+                f"ngram_range={self.ngram_range!r} must be two integers with 1 <= min_n <= max_n."
             )
         if self.mask_p + self.replace_p > 1:
             raise ValueError(
-                f"mask_p={self.mask_p} and replace_p={self.replace_p} add up to more than 1, but a "
-                "word is either masked or replaced."
+                f"mask_p={self.mask_p} plus replace_p={self.replace_p} is more than 1; lower one of "
+                "them, because a word is either masked or replaced."
             )
         if self.tagger is not None and self.word_vectors is not None:
             raise ValueError(
-                "tagger and word_vectors are two ways of replacing words; pass only one of them."
+                "tagger and word_vectors cannot be combined, because each one selects the words "
+                "that replace others; pass only one."
             )
 
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
             warnings.warn(
-                f"The words of X are more than {_LONG_WORDS} characters long on average. For a "
-                'script that writes no spaces, use analyzer="char".',
+                f"The words of X have more than {_LONG_WORDS} characters on average. For a script "
+                'without spaces between words, use analyzer="char".',
                 stacklevel=5,  # past fit and the wrappers around it
             )
 
     def augment(self, X: Iterable[str]) -> list[str]:
-        """Make new texts.
+        """Make new texts from the given ones.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            The texts to copy, not necessarily those of `fit`.
+            The texts to copy. They may differ from those passed to `fit`.
 
         Returns
         -------
         list of str
-            The copies that differ from each other and from all of `X`, in the order of the rows
-            of `X`; `n_copies` of each text at most, none empty.
+            The copies, in the order of `X`, at most `n_copies` per text. None is empty, equals
+            another copy or equals a text of `X`.
 
         Raises
         ------
         ValueError
-            If a text is missing, the tagger does not return one tag per unit, or the vocabulary of
-            `word_vectors` has no whole words.
+            If a text is missing, if the tagger does not return one tag per unit, or if the
+            vocabulary of `word_vectors` has fewer than two whole words.
         TypeError
-            If a row of `X` is no text.
+            If a row of `X` is not text.
         OSError
             If `word_vectors` cannot be found.
         """
@@ -300,7 +302,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         n_copies = auto_n_copies(len(texts)) if self.n_copies == "auto" else self.n_copies
         replacer = self._make_replacer()
         rng = np.random.default_rng(self._seed)
-        # A dict keeps the order of its keys, which is that of the rows.
+        # A dict drops duplicates and keeps the order of the rows.
         known = dict.fromkeys([*texts, *map(single_spaced, texts), ""])
         n_known = len(known)
         step = max(1, _CHUNK * len(texts) // (n_copies * (1 + sum(map(len, texts)))))
@@ -316,7 +318,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     def _make_replacer(self) -> "RoleWords | NeighbourWords":
         if self.word_vectors is None:
             return RoleWords(self.roles_, self.tagger)
-        from skdistill.augment._neighbours import NeighbourWords  # loads torch and transformers
+        from skdistill.augment._neighbours import NeighbourWords  # imports torch and transformers
 
         return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
 
@@ -327,7 +329,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         replacer: "RoleWords | NeighbourWords",
         rng: np.random.Generator,
     ) -> list[str]:
-        """Make all copies of some texts at once."""
+        """Make all copies of a chunk of texts at once."""
         replaceable = replacer.read(units)
         positions = Ragged(np.arange(len(units.ids.values)), units.ids.offsets)
         copies = positions.take(np.repeat(np.arange(len(units.ids)), n_copies))

@@ -1,4 +1,4 @@
-"""Texts cut: n-grams drawn out of them, their ends exchanged for those of others."""
+"""Cut texts to n-grams, and exchange the ends of texts."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from skdistill.text._units import kept_offsets
 def inside_ngrams(
     texts: Ragged, kept: np.ndarray, p: float, ngram_range: Sequence[int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Cut texts to n-grams of the units that are kept, each with probability `p`.
+    """Cut each text with probability `p` to an n-gram of its kept units.
 
     Returns
     -------
     ndarray of shape (n_units,), dtype bool
-        Which units are inside; of texts that are not cut, all of them.
+        Which units are inside the n-gram. In texts that are not cut, all units are inside.
     """
     ranks = np.cumsum(kept) - 1
     offsets = kept_offsets(texts, kept)
@@ -30,10 +30,10 @@ def inside_ngrams(
 
 
 def splice(texts: Ragged, p: float, rng: np.random.Generator) -> Ragged:
-    """Exchange the ends of texts, from a random place on, for the ends of other texts.
+    """Cut each text at a random position and exchange its end for the end of another text.
 
-    This happens with probability `p`, if both have at least two units. The other text is cut at
-    the same share of its length, so that the result is about as long.
+    This happens with probability `p` if both texts have at least two units. The other text is cut
+    at the same fraction of its length, so that the length stays about the same on average.
 
     Examples
     --------

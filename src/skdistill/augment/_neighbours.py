@@ -1,4 +1,4 @@
-"""Words drawn from the nearest ones in the token embeddings of a transformer."""
+"""Replace words by nearest neighbours in the token embeddings of a transformer."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from skdistill.teachers.huggingface._inference import mean_token_vectors
 from skdistill.teachers.huggingface._loading import load_token_embeddings, quiet
 from skdistill.text._units import Units
 
-# A word is replaced by one of this number of neighbours.
+# The number of neighbours that a replacement is drawn from.
 N_NEIGHBOURS = 15
-# Words whose neighbours are sought at a time.
+# The number of words to search neighbours for at a time.
 CHUNK = 1_000
 
 
 class NeighbourWords:
-    """Draws words from the nearest neighbours of the words that they replace."""
+    """Draws replacements from the nearest neighbours of words."""
 
     def __init__(self, name: str, analyzer: str):
         with quiet():
@@ -27,15 +27,18 @@ class NeighbourWords:
         for place, word in enumerate(self._words):
             self._spellings.setdefault(word.lower(), []).append(place)
         if len(self._spellings) < 2:
-            raise ValueError(f"word_vectors={name!r} has fewer than two whole words to draw from.")
+            raise ValueError(
+                f"The vocabulary of word_vectors={name!r} has fewer than two whole words; use "
+                "another model."
+            )
         self._n_near = min(N_NEIGHBOURS, len(self._words) - max(map(len, self._spellings.values())))
-        # All embeddings share one large direction, which does not distinguish words.
+        # Subtracted because all embeddings share one large component, which hides differences.
         self._centre = self._table[[*drawable]].mean(axis=0)
         self._vectors = unit_vectors(self._table[[*drawable]] - self._centre)
         self._near: dict[str, np.ndarray] = {}
 
     def read(self, units: Units) -> np.ndarray:
-        """Find the neighbours of all words; return which units can be replaced."""
+        """Find the neighbours of all words and return which units can be replaced."""
         lower = [word.lower() for word in units.core]
         words = [word for word in dict.fromkeys(lower) if any(map(str.isalnum, word))]
         new = [word for word in words if word not in self._near]
@@ -48,7 +51,7 @@ class NeighbourWords:
 
     def _find(self, words: list[str]) -> None:
         vectors = mean_token_vectors(self._tokenizer, self._table, words)
-        # In one thread: with several, the last digits would vary, and with them the nearest.
+        # In one thread, because the last digits, and so the neighbours, would vary with several.
         with threadpool_limits(limits=1):
             similarity = unit_vectors(vectors - self._centre) @ self._vectors.T
         for row, word in enumerate(words):
@@ -60,13 +63,13 @@ class NeighbourWords:
         }
 
     def draw(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a word for each replaced unit, given by its position in the texts."""
+        """Return a replacement for the unit at each position."""
         units = self._ids[positions]
         return self._words[self._choices[units, rng.integers(0, self._n_near, len(units))]]
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Scale each vector to length 1, except zeros."""
+    """Scale each nonzero vector to length 1."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(vectors.dtype).tiny)
 
@@ -74,7 +77,7 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
 def drawable_words(tokenizer: Any, analyzer: str) -> dict[int, str]:
     """Map the tokens that are whole words, or single characters, to their texts."""
     vocabulary = tokenizer.get_vocab()
-    # BERT's vocabularies mark the pieces that continue a word, others those that begin one.
+    # BERT's vocabularies mark the tokens that continue a word; others mark those that begin one.
     marks_pieces = any(token.startswith("##") for token in vocabulary)
     marks_words = not marks_pieces and any(token.startswith(("Ġ", "▁")) for token in vocabulary)
     words = {}
@@ -84,7 +87,7 @@ def drawable_words(tokenizer: Any, analyzer: str) -> dict[int, str]:
         if analyzer == "word" and marks_words and not token.startswith(("Ġ", "▁")):
             continue
         word = tokenizer.convert_tokens_to_string([token]).strip()
-        # Tokens of bytes may end within a character.
+        # Byte-level tokens may end inside a character.
         is_whole = any(map(str.isalnum, word)) and "\ufffd" not in word
         if is_whole and (analyzer == "word" or len(word) == 1):
             words[number] = word

@@ -1,4 +1,4 @@
-"""Roles of words, learned from their neighbours or given by a tagger; words drawn by role."""
+"""Learn the roles of words, and replace words by others of the same role."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -15,14 +15,14 @@ from threadpoolctl import threadpool_limits
 from skdistill.text._ragged import Ragged
 from skdistill.text._units import Units
 
-# A word that occurs less often has no role; the most frequent words serve as contexts.
+# Words with fewer occurrences have no role; the most frequent words serve as contexts.
 MIN_OCCURRENCES = 5
 N_CONTEXTS = 500
 N_DIMENSIONS = 50
 
 
 def learn_roles(units: Units, n_roles: int | str, seed: int) -> dict[Hashable, dict[str, int]]:
-    """Cluster the words that are frequent enough by their neighbours."""
+    """Cluster the frequent words by their neighbours and return the words of each cluster."""
     counts = regardless_of_case(Counter(units.core[units.ids.values].tolist()))
     frequent = {word: n for word, n in counts.items() if n >= MIN_OCCURRENCES}
     if not frequent:
@@ -38,7 +38,7 @@ def learn_roles(units: Units, n_roles: int | str, seed: int) -> dict[Hashable, d
 
 
 def neighbour_shares(words: Ragged, n_words: int) -> csr_array:
-    """Return the shares of each left and right neighbour among a word's own, word by word."""
+    """Return the relative frequencies of each word's left and right neighbours."""
     others, beyond_text, n_contexts = N_CONTEXTS, N_CONTEXTS + 1, N_CONTEXTS + 2
     places = np.arange(len(words.values)) + 1 + np.repeat(np.arange(len(words)), words.lengths)
     padded = np.full(len(words.values) + len(words) + 1, beyond_text)
@@ -51,8 +51,8 @@ def neighbour_shares(words: Ragged, n_words: int) -> csr_array:
 
 
 def cluster(shares: csr_array, n_clusters: int, seed: int) -> list[int]:
-    """Put words with like neighbours into clusters; return each one's number."""
-    # In one thread: with several, the order of sums and so the last digits would vary.
+    """Cluster words by their neighbours and return the cluster number of each word."""
+    # In one thread, because the last digits of sums would vary with several.
     with threadpool_limits(limits=1):
         points = np.sqrt(shares)
         if min(points.shape) > N_DIMENSIONS:
@@ -65,7 +65,7 @@ def cluster(shares: csr_array, n_clusters: int, seed: int) -> list[int]:
 
 
 def roles_of_tags(units: Units, tagger: Callable[..., Any]) -> dict[Hashable, dict[str, int]]:
-    """Count the words of each tag."""
+    """Return the words of each tag with their counts."""
     counts: dict[Hashable, Counter[str]] = {}
     for tag, word in zip(tag_units(tagger, units), units.core[units.ids.values], strict=True):
         counts.setdefault(tag, Counter())[word] += 1
@@ -81,14 +81,14 @@ def tag_units(tagger: Callable[..., Any], units: Units) -> list[Hashable]:
         if len(found) != len(words):
             raise ValueError(
                 f"tagger returned {len(found)} tags for the {len(words)} units of X[{row}], "
-                f"{words!r:.80}; it must return one tag for each."
+                f"{words!r:.80}; it must return one tag per unit."
             )
         tags += found
     return tags
 
 
 def regardless_of_case(counts: Counter[str]) -> dict[str, int]:
-    """Add up the spellings of each word under the most frequent one; frequent words first."""
+    """Add up the counts of each word's spellings under the most frequent one, and sort by count."""
     totals: Counter[str] = Counter()
     spelling: dict[str, str] = {}
     for word, count in sorted(counts.items(), key=falling):
@@ -101,7 +101,7 @@ def falling(item: tuple[str, int]) -> tuple[int, str]:
 
 
 class RoleWords:
-    """Draws other words of the same role, by their frequency in it."""
+    """Draws other words of the same role, with probabilities proportional to their frequency."""
 
     def __init__(self, roles: dict[Hashable, dict[str, int]], tagger: Callable[..., Any] | None):
         entries = [(role, word, n) for role, words in roles.items() for word, n in words.items()]
@@ -110,12 +110,12 @@ class RoleWords:
         self._place = {(role, word.lower()): place for place, (role, word, _) in enumerate(entries)}
         self._role_of = {word.lower(): role for role, word, _ in entries}
         self._number = {role: number for number, role in enumerate(roles)}
-        # Occurrences before each word and, behind the last role, an empty one for other units.
+        # Cumulative counts of the words. The last role is an empty one, for units without a role.
         self._before = np.cumsum([0, *(n for _, _, n in entries)])
         self._bounds = self._before[np.cumsum([0, *map(len, roles.values()), 0])]
 
     def read(self, units: Units) -> np.ndarray:
-        """Look up texts; return which units can be replaced."""
+        """Look up the roles of all units and return which units can be replaced."""
         ids = units.ids.values.tolist()
         lower = [word.lower() for word in units.core]
         if self._tagger is None:
@@ -133,8 +133,8 @@ class RoleWords:
         return self._n_others > 0
 
     def draw(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a word for each replaced unit, given by its position in the texts."""
-        # One of the occurrences in the role, those of the word itself left out.
+        """Return a replacement for the unit at each position."""
+        # Draw one of the occurrences in the role, leaving out those of the word itself.
         drawn = self._first[positions] + rng.integers(0, self._n_others[positions])
         own_start = self._own_end[positions] - self._n_own[positions]
         drawn += np.where(drawn >= own_start, self._n_own[positions], 0)

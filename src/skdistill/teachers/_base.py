@@ -1,4 +1,4 @@
-"""What classifiers made of a transformer share: prediction, pickling, and a name for the memory."""
+"""Prediction, pickling and fingerprints for all classifiers that use a transformer."""
 
 import hashlib
 import os
@@ -34,41 +34,41 @@ from skdistill.teachers.huggingface._int8 import check_int8_device, quantised
 from skdistill.teachers.huggingface._loading import quiet
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
 
-# What predictions are multiplied in, where it is not float32.
+# The data type of matrix products in prediction, if it is not float32.
 _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
-# Parameters that say where and how loudly a model works, not what it answers.
+# Parameters that do not change what a model predicts.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
 class TransformerClassifier(LogitClassifier):
-    """Base class of what asks a transformer for the logits of classes.
+    """Base class for classifiers that compute logits with a transformer.
 
-    A subclass has the parameters `model_name`, `revision`, `device`, `precision` and `verbose`, and
-    learns `model_`, `tokenizer_`, `max_length_`, `classes_` and `multilabel_`.
+    Subclasses have the parameters `model_name`, `revision`, `device`, `precision` and `verbose`.
+    Their `fit` sets `model_`, `tokenizer_`, `max_length_`, `classes_` and `multilabel_`.
     """
 
-    # What the model reads at a time, for the progress bar.
+    # The unit of the progress bar.
     _unit: ClassVar[str] = "text"
 
     @abstractmethod
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
-        """Return what the model reads, for distinct texts."""
+        """Return the model's inputs for distinct texts."""
 
     @abstractmethod
     def _class_logits(self, outputs: np.ndarray) -> np.ndarray:
-        """Return logits of shape (n_texts, n_classes) from what the model makes of its inputs."""
+        """Turn the model's outputs into logits of shape (n_texts, n_classes)."""
 
     @abstractmethod
     def _reading(self) -> Any:
-        """Return what tells how outputs become logits of classes, as values that have a `repr`."""
+        """Return everything that `_class_logits` depends on, as values with a stable `repr`."""
 
     @abstractmethod
     def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
-        """Return the token embeddings that ``fit`` begins with, and their tokenizer."""
+        """Return the token embeddings that ``fit`` starts from, and their tokenizer."""
 
     def _label_texts(self) -> LabelTexts | None:
-        """Return the labels of a model that writes them."""
+        """Return the label texts of a text-to-text model, else None."""
         return None
 
     def _logits(self, X: Iterable[str]) -> np.ndarray:
@@ -78,7 +78,7 @@ class TransformerClassifier(LogitClassifier):
         products = _PRODUCTS.get(self.precision)
         if products is torch.int8:
             check_int8_device(device)
-        # Each text once and in an order of its own, so that what surrounds it in X does not matter.
+        # Distinct texts in sorted order, so that a prediction does not depend on the rest of X.
         unique = sorted(set(texts))
         tokens = self._tokenise(unique)
         with torch.inference_mode():
@@ -97,14 +97,14 @@ class TransformerClassifier(LogitClassifier):
         return self._class_logits(outputs)[rows].astype(np.float64)
 
     def release_memory(self) -> None:
-        """Leave the device on which the model has predicted; the next prediction moves it back."""
+        """Move the model to the CPU and free the device; the next prediction moves it back."""
         check_is_fitted(self)
         device = self.model_.device
         self.model_.to("cpu")
         free_memory(device)
 
     def word_vectors(self, words: list[str]) -> NDArray[np.float32]:
-        """Look words up in the token embeddings, without running the model.
+        """Return a vector for each word from the token embeddings, without running the model.
 
         Parameters
         ----------
@@ -114,8 +114,8 @@ class TransformerClassifier(LogitClassifier):
         Returns
         -------
         vectors : ndarray of shape (n_words, width), dtype float32
-            The mean of each word's token embeddings: the fitted model's or, before ``fit``, those
-            of the pretrained checkpoint. Zeros for a word without any token.
+            The mean of each word's token embeddings, in the fitted model or, before ``fit``, in the
+            pretrained checkpoint. A word without tokens has a vector of zeros.
         """
         if self.__sklearn_is_fitted__():
             tokenizer = self.tokenizer_
@@ -126,24 +126,25 @@ class TransformerClassifier(LogitClassifier):
         return mean_token_vectors(tokenizer, table, words)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write model and tokenizer as a checkpoint that transformers loads.
+        """Save model and tokenizer as a checkpoint that transformers can load.
 
         Parameters
         ----------
         folder : str or path-like
-            Made if need be. An earlier checkpoint is replaced once all new files are complete.
+            The folder, which is created if it does not exist. An existing checkpoint is replaced
+            once all new files are complete.
 
         Raises
         ------
         OSError
-            If the disk is full, or writing is not allowed; the message names the folder.
+            If the disk is full or the folder is not writable. The message names the folder.
         """
         check_is_fitted(self)
         with explaining_saves(folder), filling(folder) as draft:
             save_checkpoint(self.model_, self.tokenizer_, draft)
 
     def _fingerprint(self) -> str:
-        """Return a hash that names the predictions or, before ``fit``, their recipe."""
+        """Return a hash that identifies the model or, before ``fit``, how it will be trained."""
         if not self.__sklearn_is_fitted__():
             return self._recipe()
         return hash_of(
@@ -157,7 +158,7 @@ class TransformerClassifier(LogitClassifier):
         )
 
     def _recipe(self) -> str:
-        """Hash what ``fit`` depends on beside the data: parameters and the pretrained model."""
+        """Return a hash of the parameters and the pretrained model, but not of the data."""
         params = {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
         name = os.fspath(self.model_name)
         origin = hash_folder(name) if os.path.isdir(name) else name
@@ -193,5 +194,5 @@ class TransformerClassifier(LogitClassifier):
 
 
 def hash_of(value: Any) -> str:
-    """Return a hash of a value's `repr`, 32 hexadecimal digits."""
+    """Return a hash of a value's `repr`, as 32 hexadecimal digits."""
     return hashlib.blake2b(repr(value).encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Any function that gives class probabilities, as a teacher."""
+"""A teacher made from any function that returns class probabilities."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
@@ -13,19 +13,19 @@ from skdistill._core.texts import check_texts
 
 
 class FunctionTeacherClassifier(TextClassifier):
-    """A teacher made of a function, such as a call to a service or a prompt to a language model.
+    """A teacher made from a function, such as a call to a web service or to a language model.
 
     Parameters
     ----------
     func : callable
         Maps a list of ``str`` to class probabilities of shape (n_texts, n_classes), with columns
-        in the sorted order of the labels; or to the probability of each label, where a text may
-        have several. It learns nothing from `fit`.
+        in the sorted order of the labels. If a text may have several labels, the function returns
+        the probability of each label. It is never trained.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels that `fit` has seen; for several labels a text, the columns' numbers.
+        The sorted labels passed to `fit`; if a text may have several, the column numbers of `y`.
     multilabel_ : bool
         Whether a text may have several labels.
 
@@ -35,8 +35,8 @@ class FunctionTeacherClassifier(TextClassifier):
 
     Notes
     -----
-    For `memory`, and in pickles, a function is known by its module and name: define it with
-    ``def`` in a module, and give it another name, or empty `memory`, when its answers change.
+    `memory` and pickles identify the function by its module and name, so define it with ``def`` in
+    a module. If its answers change, rename it or clear `memory`.
 
     Examples
     --------
@@ -58,21 +58,22 @@ class FunctionTeacherClassifier(TextClassifier):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Iterable[str], y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Take note of the labels.
+        """Store the labels, without calling the function.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
             Texts.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
-            Their labels; ones and zeros where a text may have several.
+            Their labels. If a text may have several, an array with one column per label and the
+            values 0 and 1.
         sample_weight : array-like of shape (n_texts,), default=None
-            Checked, but without effect: nothing is learned.
+            Checked but not used, because nothing is trained.
 
         Returns
         -------
         self : object
-            The teacher.
+            The fitted teacher.
         """
         classes, codes = check_labels(y, n_rows=len(check_texts(X)), multilabel=True)
         if sample_weight is not None:
@@ -82,7 +83,7 @@ class FunctionTeacherClassifier(TextClassifier):
         return self
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
-        """Ask the function.
+        """Call the function and check the probabilities that it returns.
 
         Parameters
         ----------
@@ -92,12 +93,12 @@ class FunctionTeacherClassifier(TextClassifier):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes), dtype float32
-            Probabilities; columns follow `classes_`.
+            Class probabilities; columns follow `classes_`.
 
         Raises
         ------
         ValueError
-            If the function's answer has another shape or does not sum to 1 in each row.
+            If the function returns another shape or rows that do not sum to 1.
         """
         check_is_fitted(self)
         texts = check_texts(X)
@@ -112,6 +113,6 @@ class FunctionTeacherClassifier(TextClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.poor_score = True  # it learns nothing
+        tags.classifier_tags.poor_score = True  # nothing is trained
         tags.classifier_tags.multi_label = True
         return tags

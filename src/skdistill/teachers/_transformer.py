@@ -1,4 +1,4 @@
-"""The teacher: a pretrained transformer that is fine-tuned to classify texts."""
+"""A teacher that fine-tunes a pretrained transformer to classify texts."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -44,79 +44,80 @@ __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
 
 class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
-    r"""A pretrained transformer, fine-tuned to classify texts.
+    r"""A teacher that fine-tunes a pretrained transformer.
 
-    A classification layer on top of a pretrained model, all of it trained on the labelled texts
-    [1]_ with the Hugging Face ``Trainer`` [2]_: AdamW, the learning rate rising linearly for the
-    first part of the steps and then falling linearly to zero, batches of texts of like length. A
-    text-to-text model such as T5 [3]_ gets no such layer: it learns to write the label.
+    It puts a classification layer on top of the model and trains all weights on the labelled texts
+    [1]_ with the Hugging Face ``Trainer`` [2]_. The optimizer is AdamW. The learning rate rises
+    linearly, then falls linearly to zero. Each batch holds texts of similar length. A text-to-text
+    model such as T5 [3]_ gets no classification layer: it learns to write the label.
 
     Parameters
     ----------
     model_name : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files), or the
-        name of one on the Hugging Face Hub. A model without a classification layer gets a new,
-        random one, unless it writes its answer (see `head`); so does a classifier with another
-        number of classes. Code that comes with a checkpoint is never run, and weights in pickle
-        files are refused.
+        name of one on the Hugging Face Hub. If the model has no classification layer, or one for
+        another number of classes, it gets a new random one. Models that write the label need none
+        (see `head`). Checkpoints with pickled weights or with their own code are refused.
     revision : str, default=None
         Branch, tag or commit on the Hub; None is the latest.
     head : {"auto", "classification", "text-to-text"}, default="auto"
-        How the model answers: by a classification layer, or by writing the text of the label, for
-        which it needs a decoder beside its encoder. ``"auto"`` follows the architecture in the
-        checkpoint's ``config.json``: ``T5ForConditionalGeneration``, which the plain ``t5-small``
-        is as well, and its like write; all others get, or have, a classification layer.
+        How the model answers: with a classification layer, or by writing the label as text. The
+        latter needs an encoder and a decoder. ``"auto"`` follows the architecture in the
+        checkpoint's ``config.json``: models such as ``T5ForConditionalGeneration``, and so the
+        plain ``t5-small``, write the label; all others use a classification layer.
     max_length : int, default=128
-        Longer texts are cut after so many tokens, special tokens included; fewer, if the model has
-        no more positions.
+        Maximum number of tokens per text, special tokens included; longer texts are truncated.
+        The model's own limit applies if it is lower.
     max_epochs : int, default=4
-        Passes over the labelled texts.
+        Maximum number of passes over the labelled texts.
     batch_size : int, default=32
-        Texts a step, on each accelerator.
+        Texts per step, on each accelerator.
     lr : float, default=1e-4
-        The highest learning rate. The usual range is 2e-5 to 1e-4, the lower the bigger the model.
+        The highest learning rate. Usual values lie between 2e-5 and 1e-4; bigger models need lower
+        ones.
     weight_decay : float, default=0.01
-        AdamW's weight decay.
+        Weight decay of AdamW.
     warmup_ratio : float, default=0.1
-        The share of the steps in which the learning rate rises.
+        Share of the steps in which the learning rate rises.
     early_stopping : bool, default=False
-        Set rows aside, measure the loss on them after each epoch, keep the weights of the best
-        epoch, and stop after two epochs in a row without improvement.
+        Whether to set rows aside and measure the loss on them after each epoch. Training stops
+        after two epochs in a row without improvement, and the model keeps the weights of the best
+        epoch.
     validation_fraction : float, default=0.1
-        The share of rows set aside, stratified by class where a text has one; used with
-        `early_stopping` only.
+        Share of rows to set aside, stratified by class unless a text may have several labels. Used
+        only with `early_stopping`.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, by label. They multiply `sample_weight`. Not for several labels a
-        text.
+        Weight of each class, by label. It multiplies `sample_weight`. Not available if a text may
+        have several labels.
     device : str, default="auto"
-        The name of a torch device; ``"auto"`` takes an accelerator if there is one, else the CPU.
-        Looked up at each use, so that a model fitted on a GPU predicts anywhere.
+        Name of a torch device. ``"auto"`` takes an accelerator if there is one, else the CPU. It is
+        resolved at each use, so a model fitted on a GPU can predict on a CPU.
     precision : {"auto", "fp32", "bf16", "fp16", "int8"}, default="auto"
-        The precision of matrix products; `model_` is float32 in any case. ``"auto"`` trains in
-        bfloat16 where the hardware multiplies it (CUDA devices from Ampere on, CPUs with AVX-512
-        BF16 or AMX: some 1.7 times as fast), and predicts in float32. ``"int8"`` trains as
-        ``"auto"`` does and predicts in 8-bit integers, on x86 CPUs alone: about as fast as
-        bfloat16 where the hardware has that, faster than float32 where it has VNNI. The encoder's
-        linear layers are rounded in a copy, made at the first prediction and never saved. GPT-2,
-        which has none, is refused.
+        Precision of matrix products; `model_` is always float32. ``"auto"`` predicts in float32. It
+        trains in bfloat16, about 1.7 times as fast, if the hardware supports it: CUDA devices since
+        Ampere and CPUs with AVX-512 BF16 or AMX. ``"int8"`` trains as ``"auto"`` does and predicts
+        in 8-bit integers, on x86 CPUs only. It is about as fast as bfloat16 on hardware that
+        supports bfloat16, and faster than float32 on CPUs with VNNI. It rounds the encoder's linear
+        layers in a copy, which is made at the first prediction and never saved. GPT-2 has no linear
+        layers and is refused.
     checkpoint_dir : str or path-like, default=None
-        A folder where each epoch is saved. Another ``fit`` with the same texts, labels, weights and
-        parameters goes on from there, or only loads the result if nothing is left to do. None
-        leaves nothing on disk.
+        Folder in which to save each epoch. If you call ``fit`` again with the same texts, labels,
+        weights and parameters, it resumes from the last epoch, or loads the result if training was
+        complete. None saves nothing.
     trainer_args : dict, default=None
-        More ``TrainingArguments``, which override those of this class.
+        Additional ``TrainingArguments``; they override those of this class.
     random_state : int, RandomState instance or None, default=None
-        Seeds the classification layer, dropout, the batches and the validation rows; pass an int
-        for the same weights at each call on the same kind of machine. Global generators are left
-        as they were.
+        Seeds the classification layer, dropout, batches and validation rows. Pass an int to get
+        the same weights at each call on the same kind of machine. Global random generators are
+        left unchanged.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar for fitting and predicting, 2 also lets Hugging Face
-        libraries log.
+        0 is silent, 1 shows progress bars for fitting and predicting, 2 also shows the log messages
+        of Hugging Face libraries.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted; for several labels a text, the columns' numbers.
+        The sorted labels; if a text may have several, the column numbers of `y`.
     multilabel_ : bool
         Whether a text may have several labels.
     model_ : transformers.PreTrainedModel
@@ -124,45 +125,47 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     tokenizer_ : transformers.PreTrainedTokenizerBase
         Its tokenizer.
     max_length_ : int
-        Tokens after which texts are cut: `max_length`, or the model's own limit if lower.
+        Maximum number of tokens per text: `max_length`, or the model's own limit if lower.
     n_parameters_ : int
         Number of weights, embeddings included.
     history_ : list of dict
-        One entry an epoch: ``"epoch"``, ``"train_loss"`` (the weighted mean cross-entropy, in
-        nats, while the weights were changing; of a text-to-text model, that of the label's tokens,
-        in nats a token) and, with `early_stopping`, ``"valid_loss"`` and ``"valid_accuracy"`` (of
-        the classes, or the share of all labels that are right).
+        One entry per epoch, with ``"epoch"`` and ``"train_loss"``, the weighted mean cross-entropy
+        in nats, computed while the weights change. For a text-to-text model it is the cross-entropy
+        of the label's tokens, in nats per token. With `early_stopping`, entries also have
+        ``"valid_loss"`` and ``"valid_accuracy"``, the accuracy on validation rows. If a text may
+        have several labels, it is the share of all labels that are correct.
 
     See Also
     --------
-    DistilledMLPClassifier : The tiny classifier that learns from this one.
+    DistilledMLPClassifier : The small student that you distil from this teacher.
 
     Notes
     -----
     The loss of a batch :math:`B` is :math:`\frac{1}{|B|} \sum_{i \in B} w_i \ell_i`, where
-    :math:`\ell_i` is the cross-entropy, and :math:`w_i` the weight of the row times that of its
-    class, scaled to a mean of 1 over all training rows. Rows of weight 0 are left out from the
-    start: fitting with them is fitting without them. Where a text may have several labels,
-    :math:`\ell_i` is the mean of their binary cross-entropies, so that their number does not change
-    what `lr` means, and each label's probability is the logistic function of its logit.
+    :math:`\ell_i` is the cross-entropy. The weight :math:`w_i` is the weight of the row times the
+    weight of its class, scaled to a mean of 1 over all training rows. Rows of weight 0 are left
+    out. If a text may have several labels, :math:`\ell_i` is the mean of their binary
+    cross-entropies, so the best `lr` does not depend on their number. The probability of each label
+    is then the logistic function of its logit.
 
-    A text-to-text model reads text :math:`x` once and scores each class by the text of its label,
-    ``str(label)``, which is tokens :math:`t_1, \ldots, t_n`, the end-of-text token included:
-    :math:`\frac{1}{n} \sum_i \log p(t_i \mid t_1, \ldots, t_{i-1}, x)`. The softmax of these scores
-    gives the probabilities. In training, :math:`\ell_i` is the score of the right label with the
-    sign turned. Nothing is put before a text: where a model was fine-tuned with a prefix such as
-    ``"sst2 sentence: "``, add it in front of the teacher, in a pipeline.
+    A text-to-text model reads each text :math:`x` once. It scores each class by the text of its
+    label, ``str(label)``. If this text has the tokens :math:`t_1, \ldots, t_n`, the last of them
+    the end-of-text token, the score is
+    :math:`\frac{1}{n} \sum_i \log p(t_i \mid t_1, \ldots, t_{i-1}, x)`. The softmax of the scores
+    is the vector of probabilities. In training, :math:`\ell_i` is minus the score of the correct
+    label. The teacher adds no prefix to a text. If your model was fine-tuned with one, such as
+    ``"sst2 sentence: "``, add it in a pipeline step before the teacher.
 
-    Where a tokenizer has no padding token, as GPT-2's and Llama's, the end-of-text token takes its
-    place, in `tokenizer_` and in the configuration of `model_`. Whatever side a tokenizer pads on,
-    a text's prediction does not depend on the texts beside it: models that count positions from
-    the first column, and decoders, are padded on the right.
+    If the tokenizer has no padding token, as in GPT-2 and Llama, `tokenizer_` and the configuration
+    of `model_` use the end-of-text token instead. The prediction for a text never depends on the
+    other texts. For this reason, decoders and models that count positions from the first column
+    are padded on the right, whatever the tokenizer's own setting.
 
-    A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
-    predicts bit for bit the same on the same machine.
+    Pickles store the weights as safetensors. To load one, you need neither the checkpoint nor a
+    GPU. The loaded teacher predicts exactly the same probabilities on the same machine.
 
-    Callbacks of scikit-learn, given to :meth:`set_callbacks`, are told of each epoch that is
-    trained: not of those that a checkpoint spares.
+    Callbacks of scikit-learn that you pass to :meth:`set_callbacks` are called after each trained
+    epoch, but not for epochs that were loaded from a checkpoint.
 
     References
     ----------
@@ -177,7 +180,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
 
     Examples
     --------
-    A checkpoint of random weights stands in for a pretrained one:
+    This example uses a checkpoint with random weights instead of a pretrained one:
 
     >>> from tempfile import TemporaryDirectory
     >>> from transformers import BertConfig, BertModel, BertTokenizer
@@ -196,7 +199,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     array(['+', '-'], dtype='<U1')
     """
 
-    # A request that is on by default: searches and pipelines pass the weights without more ado.
+    # Requested by default, so that searches and pipelines pass the weights on.
     __metadata_request__fit = {"sample_weight": True}
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -271,10 +274,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         X : iterable of str, of length n_texts
             Texts.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
-            Class labels of any type that can be sorted. Ones and zeros in several columns say of
-            each label whether a text has it.
+            Class labels of any sortable type. If a text may have several labels, an array with one
+            column per label and the values 0 and 1.
         sample_weight : array-like of shape (n_texts,), default=None
-            What each text counts in the loss, not negative; None is 1 each.
+            Weight of each text in the loss, not negative. None gives each text the weight 1.
 
         Returns
         -------
@@ -284,13 +287,13 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Raises
         ------
         ValueError
-            If an input or a parameter is wrong, or the training diverges.
+            If an input or a parameter is invalid, or if training diverges.
         OSError
             If the checkpoint cannot be found.
         ImportError
-            If its tokenizer takes a package that is not installed.
+            If its tokenizer needs a package that is not installed.
         """
-        # Here, because the Trainer alone takes seconds to import.
+        # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision
         from skdistill.teachers.huggingface._finetune import Setting, fine_tune, seeded
 
@@ -329,7 +332,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         return self
 
     def _open_checkpoints(self, *data: Any) -> tuple[Checkpoints | None, int]:
-        """Return where epochs are saved, if they are, and the seed that the training has."""
+        """Return the store for checkpoints, if there is one, and the seed of the training."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if self.checkpoint_dir is None:
             return None, seed
@@ -376,37 +379,37 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         classes: Sequence[Any] | None = None,
         **params: Any,
     ) -> Self:
-        """Return a fitted teacher from a checkpoint that is a text classifier already.
+        """Load a fitted teacher from a checkpoint that is already a text classifier.
 
         Parameters
         ----------
         path_or_name : str or path-like
             The checkpoint's folder, or its name on the Hub.
         classes : sequence of labels, default=None
-            The labels in the order of the model's outputs. None takes the names in the
-            checkpoint's configuration, or the integers 0 to n_classes - 1 where it has none. Of a
-            model for several labels a text, whose `classes_` are the outputs' numbers, the names
-            that its configuration is to have. Of a text-to-text model, the labels whose texts it
-            was fine-tuned to write, in any order; None takes the names in the configuration, which
-            that of a teacher saved by `save_pretrained` has.
+            The labels, in the order of the model's outputs. None takes the names in the
+            checkpoint's configuration or, if it has none, the integers 0 to n_classes - 1. For a
+            model that predicts several labels per text, `classes_` are the numbers of the outputs,
+            and `classes` sets the names in the configuration. For a text-to-text model, `classes`
+            are the labels that it was fine-tuned to write, in any order; None takes the names in
+            the configuration, which a teacher saved by `save_pretrained` has.
         **params
             Other parameters of the constructor, such as `max_length` or `device`.
 
         Returns
         -------
         TransformerTeacherClassifier
-            Nothing was trained; wrap it in ``sklearn.frozen.FrozenEstimator`` where it must not be
-            refitted.
+            The fitted teacher; nothing is trained. Wrap it in ``sklearn.frozen.FrozenEstimator`` to
+            prevent refitting.
 
         Raises
         ------
         ValueError
-            If the checkpoint has no classification layer or one for regression, `classes` does not
-            fit it, or nothing says which labels a text-to-text model writes.
+            If the checkpoint has no classification layer or one for regression, if `classes` does
+            not match its outputs, or if the labels of a text-to-text model are unknown.
         OSError
             If the checkpoint cannot be found.
         ImportError
-            If its tokenizer takes a package that is not installed.
+            If its tokenizer needs a package that is not installed.
         """
         teacher = cls(path_or_name, **params)
         teacher._validate_params()

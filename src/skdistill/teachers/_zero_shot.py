@@ -1,4 +1,4 @@
-"""A teacher that has seen no label: it reads what each class is called."""
+"""A teacher that needs no labels, only the names of the classes."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,44 +25,45 @@ from skdistill.teachers.huggingface._loading import (
 
 
 class ZeroShotTeacherClassifier(TransformerClassifier):
-    r"""A classifier that needs no labelled text, only the names of the classes.
+    r"""A teacher that needs no labelled text, only the names of the classes.
 
-    A model of natural language inference tells whether a text, the premise, entails a hypothesis.
-    Each class becomes a hypothesis about the text, and the one that is entailed most is the answer
-    [1]_. It is the method of the pipeline ``"zero-shot-classification"`` of transformers [2]_.
+    It uses a model for natural language inference, which predicts whether a text entails a
+    hypothesis. Each class becomes a hypothesis about the text, and the one with the highest score
+    wins [1]_. The pipeline ``"zero-shot-classification"`` of transformers [2]_ works the same way.
 
     Parameters
     ----------
     model_name : str or path-like
         A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files) that was
         fine-tuned for natural language inference, or the name of one on the Hugging Face Hub. One
-        of its outputs must be called ``"entailment"``. Code that comes with a checkpoint is never
-        run, and weights in pickle files are refused.
+        of its outputs must be called ``"entailment"``. Checkpoints with pickled weights or with
+        their own code are refused.
     candidate_labels : sequence of str, or dict of str or int to str
-        The classes; or the class labels, each with the phrase that stands for it in the hypothesis,
-        as in ``{0: "about sports", 1: "about politics"}``.
+        The names of the classes. A dict maps each class label to the phrase that describes it in
+        the hypothesis, as in ``{0: "about sports", 1: "about politics"}``.
     hypothesis_template : str, default="This example is {}."
-        The hypothesis, with ``{}`` in the place of the phrase.
+        The hypothesis, with ``{}`` in place of the phrase.
     multi_label : bool, default=False
-        Whether a text may have several of the labels, or none: each is then a question of its own.
+        Whether a text may have several of the labels, or none. Each label is then scored
+        independently.
     revision : str, default=None
         Branch, tag or commit on the Hub; None is the latest.
     max_length : int, default=256
-        Text and hypothesis together are cut after so many tokens, special tokens included, at the
-        end of the text; fewer, if the model has no more positions.
+        Maximum number of tokens of text and hypothesis together, special tokens included; longer
+        texts are truncated. The model's own limit applies if it is lower.
     device : str, default="auto"
-        The name of a torch device; ``"auto"`` takes an accelerator if there is one, else the CPU.
-        Looked up at each use.
+        Name of a torch device. ``"auto"`` takes an accelerator if there is one, else the CPU. It is
+        resolved at each use.
     precision : {"auto", "fp32", "bf16", "fp16", "int8"}, default="auto"
-        The precision of matrix products; ``"auto"`` is float32. ``"int8"`` is for x86 CPUs alone.
+        Precision of matrix products. ``"auto"`` is float32. ``"int8"`` works on x86 CPUs only.
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar for predicting, in pairs of text and hypothesis, 2 also
-        lets Hugging Face libraries log.
+        0 is silent, 1 shows a progress bar for predicting, which counts pairs of text and
+        hypothesis, 2 also shows the log messages of Hugging Face libraries.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted; with `multi_label`, the numbers of the candidates in their given order.
+        The sorted labels; with `multi_label`, the numbers of the candidates in the given order.
     multilabel_ : bool
         Whether a text may have several labels.
     hypotheses_ : list of str, of length n_classes
@@ -72,29 +73,29 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     tokenizer_ : transformers.PreTrainedTokenizerBase
         Its tokenizer.
     max_length_ : int
-        Tokens after which pairs are cut: `max_length`, or the model's own limit if lower.
+        Maximum number of tokens per pair: `max_length`, or the model's own limit if lower.
     n_parameters_ : int
         Number of weights, embeddings included.
 
     See Also
     --------
-    TransformerTeacherClassifier : A teacher that learns from labelled texts.
-    DistilledMLPClassifier : A student, which learns from this teacher without any label.
+    TransformerTeacherClassifier : A teacher that is trained on labelled texts.
+    DistilledMLPClassifier : A student that you can fit with this teacher and no labels.
 
     Notes
     -----
-    Let :math:`e_{ij}` and :math:`c_{ij}` be the logits of entailment and of contradiction for text
-    :math:`i` and hypothesis :math:`j`. A text has one class with the probabilities
-    :math:`\mathrm{softmax}_j(e_{ij})`, or label :math:`j` with the probability
-    :math:`1 / (1 + \exp(c_{ij} - e_{ij}))`. Where no output is called contradiction, it is the
-    first one, or the last if entailment is the first.
+    Let :math:`e_{ij}` and :math:`c_{ij}` be the logits of entailment and contradiction for text
+    :math:`i` and hypothesis :math:`j`. The probability of class :math:`j` is
+    :math:`\mathrm{softmax}_j(e_{ij})`; with `multi_label`, the probability of label :math:`j` is
+    :math:`1 / (1 + \exp(c_{ij} - e_{ij}))`. If no output is called contradiction, it is the first
+    one, or the last one if entailment is the first.
 
-    The model reads each distinct text once for each class, so that time grows with their number.
-    It learns nothing from `fit`: a student's `memory` keeps its answers whatever texts it was
-    fitted on.
+    The model reads each distinct text once per class, so labelling time grows with the number of
+    classes. Because `fit` trains nothing, a student's `memory` can reuse the answers after any
+    `fit`.
 
-    A pickle holds the weights as safetensors, needs neither the checkpoint nor a GPU to load, and
-    predicts bit for bit the same on the same machine.
+    Pickles store the weights as safetensors. To load one, you need neither the checkpoint nor a
+    GPU. The loaded teacher predicts exactly the same probabilities on the same machine.
 
     References
     ----------
@@ -105,8 +106,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
 
     Examples
     --------
-    A checkpoint of random weights stands in for a model of natural language inference, so that the
-    answers mean nothing; a student learns them from texts alone:
+    This example uses a checkpoint with random weights, so its answers mean nothing. The student is
+    fitted on texts alone:
 
     >>> from tempfile import TemporaryDirectory
     >>> from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
@@ -133,7 +134,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     array(['+', '-'], dtype='<U1')
     """
 
-    # The answers depend on the parameters alone, whatever rows `fit` is given.
+    # The answers depend on the parameters only, not on the rows passed to `fit`.
     _learns_nothing = True
 
     _unit = "pair"
@@ -175,15 +176,15 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Iterable[str], y: ArrayLike | None = None) -> Self:
-        """Load the model; nothing is learned.
+        """Load the model, without training it.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            Texts, which are checked and not read.
+            Texts. They are checked but not used.
         y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
-            Labels, which are not needed. If given, they must be among the candidates; with
-            `multi_label`, ones and zeros in as many columns as there are candidates.
+            Labels. They are checked but not used: each must be one of the candidates. With
+            `multi_label`, an array with one column per candidate and the values 0 and 1.
 
         Returns
         -------
@@ -193,13 +194,13 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Raises
         ------
         ValueError
-            If an input or a parameter is wrong, candidates are equal or fewer than two, the
-            template has no place for them or leaves none for a text, or the model has no output for
-            entailment.
+            If an input or a parameter is invalid, if there are fewer than two distinct candidates,
+            if the template has no ``{}``, if a hypothesis is too long for `max_length`, or if the
+            model has no output for entailment.
         OSError
             If the checkpoint cannot be found.
         ImportError
-            If its tokenizer takes a package that is not installed.
+            If its tokenizer needs a package that is not installed.
         """
         texts = check_texts(X)
         classes, hypotheses = self._candidates()
@@ -232,8 +233,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         phrases = _phrases(self.candidate_labels)
         if "{}" not in self.hypothesis_template:
             raise ValueError(
-                f"hypothesis_template={self.hypothesis_template!r} has no place for a candidate; "
-                'write {} into it, as in "This example is {}."'
+                f"hypothesis_template={self.hypothesis_template!r} has no placeholder for the "
+                'candidate; add {}, as in "This example is {}."'
             )
         labels = [*phrases] if self.multi_label else sorted(phrases)
         hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
@@ -244,16 +245,16 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
             if codes.shape != (n_rows, len(classes)):
                 raise ValueError(
-                    f"y must have shape ({n_rows}, {len(classes)}), ones and zeros for each of the "
-                    f"candidates, but has shape {np.shape(y)}."
+                    f"y must have shape ({n_rows}, {len(classes)}), with ones and zeros for each "
+                    f"candidate, but has shape {np.shape(y)}."
                 )
             return
         known = set(classes.tolist())
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"y[{row}] is {label!r}, which is none of the classes that candidate_labels "
-                    f"names, {classes.tolist()}."
+                    f"y[{row}] is {label!r}, which is not one of the classes in candidate_labels: "
+                    f"{classes.tolist()}."
                 )
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -272,37 +273,37 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         return self.hypotheses_, self._outputs, self.multilabel_
 
     def _recipe(self) -> str:
-        # In the order of the classes, of which joblib's hash of a dict knows nothing.
+        # joblib's hash of a dict ignores the order of the classes; the hypotheses keep it.
         return hash_of((super()._recipe(), self._candidates()[1]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
         tags.classifier_tags.multi_label = bool(self.multi_label)
-        tags.classifier_tags.poor_score = True  # it learns nothing
+        tags.classifier_tags.poor_score = True  # nothing is trained
         return tags
 
 
 def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, str]:
-    """Return what stands for each label in the hypothesis."""
+    """Return the phrase that describes each label in the hypothesis."""
     if isinstance(candidate_labels, dict):
         pairs = [*candidate_labels.items()]
     else:
         pairs = [(label, label) for label in candidate_labels]
     if len(pairs) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but candidate_labels holds {len(pairs)}."
+            f"A classifier needs at least 2 classes, but candidate_labels has {len(pairs)}."
         )
     seen: set[str] = set()
     for label, phrase in pairs:
         if not isinstance(phrase, str):
             raise TypeError(
-                f"candidate_labels must hold phrases, but holds {phrase!r} for the label {label!r}."
+                f"candidate_labels must map labels to text, but label {label!r} has the phrase "
+                f"{phrase!r}."
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels holds {phrase!r} twice, so that no score could tell the classes "
-                "apart."
+                f"candidate_labels contains {phrase!r} twice; give each class a different phrase."
             )
         seen.add(phrase)
     kinds = {
@@ -311,7 +312,7 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     }
     if kinds not in ({str}, {int}):
         raise TypeError(
-            "The labels in candidate_labels must be all text or all integers, but are "
+            "The labels in candidate_labels must be all strings or all integers, but are "
             f"{[label for label, _ in pairs]}."
         )
     return dict(pairs)
@@ -322,7 +323,7 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     lengths = tokenise_pairs(tokenizer, model, [""], hypotheses, np.iinfo(np.int32).max).lengths
     if lengths.max() >= max_length:
         raise ValueError(
-            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} takes {lengths.max()} tokens, "
-            f"special tokens included, and leaves no room for a text in the {max_length} that the "
-            "model reads at most; raise max_length, or shorten the hypothesis."
+            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
+            f"special tokens included, which leaves no room for the text: the limit is "
+            f"{max_length}. Raise max_length or shorten the hypothesis."
         )

@@ -1,4 +1,4 @@
-"""What the Hugging Face Trainer is told: its arguments, checked, and the precision."""
+"""Arguments and precision of the Hugging Face Trainer."""
 
 import dataclasses
 from typing import Any
@@ -8,7 +8,7 @@ from transformers import TrainingArguments
 
 from skdistill.teachers.huggingface._int8 import check_int8_device
 
-# Two, so that the one before is there until the newest is whole.
+# Two, so that the previous one exists until the newest is complete.
 _CHECKPOINTS_KEPT = 2
 
 _KNOWN = {field.name for field in dataclasses.fields(TrainingArguments) if field.init}
@@ -17,15 +17,15 @@ _KNOWN = {field.name for field in dataclasses.fields(TrainingArguments) if field
 def training_precision(precision: str, device: torch.device) -> str:
     """Return the precision to train in: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
 
-    Integers are for prediction alone: ``"int8"`` trains as ``"auto"`` does.
+    Integers are only for prediction: ``"int8"`` trains as ``"auto"`` does.
 
     Raises
     ------
     ValueError
-        If the device does not have the precision that was asked for.
+        If the device does not support the requested precision.
     """
     if precision == "int8":
-        check_int8_device(device)  # before the training, not after
+        check_int8_device(device)  # fail before training, not at the first prediction
         precision = "auto"
     has_bf16 = _has_bf16_units(device)
     if precision == "auto":
@@ -40,7 +40,7 @@ def training_precision(precision: str, device: torch.device) -> str:
 
 
 def _has_bf16_units(device: torch.device) -> bool:
-    """Tell whether a device multiplies bfloat16 in hardware, faster than float32."""
+    """Return whether a device multiplies bfloat16 in hardware, faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
@@ -52,12 +52,12 @@ def _has_bf16_units(device: torch.device) -> bool:
 def training_arguments(
     chosen: dict[str, Any], folder: str, device: torch.device, *, save: bool
 ) -> TrainingArguments:
-    """Return the chosen arguments with our defaults for the others.
+    """Return the chosen arguments, completed with our defaults.
 
     Raises
     ------
     ValueError
-        If an argument is unknown, or the Trainer cannot use the device.
+        If an argument is unknown, or if the Trainer cannot use the device.
     """
     by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
     if not by_length.keys() <= _KNOWN:
@@ -65,7 +65,8 @@ def training_arguments(
     unknown = sorted(chosen.keys() - _KNOWN)
     if unknown:
         raise ValueError(
-            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
+            f"trainer_args contains {unknown}, which are not parameters of "
+            "transformers.TrainingArguments; remove them or correct their names."
         )
     settings = {
         "output_dir": folder,
@@ -85,8 +86,8 @@ def training_arguments(
         arguments._n_gpu = min(arguments.n_gpu, 1)
     if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
         raise ValueError(
-            f"device={str(device)!r} was asked for, but the Trainer takes "
-            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
-            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+            f"device={str(device)!r} was requested, but the Trainer uses "
+            f"{str(arguments.device)!r}. To select one of several accelerators, set an environment "
+            'variable, as in CUDA_VISIBLE_DEVICES=1, and use device="auto".'
         )
     return arguments

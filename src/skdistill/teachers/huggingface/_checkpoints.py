@@ -1,4 +1,4 @@
-"""Epoch checkpoints of one fine-tuning, from which only the very same fine-tuning resumes."""
+"""Checkpoints of each epoch; only the same fine-tuning can resume from them."""
 
 import json
 import os
@@ -20,15 +20,15 @@ _EPOCH_FILE = "epochs.json"
 
 @dataclass
 class Progress:
-    """How far a fine-tuning got.
+    """The progress of a fine-tuning.
 
     Attributes
     ----------
     history : list of dict
-        One entry an epoch: ``epoch``, ``train_loss`` and, with early stopping, ``valid_loss`` and
+        One entry per epoch: ``epoch``, ``train_loss`` and, with early stopping, ``valid_loss`` and
         ``valid_accuracy``.
     finished : bool
-        Whether no epoch is left to train.
+        Whether training is complete.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -36,29 +36,29 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Epochs trained so far."""
+        """The number of epochs trained so far."""
         return len(self.history)
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of lowest validation loss; without validation rows, the last one."""
+        """The epoch with the lowest validation loss; without validation rows, the last one."""
         if not self.history or "valid_loss" not in self.history[0]:
             return self.epoch
         return min(self.history, key=lambda entry: entry["valid_loss"])["epoch"]
 
 
 class Checkpoints:
-    """The sub-folder of one fine-tuning in a folder that may hold those of others.
+    """The checkpoints of one fine-tuning, in its own sub-folder.
 
-    A checkpoint counts once its file ``epochs.json`` is there, which is written last: a process
-    that dies while it writes leaves nothing that looks whole.
+    A checkpoint is complete if it has the file ``epochs.json``, which is written last. A process
+    that dies while writing leaves an incomplete checkpoint, which is ignored.
 
     Parameters
     ----------
     root : str or path-like
-        The folder that the user named.
+        The user's folder, which may also contain checkpoints of other trainings.
     fingerprint : str
-        Tells trainings apart: a hash of texts, labels, weights and parameters.
+        A hash of texts, labels, weights and parameters, which identifies the training.
     """
 
     def __init__(self, root: str | os.PathLike[str], fingerprint: str) -> None:
@@ -67,20 +67,20 @@ class Checkpoints:
         self.folder = self.root / f"training-{fingerprint[:16]}"
 
     def open(self, seed: int) -> int:
-        """Make the folder if need be and return the seed that this training began with.
+        """Create the folder if needed and return the seed that this training started with.
 
         Warns
         -----
         UserWarning
-            If the root holds checkpoints, but none of this training.
+            If the root has checkpoints of other trainings only.
         """
         about = self.folder / _TRAINING_FILE
         if about.is_file():
             return json.loads(about.read_text(encoding="utf-8"))["seed"]
         if any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
             warnings.warn(
-                f"checkpoint_dir={str(self.root)!r} holds checkpoints of other trainings (other "
-                "texts, labels or parameters), but none of this one: it starts afresh, in "
+                f"checkpoint_dir={str(self.root)!r} has checkpoints of other trainings only (with "
+                "other texts, labels or parameters). This training starts from scratch in "
                 f"{self.folder.name}.",
                 UserWarning,
                 stacklevel=6,  # past fit and the wrappers around it
@@ -90,7 +90,7 @@ class Checkpoints:
         return seed
 
     def last(self) -> tuple[Path, Progress] | None:
-        """Return the newest whole checkpoint and how far it had got, if there is one."""
+        """Return the newest complete checkpoint and its progress, if there is one."""
         whole = [path.parent for path in self.folder.glob(f"checkpoint-*/{_EPOCH_FILE}")]
         if not whole:
             return None
@@ -101,7 +101,7 @@ class Checkpoints:
     def complete(
         self, checkpoint: Path, progress: Progress, best: dict[str, Any] | None, model: Any
     ) -> None:
-        """Add the best weights, where they are others than the last, and declare it whole."""
+        """Add the best weights, if they are not the last ones, and mark the checkpoint complete."""
         with whole_or_gone(checkpoint):
             if best is not None and progress.best_epoch != progress.epoch:
                 with explaining_saves(checkpoint):
@@ -109,13 +109,13 @@ class Checkpoints:
             _write_json(checkpoint / _EPOCH_FILE, asdict(progress))
 
     def best_weights(self, checkpoint: Path, progress: Progress) -> Path:
-        """Return the folder that holds the weights of the best epoch."""
+        """Return the folder with the weights of the best epoch."""
         return checkpoint if progress.best_epoch == progress.epoch else checkpoint / "best"
 
 
 @contextmanager
 def whole_or_gone(checkpoint: Path) -> Iterator[None]:
-    """Remove a checkpoint that the disk does not take to its end."""
+    """Remove the checkpoint if writing it fails."""
     try:
         yield
     except OSError:
@@ -125,7 +125,7 @@ def whole_or_gone(checkpoint: Path) -> Iterator[None]:
 
 @contextmanager
 def explaining_saves(checkpoint: str | os.PathLike[str]) -> Iterator[None]:
-    """Make an `OSError` with the next step of what safetensors and torch raise on a full disk."""
+    """Turn the errors of safetensors and torch on a full disk into a helpful `OSError`."""
     with explaining_writes(checkpoint):
         try:
             yield

@@ -1,4 +1,4 @@
-"""The contents of a checkpoint: written to a folder, kept as bytes, hashed."""
+"""Save a checkpoint to a folder, convert it to bytes, hash it."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ from skdistill.teachers.huggingface._source import CONTENT_SUFFIXES, check_folde
 
 _CHUNK_BYTES = 1 << 20
 
-# Entries of these files that tell where and by what they were written, not what is in them.
+# Entries of these files that record where and by which version they were written.
 _DESCRIPTIONS = ("config.json", "generation_config.json", "tokenizer_config.json")
 _PROVENANCE = {"is_local", "local_files_only", "name_or_path", "transformers_version"}
 
 
 def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike[str]) -> None:
-    """Write a folder from which transformers, and this package, load model and tokenizer."""
+    """Save model and tokenizer to a folder that transformers and this package can load."""
     _forget_batch_settings(tokenizer)
     with quiet():
         model.save_pretrained(folder)
@@ -33,7 +33,7 @@ def save_checkpoint(model: Any, tokenizer: Any, folder: str | os.PathLike[str]) 
 
 
 def _forget_batch_settings(tokenizer: Any) -> None:
-    """Drop the truncation and padding that a fast tokenizer remembers from its last call."""
+    """Reset the truncation and padding that a fast tokenizer keeps from its last call."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         backend.no_truncation()
@@ -41,7 +41,7 @@ def _forget_batch_settings(tokenizer: Any) -> None:
 
 
 def checkpoint_to_bytes(model: Any, tokenizer: Any) -> dict[str, bytes]:
-    """Return a checkpoint as file names and contents that depend on nothing but what is in it."""
+    """Return a checkpoint as file names and contents, the same for equal checkpoints."""
     with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
         save_checkpoint(model, tokenizer, folder)
         root = Path(folder)
@@ -61,8 +61,8 @@ def _lasting_content(path: Path) -> bytes:
 
 
 def checkpoint_from_bytes(files: dict[str, bytes]) -> tuple[Any, Any]:
-    """Return model and tokenizer, on the CPU, from what `checkpoint_to_bytes` gave."""
-    # Where weights stay mapped into memory, Windows does not let go of their file.
+    """Return model and tokenizer, on the CPU, from the result of `checkpoint_to_bytes`."""
+    # Windows cannot delete a file while weights are mapped into memory from it.
     with tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as folder:
         for name, content in files.items():
             path = Path(folder, name)
@@ -74,7 +74,7 @@ def checkpoint_from_bytes(files: dict[str, bytes]) -> tuple[Any, Any]:
 
 
 def hash_checkpoint(model: Any, tokenizer: Any) -> str:
-    """Return a hash of weights, configuration and tokenizer, equal for equal predictions."""
+    """Return a hash of weights, configuration and tokenizer."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -91,12 +91,12 @@ def hash_checkpoint(model: Any, tokenizer: Any) -> str:
 
 
 def hash_folder(folder: str | os.PathLike[str]) -> str:
-    """Return a hash of the weights, configuration and tokenizer files that lie in a folder.
+    """Return a hash of the weights, configuration and tokenizer files in a folder.
 
     Raises
     ------
     ValueError
-        If they lead out of the folder.
+        If they refer to files outside the folder.
     """
     with explained(os.fspath(folder)):
         check_folder(Path(folder))

@@ -1,4 +1,4 @@
-"""Texts to fine-tune on, each with its target and its weight."""
+"""Training and validation texts with their targets and weights."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,17 +16,17 @@ from skdistill.teachers.huggingface._text_to_text import LabelTexts
 
 @dataclass(frozen=True)
 class Examples(torch.utils.data.Dataset[Any]):
-    """Texts to train or validate on, with what is expected of them.
+    """Texts to train or validate on, with their targets and weights.
 
     Attributes
     ----------
     tokens : TokenisedTexts
     targets : ndarray of shape (n_examples,) or (n_examples, n_labels), dtype int64
-        The number of each one's class; or ones and zeros, for several labels a text.
+        Class numbers; or ones and zeros, if a text may have several labels.
     weights : ndarray of shape (n_examples,), dtype float32
-        What each one counts, 1 on average.
+        Weight of each example in the loss, 1 on average.
     label_texts : LabelTexts, default=None
-        The labels of a model that writes them; None for one with a classification layer.
+        The labels of a text-to-text model; None for a model with a classification layer.
     """
 
     tokens: TokenisedTexts
@@ -42,7 +42,7 @@ class Examples(torch.utils.data.Dataset[Any]):
         return {"row": row, "input_ids": ids.values[ids.offsets[row] : ids.offsets[row + 1]]}
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Pad a batch no further than to its own longest text."""
+        """Pad a batch to the length of its longest text."""
         rows = np.array([item["row"] for item in items])
         return self.tokens.pad(rows) | {
             "labels": torch.from_numpy(self.targets[rows]),
@@ -53,16 +53,16 @@ class Examples(torch.utils.data.Dataset[Any]):
 def row_weights(
     sample_weight: Any, class_weight: Any, classes: np.ndarray, codes: np.ndarray
 ) -> np.ndarray:
-    """Multiply the weights of rows and of their classes; labels of several a text have none.
+    """Return the product of row weights and class weights.
 
     `codes` are positions in `classes`, of shape (n_texts,); or ones and zeros, of shape
-    (n_texts, n_labels). ``"balanced"`` counts rows by their `sample_weight`.
+    (n_texts, n_labels). ``"balanced"`` takes `sample_weight` into account.
 
     Raises
     ------
     ValueError
-        If weights are negative, not finite, all zero, or of another number than the texts; or
-        classes of which a text may have several are weighted.
+        If weights are negative, not finite or all zero, if their number differs from the number of
+        texts, or if there are class weights and a text may have several labels.
 
     Examples
     --------
@@ -89,10 +89,10 @@ def row_weights(
 
 
 def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
-    """Return what to train on and what to validate on, without the rows of weight 0.
+    """Split examples into training and validation examples, without the rows of weight 0.
 
-    A `fraction` of the rows, stratified by class where a text has one, is for validation; 0 gives
-    None.
+    `fraction` is the share for validation, stratified by class unless a text may have several
+    labels. If it is 0, the validation examples are None.
     """
     rows = np.flatnonzero(examples.weights)
     if fraction == 0:

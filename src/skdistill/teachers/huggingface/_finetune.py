@@ -1,6 +1,6 @@
-"""Fine-tuning of a text classifier with the Hugging Face Trainer.
+"""Fine-tune a text classifier with the Hugging Face Trainer.
 
-Importing this module takes seconds, because the Trainer does; only ``fit`` needs it.
+Importing the Trainer takes seconds, so only ``fit`` imports this module.
 """
 
 import logging
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed all global random generators inside the block and give them back untouched."""
+    """Seed all global random generators inside the block and restore their states afterwards."""
     with ONE_AT_A_TIME:
         python_state = random.getstate()
         numpy_state = np.random.get_state()  # noqa: NPY002
@@ -48,18 +48,18 @@ def seeded(seed: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Setting:
-    """How to fine-tune.
+    """Settings of a fine-tuning.
 
     Attributes
     ----------
     arguments : dict
-        Of ``TrainingArguments``, in addition to those that follow from the other settings.
+        Arguments of ``TrainingArguments``, except those that follow from the other settings.
     device : torch.device
         Where to train.
     checkpoints : Checkpoints or None
-        Where each epoch is saved, and from where an interrupted training goes on.
+        Where to save each epoch and from where to resume.
     tasks : EpochTasks or None
-        Gets a copy of the model and the history after each epoch, and may stop the training.
+        Receives a copy of the model and the history after each epoch, and may stop the training.
     verbose : int
         Whether to show a progress bar.
     """
@@ -74,14 +74,15 @@ class Setting:
 def fine_tune(
     model: Any, training: Examples, validation: Examples | None, setting: Setting
 ) -> list[dict[str, Any]]:
-    """Fine-tune a text classifier in place and return the history, one entry an epoch.
+    """Fine-tune a text classifier in place and return the history, one entry per epoch.
 
-    Its weights afterwards are those of the last epoch or, with `validation`, of the best one.
+    The model ends with the weights of the last epoch or, with `validation`, of the best epoch.
 
     Raises
     ------
     ValueError
-        If an argument is unknown, the Trainer cannot use the device, or the loss is no number.
+        If an argument is unknown, if the Trainer cannot use the device, or if the loss is not
+        finite.
     """
     checkpoints = setting.checkpoints
     resumed = checkpoints.last() if checkpoints is not None else None
@@ -90,7 +91,7 @@ def fine_tune(
         progress = resumed[1]
         if validation is not None:
             best = read_weights(checkpoints.best_weights(*resumed))
-        left = "is finished" if progress.finished else f"goes on after epoch {progress.epoch}"
+        left = "is finished" if progress.finished else f"resumes after epoch {progress.epoch}"
         _logger.info("fine-tuning %s: loading %s", left, resumed[0])
         if progress.finished:
             model.load_state_dict(best or read_weights(resumed[0]))
@@ -122,7 +123,7 @@ def fine_tune(
 
 
 def _undo_cache_setting(config: Any, use_cache: bool | None) -> None:
-    """Give back what the Trainer overwrites, even where a configuration has no such entry."""
+    """Restore the entry that the Trainer overwrites, or remove it if it did not exist."""
     if use_cache is None:
         vars(config).pop("use_cache", None)
     else:

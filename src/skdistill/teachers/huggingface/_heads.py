@@ -1,4 +1,4 @@
-"""What a checkpoint's configuration says about how its model answers."""
+"""How a model answers, according to its checkpoint's configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 
 _CLASSIFIER = "ForSequenceClassification"
 
-# Architectures that read one text and write another; the last is T5's name of old.
+# Text-to-text architectures; the last is a former name of T5.
 _WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The classes, and the column of the model's outputs that belongs to each."""
+    """The classes, and the column of each in the model's outputs."""
 
     classes: np.ndarray
     columns: np.ndarray
@@ -23,17 +23,17 @@ class Outputs:
 
     @classmethod
     def of(cls, labels: np.ndarray, multilabel: bool) -> Self:
-        """Sort the labels of a model's outputs; those of which a text may have several stay."""
+        """Sort the labels of a model's outputs, unless a text may have several labels."""
         classes, columns = np.unique(labels, return_index=True)
         if len(classes) != len(labels):
-            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
+            raise ValueError(f"The classes must be distinct, but are {list(labels)}.")
         if multilabel:
             classes = columns = np.arange(len(labels))
         return cls(classes, columns, multilabel)
 
 
 def is_text_to_text(config: Any) -> bool:
-    """Tell whether a configuration describes a model that writes its answer."""
+    """Return whether a configuration describes a model that writes its answer."""
     return any(name in _WRITERS for name in config.architectures or ())
 
 
@@ -43,77 +43,77 @@ def choose_head(name: str, config: Any, head: str) -> str:
     Raises
     ------
     ValueError
-        If the model is to write but has no decoder beside its encoder.
+        If `head` is ``"text-to-text"`` but the model is not an encoder-decoder.
     """
     if head == "auto":
         return "text-to-text" if is_text_to_text(config) else "classification"
     if head == "text-to-text" and not config.is_encoder_decoder:
         raise ValueError(
             f'head="text-to-text" needs an encoder-decoder such as T5, but the checkpoint {name!r} '
-            f'is of the kind {config.model_type!r}; use head="auto" or "classification".'
+            f'is a {config.model_type!r} model; use head="auto" or "classification".'
         )
     return head
 
 
 def end_of_text(config: Any) -> int:
-    """Return the token that ends the texts of an encoder-decoder.
+    """Return the end-of-text token of an encoder-decoder.
 
     Raises
     ------
     ValueError
-        If the configuration names none.
+        If the configuration does not define it.
     """
     end = config.eos_token_id
     if end is None:
         raise ValueError(
-            f"The configuration of the {config.model_type} names no end-of-text token; set "
-            "eos_token_id in the config.json of the checkpoint."
+            f"The configuration of the {config.model_type} model has no end-of-text token; set "
+            "eos_token_id in the checkpoint's config.json."
         )
     return end if isinstance(end, int) else end[0]
 
 
 def is_finetuned_classifier(config: Any) -> bool:
-    """Tell whether a configuration describes a text classifier whose labels are known."""
+    """Return whether a configuration describes a text classifier with known labels."""
     return has_classification_head(config) or (is_text_to_text(config) and not _unnamed(config))
 
 
 def has_classification_head(config: Any) -> bool:
-    """Tell whether a configuration describes a text classifier."""
+    """Return whether a configuration describes a model with a classification layer."""
     return any(name.endswith(_CLASSIFIER) for name in config.architectures or ())
 
 
 def check_classifier(name: str, config: Any) -> None:
-    """Refuse a checkpoint that does not choose among several classes.
+    """Refuse a checkpoint without a classification layer, or with one for regression.
 
     Raises
     ------
     ValueError
-        If it has no classification layer, or one for regression.
+        If the checkpoint is refused.
     """
     if not has_classification_head(config):
         raise ValueError(
             f"The checkpoint {name!r} has no classification layer (its architectures are "
-            f"{config.architectures}); fine-tune it: "
+            f"{config.architectures}). Fine-tune it with "
             f"TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
     if config.num_labels == 1 or config.problem_type == "regression":
         kind = config.problem_type or "regression"
         raise ValueError(
-            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
-            f"{config.num_labels} output(s); a teacher chooses among at least 2 classes."
+            f"The checkpoint {name!r} is not supported: it is a model for {kind} with "
+            f"{config.num_labels} output(s). A teacher needs at least 2 classes."
         )
 
 
 def has_several_labels(config: Any) -> bool:
-    """Tell whether a configuration describes a model of which a text may get several labels."""
+    """Return whether a configuration describes a model that predicts several labels per text."""
     return config.problem_type == "multi_label_classification"
 
 
 def inference_outputs(name: str, config: Any) -> tuple[int, int]:
-    """Return the outputs for contradiction and entailment of a model of language inference.
+    """Return the outputs for contradiction and entailment of a natural language inference model.
 
-    They are found by their names. If none is called contradiction, it is the first output, or the
-    last if entailment is the first.
+    It finds them by their names. If no output is called contradiction, it is the first one, or the
+    last one if entailment is the first.
 
     Raises
     ------
@@ -123,9 +123,9 @@ def inference_outputs(name: str, config: Any) -> tuple[int, int]:
     entailment = _output_called("entail", config)
     if entailment is None:
         raise ValueError(
-            f"The checkpoint {name!r} does not say which of its outputs means entailment: its "
-            f"label2id is {config.label2id}. Take a model that was fine-tuned for natural language "
-            'inference, or name that output "entailment" in its config.json.'
+            f"The checkpoint {name!r} has no output called entailment: its label2id is "
+            f"{config.label2id}. Use a model that was fine-tuned for natural language inference, "
+            'or name the output "entailment" in its config.json.'
         )
     contradiction = _output_called("contradict", config)
     if contradiction is None:
@@ -141,16 +141,16 @@ def _output_called(prefix: str, config: Any) -> int | None:
 def finetuned_labels(
     name: str, config: Any, head: str, classes: Sequence[Any] | None
 ) -> np.ndarray:
-    """Return the labels that a fine-tuned checkpoint chooses among, or writes.
+    """Return the labels of a fine-tuned checkpoint.
 
-    Those of a classification layer are in the order of its outputs. `classes` names them; None
-    takes the names in the configuration, or integers where those are ``LABEL_0``, ``LABEL_1``, ...
+    The labels of a classification layer are in the order of its outputs. If `classes` is None, they
+    are the names in the configuration, or integers if these are ``LABEL_0``, ``LABEL_1``, ...
 
     Raises
     ------
     ValueError
-        If `classes` does not fit the outputs, there is no classification layer for them, or nothing
-        says which labels a text-to-text model writes.
+        If `classes` does not match the outputs, if there is no classification layer, or if the
+        labels of a text-to-text model are unknown.
     """
     if head == "text-to-text":
         return _written_labels(name, config, classes)
@@ -159,7 +159,7 @@ def finetuned_labels(
     if classes is not None:
         if len(classes) != n_outputs:
             raise ValueError(
-                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
+                f"classes has {len(classes)} labels, but the model has {n_outputs} outputs: "
                 f"{list(config.id2label.values())}."
             )
         return np.asarray(classes)
@@ -169,18 +169,18 @@ def finetuned_labels(
 def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     if classes is None and _unnamed(config):
         raise ValueError(
-            f"The checkpoint {name!r} writes texts and does not say which labels it was "
-            "fine-tuned to write; name them, as in classes=['negative', 'positive'], or fine-tune "
-            f"it: TransformerTeacherClassifier({name!r}).fit(X, y)."
+            f"The checkpoint {name!r} writes text, but its configuration does not name the labels. "
+            "Pass them, as in classes=['negative', 'positive'], or fine-tune the model with "
+            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
     labels = _names(config) if classes is None else np.asarray(classes)
     if len(labels) < 2:
-        raise ValueError(f"classes must hold at least 2 labels, but holds {labels.tolist()}.")
+        raise ValueError(f"classes must have at least 2 labels, but is {labels.tolist()}.")
     return labels
 
 
 def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any]]:
-    """Return the entries of a configuration that name the labels."""
+    """Return the configuration entries that name the labels."""
     names = dict(enumerate(map(str, labels)))
     return {"id2label": names, "label2id": {label: i for i, label in names.items()}}
 
@@ -190,6 +190,6 @@ def _names(config: Any) -> np.ndarray:
 
 
 def _unnamed(config: Any) -> bool:
-    """Tell whether the labels are called ``LABEL_0``, ``LABEL_1``, ... for want of names."""
+    """Return whether the labels have the default names ``LABEL_0``, ``LABEL_1``, ..."""
     generic = [f"LABEL_{output}" for output in range(config.num_labels)]
     return _names(config).tolist() == generic

@@ -1,4 +1,4 @@
-"""Texts to logits: tokenised once, batched by length, padded as little as possible."""
+"""Compute logits of texts: tokenise them once, batch them by length, pad as little as possible."""
 
 import inspect
 import logging
@@ -18,26 +18,27 @@ from skdistill.text._ragged import Ragged
 
 _logger = logging.getLogger(__name__)
 
-# Texts handed to the tokenizer at a time: its own objects take some hundred bytes a token.
+# Texts per call of the tokenizer, which needs hundreds of bytes per token while it works.
 _TEXTS_AT_ONCE = 10_000
 
-# Tokens in a padded batch. Small batches stay in a CPU's cache; an accelerator wants to be filled.
+# Tokens in a padded batch. Small batches fit a CPU's cache; accelerators need large ones.
 _BATCH_TOKENS = {"cpu": 1_024}
 _BATCH_TOKENS_ELSEWHERE = 32_768
 
 
 @dataclass(frozen=True)
 class TokenisedTexts:
-    """Token ids of many texts, at four bytes a token.
+    """Token ids of many texts, at four bytes per token.
 
     Attributes
     ----------
     fields : dict of str to Ragged, each with n_texts rows
-        What the model reads of each token: ``"input_ids"`` and, of some, ``"token_type_ids"``.
+        The model's inputs for each token: ``"input_ids"`` and, for some models,
+        ``"token_type_ids"``.
     padding : dict of str to int
-        The value that fills each field.
+        The padding value of each field.
     padding_side : {"right", "left"}
-        Where the filling goes.
+        The side to pad on.
     """
 
     fields: dict[str, Ragged]
@@ -49,7 +50,7 @@ class TokenisedTexts:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each text, an ndarray of shape (n_texts,)."""
+        """Number of tokens of each text, an ndarray of shape (n_texts,)."""
         return self.fields["input_ids"].lengths
 
     def take(self, rows: np.ndarray) -> "TokenisedTexts":
@@ -75,14 +76,12 @@ class TokenisedTexts:
 
 
 def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> TokenisedTexts:
-    """Tokenise texts for a model, each cut after `max_length` tokens.
+    """Tokenise texts for a model and truncate each to `max_length` tokens.
 
-    A text without any token (an empty one, where the tokenizer adds no special tokens) becomes
-    one padding token; half surrogate pairs, which no tokenizer takes, become question marks.
-    Texts of an encoder-decoder, which looks for their end, have the end-of-text token there and
-    nowhere else.
-
-    The tokenizer has a padding token; the model's ``forward`` says which inputs it takes.
+    The tokenizer must have a padding token. A text without tokens becomes one padding token; this
+    happens to an empty text if the tokenizer adds no special tokens. Unpaired surrogates become
+    question marks, because tokenizers refuse them. For an encoder-decoder, each text has the
+    end-of-text token at its end and nowhere else.
     """
 
     def encode(chunk: list[str]) -> Any:
@@ -106,11 +105,10 @@ def tokenise(tokenizer: Any, model: Any, texts: list[str], max_length: int) -> T
 def tokenise_pairs(
     tokenizer: Any, model: Any, texts: list[str], hypotheses: list[str], max_length: int
 ) -> TokenisedTexts:
-    """Tokenise each text with each hypothesis: first the pairs of the first text, and so on.
+    """Tokenise each text with each hypothesis, all pairs of the first text first.
 
-    If a pair is longer than `max_length`, which every hypothesis is shorter than, the text is cut.
-    For an encoder-decoder, which looks for the end of
-    a pair, end-of-text tokens that a text spells out become spaces.
+    If a pair is longer than `max_length`, the text is truncated. Each hypothesis must be shorter
+    than `max_length`. For an encoder-decoder, end-of-text tokens inside a text become spaces.
     """
     end = None
     if model.config.is_encoder_decoder:
@@ -170,20 +168,20 @@ def _ended_once(row: list[int], end: int, max_length: int) -> list[int]:
 
 
 def _padding_side(tokenizer: Any, model: Any) -> str:
-    """Return the side on which padding leaves what a model makes of a text alone.
+    """Return the side on which padding does not change the model's output.
 
-    Where positions are counted from the first column, or a decoder reads the padding, that is the
-    right one, whatever the tokenizer's settings for writing are.
+    This is the right side if positions are counted from the first column or if a decoder reads the
+    padding, whatever the tokenizer's own setting.
     """
     counts = "position_ids" in inspect.signature(model.forward).parameters
     return "right" if counts or model.config.is_encoder_decoder else tokenizer.padding_side
 
 
 def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> np.ndarray:
-    """Average the embeddings of each word's tokens, special tokens left out.
+    """Return the mean embedding of each word's tokens, without special tokens.
 
-    `table` holds the token embeddings, of shape (n_tokens, width); the result has the shape
-    (n_words, width), and zeros for a word without any token.
+    `table` has the token embeddings, of shape (n_tokens, width). The result has the shape
+    (n_words, width), with zeros for a word without tokens.
     """
     texts = [_encodable(word) for word in words]
     rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
@@ -195,10 +193,10 @@ def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> n
 
 
 def batches_by_length(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
-    """Cut texts into batches of like length, the longest first.
+    """Group texts into batches of similar length, the longest first.
 
-    Longest first, so that a machine with too little memory fails at once rather than at the end.
-    A padded batch has at most `batch_tokens` tokens; a longer text is a batch of its own.
+    With the longest first, a machine with too little memory fails at once rather than at the end.
+    A padded batch has at most `batch_tokens` tokens; a longer text forms its own batch.
 
     Examples
     --------
@@ -225,33 +223,33 @@ def compute_logits(
     unit: str = "text",
     verbose: int = 0,
 ) -> np.ndarray:
-    """Return the model's logits, or scores of the labels that it writes, for tokenised texts.
+    """Return the model's logits, or its scores of the labels, for tokenised texts.
 
-    A device that runs out of memory gets batches of half the size from then on. The caller chooses
-    between ``torch.inference_mode()`` and ``torch.no_grad()``. The result has the shape
+    If the device runs out of memory, the remaining batches are halved. The caller chooses between
+    ``torch.inference_mode()`` and ``torch.no_grad()``. The result has the shape
     (n_texts, n_outputs).
 
     Parameters
     ----------
     model : PreTrainedModel
-        A text classifier on `device`; it is put into evaluation mode.
+        A text classifier on `device`, which is set to evaluation mode.
     label_texts : LabelTexts or None
-        The labels of a model that writes them; None for one with a classification layer.
+        The labels of a text-to-text model; None for a model with a classification layer.
     autocast : torch.dtype or None
-        Run matrix products in this half precision; None computes in float32 throughout.
+        The half precision for matrix products; None computes in float32.
     unit : str
-        What the progress bar counts.
+        The unit of the progress bar.
 
     Raises
     ------
     torch.OutOfMemoryError
-        If not even a single text fits.
+        If a single text does not fit into memory.
     """
     model.eval()
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
     logits = np.empty((len(tokens), model.config.num_labels), dtype=np.float32)
     sizes = tokens.lengths if label_texts is None else label_texts.sizes(tokens.lengths)
-    # What decoders keep of a text, in order to go on with it, can be larger than the model.
+    # The cache that decoders keep for generating text can be larger than the model.
     accepts_cache = "use_cache" in inspect.signature(model.forward).parameters
     options = {"use_cache": False} if accepts_cache else {}
     with (
@@ -271,12 +269,14 @@ def compute_logits(
             except torch.OutOfMemoryError as error:
                 if len(rows) == 1:
                     error.add_note(
-                        f"A single text of {tokens.lengths[rows[0]]} tokens is too much for the "
-                        f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
+                        f"A single text of {tokens.lengths[rows[0]]} tokens does not fit into the "
+                        f"memory of {str(device)!r}; use a lower max_length or device='cpu'."
                     )
                     raise
-                _logger.info("%d texts do not fit the memory of %s: halved", len(rows), device)
-                # Those that wait were cut for as much memory.
+                _logger.info(
+                    "%d texts do not fit into the memory of %s; halving batches", len(rows), device
+                )
+                # The remaining batches have the same size and would not fit either.
                 waiting = deque(_in_halves([rows, *waiting]))
             else:
                 bar.update(len(rows))

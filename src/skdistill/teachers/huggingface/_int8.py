@@ -1,4 +1,4 @@
-"""Transformers whose matrix products run in 8-bit integers, for prediction on a CPU."""
+"""Transformers with 8-bit integer matrix products, for prediction on a CPU."""
 
 import copy
 import platform
@@ -8,28 +8,28 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-# Weights are rounded to -64, ..., 64 and inputs to 1, ..., 255: a processor without VNNI adds two
-# products in 16 bits, and this is as far as they go without overflow.
+# Weights are rounded to -64, ..., 64 and inputs to 1, ..., 255. Without VNNI, a processor adds two
+# products in 16 bits; larger values would overflow.
 _LARGEST_WEIGHT = 64
 _LARGEST_INPUT = 127
 _ZERO_INPUT = 128
 
 _PROCESSORS = {"amd64", "x86_64"}
 
-# They go when the models they were made from go, and no pickle ever sees them.
+# Weak keys, so that a copy is freed with its model; copies are never pickled.
 _QUANTISED: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 
 
 class Int8Linear(nn.Module):
-    """A linear layer that multiplies 8-bit integers and adds them up in 32 bits.
+    """A linear layer that multiplies 8-bit integers and adds the products in 32 bits.
 
-    Each output has a scale of its own, found once, and so has each token, found as it comes: what
-    becomes of a text does not depend on the texts around it.
+    Each output has its own scale, computed once. Each token also has its own scale, computed when
+    the layer runs, so the result for a text does not depend on the other texts.
 
     Parameters
     ----------
     linear : torch.nn.Linear
-        The layer in float32; it is left as it is.
+        The layer in float32, which is left unchanged.
 
     Examples
     --------
@@ -48,25 +48,25 @@ class Int8Linear(nn.Module):
         weight = linear.weight.detach()
         scales = _scales(weight, _LARGEST_WEIGHT)
         integers = (weight / scales).round_().to(torch.int8)
-        # Under the name that it has in `linear`, because some models ask for its type.
+        # Named as in `linear`, because some models look at the type of this attribute.
         self.register_buffer("weight", torch.ops.onednn.qlinear_prepack(integers, None))
         self.register_buffer("scales", scales.flatten())
         self.register_buffer("zeros", torch.zeros(len(weight), dtype=torch.int32))
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach())
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return what the layer in float32 would, but for the rounding."""
+        """Return the output of the float32 layer, up to rounding."""
         scales = _scales(inputs, _LARGEST_INPUT)
-        # Half a step more, because the conversion cuts off what follows the point.
+        # Plus one half, because the conversion truncates.
         integers = (inputs / scales).add_(_ZERO_INPUT + 0.5).to(torch.uint8)
         products = torch.ops.onednn.qlinear_pointwise(
             integers,
-            1.0,  # its scale, which differs between tokens and is therefore left for later
+            1.0,  # the scale; it differs between tokens and is applied below
             _ZERO_INPUT,
             self.weight,
             self.scales,
             self.zeros,
-            None,  # the bias, which comes after the scale
+            None,  # the bias; it is added after the scale is applied
             1.0,
             0,
             torch.float32,
@@ -80,53 +80,44 @@ class Int8Linear(nn.Module):
 
 
 def _scales(values: torch.Tensor, largest: int) -> torch.Tensor:
-    """Return what one step of each row's integers is worth, 0 excepted."""
+    """Return the value of one integer step in each row, which is never 0."""
     highest, lowest = values.amax(-1, keepdim=True), values.amin(-1, keepdim=True)
     magnitude = torch.maximum(highest, lowest.neg_())
     return magnitude.div_(largest).clamp_(min=torch.finfo(values.dtype).tiny)
 
 
 def check_int8_device(device: torch.device) -> None:
-    """Refuse a device that has no fast products of 8-bit integers in torch.
+    """Refuse a device for which torch has no fast 8-bit integer products.
 
     Raises
     ------
     ValueError
-        If it is not a CPU of the x86 family with oneDNN.
+        If the device is not an x86 CPU with oneDNN.
     """
     if device.type != "cpu":
         raise ValueError(
-            f'precision="int8" predicts on the CPU alone, but the device is {str(device)!r}; use '
-            'device="cpu", or another precision: "bf16" is the fast one of accelerators.'
+            f'precision="int8" works on the CPU only, but the device is {str(device)!r}. Use '
+            'device="cpu" or another precision; "bf16" is the fastest on accelerators.'
         )
     if not torch.backends.mkldnn.is_available() or platform.machine().lower() not in _PROCESSORS:
         raise ValueError(
             'precision="int8" needs an x86 processor and a torch with oneDNN, but this machine '
-            f'({platform.machine()}) lacks one of them; use precision="auto".'
+            f'({platform.machine()}) lacks one of these; use precision="auto".'
         )
 
 
 def quantised(model: Any) -> Any:
-    """Return a model's copy whose encoder multiplies 8-bit integers; it is made once a model.
+    """Return a copy of a model with 8-bit integer linear layers; later calls return the same copy.
 
-    The two share all weights but those of the encoder's linear layers, a decoder's among them, in
-    which the copy does not follow if the model is changed in place. The last layer, which gives
-    the logits, stays as it is: its rounding would show at once.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        In float32, on the CPU.
-
-    Returns
-    -------
-    PreTrainedModel
-        For prediction alone.
+    The model is in float32, on the CPU. The copy is for prediction only. It shares all weights with
+    the model except those of the linear layers in the encoder and decoder, which do not follow
+    later in-place changes. The layer that computes the logits stays in float32, because its
+    rounding errors would appear directly in the result.
 
     Raises
     ------
     ValueError
-        If the encoder has no linear layers, such as GPT-2's, which has others in their place.
+        If the encoder has no linear layers, as in GPT-2.
     """
     if model not in _QUANTISED:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
@@ -139,7 +130,7 @@ def quantised(model: Any) -> Any:
         }
         if not layers:
             raise ValueError(
-                f'precision="int8" rounds linear layers, but {type(encoder).__name__} has none; '
+                f'precision="int8" needs linear layers, but {type(encoder).__name__} has none; '
                 'use precision="auto" or "bf16".'
             )
         for name, layer in layers.items():

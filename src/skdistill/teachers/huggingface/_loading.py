@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints, loaded safely and silently."""
+"""Load Hugging Face checkpoints safely and silently."""
 
 import logging
 import os
@@ -37,12 +37,12 @@ from skdistill.teachers.huggingface._source import check_source
 
 @contextmanager
 def quiet(verbose: int = 0) -> Iterator[None]:
-    """Mute the log messages and progress bars of Hugging Face libraries inside the block.
+    """Silence the log messages and progress bars of Hugging Face libraries inside the block.
 
     Parameters
     ----------
     verbose : int, default=0
-        0 mutes all, 1 leaves the bars of downloads, 2 and more leave the log messages as well.
+        0 silences everything, 1 keeps download bars, 2 or more also keeps log messages.
     """
     with ONE_AT_A_TIME, _bars(verbose >= 1), _log_level(logging.ERROR if verbose < 2 else None):
         yield
@@ -50,7 +50,7 @@ def quiet(verbose: int = 0) -> Iterator[None]:
 
 @contextmanager
 def _log_level(level: int | None) -> Iterator[None]:
-    # Asked first because transformers sets its level at the first question.
+    # Called first because transformers sets its level at the first call.
     transformers_logging.get_verbosity()
     loggers = [logging.getLogger(n) for n in ("transformers", "accelerate", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
@@ -85,34 +85,34 @@ def _show_download_bars(show: bool) -> None:
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Turn the many ways in which loading fails into one error with the next step."""
+    """Turn any loading error inside the block into one message that says how to fix it."""
     try:
         yield
     except (OSError, ValueError, SafetensorError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         if hub_constants.HF_HUB_OFFLINE:
             network = (
-                "this process is offline (HF_HUB_OFFLINE is set) and finds only models that are in "
-                "the local cache already: unset HF_HUB_OFFLINE to download"
+                "HF_HUB_OFFLINE is set, so only models in the local cache are found; unset it to "
+                "download others"
             )
         else:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Give a local folder with "
+            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Pass a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
-            f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
-            "code are refused."
+            f"Hugging Face Hub ({network}). Pickled weights and models with their own code are "
+            "refused."
         ) from error
 
 
 def load_config(name: str, revision: str | None = None) -> Any:
-    """Return a checkpoint's configuration, without its weights.
+    """Return a checkpoint's configuration, without loading its weights.
 
     Raises
     ------
     OSError, ValueError
-        If there is no such checkpoint; the message says what can be done.
+        If the checkpoint cannot be loaded. The message says how to fix it.
     """
     with explained(name):
         check_source(name, revision)
@@ -120,40 +120,40 @@ def load_config(name: str, revision: str | None = None) -> Any:
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """Return a checkpoint's tokenizer; raises as `load_config` does.
+    """Return a checkpoint's tokenizer; it raises the errors of `load_config` and an ImportError.
 
     Raises
     ------
     ImportError
-        If its only file is one of SentencePiece's, and that package is not installed.
+        If the checkpoint has only a SentencePiece file and that package is not installed.
     """
     try:
         with explained(name):
             check_source(name, revision)
             return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_at(revision))
     except ValueError as error:
-        # transformers tries SentencePiece first and complains of the next package that it tries.
+        # transformers tries SentencePiece first, but its error names the next package it tries.
         if "tiktoken" not in str(error) or find_spec("sentencepiece") is not None:
             raise
         raise ImportError(
-            f"The checkpoint {name!r} has no tokenizer.json, only a file of SentencePiece's, which "
-            "takes `pip install sentencepiece protobuf` to read; or save the tokenizer into a "
-            "folder where those are installed: a tokenizer.json lies beside it from then on."
+            f"The checkpoint {name!r} has no tokenizer.json, only a SentencePiece file; run "
+            "`pip install sentencepiece protobuf` to read it. You can also save the tokenizer once "
+            "where these packages are installed, which writes a tokenizer.json."
         ) from error
 
 
 def load_classifier(
     name: str, revision: str | None = None, head: str = "auto", **config: Any
 ) -> tuple[Any, list[str]]:
-    """Return a text classifier in float32 on the CPU, and the weights that its checkpoint lacked.
+    """Return a text classifier in float32 on the CPU, and the names of its random weights.
 
-    Those weights, which may also be there in another shape, are random. `config` overrides entries
-    of the checkpoint's configuration. Only safetensors files are read.
+    Weights are random if the checkpoint lacks them or has them in another shape. `config` overrides
+    entries of the checkpoint's configuration. Only safetensors files are read.
 
     Raises
     ------
     OSError, ValueError
-        If the checkpoint cannot be loaded; the message says what can be done.
+        If the checkpoint cannot be loaded. The message says how to fix it.
     """
     head = choose_head(name, load_config(name, revision), head)
     auto = AutoModelForSeq2SeqLM if head == "text-to-text" else AutoModelForSequenceClassification
@@ -169,7 +169,7 @@ def load_classifier(
             **_at(revision),
             **config,
         )
-    # As saving would, so that a model's hash is the same before and after.
+    # Saving also sets this; without it, a model's hash would change when it is saved.
     model.config.architectures = [type(model).__name__]
     mismatched = {key[0] for key in report["mismatched_keys"]}
     return model, sorted({*report["missing_keys"], *mismatched})
@@ -178,15 +178,15 @@ def load_classifier(
 def load_pretrained(
     name: str, revision: str | None, head: str, outputs: Outputs
 ) -> tuple[Any, Any]:
-    """Return a model to be fine-tuned for the given classes, and its tokenizer.
+    """Return a model to fine-tune for the given classes, and its tokenizer.
 
-    Raises as `load_finetuned` does, except that weights may be random.
+    It raises the errors of `load_finetuned`, except that weights may be random.
     """
     head = choose_head(name, load_config(name, revision), head)
     if outputs.multilabel and head == "text-to-text":
         raise ValueError(
-            f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
-            'labels a text; use head="classification", or one teacher for each label in '
+            f"The checkpoint {name!r} writes one label per text, but y has several labels per "
+            'text. Use head="classification", or one teacher per label with '
             "sklearn.multiclass.OneVsRestClassifier."
         )
     kind = "multi" if outputs.multilabel else "single"
@@ -205,20 +205,20 @@ def load_pretrained(
 def load_finetuned(
     name: str, revision: str | None = None, head: str = "auto", **config: Any
 ) -> tuple[Any, Any]:
-    """Return a text classifier that lacks nothing, and its tokenizer, ready for batches.
+    """Return a complete text classifier and its tokenizer, ready for batches.
 
     Raises
     ------
     OSError, ValueError
-        If the checkpoint cannot be loaded, or weights would be random.
+        If the checkpoint cannot be loaded or lacks weights.
     ImportError
-        If its tokenizer takes a package that is not installed.
+        If its tokenizer needs a package that is not installed.
     """
     model, missing = load_classifier(name, revision, head, **config)
     if missing:
         raise ValueError(
-            f"The checkpoint {name!r} lacks weights of a text classifier, which would be random: "
-            f"{', '.join(missing)}. Fine-tune it first, with TransformerTeacherClassifier.fit."
+            f"The checkpoint {name!r} lacks these weights of a text classifier: "
+            f"{', '.join(missing)}. Fine-tune it first with TransformerTeacherClassifier.fit."
         )
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
@@ -230,9 +230,9 @@ def load_token_embeddings(
 ) -> tuple[np.ndarray, Any]:
     """Return a checkpoint's token embeddings, of shape (n_tokens, width), and its tokenizer.
 
-    Raises as `load_classifier` does.
+    It raises the errors of `load_classifier`.
     """
-    # The classification layer that comes along may be random, and is of no use here.
+    # Keep the random generator unchanged: loading may create a random classification layer.
     with torch.random.fork_rng(devices=[]):
         model, _ = load_classifier(name, revision, head)
     table = model.get_input_embeddings().weight.detach().float().numpy()
@@ -244,58 +244,60 @@ def _at(revision: str | None) -> dict[str, str]:
 
 
 def is_finetuned(path_or_name: str | os.PathLike[str], revision: str | None = None) -> bool:
-    """Tell from the configuration alone whether a checkpoint is a fine-tuned text classifier.
+    """Return whether a checkpoint is a fine-tuned text classifier, without loading its weights.
 
-    It is False for an encoder that has to be fine-tuned first, and for an encoder-decoder that does
-    not name the labels that it writes.
+    The result is False for an encoder that must be fine-tuned first, and for an encoder-decoder if
+    its configuration does not name the labels.
 
     Raises
     ------
     OSError, ValueError
-        If there is no such checkpoint.
+        If the checkpoint cannot be found.
     """
     with quiet():
         return is_finetuned_classifier(load_config(os.fspath(path_or_name), revision))
 
 
 def ensure_padding(model: Any, tokenizer: Any) -> None:
-    """Make model and tokenizer agree on a padding token, the end-of-text token if need be.
+    """Set the same padding token for model and tokenizer, by default the tokenizer's.
+
+    If the tokenizer has no padding token, the end-of-text token is used.
 
     Raises
     ------
     ValueError
-        If the tokenizer has neither, or the model could not tell padding from what it reads.
+        If the tokenizer has neither token, or if the model cannot use the token for padding.
     """
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token is None:
             raise ValueError(
                 "The checkpoint's tokenizer has neither a padding nor an end-of-text token, so "
-                "texts of different length make no batch; set tokenizer.pad_token and save the "
-                "tokenizer into the checkpoint's folder."
+                "texts of different length cannot form a batch. Set tokenizer.pad_token and save "
+                "the tokenizer into the checkpoint's folder."
             )
         if model.config.is_encoder_decoder:
             raise ValueError(
-                "The checkpoint's tokenizer has no padding token, and the end-of-text token cannot "
-                "stand in for it, because an encoder-decoder looks for the end of each text; set "
-                "tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
+                "The checkpoint's tokenizer has no padding token, and an encoder-decoder cannot "
+                "use the end-of-text token instead, because that token marks the end of each text. "
+                "Set tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
     n_tokens = getattr(model.config, "vocab_size", None)
     if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
         raise ValueError(
             f"The tokenizer's padding token {tokenizer.pad_token!r} has the number "
-            f"{tokenizer.pad_token_id}, but the model has embeddings of {n_tokens} tokens only; "
-            "call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
-            "tokenizer.pad_token to one that the model knows."
+            f"{tokenizer.pad_token_id}, but the model has embeddings for only {n_tokens} tokens. "
+            "Call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
+            "tokenizer.pad_token to a token that the model has."
         )
     model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:
-    """Return `max_length`, cut to what the model's positions and the tokenizer allow.
+    """Return `max_length`, or the limit of model and tokenizer if that is lower.
 
-    Models in the manner of RoBERTa number positions from ``padding_idx + 1``, and so use fewer
-    than the ``max_position_embeddings`` of their configuration.
+    Models such as RoBERTa number positions from ``padding_idx + 1``, so they have fewer usable
+    positions than the ``max_position_embeddings`` of their configuration.
     """
     limit = min(max_length, tokenizer.model_max_length)
     positions = getattr(model.config, "max_position_embeddings", None) or 0

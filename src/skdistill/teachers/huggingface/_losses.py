@@ -1,4 +1,4 @@
-"""Losses of a text classifier: of each text in training, and of all on validation rows."""
+"""Losses of a text classifier in training and validation."""
 
 import numpy as np
 import torch
@@ -12,11 +12,11 @@ from skdistill.teachers.huggingface._inference import compute_logits
 def cross_entropies(
     logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0
 ) -> torch.Tensor:
-    """Return the cross-entropy of each text's class, or the mean over its labels, in nats.
+    """Return each text's cross-entropy in nats; for several labels, the mean over them.
 
-    `targets` are the numbers of classes, of shape (n_texts,); or ones and zeros, of shape
+    `targets` are class numbers, of shape (n_texts,); or ones and zeros, of shape
     (n_texts, n_labels). `label_smoothing` is the share of the target that is spread over the
-    classes, or over a label's no and yes.
+    classes, or over the two values of a label.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where a checkpoint is read from: a folder and nothing outside it, or a name on the Hub."""
+"""Checks of where a checkpoint comes from: one folder, or a name on the Hub."""
 
 import json
 import os
@@ -8,10 +8,10 @@ from typing import Any
 
 from huggingface_hub import constants as hub_constants
 
-# Of a checkpoint's folder, what a model or tokenizer is made from.
+# Suffixes of the files that a model or tokenizer is loaded from.
 CONTENT_SUFFIXES = {".json", ".safetensors", ".txt", ".model", ".spm", ".jinja"}
 
-# Those of them that may name others.
+# Files that may refer to other files.
 _NAMES_FILES = {"config.json", "tokenizer_config.json", "adapter_config.json"}
 _INDEX_SUFFIX = ".index.json"
 
@@ -21,20 +21,14 @@ _MAX_HUB_NAME = 96
 
 
 def check_source(name: str, revision: str | None = None) -> None:
-    """Refuse what is neither a checkpoint's folder nor the name of one on the Hub.
-
-    Parameters
-    ----------
-    name : str
-    revision : str, default=None
-        A branch, tag or commit on the Hub.
+    """Refuse a name that is neither a folder nor a valid name on the Hub.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, and the name is none of the Hub's.
+        If the folder does not exist and the name is not valid on the Hub.
     ValueError
-        If the folder's files lead out of it, or `revision` is none.
+        If the folder refers to files outside it, or if `revision` is not valid.
 
     Examples
     --------
@@ -43,18 +37,18 @@ def check_source(name: str, revision: str | None = None) -> None:
     >>> check_source("~/models/mine")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: it is no folder ('~' is not expanded: use os.path.expanduser), and ...
+    FileNotFoundError: it is not a folder ('~' is not expanded: use os.path.expanduser) and ...
     """
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
-        raise ValueError(f"revision={revision!r:.100} is no name of a branch, tag or commit")
+        raise ValueError(f"revision={revision!r:.100} is not a valid branch, tag or commit")
     if os.path.isdir(name):
         check_folder(Path(name))
     elif os.path.isfile(name):
         raise FileNotFoundError("it is a file, not a folder")
     elif not _HUB_NAME.fullmatch(name) or ".." in name or len(name) > _MAX_HUB_NAME:
         raise FileNotFoundError(
-            f"it is no folder{_hint(name)}, and no name on the Hub: those are 'name' or "
-            "'owner/name', of letters, digits, '-', '_' and '.'"
+            f"it is not a folder{_hint(name)} and not a valid name on the Hub, which is 'name' or "
+            "'owner/name' with letters, digits, '-', '_' and '.'"
         )
 
 
@@ -62,21 +56,17 @@ def _hint(name: str) -> str:
     if name.startswith("~"):
         return " ('~' is not expanded: use os.path.expanduser)"
     if "://" in name:
-        return " (give the part of the address behind huggingface.co/)"
+        return " (pass only the part of the address after huggingface.co/)"
     return ""
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a checkpoint whose files are links, or name other files, outside its folder.
-
-    Parameters
-    ----------
-    folder : Path
+    """Refuse a checkpoint with a file that links or refers to files outside its folder.
 
     Raises
     ------
     ValueError
-        If one does; the message names it.
+        If there is such a file. The message names it.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix in CONTENT_SUFFIXES and not path.is_dir():
@@ -89,19 +79,19 @@ def _check_file(path: Path, folder: Path) -> None:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
-        raise ValueError(f"its file {path.name!r} is a link that leads nowhere") from None
+        raise ValueError(f"its file {path.name!r} is a broken link") from None
     if not any(target.is_relative_to(root) for root in _allowed_roots(folder)):
         raise ValueError(
-            f"its file {path.name!r} is a link out of the folder; put the file itself there"
+            f"its file {path.name!r} is a link to outside the folder; copy the file into the folder"
         )
     if not target.is_file():
-        raise ValueError(f"its {path.name!r} is no regular file")
+        raise ValueError(f"its {path.name!r} is not a regular file")
 
 
 def _allowed_roots(folder: Path) -> list[Path]:
-    """Return where files may lie; the Hub's cache keeps them apart from the folders that list them.
+    """Return the folders that files may be in.
 
-    A folder of that cache is ``models--owner--name/snapshots/COMMIT``, its files are links into
+    In the Hub's cache, the files in ``models--owner--name/snapshots/COMMIT`` are links into
     ``models--owner--name/blobs``.
     """
     folder = folder.resolve()
@@ -115,21 +105,22 @@ def _check_references(path: Path, folder: Path) -> None:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
-        return  # whoever needs the file will say what is wrong with it
+        return  # loading the file will report the error
     if not isinstance(content, dict):
         return
     if path.name == "adapter_config.json" and content.get("base_model_name_or_path"):
         raise ValueError(
-            "its 'adapter_config.json' makes it an adapter of another checkpoint; merge the two, "
-            "and save the result"
+            "it is an adapter for another checkpoint (it has an 'adapter_config.json'); merge the "
+            "two and save the result"
         )
     for key, named in _named_files(path, content):
         target = folder / str(named)
         leaves = not target.resolve().is_relative_to(folder.resolve())
-        # Paths of the machine where a tokenizer was made are common, and lead nowhere.
+        # Tokenizer files often contain paths from the machine that wrote them; these are harmless
+        # because they do not exist here.
         if leaves and (key == "weight_map" or target.exists()):
             raise ValueError(
-                f"its {path.name!r} names a file outside the folder under {key!r}: {named!r:.100}"
+                f"{key!r} in its {path.name!r} is a file outside the folder: {named!r:.100}"
             )
 
 

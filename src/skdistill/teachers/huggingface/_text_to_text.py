@@ -1,4 +1,4 @@
-"""Labels as texts that a model writes: how likely it is to, and what it learns it from."""
+"""Labels that a model writes as text: their scores and their losses."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from torch.nn import functional as F
 
 from skdistill.teachers.huggingface._heads import end_of_text, is_text_to_text
 
-# What cross-entropy passes over.
+# The target that cross-entropy ignores.
 _NOTHING = -100
 
-# So many logits take the room of a token in the encoder.
+# The number of logits that take as much memory as one token in the encoder.
 _LOGITS_PER_TOKEN = 4_096
 
 
 @dataclass(frozen=True)
 class LabelTexts:
-    """The text of each class as tokens, the end-of-text token last.
+    """The text of each class as tokens, ending with the end-of-text token.
 
     Attributes
     ----------
     targets : Tensor of shape (n_classes, longest), dtype int64
-        The tokens that are to be written; -100 behind the last.
+        The tokens to write, padded with -100.
     decoder_inputs : Tensor of shape (n_classes, longest), dtype int64
-        The tokens that the decoder has read when it writes them.
+        The decoder's input at each position.
     vocabulary_size : int
-        Logits of each written token.
+        Number of logits per written token.
     """
 
     targets: torch.Tensor
@@ -37,13 +37,13 @@ class LabelTexts:
 
     @classmethod
     def of(cls, model: Any, tokenizer: Any) -> "LabelTexts":
-        """Tokenise the labels that a text-to-text model's configuration names.
+        """Tokenise the labels in the configuration of a text-to-text model.
 
         Raises
         ------
         ValueError
-            If labels are the same tokens, so that no score could tell them apart, or the model
-            does not know what its decoder begins with.
+            If two labels have the same tokens, or if the model's configuration has no first token
+            for the decoder.
         """
         texts = [model.config.id2label[number] for number in range(model.config.num_labels)]
         rows = tokenizer(text_target=texts, verbose=False)["input_ids"]
@@ -57,21 +57,21 @@ class LabelTexts:
         return cls(targets, decoder_inputs, len(model.get_output_embeddings().weight))
 
     def sizes(self, lengths: np.ndarray) -> np.ndarray:
-        """Return what texts of given lengths count in a batch, in tokens; logits count as well."""
+        """Return the size in tokens that each text has in a batch, taking logits into account."""
         room = self.targets.shape[1] * self.vocabulary_size // _LOGITS_PER_TOKEN
         return np.maximum(lengths, room)
 
     def read(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return what the decoder reads for texts of the given classes, one row a text."""
+        """Return the decoder's inputs for texts of the given classes, one row per text."""
         return self.decoder_inputs.to(codes.device)[codes]
 
     def losses(
         self, logits: torch.Tensor, codes: torch.Tensor, label_smoothing: float = 0.0
     ) -> torch.Tensor:
-        """Return the cross-entropy of each text's label, a mean over the label's tokens, in nats.
+        """Return each text's cross-entropy in nats, the mean over the tokens of its label.
 
-        The logits, of shape (n_texts, n_tokens, vocabulary_size), are for at least as many tokens
-        as the labels with the numbers `codes` have.
+        The logits have the shape (n_texts, n_tokens, vocabulary_size), where n_tokens is at least
+        the length of every label in `codes`.
         """
         targets = self.targets.to(logits.device)[codes, : logits.shape[1]]
         by_token = F.cross_entropy(
@@ -84,10 +84,10 @@ class LabelTexts:
         return by_token.sum(dim=1) / (targets != _NOTHING).sum(dim=1)
 
     def scores(self, model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the mean log-likelihood of the tokens of each label, given each text.
+        """Return the mean log-likelihood of each label's tokens, given each text.
 
-        The encoder reads each text once, whatever the number of labels. The result, in nats per
-        token, has the shape (n_texts, n_classes).
+        The encoder reads each text once, for all labels. The result is in nats per token and has
+        the shape (n_texts, n_classes).
         """
         encoded = model.get_encoder()(**inputs)
         n_texts, device = len(inputs["input_ids"]), inputs["input_ids"].device
@@ -106,7 +106,7 @@ class LabelTexts:
 
 
 def label_texts_of(model: Any, tokenizer: Any) -> LabelTexts | None:
-    """Return the labels that a model writes; None if it has a classification layer."""
+    """Return the labels of a text-to-text model; None if it has a classification layer."""
     return LabelTexts.of(model, tokenizer) if is_text_to_text(model.config) else None
 
 
@@ -117,6 +117,6 @@ def _refuse_equal_tokens(texts: list[str], rows: list[list[int]]) -> None:
     confused = [group for group in same.values() if len(group) > 1]
     if confused:
         raise ValueError(
-            f"The tokenizer makes the same tokens of the labels {confused[0]}, so a text-to-text "
-            'model cannot tell them apart; rename them, or use head="classification".'
+            f"The tokenizer returns the same tokens for the labels {confused[0]}, so a "
+            'text-to-text model cannot distinguish them. Rename them or use head="classification".'
         )

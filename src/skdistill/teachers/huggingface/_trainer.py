@@ -1,4 +1,4 @@
-"""The Hugging Face Trainer with weights per text, and an account of each epoch."""
+"""The Hugging Face Trainer with weights per text and a history of epochs."""
 
 import math
 from copy import deepcopy
@@ -22,22 +22,22 @@ from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._loading import load_classifier
 from skdistill.teachers.huggingface._losses import cross_entropies, validate
 
-# Epochs without a lower validation loss after which early stopping gives up.
+# Number of epochs without a lower validation loss after which early stopping ends the training.
 _PATIENCE = 2
 
 
 class WeightedTrainer(Trainer):
-    """A Trainer whose loss weighs each text, and that adds the loss up over an epoch."""
+    """A Trainer that weights the loss of each text and sums the loss over an epoch."""
 
-    # The loss is a mean over the batch at hand, to be divided by the gradient accumulation steps.
+    # The loss is the mean over one batch and must be divided by the gradient accumulation steps.
     loss_is_scaled_for_ga = False
 
     def __init__(self, train_dataset: Examples, **kwargs: Any) -> None:
         super().__init__(train_dataset=train_dataset, **kwargs)
         self.label_texts = train_dataset.label_texts
         self.model_accepts_loss_kwargs = False
-        # Where the Trainer divides the loss by the steps, as in transformers 5.3, accelerate must
-        # not do so again.
+        # The Trainer of transformers 5.3 divides the loss by the steps; accelerate must not do so
+        # again.
         self.accelerator.gradient_accumulation_steps = 1
         self._loss_sum: torch.Tensor | float = 0.0
         self._weight_sum: torch.Tensor | float = 0.0
@@ -65,7 +65,7 @@ class WeightedTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        # The Trainer's own way ignores weights whose names on disk are not those in the model.
+        # The Trainer's own method ignores weights if their names on disk differ from the model's.
         trained: Any = model or self.model
         trained.load_state_dict(read_weights(Path(resume_from_checkpoint)))
 
@@ -83,19 +83,19 @@ class WeightedTrainer(Trainer):
 
 
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a checkpoint under their names in the model."""
+    """Return the weights of a checkpoint by their names in the model."""
     return load_classifier(str(folder))[0].state_dict()
 
 
 def undo_mixed_precision(model: Any) -> None:
-    """Give back the model's own ``forward``, which accelerate hides behind one that autocasts."""
+    """Restore the model's own ``forward``, which accelerate wraps in one that autocasts."""
     vars(model).pop("forward", None)
     vars(model).pop("_original_forward", None)
 
 
 @dataclass(eq=False)
 class Epochs(TrainerCallback):
-    """Keeps the history, the best weights and the progress bar, and stops early."""
+    """A callback for the history, the best weights, the progress bar and early stopping."""
 
     trainer: WeightedTrainer
     model: Any
@@ -122,7 +122,7 @@ class Epochs(TrainerCallback):
         if not math.isfinite(entry["train_loss"]):
             raise ValueError(
                 f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: "
-                f"fine-tuning diverged. Choose a smaller lr than {args.learning_rate:g}, or "
+                f"fine-tuning diverged. Use an lr below {args.learning_rate:g} or "
                 'precision="fp32".'
             )
         if self.validation is not None:
@@ -136,7 +136,7 @@ class Epochs(TrainerCallback):
             control.should_training_stop |= self.tasks.stopped
 
     def _state(self) -> tuple[Any, list[dict[str, Any]]]:
-        model = deepcopy(self.model)  # training goes on, in place
+        model = deepcopy(self.model)  # training continues in place
         undo_mixed_precision(model)
         return model, list(self.progress.history)
 
@@ -150,7 +150,8 @@ class Epochs(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.checkpoints is None:
             return
-        # What a callback of scikit-learn stopped goes on another time: it may be gone by then.
+        # A training that a scikit-learn callback stopped is not finished: a later fit without that
+        # callback resumes it.
         interrupted = self.tasks is not None and self.tasks.stopped
         self.progress.finished = state.global_step >= state.max_steps or (
             control.should_training_stop and not interrupted
