@@ -62,7 +62,7 @@ def test_clear_asks_on_a_terminal(store, monkeypatch, capsys, answer, left):
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stdin", terminal)
     assert cli.main(["cache", "clear", str(store.location)]) == 0
-    assert "Remove these? [y/N] " in capsys.readouterr().out
+    assert "Delete these? [y/N] " in capsys.readouterr().out
     assert keys(store) == left
 
 
@@ -82,7 +82,10 @@ def test_clear_leaves_what_is_in_use(store, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["info", "nowhere"], "there is no folder"), (["clear", ".", "--teacher", "x"], "no teacher")],
+    [
+        (["info", "nowhere"], "the folder nowhere does not exist"),
+        (["clear", ".", "--teacher", "x"], "no teacher"),
+    ],
 )
 def test_what_is_not_there_is_an_error(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

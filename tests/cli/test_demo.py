@@ -117,7 +117,7 @@ def test_a_finished_teacher_is_not_trained(file, ready_teacher, tmp_path, monkey
     teacher = table.loc[table["kind"] == "teacher"].iloc[0]
     assert np.isnan(teacher["fit_seconds"])
     assert teacher["retention"] == 1
-    assert "fine-tuned already" in capsys.readouterr().err
+    assert "already fine-tuned" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -41,7 +41,7 @@ def test_a_graph_predicts_what_the_student_does(model, student, tmp_path, capsys
     np.testing.assert_allclose(found, student.predict_proba(TEXTS), atol=1e-6)
     out = capsys.readouterr().out
     assert out.startswith(f"{tmp_path / 'model.onnx'}: ")
-    assert "at most on" in out
+    assert "probabilities differ by at most" in out
 
 
 def test_fewer_bits_are_compared_with_the_student(model, student, tmp_path, capsys):
@@ -59,14 +59,14 @@ def test_fewer_bits_are_compared_with_the_student(model, student, tmp_path, caps
         "agreement": 1.0,
     }
     assert difference > 0
-    # What `save` writes, byte for byte: the student can be gone on with.
+    # What `save` writes, byte for byte: the student can be pruned or trained further.
     student.save(tmp_path / "saved.skd", precision="int8")
     assert (tmp_path / "small.skd").read_bytes() == (tmp_path / "saved.skd").read_bytes()
 
 
 def test_float16_keeps_what_pruning_needs(model, tmp_path, capsys):
     assert export(model, tmp_path / "half.skd", "--precision", "float16") == 0
-    assert "the class is the same for 100.00 % of them" in capsys.readouterr().out
+    assert "the predicted class is the same for 100.00 % of them" in capsys.readouterr().out
     DistilledMLPClassifier.load(tmp_path / "half.skd").prune_vocabulary(3)
 
 
@@ -92,12 +92,16 @@ def test_a_page_is_the_students_card(model, student, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("model.pt", [], "must end in .onnx, .skd, .html"),
+        ("model.pt", [], "must end in .onnx or .skd or .html"),
         ("card.html", ["--precision", "int8"], "--precision is for .skd files"),
-        ("card.html", ["--inputs", "ids"], "--inputs is for graphs"),
-        ("small.skd", [], "--precision is for .skd files, and they need it"),
+        ("card.html", ["--inputs", "ids"], "--inputs is only for .onnx files"),
+        ("small.skd", [], "--precision is for .skd files, which require it"),
         ("model.onnx", ["--precision", "int8"], "--precision is for .skd files"),
-        ("small.skd", ["--precision", "int8", "--inputs", "ids"], "--inputs is for graphs"),
+        (
+            "small.skd",
+            ["--precision", "int8", "--inputs", "ids"],
+            "--inputs is only for .onnx files",
+        ),
     ],
 )
 def test_arguments_that_do_not_go_together(model, tmp_path, capsys, output, options, message):
@@ -110,7 +114,7 @@ def test_arguments_that_do_not_go_together(model, tmp_path, capsys, output, opti
 def test_nothing_is_replaced_unasked(model, tmp_path, capsys):
     before = model.read_bytes()
     assert export(model, model, "--precision", "int8") == 1
-    assert "is there already; name another one, or pass --force" in capsys.readouterr().err
+    assert "already exists; choose another name or pass --force" in capsys.readouterr().err
     assert model.read_bytes() == before
     assert export(model, model, "--precision", "int8", "--force") == 0
     sizes = [format_bytes(size) for size in (model.stat().st_size, len(before))]

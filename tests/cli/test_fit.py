@@ -98,7 +98,7 @@ def test_the_student_is_the_one_that_python_trains(folder, model, topics, capsys
     counts = [result[f"n_{kind}"] for kind in ("labelled", "unlabelled", "augmented")]
     assert counts == [100, 40, 0]
     assert "1/3  Reading" in err
-    assert "3/3  The student (mlp) learns from the teacher's probabilities" in err
+    assert "3/3  Training the student (mlp) on the teacher's probabilities" in err
     loaded = DistilledMLPClassifier.load(model)
     assert (loaded.verbose, loaded.random_state) == (0, 3)
 
@@ -111,7 +111,7 @@ def test_no_teacher_means_hard_labels(folder, model, topics, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     assert "teacher none" in out
-    assert "not measured: give --test FILE or --test-fraction SHARE" in out
+    assert "not evaluated: pass --test FILE or --test-fraction SHARE" in out
 
 
 def test_figures_are_printed(folder, model, capsys):
@@ -139,7 +139,7 @@ def test_a_student_far_behind_its_teacher_is_said_to_need_texts(
     more = ["--unlabeled", folder / "more.txt"] if has_more else []
     options = ["--test", folder / "test.csv", "--n-parameters", 500, *more]
     assert fit(folder / "train.csv", model, *options, teacher=ready_teacher) == 0
-    hint = "--unlabeled FILE or --augment lets the teacher label more"
+    hint = "add it with --unlabeled FILE or --augment"
     assert (hint in capsys.readouterr().out) is not has_more
 
 
@@ -192,7 +192,7 @@ def test_a_teacher_is_trained_once_and_saved(
     )
     first, err = capsys.readouterr()
     assert "fine-tuning: 100%" in err
-    assert f"the teacher is in {big}" in err
+    assert f"teacher saved in {big}" in err
     saved = TransformerTeacherClassifier.from_finetuned(big)
     test = pd.read_csv(folder / "test.csv")
     assert (
@@ -214,7 +214,7 @@ def test_a_finished_teacher_is_not_trained(folder, ready_teacher, model, monkeyp
     monkeypatch.setattr(Teacher, "fit", None)
     assert fit(folder / "train.csv", model, teacher=ready_teacher) == 0
     out, err = capsys.readouterr()
-    assert "fine-tuned for these classes already" in err
+    assert "already fine-tuned for these classes" in err
     assert f"teacher {os.path.basename(ready_teacher)}" in out
 
 
@@ -243,14 +243,14 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "has no header: a first line of column names"),
+        ("", "has no header; add a first line with the column names"),
         ("text,label\n", "has no rows"),
-        ("text,label\nx,a\ny,\n", "label[1] is missing; drop such rows"),
+        ("text,label\nx,a\ny,\n", "label[1] is missing; drop rows without a label"),
         ("text,label\nx,a\n,b\n", "text[1] is missing (None)"),
-        ("text,label\nx,a\ny,a\n", "holds a single class, 'a'; a classifier needs two"),
+        ("text,label\nx,a\ny,a\n", "has only one class, 'a'; add texts of a second class"),
         (b"text,label\nx,a\nna\xefve,b\n", "line 3 is not in UTF-8 (byte 0xef)"),
-        ('text,label\n"x,a\n', "is no readable csv file: line 2: unexpected end of data"),
-        (None, "there is no file"),
+        ('text,label\n"x,a\n', "is not a readable csv file: line 2: unexpected end of data"),
+        (None, "in.csv does not exist"),
     ],
 )
 def test_wrong_input_is_named_and_leaves_nothing(tmp_path, capsys, content, message):
@@ -280,15 +280,15 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
     ("options", "message"),
     [
         (["--format", "xml"], "invalid choice: 'xml'"),
-        (["--test-fraction", "1.5"], "1.5 does not lie between 0 and 1"),
-        (["--seed", "-1"], "-1 does not lie between 0 and 4294967295"),
+        (["--test-fraction", "1.5"], "1.5 is not between 0 and 1"),
+        (["--seed", "-1"], "-1 is not between 0 and 4294967295"),
         (["--n-parameters", "0"], "0 is not positive"),
         (["--test", "a.csv", "--test-fraction", "0.5"], "not allowed with argument --test"),
         (["--teacher", "none", "--augment"], "--augment needs a teacher"),
         (["--teacher", "none", "--unlabeled", "a.txt"], "--unlabeled needs a teacher"),
         (["--teacher", "none", "--cache", "a"], "--cache needs a teacher"),
-        (["--teacher", "tfidf", "--checkpoint", "a"], "--checkpoint is for a transformer"),
-        (["--teacher", "tfidf", "--save-teacher", "a"], "--save-teacher is for a transformer"),
+        (["--teacher", "tfidf", "--checkpoint", "a"], "--checkpoint needs a transformer"),
+        (["--teacher", "tfidf", "--save-teacher", "a"], "--save-teacher needs a transformer"),
         (["-o", "model.onnx"], "must end in .skd"),
     ],
 )
@@ -313,7 +313,7 @@ def test_standard_input_needs_a_format_and_is_read_once(model, capsys):
 def test_a_model_is_not_replaced_unasked(folder, model, capsys):
     model.write_bytes(b"precious")
     assert fit(folder / "train.csv", model, "--n-parameters", 500) == 1
-    assert f"{model} is there already; name another one, or pass --force" in capsys.readouterr().err
+    assert f"{model} already exists; choose another name or pass --force" in capsys.readouterr().err
     assert model.read_bytes() == b"precious"
     assert fit(folder / "train.csv", model, "--n-parameters", 500, "--force", "--quiet") == 0
     assert len(CompiledClassifier.load(model).classes_) == 3
@@ -324,19 +324,19 @@ def test_a_saved_teacher_is_not_replaced_unasked(folder, tmp_path, model, tiny_c
     (tmp_path / "big" / "file").touch()
     options = ["--save-teacher", tmp_path / "big"]
     assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 1
-    assert "big is there already" in capsys.readouterr().err
+    assert "big already exists" in capsys.readouterr().err
 
 
 def test_a_missing_folder_is_found_out_first(folder, tmp_path, capsys):
     assert fit(folder / "train.csv", tmp_path / "new" / "model.skd") == 1
-    assert "there is no folder" in capsys.readouterr().err
+    assert "new does not exist; create it first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("option", "kind", "message"),
     [
-        ("-o", "folder", "is a folder already; name a file"),
-        ("--save-teacher", "file", "is a file already; name a folder"),
+        ("-o", "folder", "is an existing folder; pass the path of a file"),
+        ("--save-teacher", "file", "is an existing file; pass the path of a folder"),
     ],
 )
 def test_a_file_is_no_folder(
@@ -376,7 +376,10 @@ def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path,
     ("options", "message"),
     [
         ([], "skdistill fit: interrupted; nothing was written"),
-        (["--cache", "cache"], "the same command goes on from what the teacher has labelled"),
+        (
+            ["--cache", "cache"],
+            "run the same command to resume from the texts that are already labelled",
+        ),
     ],
 )
 def test_an_interruption_says_what_is_kept(
@@ -412,7 +415,7 @@ def test_an_interrupted_fine_tuning_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "training_step", interrupt_in_second_epoch)
         assert fit(*run, teacher=tiny_checkpoint) == 130
-        assert "goes on from the teacher's last whole epoch" in capsys.readouterr().err
+        assert "to resume from the teacher's last complete epoch" in capsys.readouterr().err
         calls.clear()
         patch.setattr(Trainer, "training_step", lambda *a, **k: calls.append(a) or step(*a, **k))
         assert fit(*run, teacher=tiny_checkpoint) == 0

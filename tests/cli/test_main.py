@@ -63,7 +63,7 @@ def test_too_little_memory_is_said_in_a_line(ask, monkeypatch, capsys):
     monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: ask())
     assert cli.main(["demo"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("skdistill demo: error: out of memory; close other programs, or give --")
+    assert line.startswith("skdistill demo: error: out of memory; close other programs, or pass --")
 
 
 @pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])

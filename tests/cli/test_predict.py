@@ -165,14 +165,14 @@ def test_json_of_a_file_is_told_by_its_name(model, tmp_path, capsys):
     with pytest.raises(SystemExit) as info:
         predict(model, write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv", "--json")
     assert info.value.code == 2
-    assert "a file whose name ends in .jsonl holds JSON" in capsys.readouterr().err
+    assert "use an output that ends in .jsonl" in capsys.readouterr().err
 
 
 def test_the_input_is_not_written_over(model, tmp_path, capsys):
     source = write(tmp_path / "in.csv", TEXTS)
     before = source.read_bytes()
     assert predict(model, source, tmp_path / "." / "in.csv", "--label-column", "new") == 1
-    assert "is the input, too; name another file" in capsys.readouterr().err
+    assert "is also the input; choose another output file" in capsys.readouterr().err
     assert source.read_bytes() == before
 
 
@@ -192,7 +192,7 @@ def test_an_interrupted_file_says_what_is_kept(model, tmp_path, monkeypatch, cap
     source = write(tmp_path / "in.csv", TEXTS)
     monkeypatch.setattr(CompiledClassifier, "predict", interrupt)
     assert predict(model, source, tmp_path / "out.csv") == 130
-    assert "interrupted; what is finished is kept" in capsys.readouterr().err
+    assert "interrupted; finished parts were kept" in capsys.readouterr().err
 
 
 def test_lines_into_a_file(model, tmp_path, monkeypatch, small_parts):
@@ -227,7 +227,7 @@ def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, cap
     lines_in(b"warm soup")
     assert predict(model, "--proba", "--json", "--label-column", "proba_food") == 1
     captured = capsys.readouterr()
-    assert "'proba_food' is the column of a probability; name that of labels" in captured.err
+    assert "'proba_food' is the name of a probability column; choose another" in captured.err
     assert captured.out == ""
 
 
@@ -321,17 +321,25 @@ def test_several_labels_a_text(tmp_path):
     ("name", "content", "message"),
     [
         ("in.csv", "a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
-        ("in.csv", "text,label\nx,1\n", "has a column 'label' already; rename it, or name the new"),
+        (
+            "in.csv",
+            "text,label\nx,1\n",
+            "already has a column 'label'; rename it or choose another",
+        ),
         ("in.csv", b"text\nx\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
         ("in.jsonl", b'{"text": "na\xefve"}', "in.jsonl, line 1 is not in UTF-8 (byte 0xef)"),
-        ("in.csv", "text\ny\nx,1\n", "line 3: a row of 2 fields under 1 names"),
+        ("in.csv", "text\ny\nx,1\n", "line 3 has 2 fields, but the header has 1"),
         ("in.csv", "text\n", "has no rows"),
-        ("in.csv", "text\n" + "x" * 200_000, "is no readable csv file: line 2: field larger than"),
-        ("in.jsonl", '{"text": "x"}\n{\n', "line 2 is no JSON"),
-        ("in.jsonl", '{"post": "x"}\n', "line 1 is no object with 'text' in it"),
+        (
+            "in.csv",
+            "text\n" + "x" * 200_000,
+            "is not a readable csv file: line 2: field larger than",
+        ),
+        ("in.jsonl", '{"text": "x"}\n{\n', "line 2 is not valid JSON"),
+        ("in.jsonl", '{"post": "x"}\n', "line 1 is not a JSON object with the key 'text'"),
         ("in.jsonl", '{"text": "x"}\n{"text": null}\n', "text[1] is missing (None)"),
-        ("in.parquet", "x" * 20, "is no readable parquet file"),
-        ("in.txt", "x\n", "files that end in '.txt' are not known"),
+        ("in.parquet", "x" * 20, "is not a readable parquet file"),
+        ("in.txt", "x\n", "in.txt has the unknown file type '.txt'"),
         ("missing/../in.csv", None, "No such file"),
     ],
 )
@@ -349,7 +357,7 @@ def test_wrong_input_is_named_and_leaves_nothing(model, tmp_path, capsys, name, 
 
 def test_an_unknown_kind_of_output(model, tmp_path, capsys):
     assert predict(model, write(tmp_path / "in.csv", TEXTS), tmp_path / "out.xml") == 1
-    assert "files that end in '.xml' are not known" in capsys.readouterr().err
+    assert "out.xml has the unknown file type '.xml'" in capsys.readouterr().err
 
 
 def test_progress_is_on_standard_error(model, tmp_path, capsys):

@@ -131,7 +131,7 @@ def test_a_card_replaces_another_one_only_by_force(model, test_file, tmp_path, c
     card = tmp_path / "card.html"
     card.write_text("mine")
     assert report(model, test_file, "--html", card) == 1
-    assert "is there already; name another one, or pass --force" in capsys.readouterr().err
+    assert "already exists; choose another name or pass --force" in capsys.readouterr().err
     assert card.read_text() == "mine"
     assert report(model, test_file, "--html", card, "--force") == 0
     assert card.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
@@ -142,7 +142,7 @@ def test_a_title_is_for_a_card(model, test_file, capsys):
     with pytest.raises(SystemExit) as info:
         report(model, test_file, "--title", "Topics")
     assert info.value.code == 2
-    assert "--title is for the card that --html writes" in capsys.readouterr().err
+    assert "--title needs --html" in capsys.readouterr().err
 
 
 def test_a_teacher_of_other_classes_is_refused(model, test_file, tiny_checkpoint, capsys):
@@ -280,4 +280,4 @@ def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, 
 def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics, capsys):
     big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
     assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1
-    assert "is not fine-tuned for the 2 labels a text" in capsys.readouterr().err
+    assert "is not fine-tuned for the 2 labels; pass a folder" in capsys.readouterr().err

@@ -166,7 +166,7 @@ def test_random_state_decides_the_split():
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ((150, 51), "n_labeled=150 and n_test=51 ask for 201 texts, but .* have 200"),
+        ((150, 51), "n_labeled=150 and n_test=51 require 201 texts, but .* have 200"),
         ((0, 10), "at least 1, got n_labeled=0"),
         ((10, -1), "n_test=-1"),
     ],

@@ -102,10 +102,10 @@ def test_read_texts_takes_lines_without_labels(tmp_path):
         ("a.csv", "text,label\nx,1\ny,\n", r"a.csv: label\[1\] is missing"),
         ("a.csv", "", "a.csv has no header"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
-        ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is no JSON"),
+        ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is not valid JSON"),
         ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl: label\[0\] is missing"),
-        ("a.parquet", "no parquet", "a.parquet is no readable parquet file"),
-        ("a.xlsx", "", "a.xlsx: files that end in '.xlsx' are not known; use one of .csv, .jsonl"),
+        ("a.parquet", "no parquet", "a.parquet is not a readable parquet file"),
+        ("a.xlsx", "", "a.xlsx has the unknown file type '.xlsx'; use one of .csv, .jsonl"),
     ],
 )
 def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
@@ -118,7 +118,7 @@ def test_read_texts_refuses_numbers_and_absent_files(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": 1, "label": "x"}\n')
     with pytest.raises(TypeError, match=r"a.jsonl: text\[0\] is int, not text"):
         read_texts(tmp_path / "a.jsonl")
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*b\.csv"):
+    with pytest.raises(FileNotFoundError, match=r"the file .*b\.csv does not exist"):
         read_texts(tmp_path / "b.csv")
 
 
@@ -139,7 +139,7 @@ def test_a_single_file_is_split_by_label(tmp_path):
 
 def test_a_class_of_one_text_cannot_be_split(tmp_path):
     (tmp_path / "all.csv").write_text("text,label\na,x\nb,x\nc,y\n")
-    with pytest.raises(ValueError, match=r"all\.csv has one text only of the label 'y'"):
+    with pytest.raises(ValueError, match=r"all\.csv has only one text with the label 'y'"):
         load_text_dataset(tmp_path / "all.csv")
 
 
@@ -148,7 +148,7 @@ def test_each_class_is_left_to_train_on(tmp_path):
     labels = ["a"] * 40 + ["b"] * 2
     pd.DataFrame({"text": [*map(str, range(42))], "label": labels}).to_csv(path)
     assert set(load_text_dataset(path, test_size=0.5).y_train) == {"a", "b"}
-    with pytest.raises(ValueError, match=r"all\.csv has so few texts of the label 'b' that none"):
+    with pytest.raises(ValueError, match=r"all\.csv has too few texts with the label 'b': none"):
         load_text_dataset(path, test_size=0.9)
 
 
@@ -175,7 +175,7 @@ def test_the_only_held_out_part_is_the_test_part(write_part, name):
     write_part("train", [("a", "x"), ("b", "y")])
     data = load_text_dataset(write_part(name, [("c", "x")]))
     assert (data.X_val, data.y_val, data.X_test) == (None, None, ["c"])
-    assert "validation part takes its place" in data.DESCR
+    assert "validation part is used instead" in data.DESCR
 
 
 def test_a_folder_without_held_out_part_is_split(write_part):
@@ -185,11 +185,13 @@ def test_a_folder_without_held_out_part_is_split(write_part):
 
 def test_a_folder_must_be_complete_and_unambiguous(write_part):
     folder = write_part("test", [("a", "x")])
-    with pytest.raises(FileNotFoundError, match=r"moods has no train.jsonl .* but test\.jsonl"):
+    with pytest.raises(
+        FileNotFoundError, match=r"moods has no file such as train\.jsonl; it contains test\.jsonl"
+    ):
         load_text_dataset(folder)
     write_part("train", [("a", "x")])
     (folder / "train.csv").write_text("text,label\na,x\n")
-    with pytest.raises(ValueError, match="two parts 'train'"):
+    with pytest.raises(ValueError, match="two parts named 'train'"):
         load_text_dataset(folder)
 
 
@@ -266,25 +268,25 @@ def test_hub_errors_name_column_and_split(hub):
     with pytest.raises(ValueError, match="some/name train has no column 'tweet'; its columns are"):
         load_text_dataset("some/name", text_column="tweet")
     hub["data"] = hub.pop("train")
-    with pytest.raises(ValueError, match="no labelled split 'train', but data"):
+    with pytest.raises(ValueError, match="no labelled split 'train'; its splits are data"):
         load_text_dataset("some/name")
 
 
 @pytest.mark.usefixtures("_no_folder")
 def test_offline_error_says_where_was_looked_and_what_to_do():
-    with pytest.raises(
-        OSError, match="was not found: looked for in no local folder and on"
-    ) as info:
+    with pytest.raises(OSError, match="was not found on the Hugging Face Hub: ") as info:
         load_emotion()
     message = str(info.value)
     assert "dair-ai/emotion" in message
-    assert "set SKDISTILL_DATA (or data_home) to a folder that holds emotion/train.jsonl" in message
+    assert (
+        "set SKDISTILL_DATA (or data_home) to a folder that contains emotion/train.jsonl" in message
+    )
     assert "HF_HUB_OFFLINE" in message
 
 
 def test_offline_error_names_the_folder_of_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("SKDISTILL_DATA", str(tmp_path))
-    with pytest.raises(OSError, match=r"emotion \(SKDISTILL_DATA\) and on the Hugging Face Hub"):
+    with pytest.raises(OSError, match=r"emotion \(SKDISTILL_DATA\) or on the Hugging Face Hub"):
         load_emotion()
 
 

@@ -20,11 +20,11 @@ ODD_FILES = {
     "blank lines at the end": ("csv", b"text,n\na,1\nb,2\n\n\n", ["a", "b"]),
     "a blank line": ("csv", b"text,n\na,1\n\nb,2\n", "in.csv, line 3 is blank; remove it"),
     "a blank line, or an empty text": ("csv", b"text\na\n\nb\n", "line 3 is blank"),
-    "a short row": ("csv", b"text,n,m\na,1,x\nb,2\n", "line 3: a row of 2 fields under 3 names"),
-    "a surplus field": ("csv", b"text,n\na,1\nb,2,x\n", "line 3: a row of 3 fields under 2"),
-    "a surplus field in each row": ("csv", b"text,n\na,1,x\nb,2,y\n", "line 2: a row of 3 fields"),
-    "commas at the ends": ("csv", b"text,n\na,1,\nb,2,\n", "line 2: a row of 3 fields under 2"),
-    "a surplus field after line breaks": ("csv", b'text,n\n"a\nb\nc",1,x\n', "line 4: a row of 3"),
+    "a short row": ("csv", b"text,n,m\na,1,x\nb,2\n", "line 3 has 2 fields, but the header has 3"),
+    "a surplus field": ("csv", b"text,n\na,1\nb,2,x\n", "line 3 has 3 fields, but the header"),
+    "a surplus field in each row": ("csv", b"text,n\na,1,x\nb,2,y\n", "line 2 has 3 fields, but"),
+    "commas at the ends": ("csv", b"text,n\na,1,\nb,2,\n", "line 2 has 3 fields, but the"),
+    "a surplus field after line breaks": ("csv", b'text,n\n"a\nb\nc",1,x\n', "line 4 has 3 fields"),
     "a byte order mark": ("csv", b"\xef\xbb\xbftext,n\na,1\n", ["a"]),
     "a byte order mark and quotes": ("csv", b'\xef\xbb\xbf"text",n\na,1\n', ["a"]),
     "NUL": ("csv", b"text,n\na\0b,1\n", ["a\0b"]),
@@ -39,17 +39,17 @@ ODD_FILES = {
     "not UTF-8": ("csv", b"text\na\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
     "blank JSON at the end": ("jsonl", b'{"text": "a"}\r\n \r\n\n', ["a"]),
     "a blank line of JSON": ("jsonl", b'{"text": "a"}\n\n{"text": "b"}\n', "line 2 is blank"),
-    "a line without the key": ("jsonl", b'{"text": "a"}\n{}\n', "line 2 is no object with 'text'"),
-    "a line of another kind": ("jsonl", b'{"text": "a"}\n[1]\n', "line 2 is no object with 'text'"),
-    "two objects in a line": ("jsonl", b'{"text": "a"}\r{"text": "b"}\r', "line 1 is no JSON"),
-    "nested too deeply": ("jsonl", b"[" * 100_000, "line 1 is no JSON"),
+    "a line without the key": ("jsonl", b'{"text": "a"}\n{}\n', "line 2 is not a JSON object"),
+    "a line of another kind": ("jsonl", b'{"text": "a"}\n[1]\n', "line 2 is not a JSON object"),
+    "two objects in a line": ("jsonl", b'{"text": "a"}\r{"text": "b"}\r', "line 1 is not valid"),
+    "nested too deeply": ("jsonl", b"[" * 100_000, "line 1 is not valid JSON"),
     "a byte order mark of JSON": ("jsonl", b'\xef\xbb\xbf{"text": "a"}\n', ["a"]),
     "NUL in JSON": ("jsonl", b'{"text": "a\\u0000b"}\n', ["a\0b"]),
     "a line separator": ("jsonl", '{"text": "a\u2028b"}\n'.encode(), ["a\u2028b"]),
     "half a character": ("jsonl", b'{"text": "a\\ud83d"}\n', ["a\ud83d"]),
     "a missing text": ("jsonl", b'{"text": "a"}\n{"text": null}\n', "text[1] is missing (None)"),
     "a number for a text": ("jsonl", b'{"text": NaN}\n', "text[0] is missing (nan)"),
-    "no parquet": ("parquet", b"something else", "in.parquet is no readable parquet file"),
+    "no parquet": ("parquet", b"something else", "in.parquet is not a readable parquet file"),
 }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_a_table_keeps_its_form_and_gets_columns(tmp_path):
 
 def test_labels_keep_their_form():
     assert label_array([1, 1.5, True, "x"], "label").tolist() == ["1", "1.5", "True", "x"]
-    with pytest.raises(ValueError, match=r"label\[1\] is missing; drop such rows"):
+    with pytest.raises(ValueError, match=r"label\[1\] is missing; drop rows without a label"):
         label_array(["x", float("nan")], "label")
 
 
@@ -112,11 +112,11 @@ def test_parquet_texts_come_in_batches_and_can_be_pickled(tmp_path):
 
 
 def test_what_is_no_parquet_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is no parquet file, and no folder that holds"):
+    with pytest.raises(FileNotFoundError, match=r"is neither a parquet file nor a folder"):
         ParquetTexts(tmp_path, "text")
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"something else, of some length")
-    with pytest.raises(ValueError, match=r"broken\.parquet is no readable parquet file"):
+    with pytest.raises(ValueError, match=r"broken\.parquet is not a readable parquet file"):
         ParquetTexts(broken, "text")
     folder = write_folder(tmp_path / "pool")
     with pytest.raises(ValueError, match=r"has no column 'post'; its columns are other, text"):

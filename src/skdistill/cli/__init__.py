@@ -1,1 +1,1 @@
-"""The command ``skdistill``."""
+"""The command line ``skdistill``."""

@@ -1,4 +1,4 @@
-"""Predictions for files of any length, in constant memory, that go on where they were stopped."""
+"""Resumable predictions for files of any length, in constant memory."""
 
 import hashlib
 import json
@@ -22,18 +22,18 @@ from skdistill._core.utf8 import lines_at_hand
 from skdistill.datasets._files import TABLES, Rows, file_source, kind_of
 from skdistill.serving import CompiledClassifier
 
-# Rows in memory at a time, and in a part on disk; rows of a file at a time that become lines.
+# Rows per part, in memory and on disk; rows per block when a file is written as lines.
 _PART = 2**16
 _LINES = 10_000
 _STDIN = "standard input"
-# Ends an error about a file of another kind.
+# End of the error about an unknown file type.
 _OR_LINES = ", or - for lines"
 
 
 class Columns:
-    """The columns that a classifier adds to texts.
+    """The columns that a classifier adds to a table of texts.
 
-    They are the label and, with `proba`, a column for each class: ``proba_`` and its name.
+    They are the label and, with `proba`, a column ``proba_<class>`` for each class.
 
     Examples
     --------
@@ -54,14 +54,15 @@ class Columns:
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()] if proba else []
         if label_column in classes:
             raise ValueError(
-                f"{label_column!r} is the column of a probability; name that of labels otherwise."
+                f"{label_column!r} is the name of a probability column; choose another name for "
+                "the label column."
             )
         self.names = [label_column, *classes]
 
     def of(self, texts: list[str]) -> dict[str, list[Any]]:
         """Return the columns for some texts.
 
-        Of several labels a text, their numbers stand in one string with blanks between them.
+        For multilabel models, a cell is a string of label numbers separated by spaces.
         """
         if not self.proba:
             return {self.names[0]: self._labels(self.classifier.predict(texts))}
@@ -78,9 +79,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class FileJob:
-    """The model's file, and the files to predict from and into; "-" is standard input.
+    """The files of the model, the input and the output; a source of "-" is standard input.
 
-    The target keeps the columns of a source of its own kind, and of others the texts alone.
+    The target keeps all columns of a source of the same file type, otherwise only the texts.
     """
 
     model: Path
@@ -89,7 +90,7 @@ class FileJob:
     text_column: str
 
     def describe(self, columns: Columns) -> dict[str, Any]:
-        """Tell this job from others: it can go on with parts that an equal one has made."""
+        """Return what identifies this job; an equal job may reuse its parts."""
         return {
             "model": _file_hash(self.model),
             "input": _identity(self.source),
@@ -98,16 +99,16 @@ class FileJob:
 
 
 def predict_file(columns: Columns, job: FileJob, bar: "tqdm[Any]") -> None:
-    """Predict the rows of a file, or the lines of standard input, into a file.
+    """Predict the rows of a file, or the lines of standard input, and write them to a file.
 
-    Parts are kept in the folder ``TARGET.partial`` until all are there. Called again after it was
-    stopped, it makes only those that lack, if model, input and options are the same; of standard
-    input no part is used again.
+    The parts stay in the folder ``TARGET.partial`` until all of them are complete. After an
+    interruption, a second call with the same model, input and options makes only the missing parts.
+    For standard input, it starts again.
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, _OR_LINES)]
     if job.source != "-" and target.exists() and target.samefile(job.source):
-        raise ValueError(f"{target} is the input, too; name another file for the output.")
+        raise ValueError(f"{target} is also the input; choose another output file.")
     description = job.describe(columns)
     folder = target.with_name(f"{target.name}.partial")
     with explaining_writes(target):
@@ -116,7 +117,7 @@ def predict_file(columns: Columns, job: FileJob, bar: "tqdm[Any]") -> None:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise OSError(f"Another process is writing {target}; wait until it is done.") from None
+        raise OSError(f"Another process is writing {target}; wait until it has finished.") from None
     with lock:
         try:
             _keep_parts_of(description, folder)
@@ -131,7 +132,7 @@ def predict_file(columns: Columns, job: FileJob, bar: "tqdm[Any]") -> None:
 
 
 def _predict_parts(columns: Columns, job: FileJob, folder: Path, bar: "tqdm[Any]") -> list[Path]:
-    """Make all parts that are not there, and return the files."""
+    """Write all missing parts and return the files of all parts."""
     suffix, parts = job.target.suffix.lower(), []
     kind, same_kind = TABLES[suffix], Path(job.source).suffix.lower() == suffix
     for number, (rows, texts) in enumerate(_read(job.source, job.text_column, _PART)):
@@ -156,9 +157,9 @@ def predict_lines(
     *,
     as_json: bool = False,
 ) -> None:
-    """Write a line for each text: label and probabilities between tabs, or a JSON object.
+    """Write one line per text: tab-separated label and probabilities, or a JSON object.
 
-    The lines of standard input ("-") are answered as they come.
+    Lines of standard input ("-") are labelled as they arrive.
     """
     write = _json_lines if as_json else _tabbed_lines
     for _, texts in _read(source, text_column, _LINES, as_they_come=True):
@@ -180,7 +181,7 @@ def _json_lines(columns: dict[str, list[Any]]) -> str:
 def _read(
     source: str, text_column: str, size: int, *, as_they_come: bool = False
 ) -> Iterator[tuple[Rows, list[str]]]:
-    """Yield rows, `size` at a time or as many lines as standard input has, and their texts."""
+    """Yield blocks of rows and their texts: `size` rows, or all lines that have arrived."""
     n_read = 0
     if source == "-":
         name, parts = _STDIN, _read_lines(text_column, None if as_they_come else size)
@@ -206,13 +207,13 @@ def _check_names(rows: Rows, columns: Columns) -> None:
     taken = [name for name in columns.names if name in rows.names]
     if taken:
         raise ValueError(
-            f"the input has a column {taken[0]!r} already; rename it, or name the new one by "
+            f"the input already has a column {taken[0]!r}; rename it or choose another name with "
             "--label-column."
         )
 
 
 def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
-    """Remove parts of another job from the folder, and note down of which job it is now."""
+    """Remove the parts of any other job from the folder, and record this job."""
     path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
     if path.exists() and path.read_bytes() == content and job["input"] is not None:
         return
@@ -227,7 +228,7 @@ def _parts_in(folder: Path) -> list[Path]:
 
 
 def _identity(source: str) -> list[Any] | None:
-    """Tell one state of an input file from another; there is no telling for standard input."""
+    """Return what identifies the state of an input file, or None for standard input."""
     if source == "-":
         return None
     status = os.stat(source)

@@ -1,4 +1,4 @@
-"""The command ``skdistill cache``: what a folder of soft labels holds."""
+"""The command ``skdistill cache``: show or clear cached soft labels."""
 
 import argparse
 import sys
@@ -13,36 +13,45 @@ if TYPE_CHECKING:
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its actions to the parsers of all commands."""
+    """Add the command ``cache`` and its actions."""
     cache = _options.add_command(
         commands,
         "cache",
-        summary="show or clear the probabilities that teachers have left in a folder",
-        description="Show or clear the probabilities that teachers have left in the folder that "
-        "`fit --cache` or a student's parameter `memory` names.",
+        summary="show or clear a folder of cached teacher probabilities",
+        description="Show or clear the teacher probabilities in a folder that you passed as "
+        "`fit --cache` or as a student's parameter `memory`.",
         examples="""
             skdistill cache info folder
             skdistill cache clear folder --teacher KEY
             """,
     )
     actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
-    info = actions.add_parser("info", help="list teachers, texts and bytes")
-    info.set_defaults(run=_print_info)
-    clear = actions.add_parser("clear", help="remove probabilities, which must be made again then")
-    clear.add_argument(
-        "--teacher", metavar="KEY", help="those of this teacher alone, as `cache info` lists it"
+    info = actions.add_parser(
+        "info", help="list the teachers, with their numbers of texts and bytes"
     )
-    clear.add_argument("--yes", action="store_true", help="do not ask")
+    info.set_defaults(run=_print_info)
+    clear = actions.add_parser(
+        "clear", help="delete probabilities; the teacher must then label the texts again"
+    )
+    clear.add_argument(
+        "--teacher",
+        metavar="KEY",
+        help="delete only those of this teacher; `cache info` lists the keys",
+    )
+    clear.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     clear.set_defaults(run=_clear)
     for action in (info, clear):
-        action.add_argument("folder", metavar="FOLDER", type=Path)
+        action.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the cache")
 
 
 def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
     from skdistill.labelling._store import SoftLabelStore
 
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; name the one given as `memory`.")
+        raise FileNotFoundError(
+            f"the folder {folder} does not exist; pass the folder that you used as `fit --cache` "
+            "or `memory`."
+        )
     store = SoftLabelStore(folder)
     return store, store.teachers()
 
@@ -71,12 +80,12 @@ def _clear(arguments: argparse.Namespace) -> None:
         teachers = [teacher for teacher in teachers if teacher.key == arguments.teacher]
         if not teachers:
             raise ValueError(
-                f"{arguments.folder} holds no teacher {arguments.teacher}; `skdistill cache info "
-                f"{arguments.folder}` lists what it holds."
+                f"{arguments.folder} has no teacher {arguments.teacher}; `skdistill cache info "
+                f"{arguments.folder}` lists its teachers."
             )
     _print_table(teachers)
     if teachers and not (arguments.yes or _agreed()):
-        print("nothing was removed")
+        print("nothing was deleted")
         return
     for teacher in teachers:
         store.clear(teacher.key)
@@ -84,6 +93,9 @@ def _clear(arguments: argparse.Namespace) -> None:
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
-        raise ValueError("nobody can be asked, as this is no terminal; pass --yes to remove them.")
-    print("Remove these? [y/N] ", end="", flush=True)
+        raise ValueError(
+            "cannot ask for confirmation, because standard input is not a terminal; pass --yes to "
+            "delete without asking."
+        )
+    print("Delete these? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

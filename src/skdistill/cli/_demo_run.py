@@ -1,4 +1,4 @@
-"""The article's whole story on real texts: baseline, small MLP, teacher, distilled MLP."""
+"""The article's experiment on real text: baseline, small MLP, teacher, distilled MLP."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -46,15 +46,16 @@ from skdistill.teachers._baseline import make_tfidf_baseline
 
 TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
 
-# What --quick leaves: texts to train on, to test on, and unlabelled ones.
+# Numbers of training, test and unlabelled texts with --quick.
 QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What is to be compared, and where the results go; see the options of the command.
+    """The options of the command.
 
-    The data are ``"docstrings"``, ``"emotion"``, or what :func:`skdistill.load_text_dataset` takes.
+    The data are ``"docstrings"``, ``"emotion"``, or any input of
+    :func:`skdistill.load_text_dataset`.
     """
 
     data: str = "docstrings"
@@ -70,7 +71,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model of the story, before it is measured; `fit_seconds` is None if it came trained."""
+    """A trained model, not yet measured; `fit_seconds` is None if it was loaded."""
 
     name: str
     kind: str
@@ -79,27 +80,27 @@ class Trained:
 
 
 def run_demo(demo: Demo) -> pd.DataFrame:
-    """Train and compare all models of the article on one data set; return a row for each model.
+    """Train and compare all models of the article on one data set; return one row per model.
 
-    Progress goes to standard error, the table and how to go on to standard output. The folder
-    of results gets ``student.joblib`` (the distilled student of default pooling), ``table.json``
-    and ``accuracy-against-size.png``.
+    Progress goes to standard error. The table and the next steps go to standard output. The
+    output folder receives ``student.joblib`` (the distilled student with default pooling),
+    ``table.json`` and ``accuracy-against-size.png``.
 
     Raises
     ------
     ImportError
         If matplotlib or the default teacher's weights are not installed.
     OSError, ValueError, TypeError
-        If the data or the teacher cannot be used; the message says what to do.
+        If the data or the teacher cannot be used; the message says how to fix it.
 
     References
     ----------
     .. [1] M. Wasserblat. "Best practice for text classification with distillation". Intel Labs,
        2021.
     """
-    # Whatever can be wrong is found out before anything takes minutes.
+    # Check everything before the first slow step.
     if demo.plot:
-        require_matplotlib("The figure", ", or leave the figure out with --no-plot")
+        require_matplotlib("The figure", ", or skip the figure with --no-plot")
     weights = demo.teacher if demo.teacher is not None else default_teacher()
     tell = Narrator(n_steps=7)
     texts = _load(demo, tell)
@@ -155,7 +156,7 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
         texts.X_unlabeled = [*texts.X_unlabeled, *pool]
     if demo.quick:
         texts = _shrink(texts, demo.seed)
-        tell.note("--quick: few texts and epochs, so the figures are lower than without it")
+        tell.note("--quick: few texts and epochs, so scores are lower than in a full run")
     tell.note(
         f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
         f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
@@ -164,7 +165,7 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
 
 
 def _shrink(texts: Bunch, random_state: int) -> Bunch:
-    """Take a random part of the texts, the same for the same seed."""
+    """Return a random subset of the texts."""
     rng = np.random.default_rng(random_state)
 
     def take(X: list[str], y: np.ndarray, size: int) -> tuple[list[str], np.ndarray]:
@@ -193,11 +194,11 @@ def _timed() -> Iterator[_Stopwatch]:
 
 
 def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Trained]:
-    """Train the models that know no teacher."""
+    """Train the models that have no teacher."""
     tell.step("Logistic regression on TF-IDF: the baseline")
     trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, demo.seed)]
     _tell_accuracies(tell, trained, texts)
-    tell.step("MLP on hard labels, average of word embeddings: the small model without a teacher")
+    tell.step("MLP on hard labels, mean of word embeddings: the small model without a teacher")
     student = DistilledMLPClassifier(pooling="mean", random_state=demo.seed, verbose=1)
     with _timed() as watch:
         student.fit(texts.X_train, texts.y_train)
@@ -207,7 +208,7 @@ def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Traine
     return trained
 
 
-# On vectors as short as the solver's a second BLAS thread makes the baseline 3 times slower.
+# The solver's vectors are so short that a second BLAS thread makes the baseline 3 times slower.
 _one_blas_thread = partial(threadpool_limits, limits=1, user_api="blas")
 
 
@@ -218,7 +219,7 @@ def _fit_default_baseline(texts: Bunch) -> Trained:
 
 
 def _fit_tuned_baseline(texts: Bunch, random_state: int) -> Trained:
-    """Choose C on validation texts, then train on all training texts."""
+    """Choose C on the validation texts, then train on all training texts."""
     with _one_blas_thread(), _timed() as watch:
         C = max(TUNED_C, key=_validation_accuracy(texts, random_state))
         baseline = make_tfidf_baseline(C).fit(texts.X_train, texts.y_train)
@@ -226,7 +227,7 @@ def _fit_tuned_baseline(texts: Bunch, random_state: int) -> Trained:
 
 
 def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], float]:
-    """Make the function from C to validation accuracy; 20 % of train may have to serve for it."""
+    """Return a function of C that returns validation accuracy, on 20 % of train if need be."""
     if texts.X_val is not None:
         X, y, X_val, y_val = texts.X_train, texts.y_train, texts.X_val, texts.y_val
     else:
@@ -244,11 +245,11 @@ def _validation_accuracy(texts: Bunch, random_state: int) -> Callable[[float], f
 def _train_teacher(
     demo: Demo, weights: str, is_ready: bool, texts: Bunch, tell: Narrator
 ) -> tuple[Trained, Predictions]:
-    """Load a teacher that is fine-tuned already, or fine-tune one; ask it for the test texts."""
+    """Load or fine-tune the teacher; return it with its predictions for the test texts."""
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
     name = short_name(demo.teacher)
-    tell.step(f"Teacher {name}: " + ("fine-tuned already" if is_ready else "fine-tuning"))
+    tell.step(f"Teacher {name}: " + ("already fine-tuned" if is_ready else "fine-tuning"))
     seconds = None
     if is_ready:
         teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
@@ -263,26 +264,26 @@ def _train_teacher(
             teacher.fit(texts.X_train, texts.y_train)
         seconds = watch.seconds
     big = Trained(f"teacher: {name}", "teacher", teacher, seconds)
-    # The teacher is slow: it is asked once.
+    # The teacher is slow, so it predicts the test texts only once.
     expected = Predictions.from_proba(teacher.predict_proba(texts.X_test), teacher.classes_)
     _tell_accuracies(tell, [big], texts, expected)
     return big, expected
 
 
 def _label(teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> float:
-    """Let the teacher label all texts, for all students; return the seconds that it took."""
-    tell.step("The teacher labels all texts to learn from")
+    """Label all texts with the teacher, for all students; return the seconds this took."""
+    tell.step("Labelling all training texts with the teacher")
     frozen = FrozenEstimator(teacher)
     labeler = SoftLabeler(frozen, texts.X_train, texts.y_train, memory=memory, verbose=1)
     with _timed() as watch:
         labeler.label([*texts.X_train, *texts.X_unlabeled])
-    # Measuring is not to be slowed down by progress bars.
+    # Progress bars would slow down the speed measurement.
     teacher.set_params(verbose=0)
     return watch.seconds
 
 
 def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> list[Trained]:
-    """Train students on what the teacher has said; the last one has the default pooling."""
+    """Train students on the teacher's probabilities; the last one has the default pooling."""
     tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
     trained = []
     for pooling in ("mean", DistilledMLPClassifier().pooling):
@@ -295,7 +296,7 @@ def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator)
         )
         with _timed() as watch:
             student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))
-        # The saved student is silent, and needs neither teacher nor memory.
+        # The saved student needs neither teacher nor cache.
         student.set_params(teacher=None, memory=None, verbose=0)
         name = pooling if isinstance(pooling, str) else " + ".join(pooling)
         item = Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
@@ -310,7 +311,7 @@ def _tell_accuracies(
     for item in trained:
         labels = item.model.predict(texts.X_test) if known is None else known.labels
         accuracy = np.mean(labels == texts.y_test)
-        tell.note(f"{item.name}: {100 * accuracy:.2f} % of the test texts right")
+        tell.note(f"{item.name}: test accuracy {100 * accuracy:.2f} %")
 
 
 def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) -> None:
@@ -336,7 +337,7 @@ def _title(demo: Demo, texts: Bunch) -> str:
 
 
 def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
-    """Write the article's figure, without the state and the windows of pyplot."""
+    """Draw the article's figure, without pyplot's global state and windows."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
@@ -349,21 +350,21 @@ def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
 
 def _print_results(demo: Demo, table: pd.DataFrame, texts: Bunch, student_file: Path) -> None:
     if demo.quick:
-        print("A quick run on few texts and epochs: for the real figures leave out --quick.\n")
+        print("A quick run on few texts and epochs. For real scores, run without --quick.\n")
     print(format_table(table))
     print(
-        "\nAccuracy and F1 are in %, on the test texts. The training time of distilled MLPs is "
-        "theirs alone."
+        "\nAccuracy and F1 are in %, on the test texts. The training time of distilled MLPs does "
+        "not include the teacher."
     )
     print(_conclusion(table))
     size = format_bytes(student_file.stat().st_size)
     example = min(texts.X_test[:100], key=lambda text: abs(len(text) - 50))
-    print(f"\nThe distilled student is in {student_file} ({size}). To use it:\n")
+    print(f"\nThe distilled student is saved in {student_file} ({size}). To use it:\n")
     print("    import joblib")
     print(f"    student = joblib.load({str(student_file)!r})")
     print(f"    student.predict([{example!r}])")
     files = ["table.json"] + (["accuracy-against-size.png"] if demo.plot else [])
-    print(f"\nAlso in {demo.output}: {', '.join(files)}")
+    print(f"\nOther files in {demo.output}: {', '.join(files)}")
 
 
 def _conclusion(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""The command ``skdistill export``: a student's file in another form."""
+"""The command ``skdistill export``: convert a student to another format."""
 
 import argparse
 import json
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parsers of all commands."""
+    """Add the command ``export``."""
     export = _options.add_command(
         commands,
         "export",
-        summary="write a student as an ONNX graph, a file of fewer bits, or a page to try it on",
-        description="Write a student in another form: an ONNX graph, an HTML page that predicts "
-        "what is typed into it or, with --precision, a smaller file of its own kind. What is "
-        "written is compared with the student, on texts made of its vocabulary or on those of "
-        "--texts; a graph that differs is not written. Figures on test texts come into a page by "
+        summary="convert a student to ONNX, to another precision, or to a model card",
+        description="Convert a student to an ONNX graph, to a model card (an HTML page that runs "
+        "the student) or, with --precision, to a smaller .skd file. The command compares the "
+        "result with the student, on the texts in --texts or on texts generated from the "
+        "vocabulary. It does not write a graph that differs. For a card with test scores, use "
         "`skdistill report --html`.",
         examples="""
             skdistill export model.skd -o model.onnx
@@ -30,23 +30,23 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     _options.add_model(export)
     _options.add_output_options(
-        export, metavar="FILE", help="the new file; its name ends in .onnx, .skd or .html"
+        export, metavar="FILE", help="the new file, which ends in .onnx, .skd or .html"
     )
     export.add_argument(
         "--inputs",
         choices=["ids", "strings"],
-        help="what the graph takes: ids, which skdistill.OnnxTextEncoder makes, or texts "
-        "(default: ids)",
+        help="input of the graph: ids from skdistill.OnnxTextEncoder, or strings, which are raw "
+        "texts (default: ids)",
     )
     export.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
-        help="how weights are stored in a .skd file",
+        help="type of the stored weights, for a .skd file",
     )
     export.add_argument(
         "--texts",
         metavar="FILE",
-        help="a .csv, .jsonl, .parquet or .txt file of texts to compare on",
+        help="a .csv, .jsonl, .parquet or .txt file of texts for the comparison",
     )
     _options.add_text_column(export)
     export.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -57,19 +57,19 @@ def _run(arguments: argparse.Namespace) -> None:
     forms = {".onnx": _export_onnx, ".skd": _export_skd, ".html": _export_html}
     export = forms.get(arguments.output.suffix)
     if export is None:
-        arguments.usage_error(f"the name {arguments.output} must end in {', '.join(forms)}")
+        arguments.usage_error(f"the output {arguments.output} must end in {' or '.join(forms)}")
         return
     if arguments.inputs is not None and export is not _export_onnx:
-        arguments.usage_error("--inputs is for graphs, whose names end in .onnx")
+        arguments.usage_error("--inputs is only for .onnx files; remove it")
     if (arguments.precision is None) is (export is _export_skd):
-        arguments.usage_error("--precision is for .skd files, and they need it")
+        arguments.usage_error("--precision is for .skd files, which require it")
     _options.check_output(arguments.output, arguments.force)
-    # Loaded on use: `skdistill --help` answers at once.
+    # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier.load(arguments.model)
-    n_bytes_before = arguments.model.stat().st_size  # which may be replaced
+    n_bytes_before = arguments.model.stat().st_size  # read now: the export may overwrite it
     found = export(arguments, student)
     n_bytes = arguments.output.stat().st_size
     if arguments.json:
@@ -81,11 +81,11 @@ def _run(arguments: argparse.Namespace) -> None:
         f"{format_bytes(n_bytes_before)})"
     )
     print(
-        f"probabilities differ by {found['largest_difference']:.2g} at most on "
+        f"probabilities differ by at most {found['largest_difference']:.2g} on "
         f"{found['n_texts']:,} texts"
     )
     if "agreement" in found:
-        print(f"the class is the same for {100 * found['agreement']:.2f} % of them")
+        print(f"the predicted class is the same for {100 * found['agreement']:.2f} % of them")
 
 
 def _texts(arguments: argparse.Namespace) -> list[str] | None:
@@ -113,7 +113,7 @@ def _export_skd(arguments: argparse.Namespace, student: "CompiledClassifier") ->
 
     model = read_model(arguments.model)
     texts = _texts(arguments) or make_texts(model.vocabulary)
-    if arguments.precision == "int8":  # as a student's save does
+    if arguments.precision == "int8":  # as in student.save
         model = replace(model, counts=None)
     write_model(model, arguments.output, arguments.precision)
     return parity_report(student, texts, precision=arguments.precision)
@@ -125,4 +125,4 @@ def _export_html(arguments: argparse.Namespace, student: "CompiledClassifier") -
 
     texts = _texts(arguments) or make_texts(student._model.vocabulary)
     student.to_html(arguments.output)
-    return parity_report(student, texts, precision="int8")  # as the page computes
+    return parity_report(student, texts, precision="int8")  # the page computes in int8

@@ -1,4 +1,4 @@
-"""The command ``skdistill fit``: from a file of labelled texts to a student's file."""
+"""The command ``skdistill fit``: train a student on a file of labelled texts."""
 
 import argparse
 import json
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from skdistill.cli._training import Outcome
     from skdistill.datasets._load import Columns
 
-# Below this share of the teacher's accuracy, more texts are worth a hint.
+# Below this retention, the output suggests more texts.
 _GOOD_RETENTION = 0.97
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
-# The kinds of students, out of the names of their classes: none has to be loaded for that.
+# Class names tell the kinds of students without loading torch.
 _STUDENTS = [
     name.removeprefix("Distilled").removesuffix("Classifier").lower()
     for name in dir(skdistill)
@@ -26,14 +26,14 @@ _STUDENTS = [
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parsers of all commands."""
+    """Add the command ``fit``."""
     fit = _options.add_command(
         commands,
         "fit",
-        summary="train a teacher and its student on a file of labelled texts",
-        description="Fine-tune a teacher on labelled texts, let it label all texts, train a "
-        "student on its probabilities and write the student into one file, for `predict`, `report` "
-        "and `export`. Progress is on standard error, the result on standard output.",
+        summary="train a teacher and a student on a file of labelled texts",
+        description="Fine-tune a teacher on labelled texts, label all texts with it, train a "
+        "student on its probabilities and write the student to one file, for `predict`, `report` "
+        "and `export`. Progress goes to standard error and the result to standard output.",
         examples="""
             skdistill fit train.csv -o model.skd
             skdistill fit train.csv --test test.csv --unlabeled more.txt -o model.skd
@@ -42,37 +42,37 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
             skdistill fit train.csv --teacher big --precision int8 -o small.skd
             skdistill fit train.csv --cache cache --checkpoint checkpoints -o model.skd
 
-            The last one, stopped and called again, goes on where it was.
+            If you interrupt the last command, run it again to resume.
             """,
     )
     fit.add_argument(
         "data",
         metavar="DATA",
-        help="a .csv, .jsonl or .parquet file with text and label columns, or - for standard input",
+        help="a .csv, .jsonl or .parquet file of labelled texts, or - for standard input",
     )
-    _options.add_output_options(fit, metavar="MODEL.skd", help="the student's file")
+    _options.add_output_options(fit, metavar="MODEL.skd", help="file for the student")
     _options.add_table_options(fit)
     fit.add_argument(
         "--unlabeled",
         metavar="FILE",
-        help="a .csv, .jsonl, .parquet or .txt file of more texts, without labels",
+        help="a .csv, .jsonl, .parquet or .txt file of unlabelled texts",
     )
     test = fit.add_mutually_exclusive_group()
     test.add_argument(
-        "--test", metavar="FILE", help="labelled texts to measure student and teacher on"
+        "--test", metavar="FILE", help="a file of labelled texts to evaluate student and teacher on"
     )
     test.add_argument(
         "--test-fraction",
         type=_options.share,
         metavar="SHARE",
-        help="hold out so many of DATA's rows for that, such as 0.2",
+        help="hold out this share of DATA for the evaluation, such as 0.2",
     )
     _add_model_options(fit)
     _add_work_options(fit)
     fit.set_defaults(
         run=_run,
         after_interruption=_what_is_kept,
-        memory_advice="close other programs, or ask for less: fewer --unlabeled texts, no "
+        memory_advice="close other programs, or use less: fewer --unlabeled texts, no "
         "--augment, a smaller --teacher or --n-parameters, fewer --threads",
     )
 
@@ -81,40 +81,41 @@ def _add_model_options(fit: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a transformer's folder or its name on the Hub, where one that is fine-tuned for the "
-        "labels already is not trained again; tfidf for logistic regression on TF-IDF weights; "
-        "none for a student that learns from the labels alone (default: MiniLM from the extra "
+        help="a transformer, by its folder or its name on the Hub (one that is already fine-tuned "
+        "for your labels is not trained again); tfidf for logistic regression on TF-IDF features; "
+        "none to train the student on the labels alone (default: MiniLM, from the extra "
         "skdistill[demo])",
     )
     fit.add_argument(
         "--student",
         choices=_STUDENTS,
         default="mlp",
-        help="mlp is the fastest, cnn knows phrases, rnn the order of words (default: mlp)",
+        help="mlp is the fastest, cnn also sees phrases, rnn also sees word order (default: mlp)",
     )
     fit.add_argument(
         "--n-parameters",
         type=_options.positive,
         metavar="N",
-        help="the student's size, at most (default: a vocabulary of 5,000, some 80,000)",
+        help="maximum size of the student (default: a vocabulary of 5,000 words, which makes about "
+        "80,000 parameters)",
     )
     fit.add_argument(
         "--augment",
         action="store_true",
-        help="make more texts out of the given ones, for the teacher to label: up to 150,000",
+        help="generate up to 150,000 more texts from yours, for the teacher to label",
     )
     fit.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
         default="float32",
-        help="how weights are stored in the file (default: float32)",
+        help="type of the stored weights (default: float32)",
     )
     fit.add_argument(
         "--seed",
         type=_options.seed,
         default=0,
         metavar="N",
-        help="seed of split and training (default: 0)",
+        help="random seed for splitting and training (default: 0)",
     )
 
 
@@ -123,36 +124,37 @@ def _add_work_options(fit: argparse.ArgumentParser) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
-        help="keep the teacher's probabilities there, for this call and later ones",
+        help="cache the teacher's probabilities in this folder, for this run and later ones",
     )
     fit.add_argument(
         "--checkpoint",
         type=Path,
         metavar="DIR",
-        help="keep the teacher there after each epoch, to go on from",
+        help="save the teacher in this folder after each epoch, to resume fine-tuning",
     )
     fit.add_argument(
         "--save-teacher",
         type=Path,
         metavar="DIR",
-        help="write the fine-tuned teacher there, for `report --teacher DIR` and other students",
+        help="save the fine-tuned teacher in this folder, for `report --teacher DIR` and other "
+        "students",
     )
     fit.add_argument(
         "--threads",
         type=_options.positive,
         metavar="N",
-        help="processor threads, at most (default: as many as libraries take)",
+        help="maximum number of CPU threads (default: chosen by the libraries)",
     )
-    fit.add_argument("--quiet", action="store_true", help="show no progress")
+    fit.add_argument("--quiet", action="store_true", help="do not show progress")
     fit.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _run(arguments: argparse.Namespace) -> None:
     _check(arguments)
-    # Loaded on use: `skdistill --help` answers at once.
+    # Imported here so that `skdistill --help` starts fast.
     from contextlib import nullcontext
 
-    import torch  # noqa: F401  (here, for its threads to be limited, too)
+    import torch  # noqa: F401  (imported first, so that the limit covers its threads)
 
     from skdistill._core.threads import at_most
     from skdistill.cli._narrator import Narrator
@@ -171,7 +173,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def _read_texts(
     arguments: argparse.Namespace, tell: "Narrator"
 ) -> "tuple[Columns, list[str], Columns | None]":
-    """Read labelled, unlabelled and test texts."""
+    """Read the labelled, unlabelled and test texts."""
     import numpy as np
 
     from skdistill.datasets._load import read_texts, split_labelled
@@ -182,8 +184,8 @@ def _read_texts(
     names = np.unique(labelled[1])
     if len(names) < 2:
         raise ValueError(
-            f"the column {arguments.label_column!r} of {arguments.data} holds a single class, "
-            f"{str(names[0])!r}; a classifier needs two at least."
+            f"the column {arguments.label_column!r} of {arguments.data} has only one class, "
+            f"{str(names[0])!r}; add texts of a second class."
         )
     test = None
     unlabelled: list[str] = []
@@ -205,13 +207,15 @@ def _read_texts(
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Find out whatever can be wrong before anything takes minutes."""
+    """Check the arguments before any slow step."""
     if arguments.output.suffix != ".skd":
         arguments.usage_error(
-            f"the output {arguments.output} must end in .skd; `export` makes other files of it"
+            f"the output {arguments.output} must end in .skd; `export` converts it to other formats"
         )
     if arguments.data == arguments.test == "-":
-        arguments.usage_error("DATA and --test cannot both be standard input")
+        arguments.usage_error(
+            "DATA and --test cannot both be standard input; pass a file for one of them"
+        )
     if arguments.teacher == "none":
         for option in ("unlabeled", "augment", "cache"):
             if getattr(arguments, option):
@@ -221,7 +225,7 @@ def _check(arguments: argparse.Namespace) -> None:
             if getattr(arguments, option):
                 name = option.replace("_", "-")
                 arguments.usage_error(
-                    f"--{name} is for a transformer, but --teacher is {arguments.teacher}"
+                    f"--{name} needs a transformer, but --teacher is {arguments.teacher}"
                 )
     _options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
@@ -229,17 +233,17 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:
-    """Tell who interrupts a fit what another call can go on from."""
+    """Say what the next run can resume from."""
     kept = []
     if arguments.checkpoint is not None:
-        kept.append(f"the teacher's last whole epoch (in {arguments.checkpoint})")
+        kept.append(f"the teacher's last complete epoch (in {arguments.checkpoint})")
     if arguments.cache is not None:
-        kept.append(f"what the teacher has labelled (in {arguments.cache})")
+        kept.append(f"the texts that are already labelled (in {arguments.cache})")
     if kept:
-        return f"; the same command goes on from {' and '.join(kept)}, if there is any yet"
+        return f"; run the same command to resume from {' and '.join(kept)}, if any"
     if arguments.teacher in _WITHOUT_TRANSFORMER:
         return "; nothing was written"
-    return "; nothing was written. With --cache DIR and --checkpoint DIR a fit can be gone on with"
+    return "; nothing was written. --cache DIR and --checkpoint DIR let you resume a fit"
 
 
 def _as_json(arguments: argparse.Namespace, outcome: "Outcome") -> str:
@@ -267,7 +271,9 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         f"{outcome.seconds:.0f} s",
     ]
     if outcome.test is None:
-        lines.append("not measured: give --test FILE or --test-fraction SHARE, or use `report`")
+        lines.append(
+            "not evaluated: pass --test FILE or --test-fraction SHARE, or run `skdistill report`"
+        )
     else:
         figures = as_percent(outcome.test)
         lines += [
@@ -280,7 +286,6 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         if retention is not None and retention < _GOOD_RETENTION and len(texts) == 1:
             lines += [
                 "",
-                "The student saw few texts: --unlabeled FILE or --augment lets the teacher label "
-                "more.",
+                "More text may help the student: add it with --unlabeled FILE or --augment.",
             ]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from skdistill.cli._options import EXIT_STATUS
 
 _FAILURE = 1
 _INTERRUPTED = 130
-# What torch says in a RuntimeError where NumPy raises a MemoryError.
+# torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
@@ -24,14 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str or None, default=None
-        The arguments; None takes those of the process.
+        The arguments; None uses those of the process.
 
     Returns
     -------
     int
-        The exit status: 0 for success, 1 for input that cannot be used or too little memory (what
-        is wrong and what to do is on standard error), 130 if interrupted. Wrong arguments end the
-        process with 2.
+        The exit status: 0 for success, 1 for unusable input or too little memory, 130 if
+        interrupted. Standard error says what is wrong and how to fix it. Wrong arguments exit the
+        process with status 2.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _short_warnings(name):
             arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads has enough
+    except BrokenPipeError:  # the reader closed the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
@@ -68,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_missing_streams() -> None:
-    """Let a closed standard stream be an empty one: Python has None in its place."""
+    """Replace closed standard streams, which Python sets to None, by empty ones."""
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:
-            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (is never closed)
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (stays open)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -80,7 +80,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def _short_warnings(name: str) -> Iterator[None]:
-    """Show warnings as errors are shown, without the line of code that they are from."""
+    """Print warnings in the same form as errors, without the line of code that caused them."""
 
     def show(
         message: Warning | str,
@@ -98,9 +98,9 @@ def _short_warnings(name: str) -> Iterator[None]:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of the command and of its subcommands.
+    """Build the parser of the command and its subcommands.
 
-    Each subcommand sets ``run``, a function of the parsed arguments.
+    Each subcommand sets ``run``, a function that takes the parsed arguments.
 
     Returns
     -------
@@ -110,17 +110,17 @@ def make_parser() -> argparse.ArgumentParser:
         prog="skdistill",
         description="Distil a big text classifier into a tiny one.",
         epilog="examples:\n"
-        "  skdistill demo                                  see what it does, on real texts\n"
-        "  skdistill fit train.csv -o model.skd            train a teacher and its student\n"
-        "  skdistill report model.skd test.csv             measure the student\n"
-        "  skdistill predict model.skd new.csv labels.csv  label texts with it\n\n"
-        f"{EXIT_STATUS}\n\n`skdistill COMMAND --help` shows a command's options and examples.",
+        "  skdistill demo                                  try it on real text\n"
+        "  skdistill fit train.csv -o model.skd            train a teacher and a student\n"
+        "  skdistill report model.skd test.csv             evaluate the student\n"
+        "  skdistill predict model.skd new.csv labels.csv  label texts with the student\n\n"
+        f"{EXIT_STATUS}\n\n`skdistill COMMAND --help` shows the options and examples of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
     parser.set_defaults(
         after_interruption=lambda arguments: "",
-        memory_advice="close other programs, or give fewer or shorter texts",
+        memory_advice="close other programs, or pass fewer or shorter texts",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (_fit, _report, _predict, _export, _cache, _demo):

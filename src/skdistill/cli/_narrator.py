@@ -1,4 +1,4 @@
-"""What a command tells on standard error while it works."""
+"""Progress messages of a command on standard error."""
 
 import logging
 import sys
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 class Narrator:
-    """Tells on standard error what is going on, in `n_steps` steps, with the seconds that passed.
+    """Print progress in `n_steps` steps to standard error, with the elapsed seconds.
 
-    A silent one tells nothing.
+    A silent narrator prints nothing.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class Narrator:
         self._print(f"{self.n_told}/{self.n_steps}  {heading}")
 
     def note(self, text: str) -> None:
-        """Print a line that belongs to the last heading."""
+        """Print a line below the last heading."""
         self._print(f"     {text}")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Tell what the package logs inside the block, too, as notes."""
+        """Print the package's log messages inside the block as notes."""
         logger, handler = logging.getLogger("skdistill"), _Notes(self)
         level = logger.level
         logger.addHandler(handler)
@@ -45,14 +45,14 @@ class Narrator:
             logger.removeHandler(handler)
 
     def _print(self, text: str) -> None:
-        # Without a console there is no standard error, and print would take standard output.
+        # Without a console, sys.stderr is None and print would write to standard output.
         if not self.silent and sys.stderr is not None:
             seconds = self.clock() - self.start
             print(f"[{seconds:4.0f} s]  {text}", file=sys.stderr, flush=True)
 
 
 class _Notes(logging.Handler):
-    """Hands messages to a narrator."""
+    """Pass log messages to a narrator."""
 
     def __init__(self, tell: Narrator):
         super().__init__()

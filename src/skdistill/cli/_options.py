@@ -1,4 +1,4 @@
-"""What the subcommands have in common: how their help reads, and some of their options."""
+"""Help format and options that the subcommands share."""
 
 import argparse
 import textwrap
@@ -13,11 +13,11 @@ _Job = TypeVar("_Job")
 
 EXIT_STATUS = """\
 exit status:
-  0    success, also if who reads the output has enough of it (as `| head` does)
-  1    input that cannot be used, or too little memory: standard error says what
-       is wrong and what to do
+  0    success, also when the reader closes the pipe early, as `| head` does
+  1    unusable input or too little memory; standard error says what is wrong
+       and how to fix it
   2    wrong arguments
-  130  interrupted (Ctrl-C)"""
+  130  interrupted by Ctrl-C; standard error says what was kept, if anything"""
 
 
 def add_command(
@@ -28,7 +28,7 @@ def add_command(
     description: str,
     examples: str,
 ) -> argparse.ArgumentParser:
-    """Add a subcommand, whose help ends with examples, a command a line, and the exit status."""
+    """Add a subcommand; its help ends with examples, one per line, and the exit status."""
     shown = textwrap.indent(textwrap.dedent(examples).strip(), "  ")
     parser = commands.add_parser(
         name,
@@ -42,41 +42,50 @@ def add_command(
 
 
 def make_job(job: type[_Job], arguments: argparse.Namespace) -> _Job:
-    """Make a dataclass of the arguments that have the names of its fields."""
+    """Build a dataclass from the arguments that have the same names as its fields."""
     names = [field.name for field in fields(job)]  # type: ignore[arg-type]
     given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     return job(**given)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the file of the student that a command works on."""
+    """Add the argument for the file of the student."""
     parser.add_argument(
-        "model", metavar="MODEL", type=Path, help="a file that `fit` or a student's save wrote"
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="the student's file, written by `fit` or by `student.save`",
     )
 
 
 def add_text_column(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the column of texts."""
+    """Add the option for the name of the text column."""
     parser.add_argument(
-        "--text-column", default="text", metavar="NAME", help="column of texts (default: text)"
+        "--text-column",
+        default="text",
+        metavar="NAME",
+        help="name of the text column (default: text)",
     )
 
 
 def add_label_column(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names the column of labels."""
+    """Add the option for the name of the label column."""
     parser.add_argument(
-        "--label-column", default="label", metavar="NAME", help="column of labels (default: label)"
+        "--label-column",
+        default="label",
+        metavar="NAME",
+        help="name of the label column (default: label)",
     )
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says how labelled texts are read."""
+    """Add the options for reading labelled texts."""
     add_text_column(parser)
     add_label_column(parser)
     parser.add_argument(
         "--format",
         choices=["csv", "jsonl", "parquet"],
-        help="what standard input holds; files tell by the end of their names",
+        help="format of standard input; for files, the extension decides",
     )
 
 
@@ -85,7 +94,7 @@ def read_labelled(
 ) -> "tuple[list[str], np.ndarray]":
     """Read texts and labels from a file, or from standard input if `source` is a dash.
 
-    Labels are text; or ones and zeros in `n_labels` columns, if a text may have several.
+    The labels are strings. With `n_labels`, they are a 0/1 matrix with that many columns.
     """
     import sys
     from functools import partial
@@ -97,7 +106,9 @@ def read_labelled(
     if source != "-":
         table = file_source(source)
     elif arguments.format is None:
-        arguments.usage_error("standard input needs --format csv, jsonl or parquet")
+        arguments.usage_error(
+            "standard input needs --format csv, --format jsonl or --format parquet"
+        )
     else:
         content = partial(BytesIO, sys.stdin.buffer.read())
         table = Source("standard input", f".{arguments.format}", content)
@@ -105,57 +116,55 @@ def read_labelled(
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
-    """Add the file that is made, and whether it may replace another one."""
+    """Add the options for the output file and for overwriting it."""
     parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
     add_force(parser)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
-    """Add the option to write over what is there."""
-    parser.add_argument(
-        "--force", action="store_true", help="replace what is there already under that name"
-    )
+    """Add the option to overwrite existing output."""
+    parser.add_argument("--force", action="store_true", help="overwrite existing output")
 
 
 def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
-    """Find out, before the work, whether its result can be written.
+    """Check that the output can be written, before a command starts to work.
 
-    With `force`, a file, or a folder that holds something, may be replaced.
+    Without `force`, an existing file or a folder that is not empty is an error.
     """
     from tempfile import TemporaryFile
 
     from skdistill._core.files import explaining_writes
 
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into.")
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; create it first.")
     if path.exists() and path.is_dir() is not is_folder:
         there, wanted = ("file", "folder") if is_folder else ("folder", "file")
-        raise FileExistsError(f"{path} is a {there} already; name a {wanted}.")
+        raise FileExistsError(f"{path} is an existing {there}; pass the path of a {wanted}.")
     holds_something = any(path.iterdir()) if path.is_dir() else path.exists()
     if holds_something and not force:
-        raise FileExistsError(f"{path} is there already; name another one, or pass --force.")
+        raise FileExistsError(f"{path} already exists; choose another name or pass --force.")
     with explaining_writes(path), TemporaryFile(dir=path.parent):
         pass
 
 
 def share(text: str) -> float:
-    """Read a number between 0 and 1."""
+    """Parse a number between 0 and 1."""
     value = float(text)
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 
 def seed(text: str) -> int:
-    """Read a seed of NumPy's generators."""
+    """Parse a seed for NumPy's random generators."""
     value = int(text)
     if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {2**32 - 1}")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {2**32 - 1}")
     return value
 
 
 def positive(text: str) -> int:
-    """Read a positive whole number."""
+    """Parse a positive integer."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")

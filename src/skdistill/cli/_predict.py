@@ -1,4 +1,4 @@
-"""The command ``skdistill predict``: labels for the texts of a file, without torch."""
+"""The command ``skdistill predict``: label the texts of a file, without torch."""
 
 import argparse
 import sys
@@ -8,20 +8,20 @@ from skdistill.cli import _options
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parsers of all commands."""
+    """Add the command ``predict``."""
     predict = _options.add_command(
         commands,
         "predict",
-        summary="label the texts of a parquet, csv or jsonl file, or the lines of a stream",
-        description="Label texts with a student's file. Lines are answered one by one, as they "
-        "come; also an empty line is a text, and gets a label. A file is written in parts, and "
-        "takes its name when it is complete; stopped and called again, the command goes on where "
-        "it was.",
+        summary="label the texts of a file, or the lines of standard input",
+        description="Label texts with a student. Lines of standard input are labelled one by one, "
+        "as they arrive; an empty line is a text and also gets a label. An output file is written "
+        "in parts and appears when it is complete. If you interrupt the command, run it again to "
+        "resume.",
         examples="""
-            skdistill predict model.skd new.csv labels.csv    adds the column `label`
+            skdistill predict model.skd new.csv labels.csv    adds a column `label`
             skdistill predict model.skd new.parquet out.jsonl --proba
-            skdistill predict model.skd < lines.txt           a label a line
-            tail -f log.txt | skdistill predict model.skd     and as soon as the text is there
+            skdistill predict model.skd < lines.txt           one label per line
+            tail -f log.txt | skdistill predict model.skd     labels lines as they arrive
             echo 'a text' | skdistill predict model.skd --proba --json
             """,
     )
@@ -31,15 +31,17 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="INPUT",
         nargs="?",
         default="-",
-        help="a .parquet, .csv or .jsonl file, or - for a text a line, in UTF-8 (default: -)",
+        help="a .csv, .jsonl or .parquet file, or - to read one text per line from standard input, "
+        "in UTF-8 (default: -)",
     )
     predict.add_argument(
         "output",
         metavar="OUTPUT",
         nargs="?",
         default="-",
-        help="such a file, which keeps the columns of an input of its kind and else its texts, or "
-        "- for a label a line (default: -). An earlier file is replaced.",
+        help="a .csv, .jsonl or .parquet file, or - to print one label per line (default: -). A "
+        "file of the same type as the input keeps all columns, another type only the texts. An "
+        "existing file is overwritten.",
     )
     _add_output_options(predict)
     predict.set_defaults(run=_run, after_interruption=_what_is_kept)
@@ -51,30 +53,30 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
         "--label-column",
         default="label",
         metavar="NAME",
-        help="column that labels are written to (default: label)",
+        help="name of the new label column (default: label)",
     )
     predict.add_argument(
         "--proba",
         action="store_true",
-        help="add a column of probabilities for each class; in lines, set apart by tabs, in the "
+        help="add one probability column per class; in printed lines, tab-separated and in the "
         "sorted order of the classes",
     )
+    predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
-        "--json", action="store_true", help="lines of JSON, with the names of the columns"
-    )
-    predict.add_argument(
-        "--verbose", action="store_true", help="show progress even where there is no terminal"
+        "--verbose", action="store_true", help="show progress even without a terminal"
     )
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    # Loaded on use: `skdistill --help` answers at once.
+    # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.progress import progress_bar
     from skdistill.cli._bulk_prediction import Columns, FileJob, predict_file, predict_lines
     from skdistill.serving import CompiledClassifier
 
     if arguments.json and arguments.output != "-":
-        arguments.usage_error("--json is for lines; a file whose name ends in .jsonl holds JSON")
+        arguments.usage_error(
+            "--json is only for printed lines; for a JSON file, use an output that ends in .jsonl"
+        )
     classifier = CompiledClassifier.load(arguments.model)
     columns = Columns(classifier, arguments.label_column, arguments.proba)
     shown = arguments.verbose or (
@@ -99,4 +101,4 @@ def _run(arguments: argparse.Namespace) -> None:
 def _what_is_kept(arguments: argparse.Namespace) -> str:
     if "-" in (arguments.input, arguments.output):
         return ""
-    return "; what is finished is kept, and the same command goes on from there"
+    return "; finished parts were kept; run the same command to resume"

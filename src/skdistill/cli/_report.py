@@ -1,4 +1,4 @@
-"""The command ``skdistill report``: a student's figures on labelled texts, and its card."""
+"""The command ``skdistill report``: evaluate a student, and write its model card."""
 
 import argparse
 import json
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parsers of all commands."""
+    """Add the command ``report``."""
     report = _options.add_command(
         commands,
         "report",
-        summary="measure a student on labelled texts, class by class",
-        description="Measure a student on labelled texts: accuracy, macro F1 and calibration "
-        "error, each class, and which classes are taken for which others. Where a text may have "
-        "several labels, their column holds their numbers with blanks between them, as `predict` "
-        "writes them. With --html, also write a model card: one page, with the figures and the "
-        "student itself, to be tried in a browser.",
+        summary="evaluate a student on labelled texts, overall and per class",
+        description="Evaluate a student on labelled texts: accuracy, macro F1, calibration error, "
+        "scores per class, and the classes it confuses most. For a multilabel student, the label "
+        "column contains label numbers separated by spaces, as `predict` writes them. With --html, "
+        "also write a model card: a page with these scores that runs the student in the browser.",
         examples="""
             skdistill report model.skd test.csv
-            skdistill report model.skd test.csv --teacher big   also how close it is to that
+            skdistill report model.skd test.csv --teacher big   also compares it with the teacher
             skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
             skdistill report model.skd test.csv --json
             """,
@@ -37,24 +36,26 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument(
         "data",
         metavar="TEST",
-        help="a .csv, .jsonl or .parquet file with text and label columns, or - for standard input",
+        help="a .csv, .jsonl or .parquet file of labelled texts, or - for standard input",
     )
     _options.add_table_options(report)
     report.add_argument(
         "--teacher",
         metavar="NAME",
         help="a transformer that is fine-tuned for the same classes, such as the folder of "
-        "`fit --save-teacher`: adds fidelity and retention",
+        "`fit --save-teacher`; adds fidelity and retention",
     )
     report.add_argument(
-        "--html", metavar="FILE", type=Path, help="write a model card with the student in it, too"
+        "--html", metavar="FILE", type=Path, help="also write a model card to this file"
     )
     report.add_argument(
-        "--title", help="heading of the card (default: the student's kind and classes)"
+        "--title", help="title of the card (default: the student's kind and classes)"
     )
     _options.add_force(report)
-    report.add_argument("--quiet", action="store_true", help="show no progress of the teacher")
-    report.add_argument("--json", action="store_true", help="print JSON; shares lie in 0 to 1")
+    report.add_argument("--quiet", action="store_true", help="do not show the teacher's progress")
+    report.add_argument(
+        "--json", action="store_true", help="print the result as JSON, with scores between 0 and 1"
+    )
     report.set_defaults(run=_run)
 
 
@@ -62,8 +63,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
-        arguments.usage_error("--title is for the card that --html writes")
-    # Loaded on use: `skdistill --help` answers at once.
+        arguments.usage_error("--title needs --html, because it is the title of the card")
+    # Imported here so that `skdistill --help` starts fast.
     from skdistill.card._page import write_card
     from skdistill.metrics._scores import check_known, evaluate
     from skdistill.runtime._model_file import read_model
@@ -98,15 +99,15 @@ def _run(arguments: argparse.Namespace) -> None:
 def _ask_teacher(
     arguments: argparse.Namespace, classes: list[str], texts: list[str], *, multilabel: bool
 ) -> "Answers":
-    """Return the teacher's probabilities, in columns that follow the student's classes."""
+    """Return the teacher's probabilities, with columns in the order of the student's classes."""
     from skdistill.card._figures import Answers
     from skdistill.cli._teacher_choice import is_fine_tuned
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
     if not is_fine_tuned(arguments.teacher, sorted(classes), multilabel=multilabel):
-        wanted = f"{len(classes)} labels a text" if multilabel else f"classes {', '.join(classes)}"
+        wanted = f"{len(classes)} labels" if multilabel else f"classes {', '.join(classes)}"
         raise ValueError(
-            f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; name a folder that "
+            f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; pass a folder that "
             "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
         )
     teacher = TransformerTeacherClassifier.from_finetuned(

@@ -1,4 +1,4 @@
-"""What ``skdistill fit`` does: texts, a teacher, its probabilities, a student."""
+"""The training behind ``skdistill fit``: a teacher, its probabilities, a student."""
 
 import time
 from collections.abc import Callable
@@ -28,16 +28,16 @@ from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier
 from skdistill.teachers._baseline import make_tfidf_baseline
 
-# Words that name no transformer.
+# Values of --teacher that are not transformers.
 TFIDF, NONE = "tfidf", "none"
 _TFIDF_C = 10
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be trained, and where it goes; see the options of the command.
+    """The options of the command that define a training run.
 
-    The teacher is a checkpoint, "tfidf", "none", or None for the default.
+    The teacher is a checkpoint, "tfidf", "none", or None for the default one.
     """
 
     output: Path
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: the student and its file, the texts it learned from, and its figures."""
+    """The result of a training run: size of the student, number of texts, and scores."""
 
     teacher: str
     n_parameters: int
@@ -71,9 +71,9 @@ class Outcome:
 def train(
     job: Job, labelled: Columns, unlabelled: list[str], test: Columns | None, tell: Narrator
 ) -> Outcome:
-    """Train a teacher and its student, write the student's file, and measure it.
+    """Train a teacher and a student, save the student, and evaluate it.
 
-    The narrator has two steps left, or one if there is no teacher.
+    The narrator announces two more steps, or one if there is no teacher. Return the outcome.
     """
     start = time.monotonic()
     texts, y = labelled
@@ -81,20 +81,20 @@ def train(
     teacher = _choose_teacher(job, texts, classes, tell)
     test_proba = None
     if teacher is not None:
-        # What is asked for here is neither fitted nor labelled again in the student's fit.
+        # The student's fit reuses this fitted teacher and its probabilities.
         labeler = SoftLabeler(teacher, texts, y, memory=job.cache, verbose=int(not job.quiet))
         if job.save_teacher is not None:
-            # Inside a shared or a frozen teacher.
+            # The estimator is inside a shared or a frozen teacher.
             labeler.fitted_teacher().estimator.save_pretrained(job.save_teacher)
-            tell.note(f"the teacher is in {job.save_teacher}")
+            tell.note(f"teacher saved in {job.save_teacher}")
         if test is not None:
             test_proba = labeler.label(test[0])
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
-    heading = f"The student ({job.student}) learns from {source}"
+    heading = f"Training the student ({job.student}) on {source}"
     student.set_callbacks(_AtTraining(lambda: tell.step(heading)))
     student.fit(texts, y, X_unlabeled=TextPool(unlabelled))
-    # The file says how the student was trained, but not where or how loudly.
+    # The file keeps the training parameters, except for the cache folder and the verbosity.
     student.set_params(memory=None, verbose=0).save(job.output, precision=job.precision)
     served = CompiledClassifier.load(job.output)
     return Outcome(
@@ -113,7 +113,7 @@ def train(
 
 
 class _AtTraining(FitCallback):
-    """Calls a function when a student has all probabilities, and its training begins."""
+    """Call a function when the student has all probabilities and its training begins."""
 
     def __init__(self, call: Callable[[], None]):
         self.call = call
@@ -140,11 +140,11 @@ def _make_student(job: Job, teacher: Any) -> Any:
 def _choose_teacher(
     job: Job, texts: list[str], classes: np.ndarray, tell: Narrator
 ) -> FrozenEstimator | SharedTeacher | None:
-    """Make the teacher, which is fitted once, whoever asks it first; None if there is none."""
+    """Return the teacher, which is fitted on first use and only once, or None for no teacher."""
     if job.teacher == NONE:
         return None
     if job.teacher == TFIDF:
-        tell.step(f"Teacher: logistic regression on TF-IDF weights, C={_TFIDF_C}")
+        tell.step(f"Teacher: logistic regression on TF-IDF features, C={_TFIDF_C}")
         return SharedTeacher(make_tfidf_baseline(C=_TFIDF_C))
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
@@ -152,11 +152,11 @@ def _choose_teacher(
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
     if is_fine_tuned(weights, classes):
-        tell.step(f"Teacher {name}: fine-tuned for these classes already")
+        tell.step(f"Teacher {name}: already fine-tuned for these classes")
         return FrozenEstimator(
             TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
         )
-    tell.step(f"Teacher {name}: fine-tuned on the labelled texts")
+    tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
     return SharedTeacher(
         TransformerTeacherClassifier(
             weights,

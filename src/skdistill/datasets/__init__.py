@@ -1,4 +1,4 @@
-"""Data sets and files of labelled texts."""
+"""Loaders for data sets and files of texts."""
 
 from skdistill._core.lazy import attach
 

@@ -1,4 +1,4 @@
-"""A real corpus on any machine: docstrings of the installed scientific libraries."""
+"""A real corpus that needs no download: docstrings of the installed scientific libraries."""
 
 import ast
 import gc
@@ -16,7 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skdistill.datasets._load import make_bunch
 
-# The libraries of load_docstrings: import name and label.
+# Import name and label of each library.
 _LIBRARIES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -31,10 +31,10 @@ _LIBRARIES = {
 _MIN_ROWS = 1000
 _MIN_WORDS, _MAX_WORDS = 4, 40
 
-# Folders of test code, and of other projects' code that a library carries along.
+# Folders of test code and of bundled third-party code.
 _FOREIGN_FOLDERS = {"tests", "test", "testing", "_testing", "externals", "_vendor"}
 _TEST_FILE = re.compile(r"test_.*|.*_test|testing.*|conftest")
-# transformers repeats the code of one model in many files, with such a remark on top.
+# transformers generates many files from one, and marks them with this comment.
 _GENERATED = b"automatically generated from"
 
 
@@ -43,23 +43,24 @@ def load_docstrings(
 ) -> Bunch:
     """Load the docstrings of the installed scientific libraries, labelled by library.
 
-    A real corpus that needs no network: the first paragraph of each docstring of numpy, scipy,
-    scikit-learn, torch, transformers, pandas, sympy, networkx and huggingface_hub, as far as they
-    are installed with at least 1,000 usable texts. The task is to tell which library a text is
-    from. Sources are parsed, never imported; this takes about 15 seconds, once a process.
+    This real corpus needs no network. The texts are the first paragraphs of the docstrings of
+    numpy, scipy, scikit-learn, torch, transformers, pandas, sympy, networkx and huggingface_hub.
+    Libraries that are not installed, or that have fewer than 1,000 usable texts, are left out. The
+    task is to predict the library of a text. The source files are parsed, never imported. This
+    takes about 15 seconds, once per process.
 
-    Texts have 4 to 40 words and single spaces, and each occurs once: one that several libraries
-    share is dropped, so no text has two labels or is in two of the parts. Test code, bundled
-    third-party code and generated code are left out.
+    Texts have 4 to 40 words and single spaces. Each text occurs once: a text that several libraries
+    share is dropped, so no text has two labels or is in two parts. Test code, bundled third-party
+    code and generated code are left out.
 
     Parameters
     ----------
     n_labeled : int, default=3000
         Number of labelled texts for training.
     n_test : int, default=4000
-        Number of labelled texts for testing. All other texts are the unlabelled pool.
+        Number of labelled texts for testing. All other texts go to the unlabelled pool.
     random_state : int, RandomState instance or None, default=0
-        Draws the three parts.
+        Controls the random split into the three parts.
 
     Returns
     -------
@@ -68,25 +69,25 @@ def load_docstrings(
 
         - X_train : list of str, of length n_labeled
         - y_train : ndarray of shape (n_labeled,), dtype str
-        - X_unlabeled : list of str, of length n_unlabeled; all remaining texts, some 30,000
+        - X_unlabeled : list of str, of length n_unlabeled; all remaining texts, about 30,000
         - X_val, y_val : None
         - X_test : list of str, of length n_test
         - y_test : ndarray of shape (n_test,), dtype str
         - classes : ndarray of shape (n_classes,), dtype str; the labels in `y_train`, sorted
-        - DESCR : str; source, number of texts of each library, and licences
+        - DESCR : str; source, number of texts per library, and licences
 
     Raises
     ------
     ValueError
-        If `n_labeled` or `n_test` is less than 1, or the two together exceed the texts there are.
+        If `n_labeled` or `n_test` is less than 1, or their sum exceeds the number of texts.
 
     See Also
     --------
-    skdistill.load_text_dataset : Data of your own.
+    skdistill.load_text_dataset : Load your own data.
 
     Notes
     -----
-    The texts change with the versions of the libraries: compare figures on one machine only.
+    The texts depend on the versions of the libraries, so compare scores only on one machine.
 
     Examples
     --------
@@ -108,9 +109,10 @@ def load_docstrings(
         test=([texts[row] for row in test], labels[test]),
         unlabeled=[texts[row] for row in pool],
         descr=(
-            "First paragraphs of the docstrings of the libraries installed here, labelled by "
-            f"library.\nTexts: {counts}.\nLicence: each text is under the licence of its library "
-            "(BSD-3-Clause or Apache-2.0); they are read from your installation, not shipped."
+            "First paragraphs of the docstrings of the installed libraries, labelled by library."
+            f"\nTexts: {counts}.\nLicence: each text has the licence of its library "
+            "(BSD-3-Clause or Apache-2.0). The texts come from your installation; skdistill does "
+            "not ship them."
         ),
     )
 
@@ -123,14 +125,14 @@ def _check_split_sizes(n_labeled: int, n_test: int, n_texts: int) -> None:
         )
     if n_labeled + n_test > n_texts:
         raise ValueError(
-            f"n_labeled={n_labeled} and n_test={n_test} ask for {n_labeled + n_test} texts, but "
-            f"the installed libraries have {n_texts}; ask for fewer or install more of "
+            f"n_labeled={n_labeled} and n_test={n_test} require {n_labeled + n_test} texts, but "
+            f"the installed libraries have {n_texts}; request fewer or install more of "
             f"{', '.join(_LIBRARIES.values())}."
         )
 
 
 def _library_docstrings() -> dict[str, tuple[str, ...]]:
-    """Read the libraries that are installed with enough texts: label to texts."""
+    """Return the texts of each installed library that has enough of them, by label."""
     found = {
         label: _read_package(folder)
         for name, label in _LIBRARIES.items()
@@ -140,7 +142,7 @@ def _library_docstrings() -> dict[str, tuple[str, ...]]:
 
 
 def _label_docstrings(library_texts: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Map each text that occurs in one library only to the label of that library."""
+    """Map each text that occurs in only one library to the label of that library."""
     n_libraries = Counter(text for texts in library_texts.values() for text in set(texts))
     return {
         text: label
@@ -151,7 +153,7 @@ def _label_docstrings(library_texts: Mapping[str, Iterable[str]]) -> dict[str, s
 
 
 def _package_folder(name: str) -> Path | None:
-    """Find a top-level package without importing it."""
+    """Return the folder of a top-level package, or None, without importing the package."""
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -160,7 +162,7 @@ def _package_folder(name: str) -> Path | None:
 
 @lru_cache(maxsize=len(_LIBRARIES))
 def _read_package(folder: Path) -> tuple[str, ...]:
-    """Collect the distinct usable docstring paragraphs of a package, in order of path and line."""
+    """Return the distinct usable docstring paragraphs of a package, by path and line."""
     files = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
     texts: dict[str, None] = {}
     with _garbage_collection_paused():
@@ -172,21 +174,21 @@ def _read_package(folder: Path) -> tuple[str, ...]:
 
 
 def _is_own_code(path: PurePath) -> bool:
-    """Tell library code from test code and from bundled other projects, by path."""
+    """Return whether a path is library code, not test code or bundled third-party code."""
     return _FOREIGN_FOLDERS.isdisjoint(path.parts[:-1]) and not _TEST_FILE.fullmatch(path.stem)
 
 
 def _docstrings(source: bytes) -> list[str]:
-    """Return the docstrings of a module, its classes and functions, in order of line."""
+    """Return the docstrings of a module, its classes and its functions, in line order."""
     if _GENERATED in source[:1000]:
         return []
     with warnings.catch_warnings():
-        # Other people's invalid escape sequences.
+        # Libraries may contain invalid escape sequences.
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError):
-            # Templates and deliberately broken files also end in .py.
+            # Some .py files are templates, or broken on purpose.
             return []
     return [text for node in _definitions(tree) if (text := ast.get_docstring(node))]
 
@@ -194,9 +196,9 @@ def _docstrings(source: bytes) -> list[str]:
 def _definitions(
     tree: ast.Module,
 ) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Walk over what can have a docstring, in order of line.
+    """Yield all nodes that can have a docstring, in line order.
 
-    Only statements are entered: most nodes of a tree are expressions, which define nothing.
+    The walk skips expressions: they are most of the nodes and define nothing.
     """
     stack: list[ast.AST] = [tree]
     while stack:
@@ -218,7 +220,7 @@ def _has_usable_length(text: str) -> bool:
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Keep the collector from walking over millions of young syntax nodes: 2.5 times faster."""
+    """Pause garbage collection, which makes parsing millions of syntax nodes 2.5 times faster."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

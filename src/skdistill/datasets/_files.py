@@ -1,7 +1,7 @@
-"""Tables of texts in csv, jsonl, parquet and txt files: the one place that reads and writes them.
+"""Readers and writers for tables of texts in csv, jsonl, parquet and txt files.
 
-All readers go through a file in parts, make the same checks, and name the file and the line or row
-of what they refuse. pandas is not needed, and pyarrow for parquet files alone.
+All readers read a file in parts and make the same checks. Their errors name the file and the line
+or row. pandas is not needed; pyarrow is needed only for parquet files.
 """
 
 import csv
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 _Item = TypeVar("_Item")
 
-# Rows in memory at a time, where only some columns of them are kept.
+# Rows in memory at a time, when only some columns are kept.
 _PART = 2**14
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table that can be opened more than once: its name in messages, its kind and its bytes.
+    """A table that can be opened several times.
 
-    The kind is the end of a file's name, such as ``.csv``.
+    `name` is for error messages, `kind` is a file extension such as ``.csv``, and `open` returns
+    the bytes.
     """
 
     name: str
@@ -46,8 +47,8 @@ class Source:
 class Rows:
     """Some consecutive rows of a table.
 
-    `names` are those of all columns, `columns` has the values of the columns that were asked for,
-    and `whole` holds the rows as their kind of file does.
+    `names` are the names of all columns, `columns` maps the requested columns to their values, and
+    `whole` holds the rows in the form of their file type.
     """
 
     names: list[str]
@@ -56,28 +57,28 @@ class Rows:
 
 
 class TextFile(ABC):
-    """A kind of file that texts are read from."""
+    """A file type that can be read."""
 
     @abstractmethod
     def read(
         self, source: Source, columns: Sequence[str], size: int, *, whole: bool = False
     ) -> Iterator[Rows]:
-        """Yield the rows of a file, `size` at a time; with all columns if `whole`."""
+        """Yield the rows of a file, `size` at a time, with all columns if `whole`."""
 
 
 class TableFile(TextFile):
-    """A kind of file that is read and written."""
+    """A file type that can be read and written."""
 
     @abstractmethod
     def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
-        """Write whole rows with further columns; the first part of a file has the header."""
+        """Write whole rows with added columns, after a header if `header`."""
 
     @abstractmethod
     def from_texts(self, column: str, texts: list[str]) -> Rows:
-        """Make rows of texts alone."""
+        """Return rows that contain only texts."""
 
     def join(self, parts: list[Path], file: BinaryIO) -> None:
-        """Put parts together."""
+        """Concatenate parts into one file."""
         for part in parts:
             with part.open("rb") as source:
                 while block := source.read(2**20):
@@ -89,12 +90,14 @@ class _Csv(TableFile):
         self, source: Source, columns: Sequence[str], size: int, *, whole: bool = False
     ) -> Iterator[Rows]:
         with _opened(source, newline="") as file:
-            # strict: a quote that is never closed would swallow all rows after it.
+            # Without strict, a quote that is never closed swallows all rows after it.
             reader = csv.reader(file, strict=True)
             try:
                 names = next(reader, [])
                 if not names:
-                    raise ValueError(f"{source.name} has no header: a first line of column names.")
+                    raise ValueError(
+                        f"{source.name} has no header; add a first line with the column names."
+                    )
                 _check_columns(source.name, names, columns)
                 places = {name: names.index(name) for name in columns}
                 for rows in _in_parts(self._full_rows(reader, len(names), source.name), size):
@@ -102,17 +105,17 @@ class _Csv(TableFile):
                     yield Rows(names, values, rows)
             except csv.Error as error:
                 raise ValueError(
-                    f"{source.name} is no readable csv file: line {reader.line_num}: "
-                    f"{error}. Close each quote and double those inside a field, or use jsonl or "
-                    "parquet."
+                    f"{source.name} is not a readable csv file: line {reader.line_num}: "
+                    f"{error}. Close each quote and double the quotes inside a field, or use jsonl "
+                    "or parquet."
                 ) from error
 
     def _full_rows(self, reader: Any, n_fields: int, name: str) -> Iterator[list[str]]:
         for number, row in _until_blank(((reader.line_num, row) for row in reader), name):
             if len(row) != n_fields:
                 raise ValueError(
-                    f"{name}, line {number}: a row of {len(row)} fields under {n_fields} names; "
-                    "quote fields that hold a comma."
+                    f"{name}, line {number} has {len(row)} fields, but the header has {n_fields}; "
+                    "quote fields that contain a comma."
                 )
             yield row
 
@@ -146,17 +149,17 @@ class _Jsonl(TableFile):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{where} is no JSON: {error}") from error
+            raise ValueError(f"{where} is not valid JSON: {error}") from error
         for name in columns:
             if not isinstance(row, dict) or name not in row:
-                raise ValueError(f"{where} is no object with {name!r} in it.")
+                raise ValueError(f"{where} is not a JSON object with the key {name!r}.")
         return row
 
     def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
         cells = zip(*added.values(), strict=True)
         for row, more in zip(rows.whole, cells, strict=True):
             line = json.dumps(row | dict(zip(added, more, strict=True)), ensure_ascii=False)
-            # Half a character of UTF-16 has no UTF-8: written as JSON's escape.
+            # A lone surrogate has no UTF-8 encoding, so it is written as a JSON escape.
             file.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def from_texts(self, column: str, texts: list[str]) -> Rows:
@@ -198,7 +201,7 @@ class _Parquet(TableFile):
 
 
 class _Txt(TextFile):
-    """A text a line, without the blanks around it; blank lines are left out."""
+    """One stripped text per line; blank lines are skipped."""
 
     def read(
         self, source: Source, columns: Sequence[str], size: int, *, whole: bool = False
@@ -214,11 +217,11 @@ FILES: dict[str, TextFile] = {**TABLES, ".txt": _Txt()}
 
 
 def kind_of(path: Path, known: Collection[str], alternative: str = "") -> str:
-    """Return the kind of a file by the end of its name; the error for another names the known."""
+    """Return the extension of a file; raise an error if it is not among the known ones."""
     kind = path.suffix.lower()
     if kind not in known:
         raise ValueError(
-            f"{path}: files that end in {path.suffix!r} are not known; use one of "
+            f"{path} has the unknown file type {path.suffix!r}; use one of "
             f"{', '.join(known)}{alternative}."
         )
     return kind
@@ -227,11 +230,11 @@ def kind_of(path: Path, known: Collection[str], alternative: str = "") -> str:
 def file_source(
     path: str | os.PathLike[str], known: Collection[str] = FILES.keys(), alternative: str = ""
 ) -> Source:
-    """Find a file of one of the known kinds."""
+    """Return the source for an existing file of a known type."""
     path = Path(path)
     kind = kind_of(path, known, alternative)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
+        raise FileNotFoundError(f"the file {path} does not exist.")
     return Source(str(path), kind, partial(_open, path))
 
 
@@ -240,7 +243,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def read_whole(source: Source, columns: Sequence[str]) -> dict[str, list[Any]]:
-    """Read columns of all rows, of which there must be some."""
+    """Return the values of some columns; raise an error if there are no rows."""
     values: dict[str, list[Any]] = {name: [] for name in columns}
     for rows in FILES[source.kind].read(source, columns, _PART):
         for name, part in rows.columns.items():
@@ -251,29 +254,29 @@ def read_whole(source: Source, columns: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def label_array(labels: Iterable[Any], name: str) -> np.ndarray:
-    """Return labels as text, of which none may be missing."""
+    """Return labels as an array of str; raise an error if one is missing."""
     texts = []
     for row, label in enumerate(labels):
         if label is None or label != label:
             raise ValueError(
-                f"{name}[{row}] is missing; drop such rows, or move them to a file of unlabelled "
-                "texts."
+                f"{name}[{row}] is missing; drop rows without a label or move them to a file of "
+                "unlabelled texts."
             )
         texts.append(str(label))
     return np.array(texts)
 
 
 class ParquetTexts:
-    """A column of a parquet file, or of all ``*.parquet`` in a folder in the order of their names.
+    """A column of a parquet file, or of all ``*.parquet`` files in a folder, sorted by name.
 
-    The texts stay on disk, and are read in batches each time they are gone through.
+    The texts stay on disk. Each iteration reads them in batches.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file or folder, or the folder holds no parquet file.
+        If the file or folder does not exist, or the folder contains no parquet file.
     ValueError
-        If a file lacks the column, or is no parquet file.
+        If a file lacks the column or is not a parquet file.
     """
 
     def __init__(self, location: str | os.PathLike[str], column: str):
@@ -306,7 +309,7 @@ def _parquet_files(location: Path) -> list[Path]:
     paths = sorted(location.glob("*.parquet"))
     if not paths:
         raise FileNotFoundError(
-            f"{location} is no parquet file, and no folder that holds files *.parquet."
+            f"{location} is neither a parquet file nor a folder with *.parquet files."
         )
     return paths
 
@@ -331,7 +334,7 @@ def _opened_parquet(source: Source, columns: Sequence[str]) -> Iterator["Parquet
             _check_columns(source.name, table.schema_arrow.names, columns)
             yield table
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{source.name} is no readable parquet file: {error}") from error
+        raise ValueError(f"{source.name} is not a readable parquet file: {error}") from error
 
 
 def _check_columns(name: str, there: Sequence[str], wanted: Iterable[str]) -> None:
@@ -343,7 +346,7 @@ def _check_columns(name: str, there: Sequence[str], wanted: Iterable[str]) -> No
 
 
 def _until_blank(lines: Iterable[tuple[int, _Item]], name: str) -> Iterator[tuple[int, _Item]]:
-    """Leave out blank lines at the end, and refuse others, which may stand for an empty text."""
+    """Skip blank lines at the end; reject others, because they may be meant as empty texts."""
     blank = 0
     for number, line in lines:
         if not line:

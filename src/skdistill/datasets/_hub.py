@@ -1,4 +1,4 @@
-"""Data sets on the Hugging Face Hub."""
+"""Loader for data sets on the Hugging Face Hub."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from skdistill.datasets._files import label_array
 def hub_splits(
     name: str, text_column: str
 ) -> dict[str, Callable[[str | None], tuple[list[str], np.ndarray | None]]]:
-    """Return what reads each split of a data set, with a column of labels or, for None, without."""
+    """Return a reader for each split; a reader takes the label column, or None for no labels."""
     import datasets
 
     try:
@@ -23,12 +23,11 @@ def hub_splits(
     except (OSError, datasets.exceptions.DatasetsError) as error:
         local = PurePath(name).name
         home = os.environ.get("SKDISTILL_DATA")
-        looked = f"the folder {Path(home, local)} (SKDISTILL_DATA)" if home else "no local folder"
+        looked = f"in the folder {Path(home, local)} (SKDISTILL_DATA) or " if home else ""
         raise OSError(
-            f"The data set {name!r} was not found: looked for in {looked} and on the Hugging Face "
-            f"Hub, which answered: {error}\nEither set SKDISTILL_DATA (or data_home) to a folder "
-            f"that holds {local}/train.jsonl and {local}/test.jsonl, or go online (and unset "
-            "HF_HUB_OFFLINE), once: later runs use the Hub's local cache."
+            f"The data set {name!r} was not found {looked}on the Hugging Face Hub: {error}\nSet "
+            f"SKDISTILL_DATA (or data_home) to a folder that contains {local}/train.jsonl and "
+            f"{local}/test.jsonl, or download the data set once with HF_HUB_OFFLINE unset."
         ) from error
     return {
         split: partial(_read_split, rows, f"{name} {split}", text_column)
@@ -42,14 +41,14 @@ def _read_split(
     labels = None
     if label_column is not None:
         found = _labels(rows, label_column, where)
-        # The Hub's test parts may come with all labels withheld.
+        # On the Hub, all labels of a test split may be withheld.
         if any(label is not None for label in found):
             labels = label_array(found, f"{where}: {label_column}")
     return check_texts(_column(rows, text_column, where), name=f"{where}: {text_column}"), labels
 
 
 def _labels(rows: Any, column: str, where: str) -> list[Any]:
-    """Return labels, by name where numbers are stored that have names; None for withheld ones."""
+    """Return labels, with class numbers replaced by names, and None for withheld labels."""
     values = _column(rows, column, where)
     feature = rows.features[column]
     if not hasattr(feature, "int2str"):

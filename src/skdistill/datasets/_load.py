@@ -1,6 +1,7 @@
-"""Text data from files, folders and the Hugging Face Hub.
+"""Loaders for text data from files, folders and the Hugging Face Hub.
 
-Every loader returns the same :class:`sklearn.utils.Bunch` of lists of texts and arrays of labels.
+Every loader returns a :class:`sklearn.utils.Bunch` with the same fields: lists of texts and arrays
+of labels.
 """
 
 import os
@@ -18,8 +19,8 @@ from skdistill.datasets._files import FILES, Source, file_source, label_array, r
 from skdistill.datasets._hub import hub_splits
 
 Columns = tuple[list[str], np.ndarray]
-# Reads a part of a data set, with the column of labels or, for None, without labels. The labels
-# of a labelled part may be withheld, and are None then, too.
+# Reads one part of a data set. It takes the label column, or None for no labels. The returned
+# labels may be None even with a label column, when they are withheld.
 _ReadPart = Callable[[str | None], tuple[list[str], np.ndarray | None]]
 
 _VALIDATION_NAMES = ("validation", "val", "dev")
@@ -27,37 +28,37 @@ _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
 
 
 def load_emotion(data_home: str | os.PathLike[str] | None = None) -> Bunch:
-    """Load Emotion: 16,000 / 2,000 / 2,000 English tweets of six emotions.
+    """Load Emotion: 16,000 / 2,000 / 2,000 English tweets labelled with six emotions.
 
     Parameters
     ----------
     data_home : str, path or None, default=None
-        A folder that holds ``emotion/train.jsonl`` and so on; see :func:`load_text_dataset`.
-        Without it the folder named by the environment variable ``SKDISTILL_DATA`` is looked at,
-        then the Hugging Face Hub (``dair-ai/emotion``).
+        A folder that contains ``emotion/train.jsonl`` and so on; see :func:`load_text_dataset`.
+        If None, the loader tries the folder in the environment variable ``SKDISTILL_DATA``, then
+        the Hugging Face Hub (``dair-ai/emotion``).
 
     Returns
     -------
     Bunch
-        With the fields of :func:`load_text_dataset`; the classes are anger, fear, joy, love,
+        It has the fields of :func:`load_text_dataset`. The classes are anger, fear, joy, love,
         sadness and surprise.
 
     Raises
     ------
     FileNotFoundError
-        If `data_home` is given and has no such folder.
+        If you pass a `data_home` without this folder.
     OSError
-        If there is no such folder and the Hub cannot be reached.
+        If there is no local folder and the Hub cannot be reached.
 
     See Also
     --------
-    load_text_dataset : Other data sets.
-    skdistill.load_docstrings : A corpus that needs no network.
+    load_text_dataset : Load other data sets.
+    skdistill.load_docstrings : Load a corpus that needs no network.
 
     Notes
     -----
-    The data are for research and education only. Some test texts also occur in the training
-    part with another label.
+    The data are for research and education only. Some test texts also occur in the training part,
+    with a different label.
 
     References
     ----------
@@ -97,23 +98,24 @@ def load_text_dataset(
     name_or_path : str or path
         One of:
 
-        - a file of :func:`~skdistill.datasets.read_texts`, whose rows are split into train and
-          test;
-        - a folder with one such file a part: ``train``, perhaps ``val`` (or ``dev``,
-          ``validation``), ``test``, and any number of unlabelled ones, whose names start with
-          ``extra`` or ``unlabeled``;
+        - a file that :func:`~skdistill.datasets.read_texts` can read; its rows are split into
+          train and test;
+        - a folder with one such file per part: ``train``, optionally ``val`` (or ``dev``,
+          ``validation``) and ``test``, and any number of unlabelled files with names that start
+          with ``extra`` or ``unlabeled``;
         - the name of such a folder inside `data_home`;
         - the name of a data set on the Hub, such as ``"dair-ai/emotion"``. A folder in
-          `data_home` with the last part of this name, here ``emotion``, is taken before it.
+          `data_home` with the last part of this name, here ``emotion``, takes precedence.
     data_home : str, path or None, default=None
-        The folder of data sets. None takes the environment variable ``SKDISTILL_DATA``, if set,
-        and goes on to the Hub where that folder lacks the data set.
+        The folder of data sets. If None, the loader uses the environment variable
+        ``SKDISTILL_DATA``, if it is set. If that folder lacks the data set, the loader uses the
+        Hub.
     text_column, label_column : str, default="text" and "label"
         Names of the columns.
     test_size : float, default=0.2
-        Share of the rows that become the test part, where the data has no part of its own.
+        Share of the rows to hold out as the test part, if the data set has no test part.
     random_state : int, RandomState instance or None, default=0
-        Draws that test part, stratified by label.
+        Controls the random split, which is stratified by label.
 
     Returns
     -------
@@ -125,30 +127,31 @@ def load_text_dataset(
         - X_unlabeled : list of str; empty if there are no unlabelled texts
         - X_val : list of str of length n_val, or None
         - y_val : ndarray of shape (n_val,), dtype str, or None; None if there is no validation
-          part. The only one of a validation and a test part is the test part.
+          part. If the data set has a validation part but no test part, the validation part
+          becomes the test part.
         - X_test : list of str, of length n_test
         - y_test : ndarray of shape (n_test,), dtype str
         - classes : ndarray of shape (n_classes,), dtype str; the labels in `y_train`, sorted
-        - DESCR : str; source and what is known of the licence
+        - DESCR : str; source and licence
 
-        Labels are text, whatever their type in the file.
+        Labels are strings, whatever their type in the file.
 
     Raises
     ------
     FileNotFoundError
-        If a file is not there, `data_home` is given and lacks the folder, or the folder has no
-        training part.
+        If a file does not exist, if you pass a `data_home` without the folder, or if the folder has
+        no training part.
     OSError
-        If the data set is in no folder and the Hub cannot be reached or does not have it.
+        If the data set is not in a local folder and cannot be loaded from the Hub.
     ValueError
-        If a file has not the columns, misses a value, or a class is too rare to be split.
+        If a file lacks a column or a value, or a class has too few texts for the split.
     TypeError
-        If a text is no text.
+        If a text is not a string.
 
     See Also
     --------
-    load_emotion : The data set of the article.
-    skdistill.load_docstrings : A corpus that needs no network.
+    load_emotion : Load the data set of the article.
+    skdistill.load_docstrings : Load a corpus that needs no network.
 
     Examples
     --------
@@ -171,7 +174,7 @@ def load_text_dataset(
 def _find_parts(
     name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, text_column: str
 ) -> tuple[Mapping[str, _ReadPart], str]:
-    """Find a data set: what reads each of its parts, and where they are from."""
+    """Return a reader for each part of a data set, and a description of its source."""
     path = Path(name_or_path)
     if not path.is_dir() and path.suffix.lower() in FILES:
         return {"train": _reader(path, text_column)}, f"the file {path}"
@@ -179,9 +182,9 @@ def _find_parts(
     if folder is not None:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FILES)
         if all(file.stem != "train" for file in files):
-            there = ", ".join(file.name for file in files) or "no file of texts"
+            there = ", ".join(file.name for file in files) or "no text files"
             raise FileNotFoundError(
-                f"the folder {folder} has no train.jsonl or the like, but {there}."
+                f"the folder {folder} has no file such as train.jsonl; it contains {there}."
             )
         return {file.name: _reader(file, text_column) for file in files}, f"the folder {folder}"
     name = str(name_or_path)
@@ -207,33 +210,34 @@ def read_texts(
 def read_texts(
     path: str | os.PathLike[str], *, text_column: str = "text", label_column: str | None = "label"
 ) -> tuple[list[str], np.ndarray | None]:
-    r"""Read texts, and their labels, from a csv, jsonl, parquet or txt file.
+    r"""Read texts and labels from a csv, jsonl, parquet or txt file.
 
     Parameters
     ----------
     path : str or path
-        ``.csv`` (with a header), ``.jsonl`` (one object a line), ``.parquet``, or ``.txt``: one
-        unlabelled text a line, blank lines left out. Text files are in UTF-8.
+        A ``.csv`` file with a header, a ``.jsonl`` file with one object per line, a ``.parquet``
+        file, or a ``.txt`` file with one unlabelled text per line. Blank lines in ``.txt`` files
+        are skipped. Text files must be in UTF-8.
     text_column : str, default="text"
-        Name of the column of texts. It has no meaning for ``.txt``.
+        Name of the text column; ignored for ``.txt`` files.
     label_column : str or None, default="label"
-        Name of the column of labels; None reads no labels.
+        Name of the label column; None reads no labels.
 
     Returns
     -------
     texts : list of str, of length n_texts
     labels : ndarray of shape (n_texts,), dtype str, or None
-        The labels as text; None if `label_column` is None.
+        The labels as strings; None if `label_column` is None.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is of another kind or broken, has no rows, lacks a column, or misses a value.
-        In csv an empty field is missing. Rows count from 0, without the header.
+        If the file has another type, is broken, has no rows, or lacks a column or a value. In csv
+        files, an empty field is a missing value. Errors count rows from 0, without the header.
     TypeError
-        If a text is no text, such as a number.
+        If a text is not a string, for example a number.
 
     Examples
     --------
@@ -252,16 +256,18 @@ def read_texts(
 def read_columns(
     source: Source, text_column: str, label_column: str | None, *, n_labels: int | None = None
 ) -> tuple[list[str], Any]:
-    """Read texts and labels; as ones and zeros of `n_labels` columns if a text may have several.
+    """Read texts and labels; with `n_labels`, return the labels as a 0/1 matrix.
 
-    Their numbers are in the column of labels then, with blanks between them, as ``skdistill
-    predict`` writes them; an empty field is a text without labels.
+    In that case the label column contains label numbers separated by spaces, as ``skdistill
+    predict`` writes them. An empty field means that the text has no labels.
     """
     if source.kind == ".txt" and label_column is not None:
-        raise ValueError(f"{source.name}: a .txt file has no labels; use csv, jsonl or parquet.")
+        raise ValueError(
+            f"{source.name}: a .txt file has no labels; use a csv, jsonl or parquet file."
+        )
     wanted = [text_column] if label_column is None else [text_column, label_column]
     values = read_whole(source, wanted)
-    if source.kind == ".csv":  # where nothing else can say that a value is missing
+    if source.kind == ".csv":  # an empty field is the only way to mark a missing value
         values = {name: [value or None for value in column] for name, column in values.items()}
     texts = check_texts(values[text_column], name=f"{source.name}: {text_column}")
     if label_column is None:
@@ -274,21 +280,21 @@ def read_columns(
 
 
 def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:
-    """Look for a data set in the folder of data sets; None if it is for the Hub to have it."""
+    """Return the local folder of a data set, or None if the Hub must be tried."""
     home = data_home or os.environ.get("SKDISTILL_DATA")
     folder = Path(home, name) if home else None
     if folder is not None and folder.is_dir():
         return folder
     if data_home is not None:
         raise FileNotFoundError(
-            f"data_home={str(data_home)!r} has no folder {name!r} (with train.jsonl or the like "
-            "in it); leave data_home out to load the data set from the Hugging Face Hub."
+            f"data_home={str(data_home)!r} has no folder {name!r} with a file such as train.jsonl; "
+            "omit data_home to load the data set from the Hugging Face Hub."
         )
     return None
 
 
 def _read_parts(readers: Mapping[str, _ReadPart], source: str, label_column: str) -> dict[str, Any]:
-    """Read the parts of a data set: labelled ones as columns, ``unlabeled`` as texts."""
+    """Return the parts of a data set: labelled parts as columns, ``unlabeled`` as texts."""
     parts: dict[str, Any] = {"unlabeled": []}
     for name, read in readers.items():
         stem = Path(name).stem
@@ -297,50 +303,52 @@ def _read_parts(readers: Mapping[str, _ReadPart], source: str, label_column: str
             parts["unlabeled"] += read(None)[0]
         elif part in ("train", "val", "test"):
             if part in parts:
-                raise ValueError(f"{source} has two parts {part!r}.")
+                raise ValueError(f"{source} has two parts named {part!r}; remove one of them.")
             columns = read(label_column)
             if columns[1] is not None:
                 parts[part] = columns
     if "train" not in parts:
-        raise ValueError(f"{source} has no labelled split 'train', but {', '.join(readers)}.")
+        raise ValueError(
+            f"{source} has no labelled split 'train'; its splits are {', '.join(readers)}."
+        )
     return parts
 
 
 def _complete(parts: dict[str, Any], source: str, *, test_size: float, random_state: Any) -> Bunch:
-    """Make sure of a test part: its own, else the validation part, else a share of train."""
+    """Add a test part if there is none: the validation part, or else a share of train."""
     train, val, test = parts["train"], parts.get("val"), parts.get("test")
     note = ""
     if test is None and val is not None:
         test, val = val, None
-        note = " There is no test part: the validation part takes its place."
+        note = " There is no test part, so the validation part is used instead."
     elif test is None:
         train, test = split_labelled(train, source, test_size=test_size, random_state=random_state)
-        note = f" There is no test part: a stratified share of {test_size:g} of the rows is it."
+        note = f" There is no test part, so a stratified share of {test_size:g} was held out."
     return make_bunch(
         train=train,
         val=val,
         test=test,
         unlabeled=parts.get("unlabeled", []),
-        descr=f"Texts from {source}.{note}\nLicence: that of the source; ask there.",
+        descr=f"Texts from {source}.{note}\nLicence: see the source.",
     )
 
 
 def split_labelled(
     columns: Columns, source: str, *, test_size: float, random_state: Any
 ) -> tuple[Columns, Columns]:
-    """Split labelled texts, stratified by label; messages call where they are from `source`.
+    """Split labelled texts, stratified by label; `source` names the data in error messages.
 
     Raises
     ------
     ValueError
-        If a class is too rare to be split, or the second part has fewer rows than classes.
+        If a class has too few texts, or the second part has fewer rows than classes.
     """
     X, y = columns
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"{source} has one text only of the label {str(classes[counts.argmin()])!r}, which "
-            "cannot be in train and in test; add texts of this label or drop it."
+            f"{source} has only one text with the label {str(classes[counts.argmin()])!r}, which "
+            "cannot be in both train and test; add texts with this label or drop it."
         )
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=test_size, random_state=random_state, stratify=y
@@ -348,9 +356,9 @@ def split_labelled(
     missing = np.setdiff1d(y_test, y_train)
     if len(missing):
         raise ValueError(
-            f"{source} has so few texts of the label {str(missing[0])!r} that none is left to "
-            f"train on if a share of {test_size:g} is held out; add texts of this label, drop it, "
-            "or hold out fewer."
+            f"{source} has too few texts with the label {str(missing[0])!r}: none is left for "
+            f"training when a share of {test_size:g} is held out. Add texts with this label, drop "
+            "it, or hold out a smaller share."
         )
     return (X_train, y_train), (X_test, y_test)
 
@@ -363,7 +371,7 @@ def make_bunch(
     descr: str,
     val: Columns | None = None,
 ) -> Bunch:
-    """Put the parts of a data set into the fields that all loaders return."""
+    """Return the parts of a data set as the Bunch that all loaders return."""
     X_val, y_val = val if val is not None else (None, None)
     return Bunch(
         X_train=train[0],
