@@ -81,7 +81,7 @@ def tag_units(tagger: Callable[..., Any], units: Units) -> list[Hashable]:
         if len(found) != len(words):
             raise ValueError(
                 f"tagger returned {len(found)} tags for the {len(words)} units of X[{row}], "
-                f"{words!r:.80}; it must return one tag per unit."
+                f"{words!r:.80}; it must return one tag for each."
             )
         tags += found
     return tags

@@ -233,8 +233,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         phrases = _phrases(self.candidate_labels)
         if "{}" not in self.hypothesis_template:
             raise ValueError(
-                f"hypothesis_template={self.hypothesis_template!r} has no placeholder for the "
-                'candidate; add {}, as in "This example is {}."'
+                f"hypothesis_template={self.hypothesis_template!r} has no place for a candidate; "
+                'write {} into it, as in "This example is {}."'
             )
         labels = [*phrases] if self.multi_label else sorted(phrases)
         hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
@@ -245,16 +245,16 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
             if codes.shape != (n_rows, len(classes)):
                 raise ValueError(
-                    f"y must have shape ({n_rows}, {len(classes)}), with ones and zeros for each "
-                    f"candidate, but has shape {np.shape(y)}."
+                    f"y must have shape ({n_rows}, {len(classes)}), ones and zeros for each of the "
+                    f"candidates, but has shape {np.shape(y)}."
                 )
             return
         known = set(classes.tolist())
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"y[{row}] is {label!r}, which is not one of the classes in candidate_labels: "
-                    f"{classes.tolist()}."
+                    f"y[{row}] is {label!r}, which is none of the classes that candidate_labels "
+                    f"names, {classes.tolist()}."
                 )
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -292,18 +292,18 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
         pairs = [(label, label) for label in candidate_labels]
     if len(pairs) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but candidate_labels has {len(pairs)}."
+            f"A classifier needs at least 2 classes, but candidate_labels holds {len(pairs)}."
         )
     seen: set[str] = set()
     for label, phrase in pairs:
         if not isinstance(phrase, str):
             raise TypeError(
-                f"candidate_labels must map labels to text, but label {label!r} has the phrase "
-                f"{phrase!r}."
+                f"candidate_labels must hold phrases, but holds {phrase!r} for the label {label!r}."
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels contains {phrase!r} twice; give each class a different phrase."
+                f"candidate_labels holds {phrase!r} twice, so that no score could tell the classes "
+                "apart."
             )
         seen.add(phrase)
     kinds = {
@@ -312,7 +312,7 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     }
     if kinds not in ({str}, {int}):
         raise TypeError(
-            "The labels in candidate_labels must be all strings or all integers, but are "
+            "The labels in candidate_labels must be all text or all integers, but are "
             f"{[label for label, _ in pairs]}."
         )
     return dict(pairs)
@@ -323,7 +323,7 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     lengths = tokenise_pairs(tokenizer, model, [""], hypotheses, np.iinfo(np.int32).max).lengths
     if lengths.max() >= max_length:
         raise ValueError(
-            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
-            f"special tokens included, which leaves no room for the text: the limit is "
-            f"{max_length}. Raise max_length or shorten the hypothesis."
+            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} takes {lengths.max()} tokens, "
+            f"special tokens included, and leaves no room for a text in the {max_length} that the "
+            "model reads at most; raise max_length, or shorten the hypothesis."
         )

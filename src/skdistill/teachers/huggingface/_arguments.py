@@ -65,8 +65,7 @@ def training_arguments(
     unknown = sorted(chosen.keys() - _KNOWN)
     if unknown:
         raise ValueError(
-            f"trainer_args contains {unknown}, which are not parameters of "
-            "transformers.TrainingArguments; remove them or correct their names."
+            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
         )
     settings = {
         "output_dir": folder,
@@ -86,8 +85,8 @@ def training_arguments(
         arguments._n_gpu = min(arguments.n_gpu, 1)
     if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
         raise ValueError(
-            f"device={str(device)!r} was requested, but the Trainer uses "
-            f"{str(arguments.device)!r}. To select one of several accelerators, set an environment "
-            'variable, as in CUDA_VISIBLE_DEVICES=1, and use device="auto".'
+            f"device={str(device)!r} was asked for, but the Trainer takes "
+            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
+            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
         )
     return arguments

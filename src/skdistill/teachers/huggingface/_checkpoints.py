@@ -79,8 +79,8 @@ class Checkpoints:
             return json.loads(about.read_text(encoding="utf-8"))["seed"]
         if any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
             warnings.warn(
-                f"checkpoint_dir={str(self.root)!r} has checkpoints of other trainings only (with "
-                "other texts, labels or parameters). This training starts from scratch in "
+                f"checkpoint_dir={str(self.root)!r} holds checkpoints of other trainings (other "
+                "texts, labels or parameters), but none of this one: it starts afresh, in "
                 f"{self.folder.name}.",
                 UserWarning,
                 stacklevel=6,  # past fit and the wrappers around it

@@ -269,13 +269,11 @@ def compute_logits(
             except torch.OutOfMemoryError as error:
                 if len(rows) == 1:
                     error.add_note(
-                        f"A single text of {tokens.lengths[rows[0]]} tokens does not fit into the "
-                        f"memory of {str(device)!r}; use a lower max_length or device='cpu'."
+                        f"A single text of {tokens.lengths[rows[0]]} tokens is too much for the "
+                        f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
                     )
                     raise
-                _logger.info(
-                    "%d texts do not fit into the memory of %s; halving batches", len(rows), device
-                )
+                _logger.info("%d texts do not fit the memory of %s: halved", len(rows), device)
                 # The remaining batches have the same size and would not fit either.
                 waiting = deque(_in_halves([rows, *waiting]))
             else:

@@ -92,17 +92,17 @@ def explained(name: str) -> Iterator[None]:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         if hub_constants.HF_HUB_OFFLINE:
             network = (
-                "HF_HUB_OFFLINE is set, so only models in the local cache are found; unset it to "
-                "download others"
+                "this process is offline (HF_HUB_OFFLINE is set) and finds only models that are in "
+                "the local cache already: unset HF_HUB_OFFLINE to download"
             )
         else:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Pass a local folder with "
+            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Give a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
-            f"Hugging Face Hub ({network}). Pickled weights and models with their own code are "
-            "refused."
+            f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
+            "code are refused."
         ) from error
 
 
@@ -136,9 +136,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
         if "tiktoken" not in str(error) or find_spec("sentencepiece") is not None:
             raise
         raise ImportError(
-            f"The checkpoint {name!r} has no tokenizer.json, only a SentencePiece file; run "
-            "`pip install sentencepiece protobuf` to read it. You can also save the tokenizer once "
-            "where these packages are installed, which writes a tokenizer.json."
+            f"The checkpoint {name!r} has no tokenizer.json, only a file of SentencePiece's, which "
+            "takes `pip install sentencepiece protobuf` to read; or save the tokenizer into a "
+            "folder where those are installed: a tokenizer.json lies beside it from then on."
         ) from error
 
 
@@ -185,8 +185,8 @@ def load_pretrained(
     head = choose_head(name, load_config(name, revision), head)
     if outputs.multilabel and head == "text-to-text":
         raise ValueError(
-            f"The checkpoint {name!r} writes one label per text, but y has several labels per "
-            'text. Use head="classification", or one teacher per label with '
+            f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
+            'labels a text; use head="classification", or one teacher for each label in '
             "sklearn.multiclass.OneVsRestClassifier."
         )
     kind = "multi" if outputs.multilabel else "single"
@@ -217,8 +217,8 @@ def load_finetuned(
     model, missing = load_classifier(name, revision, head, **config)
     if missing:
         raise ValueError(
-            f"The checkpoint {name!r} lacks these weights of a text classifier: "
-            f"{', '.join(missing)}. Fine-tune it first with TransformerTeacherClassifier.fit."
+            f"The checkpoint {name!r} lacks weights of a text classifier, which would be random: "
+            f"{', '.join(missing)}. Fine-tune it first, with TransformerTeacherClassifier.fit."
         )
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
@@ -272,23 +272,23 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
         if tokenizer.eos_token is None:
             raise ValueError(
                 "The checkpoint's tokenizer has neither a padding nor an end-of-text token, so "
-                "texts of different length cannot form a batch. Set tokenizer.pad_token and save "
-                "the tokenizer into the checkpoint's folder."
+                "texts of different length make no batch; set tokenizer.pad_token and save the "
+                "tokenizer into the checkpoint's folder."
             )
         if model.config.is_encoder_decoder:
             raise ValueError(
-                "The checkpoint's tokenizer has no padding token, and an encoder-decoder cannot "
-                "use the end-of-text token instead, because that token marks the end of each text. "
-                "Set tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
+                "The checkpoint's tokenizer has no padding token, and the end-of-text token cannot "
+                "stand in for it, because an encoder-decoder looks for the end of each text; set "
+                "tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
     n_tokens = getattr(model.config, "vocab_size", None)
     if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
         raise ValueError(
             f"The tokenizer's padding token {tokenizer.pad_token!r} has the number "
-            f"{tokenizer.pad_token_id}, but the model has embeddings for only {n_tokens} tokens. "
-            "Call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
-            "tokenizer.pad_token to a token that the model has."
+            f"{tokenizer.pad_token_id}, but the model has embeddings of {n_tokens} tokens only; "
+            "call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
+            "tokenizer.pad_token to one that the model knows."
         )
     model.config.pad_token_id = tokenizer.pad_token_id
 

@@ -122,7 +122,7 @@ class Epochs(TrainerCallback):
         if not math.isfinite(entry["train_loss"]):
             raise ValueError(
                 f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: "
-                f"fine-tuning diverged. Use an lr below {args.learning_rate:g} or "
+                f"fine-tuning diverged. Choose a smaller lr than {args.learning_rate:g}, or "
                 'precision="fp32".'
             )
         if self.validation is not None:
