@@ -1,6 +1,6 @@
-"""A fitted student as an object of its own: NumPy and SciPy alone, no torch, no scikit-learn.
+"""Serve a fitted student with NumPy and SciPy only, without torch or scikit-learn.
 
-Processes that only predict import this module and load a file that a student's `save` wrote.
+Processes that only predict import this module and load a file written by a student's `save`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,25 +24,27 @@ _CHARACTERS_A_JOB = 2**20
 
 
 class CompiledClassifier:
-    """A student that does nothing but predict.
+    """A fitted student for prediction only.
+
+    You usually get one from a student's `compile` or from `load`.
 
     Parameters
     ----------
     model : StoredModel
-        What a student's `compile` or a file gives; see `load` for the usual way.
+        The model to serve.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels; for several labels a text, the columns' numbers.
+        The sorted labels, or the column numbers if a text may have several labels.
     multilabel_ : bool
         Whether a text may have several labels.
 
     See Also
     --------
-    DistilledMLPClassifier : Whose `compile` and `save` make one.
-    parity_report : Tells what rounded weights change.
-    export_onnx : For programs that run no Python.
+    DistilledMLPClassifier : Create a compiled student with `compile` or `save`.
+    parity_report : Measure how rounded weights change predictions.
+    export_onnx : Write a student for programs in other languages.
 
     Examples
     --------
@@ -66,41 +68,43 @@ class CompiledClassifier:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> "CompiledClassifier":
-        """Read a file that a student's `save` wrote; nothing in it is run.
+        """Read a file written by a student's `save`.
+
+        Reading the file runs no code.
 
         Parameters
         ----------
         path : path-like
-            The file.
+            The file to read.
 
         Returns
         -------
         CompiledClassifier
-            What was in it.
+            The student in the file.
 
         Raises
         ------
         ModelFileError
-            If the file is no model of this package, is damaged, or of a later version.
+            If the file is not a skdistill model, is damaged, or was written by a later version.
         OSError
-            If it cannot be read.
+            If the file cannot be read.
         """
         return cls(read_model(Path(path)))
 
     @property
     def n_parameters_(self) -> int:
-        """Trained parameters."""
+        """Number of trained parameters."""
         return self._model.n_parameters
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
-        """Write the student into one file, without the parameters of its training.
+        """Write the student to a file, without its training parameters.
 
         Parameters
         ----------
         path : path-like
-            An earlier file is replaced once the new one is complete.
+            The file to write. An existing file is replaced once the new one is complete.
         precision : {"float32", "float16", "int8"}, default="float32"
-            How weights are stored; see `skdistill.runtime._quantization.quantize`.
+            Precision of the stored weights. ``"float16"`` and ``"int8"`` round them.
         """
         write_model(self._model, Path(path), precision)
 
@@ -112,12 +116,12 @@ class CompiledClassifier:
         X : iterable of str, of length n_texts
             The texts.
         n_jobs : int or None, default=None
-            Threads; see `predict_proba`.
+            Number of threads; see `predict_proba`.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
-            Logarithms of probabilities, up to a constant a text; columns follow `classes_`.
+            Logarithms of probabilities, up to a constant per text. Columns follow `classes_`.
         """
         return compute(self._network.decision_function, check_texts(X), n_jobs)
 
@@ -127,23 +131,22 @@ class CompiledClassifier:
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            The texts. One without any known feature gets the classes' shares among the training
+            The texts. A text without any known feature gets the class frequencies of the training
             labels.
         n_jobs : int or None, default=None
-            Threads among which texts are divided, some thousands at a time, through joblib; -1
-            takes all processors.
+            Number of joblib threads that share the texts. -1 uses all processors.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
-            Columns follow `classes_`.
+            Class probabilities. Columns follow `classes_`.
 
         Raises
         ------
         ValueError
-            If `X` is a bare string, a table, has no rows, or holds a missing value.
+            If `X` is a bare string or a table, has no rows, or contains a missing value.
         TypeError
-            If `X` holds something else than text.
+            If `X` contains anything other than text.
         """
         return compute(self._network.predict_proba, check_texts(X), n_jobs)
 
@@ -155,12 +158,12 @@ class CompiledClassifier:
         X : iterable of str, of length n_texts
             The texts.
         n_jobs : int or None, default=None
-            Threads; see `predict_proba`.
+            Number of threads; see `predict_proba`.
 
         Returns
         -------
         ndarray of shape (n_texts,) or (n_texts, n_labels)
-            Labels out of `classes_`; ones and zeros where a text may have several.
+            Labels from `classes_`, or ones and zeros if a text may have several labels.
         """
         winners = compute(self._network.predict, check_texts(X), n_jobs)
         return winners if self.multilabel_ else self.classes_[winners]
@@ -173,28 +176,28 @@ class CompiledClassifier:
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> Iterator[np.ndarray]:
-        """Predict class probabilities of a stream of texts, some thousands at a time.
+        """Predict class probabilities of a stream of texts, chunk by chunk.
 
         Parameters
         ----------
         X : iterable of str
-            The texts, such as the lines of a file; read only as far as predictions are asked for.
+            The texts, such as the lines of a file. They are read only as you consume predictions.
         chunk_size : int, default=10_000
-            Texts in memory at a time.
+            Number of texts per chunk.
         n_jobs : int or None, default=None
-            Threads; see `predict_proba`.
+            Number of threads; see `predict_proba`.
         verbose : int, default=0
-            Whether to show a progress bar, in texts.
+            Whether to show a progress bar that counts texts.
 
         Returns
         -------
         iterator of ndarray of shape (chunk_size, n_classes), dtype float32
-            Probabilities of the next texts; the last array may be shorter.
+            Probabilities of each chunk. The last array may be shorter.
 
         Raises
         ------
         ValueError, TypeError
-            If `X` is a bare string, or a row is no text: the message gives its number.
+            If `X` is a bare string, or a row is not text. The message gives the row number.
 
         Examples
         --------
@@ -208,7 +211,7 @@ class CompiledClassifier:
         return iterate_proba(self._network, X, chunk_size, n_jobs, verbose)
 
     def explain(self, X: Iterable[str]) -> Explanations:
-        """Tell what each word, n-gram or character of a text contributes to each class.
+        """Compute how much each word, n-gram or character contributes to each class.
 
         Parameters
         ----------
@@ -218,12 +221,13 @@ class CompiledClassifier:
         Returns
         -------
         list of Explanation, of length n_texts
-            In the order of the texts; a notebook shows them as marked text.
+            One explanation per text. A notebook shows them as highlighted text.
 
         Raises
         ------
         ValueError
-            If the student is no MLP, or has hidden layers: its words do not add up.
+            If the student is not an MLP, or has hidden layers. Its logits are then not sums over
+            words.
         """
         return explain(self._network, self.classes_, check_texts(X))
 
@@ -234,26 +238,27 @@ class CompiledClassifier:
         y: ArrayLike | None = None,
         **options: Any,
     ) -> None:
-        """Write a model card with the model in it: one page, in which one tries the student.
+        """Write a model card that contains the model: an HTML page where anyone can try it.
+
+        The page describes the training as far as the model file does.
 
         Parameters
         ----------
         path : path-like
-            The HTML file; an earlier one is replaced once the new one is complete.
+            The HTML file. An existing file is replaced once the new one is complete.
         X : iterable of str, of length n_texts, default=None
-            Texts that the student was not trained on, for the figures.
+            Test texts that the student was not trained on, for the results on the card.
         y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
-            Their labels.
+            Labels of the test texts.
         **options
-            What else :meth:`DistilledMLPClassifier.to_html` takes. Of the training the page tells
-            what is in the file.
+            Further arguments of :meth:`DistilledMLPClassifier.to_html`.
 
         Raises
         ------
         TypeError, ValueError, OSError
-            As there.
+            See :meth:`DistilledMLPClassifier.to_html`.
         """
-        # Here, so that a process that predicts starts without it.
+        # Imported here to keep prediction-only processes fast to start.
         from skdistill.card._page import write_card
 
         write_card(path, self._model, X=X, y=y, **options)
@@ -262,30 +267,30 @@ class CompiledClassifier:
 def parity_report(
     student: Any, X: Iterable[str], y: ArrayLike | None = None, *, precision: Precision = "int8"
 ) -> dict[str, Any]:
-    """Tell what rounding a student's weights changes on some texts.
+    """Measure how rounding a student's weights changes its predictions.
 
     Parameters
     ----------
     student : fitted student or CompiledClassifier
-        Whose weights are rounded.
+        The student to round. It is not changed.
     X : iterable of str, of length n_texts
         The texts.
     y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
-        Gold labels; with them accuracies are given. Where a text may have several labels, it is
-        right if all of them are.
+        Gold labels, needed for the accuracies. If a text may have several labels, all of them must
+        be correct.
     precision : {"float16", "int8"}, default="int8"
-        What weights are rounded to.
+        Precision of the rounded weights.
 
     Returns
     -------
     dict
-        ``"n_texts"``; ``"largest_difference"`` between probabilities; ``"agreement"``, the share of
-        texts whose class stays the same; and with `y` ``"accuracy"``, ``"rounded_accuracy"`` and
-        ``"accuracy_change"``. Shares lie between 0 and 1.
+        Always ``"n_texts"``, ``"largest_difference"`` between probabilities, and ``"agreement"``,
+        the share of texts with an unchanged prediction. With `y` also ``"accuracy"``,
+        ``"rounded_accuracy"`` and ``"accuracy_change"``. Shares are between 0 and 1.
 
     See Also
     --------
-    CompiledClassifier : What predicts from rounded weights.
+    CompiledClassifier : Load a student saved with rounded weights.
 
     Examples
     --------
@@ -319,7 +324,7 @@ def parity_report(
 
 
 def as_compiled(student: Any) -> CompiledClassifier:
-    """Compile a student, unless it is compiled.
+    """Compile a student, unless it is already compiled.
 
     Parameters
     ----------
@@ -332,11 +337,11 @@ def as_compiled(student: Any) -> CompiledClassifier:
     Raises
     ------
     TypeError
-        If it is something else.
+        If `student` is neither a student nor a CompiledClassifier.
     """
     if isinstance(student, CompiledClassifier):
         return student
-    # Not by `compile`, which torch's modules have too.
+    # Do not test for `compile`: torch modules have it too.
     if not hasattr(student, "predict_proba_iter"):
         raise TypeError(
             f"{type(student).__name__} is no student: pass a fitted student or a "
@@ -349,7 +354,7 @@ def as_compiled(student: Any) -> CompiledClassifier:
 def compute(
     method: Callable[..., np.ndarray], texts: list[str], n_jobs: int | None = None
 ) -> np.ndarray:
-    """Call a network's method for checked texts, in several threads if that was asked for.
+    """Call a network's method on checked texts, with several threads if requested.
 
     Parameters
     ----------
@@ -365,7 +370,7 @@ def compute(
         return method(texts)
     from joblib import Parallel, delayed
 
-    # Each of NumPy's calls ends with a wait for Python's lock: let them be few and long.
+    # Each NumPy call ends by waiting for the GIL, so make few, long calls.
     runs = slices(texts, _CHARACTERS_A_JOB)
     work = (delayed(method)(texts[rows], n_characters=_CHARACTERS_A_JOB) for rows in runs)
     return np.concatenate(Parallel(n_jobs=n_jobs, require="sharedmem")(work))
@@ -378,7 +383,7 @@ def iterate_proba(
     n_jobs: int | None,
     verbose: int,
 ) -> Iterator[np.ndarray]:
-    """Do what `CompiledClassifier.predict_proba_iter` says; arguments are checked at once."""
+    """Check the arguments, then predict as `CompiledClassifier.predict_proba_iter` describes."""
     if isinstance(X, str | bytes) or not isinstance(X, Iterable):
         check_texts(X)
     if not isinstance(chunk_size, int | np.integer) or chunk_size < 1:

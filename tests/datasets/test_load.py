@@ -279,7 +279,7 @@ def test_offline_error_says_where_was_looked_and_what_to_do():
     message = str(info.value)
     assert "dair-ai/emotion" in message
     assert (
-        "set SKDISTILL_DATA (or data_home) to a folder that contains emotion/train.jsonl" in message
+        "Set SKDISTILL_DATA (or data_home) to a folder that contains emotion/train.jsonl" in message
     )
     assert "HF_HUB_OFFLINE" in message
 

@@ -1,1 +1,1 @@
-"""The model card: one HTML page with a student in it."""
+"""The model card: an HTML page that contains a student."""

@@ -1,4 +1,4 @@
-"""What a model card tells of a student's training."""
+"""Describe a student's training for a model card."""
 
 import os.path
 from collections.abc import Mapping, Sequence
@@ -9,21 +9,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-# What says nothing of the trained model, or is told by itself.
+# Parameters that do not affect the trained model, and the teacher, which has its own row.
 _OTHER = ("teacher", "memory", "callbacks", "n_jobs", "verbose")
 
 
 def describe_training(student: BaseEstimator) -> dict[str, str]:
-    """Name a student's teacher, and the parameters that are not at their defaults.
+    """Return a student's teacher and the parameters that are not at their defaults.
 
-    Parameters
-    ----------
-    student : a student
-        Of folders only the names are told.
-
-    Returns
-    -------
-    dict of str to str
+    Only the name of a folder is returned, not its path.
 
     Examples
     --------
@@ -60,13 +53,13 @@ def _name_teacher(teacher: Any) -> str:
 
 
 def _is_folder(model: str | os.PathLike[str]) -> bool:
-    """Tell a folder, which need not be there any more, from a name on the Hub."""
+    """Return whether a name is a folder, which may be gone by now, rather than a Hub name."""
     path = Path(model)
     return os.path.isdir(path) or path.is_absolute() or len(path.parts) > 2 or ".." in path.parts
 
 
 def as_plain(value: Any) -> Any:
-    """Make NumPy's scalars, such as a search tries, Python's own, in containers as well.
+    """Convert NumPy scalars, such as those of a grid search, to Python's, also in containers.
 
     Examples
     --------
@@ -83,7 +76,7 @@ def as_plain(value: Any) -> Any:
 
 
 def count_gold_epochs(history: Sequence[Mapping[str, float]]) -> int:
-    """Count the epochs on gold labels at the end of a history, which are numbered anew.
+    """Count the epochs on gold labels at the end of a history, which start again at 1.
 
     Examples
     --------

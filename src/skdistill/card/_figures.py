@@ -1,4 +1,4 @@
-"""What a model card says about how well a student does on some texts."""
+"""Measure the figures that a model card shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Answers:
-    """The probabilities of a model that was asked before; shape (n_texts, n_classes)."""
+    """Precomputed probabilities of a model, of shape (n_texts, n_classes)."""
 
     proba: Any
     n_parameters: int | None = None
@@ -28,7 +28,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """One row of the table; shares are between 0 and 1, None where not measured."""
+    """One row of the table. Shares are between 0 and 1, or None if not measured."""
 
     name: str
     n_parameters: int | None
@@ -40,22 +40,23 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """All that is measured on some texts.
+    """All figures measured on some texts.
 
     Attributes
     ----------
     n_texts : int
     models : list of ModelFigures
-        The student, what the page computes with, its teacher and the controls.
+        The student, its 8-bit version on the page, its teacher and the controls.
     largest_difference : float
-        Between probabilities of the student and of what the page computes with.
+        The largest difference between a probability of the student and of its 8-bit version.
     unknown_share : float
-        Of the texts' features, those that the vocabulary does not hold.
+        The share of the texts' features that are not in the vocabulary.
     classes : list of ClassScores
-        Of the student in eight bits. Empty without labels, as what follows is None then.
+        The scores of the 8-bit student; empty without labels.
     confusion : ndarray of shape (n_classes, n_classes) or None
-        Not where a text may have several labels.
+        None without labels and for multilabel data.
     reliability : tuple of ndarray (confidence, share, counts) or None
+        None without labels.
     """
 
     n_texts: int
@@ -75,11 +76,11 @@ def measure(
     controls: Mapping[str, Any],
     proba: np.ndarray | None = None,
 ) -> Figures:
-    """Measure a student, and what it is compared with, on some texts.
+    """Measure a student and the models it is compared with.
 
-    Teacher and controls are fitted classifiers, their probabilities for `X`, or :class:`Answers`;
-    `proba` are the student's, which is asked if they are None. A ValueError says which lengths,
-    classes or shapes do not fit.
+    Teacher and controls are fitted classifiers, their probabilities for `X`, or :class:`Answers`.
+    `proba` are the student's probabilities; None computes them. A ValueError says which lengths,
+    classes or shapes do not match.
     """
     texts = check_texts(X)
     labels = None if y is None else _read_labels(model, y, len(texts))
@@ -119,7 +120,7 @@ def measure(
 
 
 def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
-    """Return columns of the classes; for several labels a text, ones and zeros."""
+    """Return class indices or, for multilabel data, an indicator matrix."""
     n_classes = len(model.classes)
     if model.multilabel:
         _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
@@ -147,7 +148,7 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
 def _ask(
     model: StoredModel, asked: Any, texts: list[str], name: str
 ) -> tuple[int | None, np.ndarray]:
-    """Return how many parameters a model has, if that is known, and its probabilities."""
+    """Return a model's number of parameters, if known, and its probabilities."""
     if not isinstance(asked, Answers):
         asked = _answers(model, asked, texts, name)
     proba = check_probabilities(
@@ -203,6 +204,6 @@ def _score(
 
 def _unknown_share(vocabulary: Vocabulary, texts: Sequence[str]) -> float:
     ids = vocabulary.encode(texts).values
-    # Without the hashed n-grams, which are never unknown.
+    # Leave out hashed n-grams, which are never unknown.
     ids = ids[ids <= len(vocabulary.features)]
     return float(np.mean(ids == UNKNOWN)) if len(ids) else 0.0

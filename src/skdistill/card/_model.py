@@ -1,4 +1,4 @@
-"""A student as the JSON that the page of a model card computes with."""
+"""Write a student as JSON for the model card's scripts."""
 
 import json
 from base64 import b64encode
@@ -20,20 +20,9 @@ _SCALE = ".scale"
 
 
 def describe_for_page(model: StoredModel) -> dict[str, Any]:
-    """Put a student, its weights in eight bits, into values that JSON can hold.
+    """Return a student with 8-bit weights as a dict that JSON can represent.
 
-    Parameters
-    ----------
-    model : StoredModel
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    TypeError
-        If the analyzer is a function: a page cannot call Python.
+    A TypeError is raised if the analyzer is a function, because a page cannot call Python.
     """
     if callable(model.vocabulary.analyzer):
         raise TypeError(
@@ -81,16 +70,7 @@ def _encode(array: np.ndarray) -> str:
 
 
 def write_script_data(value: Any) -> Markup:
-    r"""Write JSON that cannot end the script element it stands in.
-
-    Parameters
-    ----------
-    value : object
-        What JSON can hold.
-
-    Returns
-    -------
-    Markup
+    r"""Return a value as JSON that cannot end its script element.
 
     Examples
     --------
@@ -98,5 +78,5 @@ def write_script_data(value: Any) -> Markup:
     >>> write_script_data({"word": "</script>"})
     '{"word":"\\u003c/script>"}'
     """
-    # Behind a "<" alone HTML sees something else than data; JSON has one inside strings only.
+    # Only a "<" can make HTML end the data, and JSON contains "<" only inside strings.
     return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,4 +1,4 @@
-"""The model card one can try: what is known of a student, and the student itself, on one page."""
+"""Write the model card: a page that describes a student and runs it."""
 
 import os
 import platform
@@ -72,7 +72,7 @@ def write_card(
     training: Mapping[str, str] | None = None,
     proba: np.ndarray | None = None,
 ) -> None:
-    """Write the page; see a student's `to_html` for what is not said here.
+    """Write the model card.
 
     Parameters
     ----------
@@ -81,16 +81,16 @@ def write_card(
     X, y, teacher, controls, report, title, description, class_names, limits, license, example
         See `skdistill.DistilledMLPClassifier.to_html`.
     training : dict of str to str or None, default=None
-        More to say of the training, by headings.
+        More facts about the training, by heading.
     proba : ndarray of shape (n_texts, n_classes) or None, default=None
-        What the student says of `X`; None asks it.
+        The student's probabilities for `X`; None computes them.
 
     Raises
     ------
     TypeError
         If the analyzer is a function.
     ValueError
-        If what is given does not fit together.
+        If arguments do not match each other.
     ImportError
         If Jinja2 is not installed.
     """
@@ -133,12 +133,12 @@ def write_card(
         **({"figures": None} if figures is None else _describe_figures(figures, names)),
     )
     with replacing(path) as file:
-        # Lone surrogates, which UTF-8 cannot hold, become references that browsers replace.
+        # UTF-8 cannot encode lone surrogates. Browsers replace the references written instead.
         file.write(page.encode("utf-8", "xmlcharrefreplace"))
 
 
 def _load_template() -> "Template":
-    # Here, so that a student predicts without it.
+    # Imported here so that prediction does not need Jinja2.
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
@@ -159,14 +159,14 @@ def _read(path: str) -> str:
 
 
 def _write_number(value: float | None) -> str:
-    """Write a count in full, a share in per cent, and nothing for what was not measured."""
+    """Write a count in full, a share in per cent, and nothing for a missing value."""
     if isinstance(value, Integral):
         return f"{value:,}"
     return "" if value is None or np.isnan(value) else f"{100 * value:.2f}"
 
 
 def _policy(style: str, script: str) -> str:
-    """Allow this style and this script, and nothing else: no request can leave the page."""
+    """Return a policy that allows only this style and script, so the page sends no requests."""
     digests = [b64encode(sha256(code.encode()).digest()).decode() for code in (style, script)]
     return (
         f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
@@ -191,8 +191,8 @@ def _shorten(names: Sequence[str]) -> str:
 
 
 def _describe_figures(figures: Figures, names: Sequence[str]) -> dict[str, Any]:
-    """Return what the templates show of figures, whose classes get the names on the page."""
-    # Without labels there are no classes.
+    """Return the template variables for the figures, with the class names of the page."""
+    # Without labels, `figures.classes` is empty.
     classes = [replace(row, label=name) for row, name in zip(figures.classes, names, strict=False)]
     columns = {"n_parameters": "Parameters", **_SHARES}
     plots, errors = [], []
@@ -211,7 +211,7 @@ def _describe_figures(figures: Figures, names: Sequence[str]) -> dict[str, Any]:
             for name, heading in columns.items()
             if any(getattr(row, name) is not None for row in figures.models)
         },
-        # Upwards: no probability changes by more than what is told.
+        # Rounded up, so that no probability changes by more than this.
         "largest_change": f"{ceil(1e4 * figures.largest_difference) / 1e4:.4f}",
         "plots": plots,
         "errors": errors,
@@ -219,7 +219,7 @@ def _describe_figures(figures: Figures, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_training(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, Markup]]]:
-    """Return what a model file says of the training, and plots of it by caption."""
+    """Return the facts about the training in a model file, and plots with captions."""
     try:
         return _training_facts(model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -229,7 +229,7 @@ def _read_training(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, 
 
 
 def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, Markup]]]:
-    """Do so for a file that may say anything here."""
+    """Return the facts and plots; raise any error if the file's record is malformed."""
     known = model.estimator.get("figures", {})
     given = model.estimator.get("parameters", {})
     facts = {}
@@ -237,13 +237,13 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
         facts["Texts it learned from"] = f"{known['transfer_size']:,}"
     if "loss" in given:
         loss = LOSSES.get(given["loss"])
-        # Files of other versions may name losses that this one does not have.
+        # Files from other versions may name losses unknown to this one.
         facts["Loss"] = loss.describe(given["temperature"]) if loss else str(given["loss"])
     if "n_iter" in known:
         facts["Epochs"] = str(known["n_iter"])
     history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]
     losses = [epoch["train_loss"] for epoch in history]
-    # A training that diverged has no curve.
+    # Do not draw a training that diverged.
     if len(losses) < 2 or not np.isfinite(losses).all():
         return facts, []
     n_gold_epochs = count_gold_epochs(history)
@@ -266,10 +266,10 @@ def _version(package: str) -> str | None:
 
 
 def _file_size(model: StoredModel, precision: Precision) -> int:
-    """Return how many bytes a file has that holds what is needed to predict."""
+    """Return the size in bytes of a file with only the parts needed to predict."""
     with TemporaryDirectory(prefix="skdistill-") as folder:
         path = Path(folder, "model.skd")
-        # Numbers for classes: those of any type have a page, but not all of them a file.
+        # Classes of any type can have a page, but only some can be saved: save numbers instead.
         numbers = np.arange(len(model.classes))
         bare = replace(model, classes=numbers, counts=None, estimator={})
         write_model(bare, path, precision)

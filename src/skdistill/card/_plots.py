@@ -1,4 +1,4 @@
-"""Plots of a model card: SVG in the colour of the text around it."""
+"""Draw a model card's plots as SVG in the colour of the surrounding text."""
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
@@ -13,18 +13,10 @@ _MAX_OPACITY = 0.35
 
 
 def plot_reliability(confidence: np.ndarray, share: np.ndarray, counts: np.ndarray) -> Markup:
-    """Draw which share of predictions was right against how sure the model was.
+    """Draw accuracy against confidence.
 
-    Parameters
-    ----------
-    confidence, share : ndarray of shape (n_bins,)
-        The mean probability, and the share of right predictions, of each bin that is not empty.
-    counts : ndarray of shape (n_bins,)
-        Predictions in each: the area of a point.
-
-    Returns
-    -------
-    Markup
+    `confidence` and `share` are the mean probability and the share of correct predictions in each
+    non-empty bin. `counts` are the predictions in each bin, shown as the area of a point.
     """
     points = [
         element(
@@ -57,16 +49,8 @@ def plot_reliability(confidence: np.ndarray, share: np.ndarray, counts: np.ndarr
 def plot_training(losses: Sequence[float], n_gold_epochs: int = 0) -> Markup:
     """Draw the training loss of each epoch.
 
-    Parameters
-    ----------
-    losses : sequence of float, of length n_epochs
-    n_gold_epochs : int, default=0
-        How many of the last epochs are on gold labels: their loss is another one, and has a line
-        of its own.
-
-    Returns
-    -------
-    Markup
+    The last `n_gold_epochs` epochs are on gold labels. Their loss is a different one, so it gets a
+    separate line.
     """
     ticks = _round_ticks(max(losses))
     top = ticks[-1]
@@ -107,18 +91,9 @@ def plot_training(losses: Sequence[float], n_gold_epochs: int = 0) -> Markup:
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
-    """Draw how many texts of each class were taken for which.
+    """Draw a confusion matrix with true classes in rows and predicted classes in columns.
 
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_classes, n_classes), int
-        True classes in rows, predicted ones in columns.
-    classes : sequence of str, of length n_classes
-
-    Returns
-    -------
-    Markup
-        Each cell's shade is the share of its row.
+    The shade of a cell is its share of the row.
     """
     n = len(classes)
     short = [name if len(name) <= 11 else name[:10] + "…" for name in classes]
@@ -163,7 +138,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
 
 
 def _round_ticks(top: float) -> list[float]:
-    """Return two to six round numbers from 0 to the first that is not below `top`."""
+    """Return two to six round numbers, from 0 to the first that is at least `top`."""
     if top <= 0:
         return [0.0, 1.0]
     power = 10 ** floor(log10(top))
@@ -209,7 +184,7 @@ def _text(x: float, y: float, text: str, anchor: str, **attributes: str) -> Mark
 
 
 def _width_of(text: str) -> int:
-    """Tell about how wide a text is, rather too wide than too narrow."""
+    """Estimate the width of a text, too wide rather than too narrow."""
     return sum(
         11 if east_asian_width(character) in "WF" else 8 if character.isupper() else 6
         for character in text

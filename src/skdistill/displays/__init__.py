@@ -1,4 +1,4 @@
-"""Figures, drawn with matplotlib."""
+"""Figures drawn with matplotlib."""
 
 from skdistill._core.lazy import attach
 

@@ -1,4 +1,4 @@
-"""What all figures share: the axes that they are drawn on."""
+"""Base classes of the figures."""
 
 from collections.abc import Callable, Sized
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """A figure on one axes; its `plot` begins by `_take_axes`."""
+    """A figure on one axes; its `plot` must call `_take_axes` first."""
 
     ax_: "Axes"
     figure_: "Figure | SubFigure"
 
     def _take_axes(self, ax: "Axes | None", figsize: tuple[float, float]) -> "Axes":
-        """Return the axes to draw on: those given, or a new figure's."""
+        """Return the axes to draw on: the given ones, or those of a new figure."""
         require_matplotlib(f"{type(self).__name__}.plot")
         if ax is None:
             import matplotlib.pyplot as plt
@@ -31,7 +31,7 @@ class Display:
 
 
 class PanelsDisplay:
-    """A figure on several axes side by side; its `plot` begins by `_take_axes`."""
+    """A figure on several axes; its `plot` must call `_take_axes` first."""
 
     ax_: np.ndarray
     figure_: "Figure | SubFigure"
@@ -39,7 +39,7 @@ class PanelsDisplay:
     def _take_axes(
         self, ax: Any, make: Callable[[], np.ndarray], panels: Sized, name: str
     ) -> np.ndarray:
-        """Return the axes to draw on, one a panel: those given, or the ones that `make` makes."""
+        """Return one axes per panel: the given ones, or those that `make` returns."""
         require_matplotlib(f"{type(self).__name__}.plot")
         axes = np.asarray(make() if ax is None else ax, dtype=object).ravel()
         check_same_length(len(panels), len(axes), names=(name, "ax"))

@@ -1,4 +1,4 @@
-"""A comparison as one figure: accuracy against size and speed, in panels."""
+"""Draw a comparison as one figure: accuracy against size and speed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
 
 
 class ComparisonDisplay(PanelsDisplay):
-    """An overview of a comparison: accuracy against size and speed, side by side.
+    """Overview of a comparison: accuracy against size and speed, side by side.
 
-    It is recommended to make it by :func:`~skdistill.ComparisonDisplay.from_comparison`.
+    It is recommended to use :func:`~skdistill.ComparisonDisplay.from_comparison` to create this
+    display.
 
     Parameters
     ----------
     table : DataFrame
-        As :func:`~skdistill.compare` gives it.
+        The table returned by :func:`~skdistill.compare`.
 
     Attributes
     ----------
     ax_ : ndarray of matplotlib Axes
-        One a panel.
+        Axes of the panels.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the panels.
     displays_ : list of RetentionDisplay and ParetoDisplay
-        What the panels show.
+        The displays drawn in the panels.
 
     See Also
     --------
-    RetentionDisplay : The first panel, only with a reference.
-    ParetoDisplay : The others: size on disk, and speed.
+    RetentionDisplay : The first panel; only with a reference.
+    ParetoDisplay : The other panels: size on disk and speed.
 
     Examples
     --------
@@ -60,20 +61,20 @@ class ComparisonDisplay(PanelsDisplay):
         Parameters
         ----------
         ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without, less one for each cost that
-            is not known of any model; None makes a new figure.
+            Axes to draw on: three with a reference, two without, and one fewer for each cost that
+            is unknown for all models. None creates a new figure.
 
         Returns
         -------
         self : ComparisonDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `ax` has another length.
+            If `ax` has the wrong length.
         """
         panels: list[tuple[type[ParetoDisplay | RetentionDisplay], CostColumn]] = [
             (ParetoDisplay, "n_bytes"),
@@ -81,7 +82,7 @@ class ComparisonDisplay(PanelsDisplay):
         ]
         if "retention" in self.table:
             panels.insert(0, (RetentionDisplay, "n_parameters"))
-        # Where no model's parameters or bytes can be counted, there is nothing to see.
+        # Leave out panels whose cost is unknown for all models.
         panels = [panel for panel in panels if (self.table[panel[1]] > 0).any()]
         axes = self._take_axes(ax, lambda: _make_axes(len(panels)), panels, "the panels")
         self.displays_ = [
@@ -99,10 +100,10 @@ class ComparisonDisplay(PanelsDisplay):
         Parameters
         ----------
         table : DataFrame
-            As :func:`~skdistill.compare` gives it.
+            The table returned by :func:`~skdistill.compare`.
         ax : array-like of matplotlib Axes, default=None
-            Axes to draw on, three with a reference and two without, less one for each cost that
-            is not known of any model; None makes a new figure.
+            Axes to draw on: three with a reference, two without, and one fewer for each cost that
+            is unknown for all models. None creates a new figure.
 
         Returns
         -------
@@ -114,7 +115,7 @@ class ComparisonDisplay(PanelsDisplay):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `ax` has another length.
+            If `ax` has the wrong length.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: models side by side."""
+"""Draw the confusion matrices of several models."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
 
-# More classes than this have cells too small for numbers.
+# With more classes than this, cells are too small for numbers.
 _MOST_CLASSES_WITH_NUMBERS = 20
-# Inches: of a cell, and the range that a matrix stays in.
+# In inches: the side of a cell, and the smallest and largest side of a matrix.
 _CELL, _SMALLEST, _LARGEST = 0.36, 2.6, 10.0
-# Inches that a letter of a class's name takes, about, and one of a model's name.
+# Approximate width in inches of a letter in a class name and in a model name.
 _LETTER, _TITLE_LETTER = 0.075, 0.1
 
 
 class ConfusionMatricesDisplay(PanelsDisplay):
-    """Confusion matrices of several models, such as teacher and student, on one scale.
+    """Confusion matrices of several models, such as teacher and student, on the same scale.
 
-    Colours and numbers are shares of the texts of a true class, so rows sum to 100 %. It is
-    recommended to make it by :func:`~skdistill.ConfusionMatricesDisplay.from_estimators` or
-    :func:`~skdistill.ConfusionMatricesDisplay.from_predictions`.
+    Colours and numbers are shares of each true class, so rows sum to 100 %. It is recommended to
+    use :func:`~skdistill.ConfusionMatricesDisplay.from_estimators` or
+    :func:`~skdistill.ConfusionMatricesDisplay.from_predictions` to create this display.
 
     Parameters
     ----------
     confusion_matrices : dict of str to ndarray of shape (n_classes, n_classes)
-        For each model the numbers of texts by true class (rows) and predicted class (columns).
+        For each model, the number of texts by true class (rows) and predicted class (columns).
     display_labels : array-like of shape (n_classes,), default=None
         The names of the classes; None numbers them.
 
@@ -45,17 +45,17 @@ class ConfusionMatricesDisplay(PanelsDisplay):
     ax_ : ndarray of shape (n_models,) of matplotlib Axes
         Axes with the matrices.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the matrices.
     im_ : list of matplotlib AxesImage
         The matrices.
     text_ : list of ndarray of shape (n_classes, n_classes) of matplotlib Text, or None
-        The numbers in the cells; None if there are none.
+        The numbers in the cells; None if no numbers are drawn.
     colorbar_ : matplotlib Colorbar
-        The scale.
+        The color bar.
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : A single model, in numbers of texts.
+    sklearn.metrics.ConfusionMatrixDisplay : Confusion matrix of a single model, in texts.
 
     Examples
     --------
@@ -90,28 +90,29 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         Parameters
         ----------
         ax : array-like of shape (n_models,) of matplotlib Axes, default=None
-            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+            Axes to draw on, one per model. None creates a new figure, whose size depends on the
+            number of classes.
         include_values : bool or "auto", default="auto"
-            Whether to write numbers into the cells; "auto" does for up to 20 classes. Zeros are
-            not written.
+            Whether to write numbers into the cells; "auto" writes them for up to 20 classes. Zeros
+            are not written.
         cmap : str or matplotlib Colormap, default="cividis"
-            The colours; these are for colour-blind eyes, too, and get lighter with the share.
+            The colormap. The default is suitable for colour-blind readers; lighter is larger.
         im_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
         text_kw : dict, default=None
-            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+            Keyword arguments passed to `matplotlib.axes.Axes.text` for the numbers.
 
         Returns
         -------
         self : ConfusionMatricesDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no matrix, one has another shape, or `ax` has another length.
+            If there are no matrices, their shapes differ, or `ax` has the wrong length.
         """
         matrices, labels = self._check()
         axes = self._take_axes(
@@ -136,7 +137,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         return self
 
     def _check(self) -> tuple[dict[str, np.ndarray], list[str]]:
-        """Return the matrices, all of one shape, and the names of the classes."""
+        """Return the matrices and the names of the classes, after checking their shapes."""
         matrices = {name: np.asarray(own) for name, own in self.confusion_matrices.items()}
         if not matrices:
             raise ValueError("confusion_matrices is empty; there is nothing to draw.")
@@ -171,24 +172,26 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         Parameters
         ----------
         estimators : dict of str to classifier
-            Fitted ones over texts, by name, such as ``{"teacher": ..., "student": ...}``.
+            Fitted classifiers over raw texts, by name, such as
+            ``{"teacher": ..., "student": ...}``.
         X : sequence of str, of length n_texts
-            Texts that they were not trained on.
+            Texts that the classifiers were not trained on.
         y : array-like of shape (n_texts,)
             Their labels.
         labels : array-like of shape (n_classes,), default=None
-            The classes, in the order to draw them in; None sorts those that occur. Texts of another
-            class, and those that a model takes for one, are not counted.
+            The classes, in the order to draw them; None sorts the classes that occur. Texts whose
+            true or predicted class is not listed are not counted.
         ax : array-like of shape (n_models,) of matplotlib Axes, default=None
-            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+            Axes to draw on, one per model. None creates a new figure, whose size depends on the
+            number of classes.
         include_values : bool or "auto", default="auto"
-            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+            Whether to write numbers into the cells; "auto" writes them for up to 20 classes.
         cmap : str or matplotlib Colormap, default="cividis"
-            The colours.
+            The colormap.
         im_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
         text_kw : dict, default=None
-            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+            Keyword arguments passed to `matplotlib.axes.Axes.text` for the numbers.
 
         Returns
         -------
@@ -200,7 +203,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no classifier, lengths differ, or a text has several labels.
+            If there are no classifiers, lengths differ, or the labels are multilabel.
 
         Examples
         --------
@@ -243,20 +246,21 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         y_true : array-like of shape (n_texts,)
             True labels.
         predictions : dict of str to array-like of shape (n_texts,)
-            Predicted labels of each model, by its name.
+            Predicted labels of each model, by name.
         labels : array-like of shape (n_classes,), default=None
-            The classes, in the order to draw them in; None sorts those that occur. Texts of another
-            class, and those that a model takes for one, are not counted.
+            The classes, in the order to draw them; None sorts the classes that occur. Texts whose
+            true or predicted class is not listed are not counted.
         ax : array-like of shape (n_models,) of matplotlib Axes, default=None
-            Axes to draw on, one a model; None makes a new figure, which grows with the classes.
+            Axes to draw on, one per model. None creates a new figure, whose size depends on the
+            number of classes.
         include_values : bool or "auto", default="auto"
-            Whether to write numbers into the cells; "auto" does for up to 20 classes.
+            Whether to write numbers into the cells; "auto" writes them for up to 20 classes.
         cmap : str or matplotlib Colormap, default="cividis"
-            The colours.
+            The colormap.
         im_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
         text_kw : dict, default=None
-            Keyword arguments for the numbers' `matplotlib.axes.Axes.text`.
+            Keyword arguments passed to `matplotlib.axes.Axes.text` for the numbers.
 
         Returns
         -------
@@ -268,7 +272,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no predictions, lengths differ, or a text has several labels.
+            If there are no predictions, lengths differ, or the labels are multilabel.
 
         Examples
         --------
@@ -305,7 +309,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
 
 
 def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
-    """Make a figure whose matrices and names of classes have room."""
+    """Return the axes of a new figure with room for the matrices and the class names."""
     import matplotlib.pyplot as plt
 
     side = float(np.clip(_CELL * len(labels), _SMALLEST, _LARGEST))
@@ -315,11 +319,11 @@ def _make_axes(n_models: int, labels: list[str]) -> np.ndarray:
 
 
 def _label_axes(axis: "Axes", name: str, labels: list[str], *, is_first: bool) -> None:
-    """Write the names of the model and of the classes; those of rows beside the first matrix."""
-    # Seen where a class has no texts.
+    """Write the model name and the class names; only the first matrix gets row names."""
+    # The background shows in the rows of classes without texts.
     axis.set_facecolor("#EEEEEE")
     ticks, inches = np.arange(len(labels)), axis.get_window_extent().width / axis.figure.dpi
-    # Names are data, in which a dollar sign is one.
+    # Names are data, so a dollar sign does not start a formula.
     style: dict[str, Any] = {"fontsize": min(9, 72 * inches / len(labels)), "parse_math": False}
     axis.set_xticks(ticks, labels, rotation=_rotation(inches, labels), **style)
     axis.set_yticks(ticks, labels if is_first else [], **style)
@@ -327,12 +331,12 @@ def _label_axes(axis: "Axes", name: str, labels: list[str], *, is_first: bool) -
 
 
 def _rotation(inches: float, labels: list[str]) -> int:
-    """Return the angle at which names of classes do not touch under a matrix of some width."""
+    """Return the rotation at which class names under a matrix do not overlap."""
     return 0 if _LETTER * max(map(len, labels)) < 0.8 * inches / len(labels) else 90
 
 
 def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:
-    """Return per cent of each true class; missing where it has no texts."""
+    """Return percentages of each true class; NaN for classes without texts."""
     totals = matrix.sum(axis=1, keepdims=True).astype(float)
     totals[totals == 0] = np.nan
     shares: np.ndarray = 100 * matrix / totals
@@ -342,7 +346,7 @@ def _shares_of_rows(matrix: np.ndarray) -> np.ndarray:
 def _write_shares(
     axis: "Axes", shares: np.ndarray, image: "AxesImage", text_kw: dict[str, Any] | None
 ) -> np.ndarray:
-    """Write the shares into their cells, dark on light ones and light on dark ones."""
+    """Write the shares into their cells, in black or white for contrast."""
     texts = np.empty(shares.shape, dtype=object)
     for (row, column), share in np.ndenumerate(shares):
         red, green, blue, _ = image.cmap(image.norm(share))

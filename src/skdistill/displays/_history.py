@@ -1,4 +1,4 @@
-"""How a student's loss went down."""
+"""Draw a student's loss during training."""
 
 from collections.abc import Mapping, Sequence
 from math import nan
@@ -25,33 +25,33 @@ _PARTS = {"train_loss": "training texts", "valid_loss": "held-out texts"}
 
 
 class TrainingHistoryDisplay(Display):
-    """A student's loss against the epochs, its passes over the texts.
+    """A student's loss against epochs.
 
-    It is recommended to make it by :func:`~skdistill.TrainingHistoryDisplay.from_estimator`. To
-    compare several students, pass the `ax_` of one display to the next.
+    It is recommended to use :func:`~skdistill.TrainingHistoryDisplay.from_estimator` to create this
+    display. To compare several students, pass the `ax_` of one display to the next.
 
     Parameters
     ----------
     losses : dict of str to array-like of shape (n_epochs,)
-        The mean loss of each epoch, by the texts that it was computed on.
+        The mean loss of each epoch, by the kind of texts on which it was computed.
     n_gold_epochs : int, default=0
-        So many epochs at the end were on gold labels alone, whose loss is another one: the curves
-        are broken there.
+        Number of epochs on gold labels at the end. They have a different loss, so the curves are
+        interrupted before them.
     loss_name : str, default="loss"
         Label of the y-axis.
     name : str, default=None
-        What the student is called in the legend.
+        Name of the student in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the curves.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the curves.
     lines_ : list of matplotlib Line2D
         The curves, one for each entry of `losses`.
     gold_line_ : matplotlib Line2D or None
-        Where the epochs on gold labels begin.
+        The line where the epochs on gold labels begin.
 
     See Also
     --------
@@ -90,24 +90,24 @@ class TrainingHistoryDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on, such as the `ax_` of another student's display; None makes a new
+            Axes to draw on, such as the `ax_` of another student's display; None creates a new
             figure.
         name : str, default=None
-            What the student is called in the legend; None takes the display's own.
+            Name of the student in the legend; None uses the display's `name`.
         line_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         self : TrainingHistoryDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no losses, or their numbers differ.
+            If there are no losses, or the curves differ in length.
         """
         if not self.losses:
             raise ValueError("losses is empty; there is nothing to draw.")
@@ -140,18 +140,18 @@ class TrainingHistoryDisplay(Display):
         ax: "Axes | None" = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the history of a fitted student, or of the transformer that is its teacher.
+        """Draw the training history of a fitted student or transformer teacher.
 
         Parameters
         ----------
         estimator : DistilledClassifier or TransformerTeacherClassifier
-            A fitted one.
+            A fitted student or teacher.
         name : str, default=None
-            What it is called; None takes the name of its class.
+            Name in the legend; None uses the class name.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         line_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class TrainingHistoryDisplay(Display):
             for key, what in _PARTS.items()
             if any(key in epoch for epoch in history)
         }
-        # A teacher has a history, but no choice of losses.
+        # A teacher has a history, but its loss is always cross-entropy.
         loss = LOSSES.get(getattr(estimator, "loss", ""))
         display = cls(
             losses,

@@ -1,14 +1,14 @@
-"""Where names stand beside their points, so that none lies on another; NumPy alone."""
+"""Place the names of points so that they do not overlap."""
 
 import numpy as np
 
-# What a leader that crosses a name, a point or another leader costs, in heights of a name.
+# Cost of a leader that crosses a name, a point or another leader, in heights of a name.
 _CROSSING = 10.0
-# Places tried along each side of the room.
+# Number of grid positions tried in each direction.
 _N_PLACES = (90, 60)
-# Of these the nearest so many are looked at more closely, and of the others one in so many.
+# Crossings are counted for this many nearest positions, and for every nth of the others.
 _N_NEAREST, _STRIDE = 300, 12
-# Where a leader is looked at, from its point to its name.
+# Positions along a leader, from its point to its name, that are tested for crossings.
 _ALONG = np.linspace(0.15, 0.95, 9)
 
 
@@ -20,15 +20,15 @@ def place_labels(
     clearance: float,
     obstacles: np.ndarray,
 ) -> np.ndarray:
-    """Find a place for each name: near its point, inside the room, on nothing else.
+    """Return the lower left corner of each name, close to its point and clear of everything else.
 
-    Names take their places in turn, those of crowded points first; each takes the free place that
-    is nearest to its point and whose leader, the line to the point, crosses least.
+    Names of crowded points are placed first. Each name gets a free position near its point whose
+    leader, the line to the point, crosses as little as possible. If the room is too small, some
+    names overlap.
 
-    All is in pixels: the places of the `points` and the width and height of each name, of shape
-    (n_points, 2); the `room` to stay within, (left, bottom, right, top); and further boxes to keep
-    off, `obstacles` of shape (n_obstacles, 4), which leaders may cross. Returned is the lower left
-    corner of each name. Where the room is too small for all, some overlap.
+    All values are in pixels. `points` and `sizes` (width and height of each name) have shape
+    (n_points, 2); `room` is (left, bottom, right, top). `obstacles`, of shape (n_obstacles, 4), are
+    boxes that names avoid but leaders may cross.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def place_labels(
     >>> sizes = np.array([[40.0, 10.0], [40.0, 10.0]])
     >>> room, nothing = (0, 0, 100, 100), np.empty((0, 4))
     >>> first, second = place_labels(points, sizes, room, clearance=5, obstacles=nothing)
-    >>> first.tolist(), second.tolist()  # to the right of it, and to the left
+    >>> first.tolist(), second.tolist()  # right and left of the point
     ([55.0, 45.0], [5.0, 45.0])
     """
     markers = np.column_stack([points - clearance, points + clearance])
@@ -51,11 +51,11 @@ def place_labels(
         boxes = np.column_stack([starts, starts + sizes[row]])
         ends = nearest_in_box(points[row], boxes)
         cost = np.hypot(*(ends - points[row]).T)
-        # The costs of free places are small beside that of a single overlap.
+        # A single overlap costs more than any free position.
         cost += 1e6 * _overlaps(boxes, np.concatenate([blocks, obstacles])).sum(axis=1)
         order = np.argsort(cost, kind="stable")
         near = np.concatenate([order[:_N_NEAREST], order[_N_NEAREST::_STRIDE]])
-        # No leader can help to cross what its point lies in.
+        # A leader cannot avoid crossing the boxes that contain its point.
         others = blocks[~_inside(points[row], blocks)]
         crossings = _crossings(points[row], ends[near], boxes[near], others, leaders)
         best = near[(cost[near] + _CROSSING * sizes[row, 1] * crossings).argmin()]
@@ -66,7 +66,7 @@ def place_labels(
 
 
 def nearest_in_box(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Return the place in each box, ``(left, bottom, right, top)``, that is nearest to a point."""
+    """Return the position in each box, ``(left, bottom, right, top)``, nearest to a point."""
     return np.clip(point, boxes[..., :2], boxes[..., 2:])
 
 
@@ -78,7 +78,7 @@ def _most_crowded_first(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 def _candidates(
     point: np.ndarray, size: np.ndarray, room: tuple[float, float, float, float], clearance: float
 ) -> np.ndarray:
-    """List the places beside the point, and a grid over the whole room."""
+    """Return the positions next to the point, and a grid over the whole room."""
     low, high = np.array(room[:2], float), np.array(room[2:], float)
     high = np.maximum(high - size, low)
     axes = [np.linspace(low[axis], high[axis], _N_PLACES[axis]) for axis in (0, 1)]
@@ -111,7 +111,7 @@ def _crossings(
     others: np.ndarray,
     leaders: list[np.ndarray],
 ) -> np.ndarray:
-    """Count what each leader crosses, and the earlier leaders that each box lies on."""
+    """Count what each leader crosses, and the earlier leaders that each box covers."""
     along = point + _ALONG[:, None, None] * (ends - point)
     count = _inside(along[:, :, None], others).any(axis=0).sum(axis=1)
     for start, end in leaders:
@@ -125,7 +125,7 @@ def _inside(places: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _cross(point: np.ndarray, ends: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Tell which of the lines from a point cross the one from start to end."""
+    """Return which of the lines from a point cross the line from start to end."""
 
     def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         ab, ac = b - a, c - a

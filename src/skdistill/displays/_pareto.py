@@ -1,4 +1,4 @@
-"""Accuracy against size or speed, and which models no other one beats in both."""
+"""Draw accuracy against size or speed, with the Pareto front."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -21,23 +21,24 @@ _SCORES = {"accuracy": "accuracy, %", "macro_f1": "macro F1, %"}
 def pareto_front(
     costs: ArrayLike, scores: ArrayLike, *, larger_is_better: bool = False
 ) -> np.ndarray:
-    """Tell which models no other one beats in both cost and score.
+    """Return which models are on the Pareto front of cost and score.
 
-    A model is beaten by one that is at least as good in both and better in one of them. Of models
-    that are equal in both, all are on the front, or none.
+    A model is on the front unless another model is at least as good in both and better in one.
+    Models with equal cost and score are either all on the front or none of them is.
 
     Parameters
     ----------
     costs : array-like of shape (n_models,)
-        Such as bytes, or texts per second.
+        The cost of each model, such as bytes or texts per second.
     scores : array-like of shape (n_models,)
-        Higher is better.
+        The score of each model; higher is better.
     larger_is_better : bool, default=False
-        Whether `costs` are rather gains, as texts per second are.
+        Whether larger `costs` are better, as for texts per second.
 
     Returns
     -------
     ndarray of shape (n_models,), dtype bool
+        True for the models on the front.
 
     Raises
     ------
@@ -63,26 +64,27 @@ def pareto_front(
 
 
 class ParetoDisplay(Display):
-    """Accuracy against size or speed, and the models that no other one beats in both.
+    """Accuracy against size or speed, with the Pareto front.
 
-    Those are filled, and joined by a line of steps: what lies under it can be had more accurate at
-    no higher cost, or as accurate for less. Models at the same point have markers of different
-    sizes, one in the other. It is recommended to make it by
-    :func:`~skdistill.ParetoDisplay.from_comparison`.
+    Models on the front have filled markers, joined by a step line. For a model below the line,
+    another one is more accurate at no higher cost, or as accurate at a lower cost. Models at the
+    same point have nested markers of different sizes. It is recommended to use
+    :func:`~skdistill.ParetoDisplay.from_comparison` to create this display.
 
     Parameters
     ----------
     names : sequence of str, of length n_models
-        What the models are called.
+        Names of the models.
     costs : array-like of shape (n_models,)
         Their sizes or speeds, positive.
     scores : array-like of shape (n_models,)
         Their accuracies, between 0 and 1.
     kinds : sequence of str, of length n_models, default=None
-        ``"teacher"``, ``"distilled"``, ``"hard labels"`` or ``"baseline"``; None draws all alike.
+        ``"teacher"``, ``"distilled"``, ``"hard labels"`` or ``"baseline"`` for each model; None
+        draws all models alike.
     against : {"n_parameters", "n_bytes", "texts_per_second", "fit_seconds"}, \
 default="texts_per_second"
-        What `costs` are. Of speed, more is better.
+        What `costs` are. For speed, larger is better.
     score_name : str, default="accuracy, %"
         Label of the y-axis.
 
@@ -91,9 +93,9 @@ default="texts_per_second"
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the points.
     points_ : list of matplotlib PathCollection
-        The points, one artist a kind.
+        The points, one artist per kind.
     line_ : matplotlib Line2D
         The front.
     text_ : list of matplotlib Text, of length n_models
@@ -103,8 +105,8 @@ default="texts_per_second"
 
     See Also
     --------
-    RetentionDisplay : The article's figure.
-    skdistill.displays.pareto_front : The front alone.
+    RetentionDisplay : Accuracy relative to the teacher's.
+    skdistill.displays.pareto_front : Compute the front only.
 
     Examples
     --------
@@ -144,25 +146,26 @@ default="texts_per_second"
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         scatter_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.scatter`.
+            Keyword arguments passed to `matplotlib.axes.Axes.scatter`.
         line_kw : dict, default=None
-            Keyword arguments for the front's `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for the front.
         text_kw : dict, default=None
-            Keyword arguments for the labels' `matplotlib.text.Text`.
+            Keyword arguments passed to `matplotlib.text.Text` for the labels.
 
         Returns
         -------
         self : ParetoDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If lengths differ, there is no model, a cost is not positive, or a number not finite.
+            If lengths differ, there are no models, a cost is not positive, or a number is not
+            finite.
         """
         points = Points.of(self.names, self.costs, self.scores, self.kinds, self.against)
         ax = self._take_axes(ax, FIGURE_SIZE)
@@ -178,7 +181,7 @@ default="texts_per_second"
         return self
 
     def _steps(self, points: Points) -> tuple[np.ndarray, np.ndarray]:
-        """Return the corners of the front, which goes on to the edge where costs are higher."""
+        """Return the corners of the front, which extends to the edge with the highest costs."""
         x, y = points.x[self.on_front_], points.y[self.on_front_]
         order = np.argsort(-x if COSTS[self.against].larger_is_better else x, kind="stable")
         x, y = x[order], y[order]
@@ -202,15 +205,15 @@ default="texts_per_second"
         Parameters
         ----------
         table : DataFrame
-            As :func:`~skdistill.compare` gives it. Models whose cost is not known are left out,
-            with a warning.
+            The table returned by :func:`~skdistill.compare`. Models with an unknown cost are left
+            out, with a warning.
         against : {"n_parameters", "n_bytes", "texts_per_second", "fit_seconds"}, \
 default="texts_per_second"
-            The column that is the x-axis.
+            The column for the x-axis.
         score : {"accuracy", "macro_f1"}, default="accuracy"
-            The column that is the y-axis.
+            The column for the y-axis.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         scatter_kw, line_kw, text_kw : dict, default=None
             See :func:`~skdistill.ParetoDisplay.plot`.
 
@@ -224,7 +227,7 @@ default="texts_per_second"
         ImportError
             If matplotlib is not installed.
         ValueError
-            If `against` or `score` is no such column, or no model's cost is known.
+            If `against` or `score` is not one of these columns, or no model has a known cost.
 
         Examples
         --------

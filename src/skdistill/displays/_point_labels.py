@@ -1,4 +1,4 @@
-"""Names beside the points of an axes: placed anew at each drawing, so at any size."""
+"""Label the points of an axes, with positions computed at each drawing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +18,15 @@ _PADDING = 3.0
 
 
 class PointLabels(Artist):
-    """Moves names to their places, before these are drawn.
+    """Places names before they are drawn.
 
-    Where a name can stand is known only when the layout of the figure is: sizes of axes and texts
-    depend on it, on the window and on the resolution. So an artist that draws nothing itself, but
-    is the first of its axes to be drawn, computes the places.
+    The positions of names depend on the figure's layout, the window and the resolution, which are
+    known only when the figure is drawn. This artist draws nothing itself, but it is the first of
+    its axes to be drawn and then computes the positions.
 
-    The names, `texts`, keep `clearance` typographic points from all points, which are in data
-    coordinates, and off the line `avoid`, of level and upright pieces. `leaders` are the lines
-    from the points to the names; short ones are not visible.
+    The names, `texts`, keep `clearance` typographic points away from all points, which are in data
+    coordinates. They also avoid the line `avoid`, which has only horizontal and vertical segments.
+    `leaders` are the lines from the points to the names; short ones are invisible.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class PointLabels(Artist):
         sizes = np.array([[box.width + padding, box.height + padding] for box in boxes])
         clearance = renderer.points_to_pixels(self.clearance)
         points = self.ax.transData.transform(self.xy)
-        # From where a text is put to where its ink begins.
+        # Offset from a text's position to its bounding box.
         offsets = [
             np.subtract((box.x0, box.y0), text.get_position())
             for box, text in zip(boxes, self.texts, strict=True)
@@ -93,7 +93,7 @@ class PointLabels(Artist):
 
 
 def _boxes_along(line: Line2D, margin: float) -> np.ndarray:
-    """Return a box around each piece of a line, in pixels."""
+    """Return a box around each segment of a line, in pixels."""
     ends = line.get_transform().transform(line.get_xydata())
     starts, ends = ends[:-1], ends[1:]
     return np.column_stack([np.minimum(starts, ends) - margin, np.maximum(starts, ends) + margin])

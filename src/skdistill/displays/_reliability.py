@@ -1,4 +1,4 @@
-"""Can probabilities be trusted? Confidence against the share of right predictions."""
+"""Draw accuracy against the probability of the predicted class."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -23,42 +23,43 @@ from skdistill.metrics._calibration import CalibrationBins
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Marks the small axes of counts under a diagram, for the next model's.
+# Label of the small axes with counts, so that the next model's display finds it.
 _COUNTS = "skdistill-counts"
 
 
 class ReliabilityDisplay(Display):
-    """Reliability diagram of a classifier of any number of classes [1]_.
+    """Reliability diagram of a classifier with any number of classes [1]_.
 
-    Texts are sorted into bins by the probability of their predicted class. Of each bin, the mean
-    of these is set against the share of texts that are classified correctly: on the diagonal
-    they are the same, under it the model is too sure. Below stands how many texts a bin holds.
+    Texts are binned by the probability of their predicted class. The diagram plots the share of
+    correct predictions in each bin against the bin's mean probability. A calibrated model follows
+    the diagonal; below it, a model is overconfident. A second diagram below shows the number of
+    texts in each bin.
 
-    It is recommended to make it by :func:`~skdistill.ReliabilityDisplay.from_estimator` or
-    :func:`~skdistill.ReliabilityDisplay.from_predictions`. To compare several models, pass the
-    `ax_` of one display to the next.
+    It is recommended to use :func:`~skdistill.ReliabilityDisplay.from_estimator` or
+    :func:`~skdistill.ReliabilityDisplay.from_predictions` to create this display. To compare
+    several models, pass the `ax_` of one display to the next.
 
     Parameters
     ----------
     confidence : array-like of shape (n_bins,)
-        The mean probability of the predicted class in each bin; of an empty one it is ignored.
+        The mean probability of the predicted class in each bin; ignored for empty bins.
     accuracy : array-like of shape (n_bins,)
-        The share of right predictions in each bin.
+        The share of correct predictions in each bin; ignored for empty bins.
     counts : array-like of shape (n_bins,)
-        How many texts each bin holds.
+        Number of texts in each bin.
     bin_edges : array-like of shape (n_bins + 1,)
-        The ends of the bins, from 0 to 1.
+        The edges of the bins, from 0 to 1.
     name : str, default=None
-        What the model is called in the legend.
+        Name of the model in the legend.
     calibration_error : float, default=None
-        Stands beside the name, in points of per cent.
+        Calibration error to show in the legend, in percentage points.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the diagram.
     counts_ax_ : matplotlib Axes
-        Axes with the counts, under it.
+        Axes with the counts, below the diagram.
     figure_ : matplotlib Figure
         Figure containing both.
     line_ : matplotlib Line2D
@@ -68,8 +69,8 @@ class ReliabilityDisplay(Display):
 
     See Also
     --------
-    sklearn.calibration.CalibrationDisplay : For the positive one of two classes.
-    skdistill.metrics.expected_calibration_error : One number for it.
+    sklearn.calibration.CalibrationDisplay : Calibration curve of a binary classifier.
+    skdistill.metrics.expected_calibration_error : The calibration error as one number.
 
     References
     ----------
@@ -114,25 +115,26 @@ class ReliabilityDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on, such as the `ax_` of another model's display; None makes a new figure.
+            Axes to draw on, such as the `ax_` of another model's display; None creates a new
+            figure.
         name : str, default=None
-            What the model is called in the legend; None takes the display's own.
+            Name of the model in the legend; None uses the display's `name`.
         ref_line : bool, default=True
             Whether to draw the diagonal.
         line_kw : dict, default=None
-            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for the curve.
 
         Returns
         -------
         self : ReliabilityDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the lengths do not fit.
+            If the lengths do not match.
         """
         counts, edges = np.asarray(self.counts), np.asarray(self.bin_edges, float)
         for what in ("confidence", "accuracy"):
@@ -177,7 +179,7 @@ class ReliabilityDisplay(Display):
             ax.plot([0, 1], [0, 1], label="calibrated", **REFERENCE_LINE)
         ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
         write_percent(ax)
-        # As wide as the diagram; placed in inches, since the layout depends on its height.
+        # As wide as the diagram, but placed in inches: the layout changes the diagram's height.
         up = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, BboxTransformTo(ax.bbox))
         place = blended_transform_factory(ax.transAxes, up)
         counts_ax = ax.inset_axes((0, -1.0, 1, 0.85), transform=place, sharex=ax, label=_COUNTS)
@@ -205,22 +207,21 @@ class ReliabilityDisplay(Display):
         Parameters
         ----------
         estimator : classifier
-            A fitted one over texts, with ``predict_proba``.
+            A fitted classifier over raw texts, with ``predict_proba``.
         X : sequence of str, of length n_texts
-            Texts that it was not trained on.
+            Texts that the classifier was not trained on.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
-            Their labels. Where a text may have several, each label is a question of its own, with
-            the answers yes and no.
+            Their labels. In multilabel data, each label counts as a separate yes/no prediction.
         n_bins : int, default=15
             Number of bins of equal width.
         name : str, default=None
-            What the model is called; None takes the name of its class.
+            Name in the legend; None uses the class name.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         ref_line : bool, default=True
             Whether to draw the diagonal.
         line_kw : dict, default=None
-            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for the curve.
 
         Returns
         -------
@@ -232,7 +233,7 @@ class ReliabilityDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the shapes do not fit, or there are no texts.
+            If the shapes do not match, or there are no texts.
 
         Examples
         --------
@@ -267,23 +268,22 @@ class ReliabilityDisplay(Display):
         Parameters
         ----------
         y_true : array-like of shape (n_texts,) or (n_texts, n_labels)
-            True labels. Where a text may have several, each label is a question of its own, with
-            the answers yes and no.
+            True labels. In multilabel data, each label counts as a separate yes/no prediction.
         y_proba : array-like of shape (n_texts, n_classes)
             Class probabilities.
         classes : array-like of shape (n_classes,), default=None
-            The label of each column. None takes the sorted labels of `y_true`, which must then
-            hold each class.
+            The label of each column. None uses the sorted labels of `y_true`, which must then
+            contain every class.
         n_bins : int, default=15
             Number of bins of equal width.
         name : str, default=None
-            What the model is called in the legend.
+            Name of the model in the legend.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         ref_line : bool, default=True
             Whether to draw the diagonal.
         line_kw : dict, default=None
-            Keyword arguments for the curve's `matplotlib.axes.Axes.plot`.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for the curve.
 
         Returns
         -------
@@ -295,7 +295,7 @@ class ReliabilityDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the shapes do not fit, rows do not sum to 1, or there are no rows.
+            If the shapes do not match, rows do not sum to 1, or there are no rows.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Accuracy as a share of the teacher's, against size: the article's figure."""
+"""Draw accuracy relative to the teacher's against size: the article's figure."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 
 
 class RetentionDisplay(Display):
-    """Accuracy as % of the teacher's against model size: the article's figure [1]_.
+    """Accuracy relative to the teacher's, in %, against model size: the article's figure [1]_.
 
-    Each model is a labelled point; markers and colours tell teacher, students and baselines
-    apart. Models at the same point have markers of different sizes, one in the other. It is
-    recommended to make it by :func:`~skdistill.RetentionDisplay.from_comparison`.
+    Each model is a labelled point. Markers and colours distinguish teacher, students and baselines.
+    Models at the same point have nested markers of different sizes. It is recommended to use
+    :func:`~skdistill.RetentionDisplay.from_comparison` to create this display.
 
     Parameters
     ----------
     names : sequence of str, of length n_models
-        What the models are called.
+        Names of the models.
     sizes : array-like of shape (n_models,)
         Their sizes, positive.
     retention : array-like of shape (n_models,)
-        Their accuracies as shares of the teacher's; 1 is as good.
+        Their accuracies divided by the teacher's.
     accuracy : array-like of shape (n_models,), default=None
-        The accuracies themselves, as shares of the test texts, for the labels.
+        Their accuracies, between 0 and 1, to show in the labels.
     kinds : sequence of str, of length n_models, default=None
-        ``"teacher"``, ``"distilled"``, ``"hard labels"`` or ``"baseline"``; None draws all alike.
+        ``"teacher"``, ``"distilled"``, ``"hard labels"`` or ``"baseline"`` for each model; None
+        draws all models alike.
     against : {"n_parameters", "n_bytes", "texts_per_second", "fit_seconds"}, \
 default="n_parameters"
         What `sizes` are.
@@ -44,18 +45,18 @@ default="n_parameters"
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the points.
     points_ : list of matplotlib PathCollection
-        The points, one artist a kind.
+        The points, one artist per kind.
     line_ : matplotlib Line2D
-        The teacher's level, 100 %.
+        The line of the teacher's accuracy, 100 %.
     text_ : list of matplotlib Text, of length n_models
         The labels.
 
     See Also
     --------
-    ParetoDisplay : Which models are worth considering.
-    compare : Makes the table.
+    ParetoDisplay : Accuracy against cost, with the Pareto front.
+    compare : Make the table.
 
     References
     ----------
@@ -101,23 +102,24 @@ default="n_parameters"
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         scatter_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.scatter`.
+            Keyword arguments passed to `matplotlib.axes.Axes.scatter`.
         text_kw : dict, default=None
-            Keyword arguments for the labels' `matplotlib.text.Text`.
+            Keyword arguments passed to `matplotlib.text.Text` for the labels.
 
         Returns
         -------
         self : RetentionDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If lengths differ, there is no model, a size is not positive, or a number not finite.
+            If lengths differ, there are no models, a size is not positive, or a number is not
+            finite.
         """
         points = Points.of(self.names, self.sizes, self.retention, self.kinds, self.against)
         labels = list(points.names)
@@ -154,13 +156,13 @@ default="n_parameters"
         Parameters
         ----------
         table : DataFrame
-            As :func:`~skdistill.compare` gives it, with a reference. Models whose size is not
-            known are left out, with a warning.
+            The table returned by :func:`~skdistill.compare` with a reference. Models with an
+            unknown size are left out, with a warning.
         against : {"n_parameters", "n_bytes", "texts_per_second", "fit_seconds"}, \
 default="n_parameters"
-            The column that is the x-axis.
+            The column for the x-axis.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         scatter_kw, text_kw : dict, default=None
             See :func:`~skdistill.RetentionDisplay.plot`.
 
@@ -174,7 +176,7 @@ default="n_parameters"
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the table has no reference, or no model of known size.
+            If the table has no reference, or no model has a known size.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""How the figures look; matplotlib loads with the first one that is drawn."""
+"""Style of the figures; matplotlib is imported when the first one is drawn."""
 
 from collections.abc import Callable, Sequence
 from textwrap import fill
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito). None stands alone: each comes
-# with a marker, and lines with a pattern, for those who print in grey.
+# Colours that colour-blind readers can distinguish (Okabe and Ito). Markers and line patterns
+# distinguish the same elements in greyscale.
 KINDS = {
     "baseline": ("#555555", "s"),
     "hard labels": ("#E69F00", "o"),
@@ -22,7 +22,7 @@ KINDS = {
 
 
 class LineStyle(NamedTuple):
-    """What tells one curve from the others."""
+    """The style that distinguishes a curve from the others."""
 
     color: str
     marker: str
@@ -38,19 +38,19 @@ LINE_STYLES = [
     LineStyle("#E69F00", "P", (0, (3, 1, 1, 1))),
     LineStyle("#56B4E9", "X", (0, (1, 3))),
 ]
-# What curves are held against, such as a diagonal.
+# Style of reference lines, such as a diagonal.
 REFERENCE_LINE: dict[str, Any] = {"color": "#888888", "linewidth": 1, "linestyle": (0, (1, 1))}
-# Marks the curves of an axes, among lines that are none, such as error bars.
+# Group id that distinguishes curves from other lines, such as error bars.
 _CURVE = "skdistill-curve"
 
-# Inches that a letter of a legend takes, about, and the mark before a name.
+# Approximate width in inches of a letter in a legend, and of the handle before a name.
 _LETTER, _HANDLE = 0.075, 0.5
 
 
 def require_matplotlib(what: str, otherwise: str = "") -> None:
-    """Raise an error that says how to install matplotlib, if it is not there.
+    """Raise an ImportError that says how to install matplotlib, unless it is installed.
 
-    The message begins with `what` needs it, and ends with what could be done `otherwise`.
+    The message starts with `what` needs matplotlib and ends with the alternative, `otherwise`.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -62,15 +62,15 @@ def require_matplotlib(what: str, otherwise: str = "") -> None:
 
 
 def with_style(defaults: dict[str, Any], given: dict[str, Any] | None) -> dict[str, Any]:
-    """Return keyword arguments of an artist: a user's, by whichever alias, before the defaults."""
+    """Return the defaults, overridden by the user's keyword arguments under any alias."""
     style: dict[str, Any] = _validate_style_kwargs(defaults, given or {})
     return style
 
 
 def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the keyword arguments of a curve that differs from those that are there.
+    """Return keyword arguments that distinguish a new curve from those on the axes.
 
-    The line is to be marked by :func:`mark_curve`.
+    Mark the drawn line with :func:`mark_curve`.
     """
     n_curves = sum(line.get_gid() == _CURVE for line in ax.get_lines())
     style = LINE_STYLES[n_curves % len(LINE_STYLES)]._asdict()
@@ -78,7 +78,7 @@ def next_curve(ax: "Axes", name: str | None, kwargs: dict[str, Any] | None) -> d
 
 
 def mark_curve(line: "Line2D") -> "Line2D":
-    """Make a line count as a curve, so that the next one gets another style."""
+    """Mark a line as a curve, so that the next curve gets another style, and return it."""
     line.set_gid(_CURVE)
     return line
 
@@ -86,28 +86,28 @@ def mark_curve(line: "Line2D") -> "Line2D":
 def draw_curve(
     ax: "Axes", x: Any, y: Any, name: str | None, kwargs: dict[str, Any] | None
 ) -> "Line2D":
-    """Draw a curve that differs from those that are there."""
+    """Draw a curve in a style of its own and return it."""
     (line,) = ax.plot(x, y, **next_curve(ax, name, kwargs))
     return mark_curve(line)
 
 
 def soften(ax: "Axes") -> None:
-    """Leave out the frame where nothing is read from it, and draw a quiet grid behind the data."""
+    """Remove the top and right spines, and draw a light grid behind the data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_axisbelow(True)
     ax.grid(color="#DDDDDD", linewidth=0.6)
 
 
 def wrapped(name: str, most: int) -> str:
-    """Break a name of more letters than fit into several lines."""
+    """Return a name wrapped to at most `most` letters per line."""
     return fill(name, max(1, most)) if len(name) > most else name
 
 
 def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns: int = 4) -> None:
-    """Put the legend under the label of the x-axis, where no data can be.
+    """Draw the legend below the x-axis label, where it covers no data.
 
-    Long names stand in fewer columns, and longer ones than the axes are wide in several lines.
-    Without any curve of a name there is no legend.
+    Long names reduce the number of columns; names wider than the axes are wrapped. Without named
+    curves, no legend is drawn.
     """
     from matplotlib.transforms import ScaledTranslation
 
@@ -135,7 +135,7 @@ def legend_below(ax: "Axes", handles: Sequence[Any] | None = None, *, n_columns:
 
 
 def set_log_axis(ax: "Axes", limits: tuple[float, float], show: Callable[[float], str]) -> None:
-    """Make the x-axis logarithmic, with few numbers along it, which `show` writes."""
+    """Make the x-axis logarithmic, with a few tick labels formatted by `show`."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     decades = np.log10(limits[1] / limits[0])
@@ -149,14 +149,14 @@ def set_log_axis(ax: "Axes", limits: tuple[float, float], show: Callable[[float]
 
 
 def set_percent_axis(ax: "Axes", values: np.ndarray) -> None:
-    """Show shares on the y-axis as per cent, with room above and below for names."""
+    """Format the y-axis in per cent, with room for names above and below."""
     margin = max(0.01, 0.15 * float(np.ptp(values)))
     ax.set_ylim(values.min() - margin, values.max() + margin)
     write_percent(ax)
 
 
 def write_percent(ax: "Axes") -> None:
-    """Write shares along the y-axis as per cent; its label is to hold the sign."""
+    """Format the y-axis in per cent; the % sign belongs in the axis label."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))

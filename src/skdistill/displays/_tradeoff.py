@@ -1,4 +1,4 @@
-"""What accuracy costs: models as points in the plane of size or speed, and of a score."""
+"""Draw models as points: a score against size or speed."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ CostColumn = Literal["n_parameters", "n_bytes", "texts_per_second", "fit_seconds
 
 
 class Cost(NamedTuple):
-    """A column of a comparison to set accuracy against: its axis, and which end is the better."""
+    """A cost column of a comparison: its axis label, number format and better direction."""
 
     label: str
     show: Callable[[float], str]
@@ -43,8 +43,8 @@ COSTS: dict[CostColumn, Cost] = {
 }
 FIGURE_SIZE = (7.5, 5.0)
 _MARKER_SIZE = 55
-# Markers closer than this share of the axes hide each other: each is so much wider than the one
-# upon it.
+# Markers closer than `_CLOSE`, a share of the axes, hide each other, so each is wider by `_WIDER`
+# than the one above it.
 _CLOSE, _WIDER = 0.025, 0.6
 
 
@@ -54,7 +54,7 @@ def _check_cost(against: str) -> None:
 
 
 def known_rows(table: pd.DataFrame, against: CostColumn) -> pd.DataFrame:
-    """Return the rows whose cost is a positive number, and warn of the others."""
+    """Return the rows with a positive cost, and warn about the others."""
     _check_cost(against)
     is_known = table[against].to_numpy(float) > 0
     if not is_known.all():
@@ -110,9 +110,9 @@ class Points(NamedTuple):
 
     @property
     def x_limits(self) -> tuple[float, float]:
-        """The ends of the x-axis, which leave room around the points."""
+        """The limits of the x-axis, with room around the points."""
         low, high = self.x.min(), self.x.max()
-        # A fifth of the axis on the left, where small models crowd.
+        # Leave a fifth of the axis free on the left, where small models crowd.
         return low / max(2.0, (high / low) ** 0.25), high * 2
 
     def draw(
@@ -124,7 +124,7 @@ class Points(NamedTuple):
         text_kw: dict[str, Any] | None,
         filled: np.ndarray | None = None,
     ) -> "tuple[list[PathCollection], list[Text]]":
-        """Draw points, labels and axes; return the artists of the points, and the labels."""
+        """Draw points, labels and axes; return the artists of the points and the labels."""
         from skdistill.displays._point_labels import PointLabels
 
         cost = COSTS[self.against]
@@ -151,7 +151,7 @@ class Points(NamedTuple):
         filled: np.ndarray,
         scatter_kw: dict[str, Any] | None,
     ) -> "tuple[list[PathCollection], list[Line2D]]":
-        """Draw the points, one artist a kind, and make the handles of a legend."""
+        """Draw the points, one artist per kind; return the artists and legend handles."""
         from matplotlib.lines import Line2D
         from matplotlib.patheffects import withStroke
 
@@ -161,13 +161,13 @@ class Points(NamedTuple):
             rows = np.array([own == kind for own in kinds])
             if not rows.any():
                 continue
-            # A star's arms are thin: it is as heavy as the others at three times their area.
+            # A star has thin arms, so it needs three times the area to look as large.
             size = 3 * _MARKER_SIZE if marker == "*" else _MARKER_SIZE
             style: dict[str, Any] = {"s": size, "marker": marker, "color": color, "linewidth": 1.3}
             style = with_style({**style, "path_effects": halo, "zorder": 4}, scatter_kw)
             style["s"] = style["s"] * widths[rows] ** 2
             points = ax.scatter(self.x[rows], self.y[rows], **style)
-            # White, where it is hollow.
+            # Hollow markers are white.
             faces = np.where(filled[rows][:, None], points.get_facecolor(), 1.0)
             points.set_facecolor(faces.tolist())
             artists.append(points)
@@ -175,10 +175,10 @@ class Points(NamedTuple):
         return artists, handles
 
     def _widths(self, ax: "Axes", kinds: Sequence[str]) -> np.ndarray:
-        """Tell how many times as wide as alone each marker is, to be seen under those upon it."""
+        """Return the factor by which each marker is widened to be visible below others."""
         places = (ax.transData - ax.transAxes).transform(np.column_stack([self.x, self.y]))
         is_close = np.abs(places[:, None] - places).max(axis=2) < _CLOSE
-        # Kinds are drawn one after the other.
+        # The order in which points are drawn: by kind, then by row.
         turns = len(kinds) * np.array([[*KINDS].index(kind) for kind in kinds])
         turns += np.arange(len(kinds))
         widths: np.ndarray = 1 + _WIDER * (is_close & (turns[:, None] < turns)).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Models side by side: comparison, control experiment, recommendation, learning curves."""
+"""Compare models, check whether distillation helped, and choose a student."""
 
 from skdistill._core.lazy import attach
 

@@ -1,4 +1,4 @@
-"""Several classifiers, trained and measured side by side."""
+"""Train and measure several classifiers on the same texts."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,89 +78,89 @@ def compare(
     plot: bool = False,
     verbose: int = 0,
 ) -> pd.DataFrame | tuple[pd.DataFrame, dict[str, Any]]:
-    """Train classifiers on the same texts, and measure what each gives and costs.
+    """Train classifiers on the same texts and measure their accuracy, size and speed.
 
     Parameters
     ----------
     estimators : dict of str to classifier, or list of (str, classifier)
-        Classifiers over texts, by name. Each is cloned and fitted. One in a
-        :class:`~sklearn.frozen.FrozenEstimator` is taken as it is; it must not have seen the test
+        Classifiers over raw texts, by name. Each is cloned and fitted. A
+        :class:`~sklearn.frozen.FrozenEstimator` is used as it is; it must not have seen the test
         texts.
     X_train : iterable of str, of length n_train, or None
-        Texts to train on; None if all classifiers are frozen.
+        Training texts; None if all classifiers are frozen.
     y_train : array-like of shape (n_train,) or (n_train, n_labels), or None
-        Their labels; ones and zeros in several columns where a text may have several labels.
+        Their labels; for multilabel data, an indicator matrix.
     X_test : iterable of str, of length n_test
-        Texts to measure on, by speed, too.
+        Texts on which accuracy and speed are measured.
     y_test : array-like of shape (n_test,) or (n_test, n_labels)
         Their labels.
     reference : str or None, default=None
-        Name of the classifier that the others are compared with, mostly the students' teacher. It
-        is trained and measured first.
+        Name of the classifier that the others are compared with, usually the teacher. It is
+        trained and measured first.
     X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-        Texts without labels, for those that learn from such: students, also inside of
-        scikit-learn's meta-estimators, and whatever has an `X_unlabeled` in its `fit`. Those with
-        such a parameter get a :class:`~skdistill.TextPool`.
+        Texts without labels. They are passed, as a :class:`~skdistill.TextPool`, to every
+        classifier with an `X_unlabeled` parameter in its `fit`, and to students inside
+        scikit-learn's meta-estimators. Students without a teacher get none.
     return_estimators : bool, default=False
-        Whether to return the fitted classifiers, too.
+        Whether to return the fitted classifiers as well.
     plot : bool, default=False
-        Whether to draw a :class:`~skdistill.ComparisonDisplay` into a new figure of pyplot.
+        Whether to draw a :class:`~skdistill.ComparisonDisplay` in a new pyplot figure.
     verbose : int, default=0
         1 shows a progress bar over the classifiers.
 
     Returns
     -------
     table : DataFrame
-        One classifier a row, in the order given. The columns are
+        One row per classifier, in the order given. The columns are
 
         - ``name``;
-        - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or a
-          frozen one, which may not tell whether it had any), ``"hard labels"`` (a student without
-          one) or ``"baseline"`` (all else, also a :class:`~skdistill.CompiledClassifier`, which
-          does not tell what it learned from);
-        - ``accuracy``: between 0 and 1, as all shares. Where a text may have several labels, all
-          must be right;
-        - ``retention``: the accuracy as a share of the reference's. Only with a reference;
+        - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or any
+          frozen student), ``"hard labels"`` (a student without a teacher) or ``"baseline"``
+          (everything else, including a :class:`~skdistill.CompiledClassifier`);
+        - ``accuracy``: between 0 and 1, like all shares. In multilabel data, all labels of a text
+          must be correct;
+        - ``retention``: the accuracy divided by the reference's; only with a reference;
         - ``macro_f1``;
-        - ``fidelity``: the share of test texts with the reference's prediction; missing without
-          a reference;
+        - ``fidelity``: the share of test texts for which the classifier and the reference predict
+          the same; missing without a reference;
         - ``calibration_error``: see :func:`skdistill.metrics.expected_calibration_error`; missing
           for a classifier without ``predict_proba``;
-        - ``n_parameters``: missing where they cannot be counted: see
-          :func:`skdistill.evaluation.count_parameters`;
-        - ``n_bytes``: size of the file that joblib writes; missing for a classifier that cannot be
-          pickled, such as one with a lambda;
-        - ``texts_per_second``: of ``predict`` on this machine, the median of repeated runs;
-        - ``fit_seconds``: with the teacher's labelling, where `fit` does it; missing for a frozen
-          one.
+        - ``n_parameters``: see :func:`skdistill.evaluation.count_parameters`; missing if they
+          cannot be counted;
+        - ``n_bytes``: the size of the file that joblib writes; missing if the classifier cannot be
+          pickled, as with a lambda;
+        - ``texts_per_second``: the speed of ``predict`` on this machine, the median of repeated
+          runs;
+        - ``fit_seconds``: the training time, including the teacher's labelling if `fit` does it;
+          missing for a frozen classifier.
 
     estimators : dict of str to classifier
-        The fitted classifiers, in the order given; frozen ones as they were. Only if
-        `return_estimators`.
+        The fitted classifiers, in the order given; frozen ones are unchanged. Only returned if
+        `return_estimators` is True.
 
     Raises
     ------
     ValueError
-        If there is no classifier, two have the same name, `reference` names none or is never
-        right, lengths differ, `y_test` holds a label that `y_train` does not or another kind of
-        labels, a frozen classifier knows none of the labels or predicts another kind, or there are
-        no training texts but some classifier needs them.
+        If there are no classifiers, names are not unique, or lengths differ; if `reference` is not
+        one of the names or never predicts correctly; if `y_test` contains labels that `y_train`
+        does not, or has a different number of columns; if a frozen classifier does not match
+        `y_test`; or if training texts are missing.
     TypeError
-        If a row of `X_train`, `X_test` or `X_unlabeled` is no text, or a name is no str.
+        If a row of `X_train`, `X_test` or `X_unlabeled` is not a str, or a name is not a str.
     ImportError
-        If `plot` and matplotlib is not installed.
+        If `plot` is True and matplotlib is not installed.
 
     See Also
     --------
-    distillation_report : Student and twin over several seeds, with a confidence interval.
-    ComparisonDisplay : The table as a figure.
+    distillation_report : Compare student and twin over several seeds, with a confidence interval.
+    ComparisonDisplay : Draw the table.
 
     Notes
     -----
-    A student trains a clone of its teacher. Where teacher and students are compared, train the
-    teacher once before, and pass it frozen to all, or give all the same `memory`.
+    Each student trains a clone of its teacher. To train the teacher only once, fit it first and
+    pass it frozen to all students, or give all students the same `memory`.
 
-    Figures are of one training and one test set: small differences are chance.
+    The figures come from one training set and one test set, so small differences may be chance.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def compare(
     test, test_labels = _check_test_texts(X_test, y_test, labels)
     pool = as_pool(X_unlabeled)
 
-    # The reference first: the others are compared with it.
+    # The reference comes first because the others are compared with it.
     order = sorted(models, key=lambda name: name != reference)
     rows, expected = {}, None
     for name in progress_bar(order, desc="compare", unit="model", disable=not verbose):
@@ -236,7 +236,7 @@ def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
 def _fit(
     model: Any, texts: list[str] | None, labels: np.ndarray | None, pool: TextPool | None
 ) -> tuple[Any, float | None]:
-    """Fit a clone, and return it with the seconds that it took; a frozen model stays as it is."""
+    """Fit a clone and return it with the training time; return a frozen model unchanged."""
     if isinstance(model, FrozenEstimator):
         return model, None
     model = clone(model)
@@ -263,7 +263,7 @@ def _check_training_texts(
 
 
 def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
-    """Return the texts and labels of the test, which may hold a single class."""
+    """Return the test texts and labels; a single class is allowed."""
     texts = check_texts(X, name="X_test")
     if is_multilabel(y):
         _, labels = check_labels(y, n_rows=len(texts), multilabel=True)
@@ -296,7 +296,7 @@ def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> No
 
 
 def _kind(estimator: Any) -> str:
-    """Tell what a classifier is to the comparison, from itself and the students inside of it."""
+    """Return the kind of a classifier, which depends on the students inside it."""
     students = students_in(_unfrozen(estimator))
     if not students:
         return "baseline"

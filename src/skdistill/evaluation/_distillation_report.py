@@ -1,4 +1,4 @@
-"""Did distillation help? A student against its twin that was trained on hard labels."""
+"""Compare a student with its twin, which is trained on hard labels only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,10 +31,10 @@ from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
 
-# A student that is told its soft labels asks for no others.
+# The student receives its soft labels, so its `fit` must not make others.
 _LABELS_GIVEN = {"augmenter": None, "teacher_cv": None}
-# The twin. Cross-entropy replaces losses that are meant for a teacher's probabilities, such as one
-# with a temperature.
+# The twin's parameters. A weight of 1 replaces the student's loss, which may have a temperature, by
+# cross-entropy.
 _WITHOUT_TEACHER = {
     **_LABELS_GIVEN,
     "teacher": None,
@@ -68,36 +68,36 @@ def distillation_report(
     random_state: Any = 0,
     verbose: int = 0,
 ) -> DistillationReport:
-    """Train a student and its twin on hard labels, and tell whether distillation helped.
+    """Compare a student with its twin to find out whether distillation helped.
 
-    A good student proves nothing about its teacher: it may have been as good on the gold labels
-    alone. The twin is the control: the same network, trained with cross-entropy on the gold labels
-    of the labelled texts, from the same seeds.
+    An accurate student does not show that the teacher helped: it might be as accurate when trained
+    on the gold labels alone. The twin is the control. It is the same network, trained from the same
+    seeds with cross-entropy on the gold labels.
 
     Parameters
     ----------
     student : DistilledClassifier
-        One with a teacher; it is not fitted itself. The teacher is fitted once, on the training
-        texts, and labels each text once. A :class:`~sklearn.frozen.FrozenEstimator` is used as it
-        is; it must not have seen the test texts.
+        A student with a teacher. The student itself is not fitted; clones of it are. The teacher is
+        fitted once, on the training texts, and labels each text once. A frozen teacher is used as
+        it is; it must not have seen the test texts.
     X : iterable of str, of length n_labeled
         Texts with gold labels.
     y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
-        Gold labels; ones and zeros where a text may have several.
+        Gold labels; for multilabel data, an indicator matrix.
     X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-        Texts without gold labels, for the student alone.
+        Texts without gold labels. Only the student is trained on them.
     X_test : iterable of str, of length n_test, or None, default=None
-        Texts to measure on. None holds out a stratified part of `X`.
+        Test texts. If None, a stratified part of `X` is held out.
     y_test : array-like of shape (n_test,) or (n_test, n_labels), default=None
-        Their gold labels.
+        Gold labels of the test texts.
     test_size : float or int, default=0.2
-        Share or number of the texts of `X` to hold out; without effect with `X_test`.
+        Share or number of texts of `X` to hold out. Ignored if you pass `X_test`.
     n_seeds : int, default=5
-        How often student and twin are trained.
+        Number of times student and twin are trained.
     twin_params : dict or None, default=None
         Parameters of the twin that differ from the student's.
     confidence_level : float, default=0.95
-        Of the interval of the difference; between 0 and 1.
+        Level of the confidence interval of the difference, between 0 and 1.
     random_state : int, RandomState instance or None, default=0
         Determines the held-out texts, the seeds of student and twin, and the bootstrap.
     verbose : int, default=0
@@ -106,33 +106,33 @@ def distillation_report(
     Returns
     -------
     DistillationReport
-        The scores of teacher, student and twin; its `verdict` is one sentence.
+        The scores of teacher, student and twin. `verdict` sums them up in one sentence.
 
     Raises
     ------
     TypeError
-        If `student` is no `DistilledClassifier`.
+        If `student` is not a `DistilledClassifier`.
     ValueError
-        If the student has no teacher, only one of `X_test` and `y_test` is given, `y_test` holds
+        If the student has no teacher, only one of `X_test` and `y_test` is given, `y_test` contains
         a label that the training labels do not, the teacher classifies no test text correctly, or
-        an argument or a parameter is out of range.
+        an argument is out of range.
 
     See Also
     --------
-    recommend_student : Tells the kind of student before any is trained.
+    recommend_student : Recommend a kind of student before you train any.
 
     Notes
     -----
-    A control must be as good as it can be. With unlabelled or augmented texts the student makes
-    more steps than its twin in the same number of epochs, so that few epochs may leave the twin
-    undertrained and the difference too large: compare with the twin of the number of epochs that
-    suits it best, by ``twin_params={"max_epochs": ...}``.
+    The twin should be as good as possible. With unlabelled or augmented texts, the student takes
+    more steps per epoch than its twin, so a twin with few epochs may be undertrained and the
+    difference too large. Set the number of epochs that suits the twin best with
+    ``twin_params={"max_epochs": ...}``.
 
-    An embedding that starts from the teacher's counts as part of the distillation: the twin's
+    Starting from the teacher's embedding counts as part of distillation, so the twin's embedding
     starts at random.
 
-    The interval comes from a bootstrap over test texts and seeds [1]_ of the paired differences;
-    calibration is measured as in [2]_.
+    The confidence interval comes from a bootstrap of the paired differences over test texts and
+    seeds [1]_. Calibration is measured as in [2]_.
 
     References
     ----------
@@ -191,7 +191,7 @@ def distillation_report(
 def _make_pair(
     student: Any, twin_params: dict[str, Any] | None
 ) -> tuple[DistilledClassifier, DistilledClassifier]:
-    """Make the student that will be told its soft labels, and its twin; check the parameters."""
+    """Check the parameters and make the student, which takes given soft labels, and its twin."""
     if not isinstance(student, DistilledClassifier):
         raise TypeError(
             "student must be one of the distilled classifiers, such as DistilledMLPClassifier, "
@@ -218,7 +218,7 @@ def _make_pair(
 
 @dataclass(frozen=True)
 class _Split:
-    """Labelled texts to train on and to test on; codes are as `check_labels` makes them."""
+    """Labelled texts to train and test on; `check_labels` makes the codes."""
 
     texts: list[str]
     codes: np.ndarray
@@ -228,7 +228,7 @@ class _Split:
 
     @property
     def labels(self) -> np.ndarray:
-        """The gold labels of `texts`, as they were given."""
+        """The gold labels of `texts`, as given."""
         labels: np.ndarray = self.codes if self.codes.ndim == 2 else self.classes[self.codes]
         return labels
 
@@ -241,7 +241,7 @@ def _split(
     test_size: float | int,
     rng: np.random.RandomState,
 ) -> _Split:
-    """Check the texts and labels to train on and to test on, or hold the latter out."""
+    """Check training and test data; hold out test data if none is given."""
     if (X_test is None) != (y_test is None):
         given, missing = ("y_test", "X_test") if X_test is None else ("X_test", "y_test")
         raise ValueError(f"{given} was given without {missing}; pass both or neither.")
@@ -277,7 +277,7 @@ def _split(
 def _label_once(
     student: DistilledClassifier, labeler: SoftLabeler, data: _Split, pool: TextPool | None
 ) -> dict[str, Any]:
-    """Ask the teacher, once for all seeds, for what the student's `fit` then takes as given."""
+    """Make the soft labels once for all seeds; return the arguments for the student's `fit`."""
     transfer = make_transfer_set(
         data.texts,
         data.classes,
@@ -315,7 +315,7 @@ def _train(
 
 
 def _score(runs: list[_Run], fold: np.ndarray) -> Scores:
-    """Average the figures of a model over its seeds; `fold` halves the test texts."""
+    """Average a model's scores over its seeds; `fold` splits the test texts into halves."""
 
     def figures(name: str) -> list[float]:
         return [getattr(run.measured, name) for run in runs]
@@ -338,7 +338,7 @@ def _score(runs: list[_Run], fold: np.ndarray) -> Scores:
 
 
 def _scaled_error(measured: Measurement, fold: np.ndarray) -> float:
-    """Compute the calibration error after each half gets the temperature of the other."""
+    """Return the calibration error after scaling each half by the other half's temperature."""
     answers, proba = as_one_question(measured.y, np.asarray(measured.proba))
     fold = fold.repeat(len(answers) // len(fold))
     scaled = np.empty_like(proba)

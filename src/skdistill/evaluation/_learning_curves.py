@@ -1,4 +1,4 @@
-"""How many labelled texts are enough? Scores of several models against their number."""
+"""Draw the scores of several models against the number of labelled texts."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -39,33 +39,33 @@ if TYPE_CHECKING:
 
 
 class LearningCurvesDisplay(Display):
-    """Scores of several models against the number of labelled texts that they learned from.
+    """Scores of several models against the number of labelled training texts.
 
-    Points are means over the splits, bars their standard deviations. It is recommended to make it
-    by :func:`~skdistill.LearningCurvesDisplay.from_estimators`.
+    Points are means over the splits, bars are standard deviations. It is recommended to use
+    :func:`~skdistill.LearningCurvesDisplay.from_estimators` to create this display.
 
     Parameters
     ----------
     train_sizes : array-like of shape (n_sizes,)
         Numbers of labelled texts.
     test_scores : dict of str to array-like of shape (n_sizes, n_splits)
-        For each model its scores on texts that it was not trained on.
+        For each model, its scores on held-out texts.
     score_name : str, default=None
-        What the scores are. None is the accuracy, and writes it in per cent.
+        Name of the score. None means accuracy, which is drawn in per cent.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         Axes with the curves.
     figure_ : matplotlib Figure
-        Figure containing them.
+        Figure containing the curves.
     errorbar_ : list of matplotlib ErrorbarContainer
-        The curves, one a model.
+        The curves, one per model.
 
     See Also
     --------
     sklearn.model_selection.LearningCurveDisplay : Training and test scores of a single model.
-    TrainingHistoryDisplay : The loss against the passes over the texts.
+    TrainingHistoryDisplay : Loss against epochs.
 
     Examples
     --------
@@ -93,21 +93,21 @@ class LearningCurvesDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         errorbar_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.errorbar`.
+            Keyword arguments passed to `matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
         self : LearningCurvesDisplay
-            This one, whose attributes hold what is drawn.
+            The display, with its attributes set.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no model, or the scores of one have another shape.
+            If there are no models, or the shape of a model's scores is wrong.
         """
         if not self.test_scores:
             raise ValueError("test_scores is empty; there is nothing to draw.")
@@ -163,39 +163,39 @@ class LearningCurvesDisplay(Display):
         ax: "Axes | None" = None,
         errorbar_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Train models on more and more of the texts, and draw their scores.
+        """Train models on increasing numbers of texts and draw their scores.
 
-        All learn from the same texts and are tested on the same, by
+        All models are trained and tested on the same texts, with
         :func:`sklearn.model_selection.learning_curve`.
 
         Parameters
         ----------
         estimators : dict of str to classifier
-            Unfitted ones over texts, by name: say a student, its teacher, and the same student
-            without a teacher. One in a :class:`~sklearn.frozen.FrozenEstimator` is not trained:
-            its curve is level, and right only if it has seen no text of `X`.
+            Unfitted classifiers over raw texts, by name, such as a student, its teacher and its
+            twin. A :class:`~sklearn.frozen.FrozenEstimator` is not trained, so its curve is flat;
+            it must not have seen any text of `X`.
         X : sequence of str, of length n_texts
             Labelled texts.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
             Their labels.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-            Texts without labels, the same at each size, for those that learn from such.
+            Texts without labels, the same at each size, for the classifiers that use them.
         train_sizes : array-like of shape (n_sizes,), default=(0.1, 0.2, 0.4, 0.7, 1.0)
-            Numbers of labelled texts, or shares of those that the splits leave for training.
+            Numbers of labelled texts, or shares of a split's training texts.
         cv : int, cross-validation generator or iterable, default=None
-            The splits; None makes five folds.
+            The splits; None means five folds.
         scoring : str or callable, default=None
-            The score; None takes the accuracy.
+            The score; None means accuracy.
         random_state : int, RandomState instance or None, default=0
-            Draws the texts of each size.
+            Determines the texts drawn for each size.
         n_jobs : int or None, default=None
-            How many fits run side by side.
+            Number of fits to run in parallel.
         verbose : int, default=0
             1 shows a progress bar over the models.
         ax : matplotlib Axes, default=None
-            Axes to draw on; None makes a new figure.
+            Axes to draw on; None creates a new figure.
         errorbar_kw : dict, default=None
-            Keyword arguments for `matplotlib.axes.Axes.errorbar`.
+            Keyword arguments passed to `matplotlib.axes.Axes.errorbar`.
 
         Returns
         -------
@@ -207,7 +207,7 @@ class LearningCurvesDisplay(Display):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there is no model, lengths differ, or a size lacks texts of a class.
+            If there are no models, lengths differ, or the texts of a size lack a class.
 
         Examples
         --------
@@ -261,7 +261,7 @@ def _train_curves(
     verbose: int,
     **options: Any,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the numbers of texts, and the scores of each model that is not frozen."""
+    """Return the numbers of texts and the scores of the models that are not frozen."""
     scores = {}
     for name, estimator in progress_bar(
         estimators.items(), desc="learning curves", unit="model", disable=not verbose
@@ -279,7 +279,7 @@ def _train_curves(
 def _score_on_splits(
     estimator: FrozenEstimator, texts: list[str], y: np.ndarray, splits: list[Any], scoring: Any
 ) -> list[float]:
-    """Score a model that is not trained on the texts that each split holds out."""
+    """Score a frozen model on the held-out texts of each split."""
     scorer = check_scoring(estimator, scoring)
     return [scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits]
 

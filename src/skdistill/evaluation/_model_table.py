@@ -1,4 +1,4 @@
-"""Models side by side: what each costs and gives, as a table and as JSON."""
+"""Measure models, and write the results as a table or as JSON."""
 
 import json
 import os
@@ -27,10 +27,10 @@ from skdistill.students._cascade import CascadeClassifier
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predicted labels of some texts, and the probabilities if the classifier gives any.
+    """Predicted labels and, if the classifier returns them, probabilities.
 
-    `classes` are the labels of the columns of `proba`. Where a text may have several labels,
-    `labels` has shape (n_texts, n_labels), and `classes` is None.
+    `classes` are the labels of the columns of `proba`. For multilabel data, `labels` has shape
+    (n_texts, n_labels) and `classes` is None.
     """
 
     labels: np.ndarray
@@ -39,7 +39,7 @@ class Predictions:
 
     @classmethod
     def of(cls, model: Any, X: Sequence[str]) -> "Predictions":
-        """Ask a fitted classifier for its labels and, if it has ``predict_proba``, for those."""
+        """Predict labels and, if the classifier has ``predict_proba``, probabilities."""
         labels = np.asarray(model.predict(X))
         proba = None
         if hasattr(model, "predict_proba"):
@@ -48,7 +48,7 @@ class Predictions:
 
     @classmethod
     def from_proba(cls, proba: ArrayLike, classes: ArrayLike) -> "Predictions":
-        """Take the most probable class of each text."""
+        """Predict the most probable class of each text."""
         proba, classes = np.asarray(proba), np.asarray(classes)
         return cls(classes[proba.argmax(axis=1)], proba, classes)
 
@@ -66,14 +66,13 @@ def measure_model(
 ) -> dict[str, Any]:
     """Measure one fitted classifier on test texts.
 
-    `predictions` are what the model says of `X`, where that is known already, and `reference` what
-    it is compared with, mostly its teacher, says. `kind` is "baseline", "hard labels", "teacher" or
-    "distilled"; `fit_seconds` is None if the model came trained.
+    `predictions` are the model's predictions for `X`, if you have them already; `reference` are
+    those of the model that it is compared with, usually its teacher. `kind` is "baseline", "hard
+    labels", "teacher" or "distilled". `fit_seconds` is None if the model was already trained.
 
-    The keys are the columns of :func:`skdistill.compare`, without ``retention``. None are the
-    ``fidelity`` without a reference, the ``calibration_error`` without ``predict_proba``, the
-    ``n_parameters`` of which :func:`count_parameters` knows nothing, and the ``n_bytes`` of what
-    cannot be pickled.
+    The keys are the columns of :func:`skdistill.compare` without ``retention``. A value is None if
+    it cannot be measured: ``fidelity`` needs a reference, ``calibration_error`` needs
+    ``predict_proba``, and ``n_bytes`` needs a model that can be pickled.
 
     Examples
     --------
@@ -100,7 +99,7 @@ def measure_model(
         n_parameters = None
     try:
         n_bytes = count_bytes(model)
-    except (AttributeError, PicklingError, TypeError):  # what cannot be pickled raises any of them
+    except (AttributeError, PicklingError, TypeError):  # pickle raises any of these
         n_bytes = None
     return {
         "name": name,
@@ -117,23 +116,25 @@ def measure_model(
 
 
 def count_parameters(model: Any) -> int:
-    """Count the numbers that a fitted classifier has learned.
+    """Count the parameters of a fitted classifier.
 
     Parameters
     ----------
     model : classifier
-        One with an ``n_parameters_``, a linear model (its coefficients and intercepts), or one that
-        is made of such. Of a pipeline the last step counts, of a search the best estimator, of a
-        cascade both student and teacher, of a vote or a stack all estimators.
+        A classifier with ``n_parameters_``, a linear model, or a meta-estimator over these. For a
+        linear model, coefficients and intercepts are counted; for a pipeline, its last step; for a
+        search, its best estimator; for a cascade, student and teacher; for a voting or stacking
+        classifier, all estimators.
 
     Returns
     -------
     int
+        The number of parameters.
 
     Raises
     ------
     TypeError
-        If the model, or a part of it, is none of these.
+        If the parameters cannot be counted.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def count_parameters(model: Any) -> int:
 
 
 def _trained_parts(model: Any) -> list[Any]:
-    """Return the fitted classifiers that a classifier is made of."""
+    """Return the fitted classifiers inside a meta-estimator."""
     if isinstance(model, FrozenEstimator):
         return [model.estimator]
     if isinstance(model, Pipeline):
@@ -175,7 +176,7 @@ def _trained_parts(model: Any) -> list[Any]:
 
 
 def count_bytes(model: Any) -> int:
-    """Return the size of the file that joblib, without compression, writes of a model."""
+    """Return the size of a model's joblib file without compression."""
     with tempfile.TemporaryDirectory(prefix="skdistill-") as folder:
         path = Path(folder, "model.joblib")
         joblib.dump(model, path)
@@ -190,16 +191,16 @@ def measure_speed(
     max_seconds: float = 5.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Return how many texts a second go through a function: the median of repeated runs.
+    """Return the number of texts processed per second, the median of repeated runs.
 
-    One run on a tenth of the texts warms up. Where all timed runs would take more than about
-    `max_seconds`, they are on the first texts of `X`.
+    A run on a tenth of the texts warms up. If the timed runs would take more than about
+    `max_seconds`, they use only the first texts of `X`.
     """
 
     def seconds(texts: Sequence[str]) -> float:
         start = clock()
         predict(texts)
-        # A clock can stand still through a very fast call.
+        # A coarse clock may not advance during a fast call.
         return max(clock() - start, 1e-9)
 
     probe = X[: max(1, len(X) // 10)]
@@ -209,10 +210,10 @@ def measure_speed(
 
 
 def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Join the figures of several models, as :func:`measure_model` gives them, one a row.
+    """Make a table with one row per model from the results of :func:`measure_model`.
 
-    What is None is missing. With a teacher, of which there is one at most, there is also
-    ``retention``: each accuracy as a share of the teacher's.
+    None becomes a missing value. If one row is a teacher, the column ``retention`` is added: each
+    accuracy divided by the teacher's.
     """
     table = pd.DataFrame(
         [{key: np.nan if value is None else value for key, value in row.items()} for row in rows]
@@ -235,9 +236,9 @@ _PRINTED: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """Set the main figures of :func:`make_table` in columns, for a terminal.
+    """Format the main columns of :func:`make_table` for a terminal.
 
-    Accuracy and F1 are in per cent; a figure that is not there is a dash.
+    Accuracy and F1 are in per cent; a missing value is a dash.
 
     Examples
     --------
@@ -257,9 +258,10 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def write_json(path: str | os.PathLike[str], table: pd.DataFrame, **context: Any) -> None:
-    """Write a table, and before its rows the context it was measured in, as JSON.
+    """Write a table as JSON, after the context in which it was measured.
 
-    The rows become a list of objects under ``"models"``; a file is never left half written.
+    The rows become a list of objects under ``"models"``. The file is replaced only once the new
+    one is complete.
     """
     models = table.astype(object).where(table.notna(), None).to_dict("records")
     text = json.dumps({**context, "models": models}, indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Which student to distil a teacher into: told before any student is trained."""
+"""Recommend a student for a teacher before any student is trained."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,30 +17,31 @@ from skdistill.students._base import DistilledClassifier
 from skdistill.students._mlp import DistilledMLPClassifier
 from skdistill.students._rnn import DistilledRNNClassifier
 
-# Of the teacher's lead over the most frequent class, the share that a student of 80,000 parameters
-# loses at a word-order sensitivity of 1; it grows with the square. Least squares over the data sets
-# of benchmarks/quality.py, which benchmarks/recommendation.py repeats. Cheapest student first.
+# The share of the teacher's lead over the most frequent class that an 80,000-parameter student
+# loses at a word-order sensitivity of 1. The loss grows with the square of the sensitivity.
+# benchmarks/recommendation.py repeats this least-squares fit over the data sets of
+# benchmarks/quality.py. Cheapest student first.
 _LOSS = {"bag": 2.2, "window": 1.5, "recurrent": 1.0}
-# Accuracy for which a cheaper student is not given up.
+# A cheaper student is recommended if it loses at most this much accuracy.
 _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, repr=False)
 class Recommendation:
-    """What :func:`~skdistill.recommend_student` returns; printed, a sentence with its reasons.
+    """The result of :func:`~skdistill.recommend_student`; printing it shows the reasons.
 
     Parameters
     ----------
     kind : {"bag", "window", "recurrent", "teacher"}
-        The student that is recommended; ``"teacher"`` means that none is.
+        The recommended student; ``"teacher"`` means that you should keep the teacher.
     word_order_sensitivity : float
-        Of the teacher: see :func:`skdistill.word_order_sensitivity`.
+        The teacher's sensitivity: see :func:`skdistill.word_order_sensitivity`.
     accuracy : float
-        Of the teacher, between 0 and 1.
+        The teacher's accuracy, between 0 and 1.
     lead : float
         The teacher's accuracy minus the share of the most frequent class.
     gaps : dict of str to float
-        By how much each kind of student is expected to be less accurate than the teacher.
+        The accuracy that each kind of student is expected to lose compared with the teacher.
     """
 
     kind: str
@@ -51,23 +52,23 @@ class Recommendation:
 
     @property
     def predicted_gap(self) -> float:
-        """The gap of the student that is recommended, or of the best one if none is."""
+        """The gap of the recommended student, or of the best one if none is recommended."""
         return self.gaps.get(self.kind, min(self.gaps.values()))
 
     def make_student(self, teacher: Any = None, **params: Any) -> DistilledClassifier | None:
-        """Make the student that is recommended.
+        """Make the recommended student.
 
         Parameters
         ----------
         teacher : classifier or None, default=None
             The student's teacher.
         **params
-            Further parameters of the student.
+            Other parameters of the student.
 
         Returns
         -------
         DistilledClassifier or None
-            An unfitted student; None if it is better to keep the teacher.
+            An unfitted student; None if you should keep the teacher.
         """
         if self.kind == "teacher":
             return None
@@ -112,55 +113,55 @@ def recommend_student(
     n_shuffles: int = 5,
     random_state: Any = 0,
 ) -> Recommendation:
-    """Recommend a kind of student, from how far the teacher depends on the order of words.
+    """Recommend a kind of student based on how much the teacher depends on word order.
 
-    A student loses the more of its teacher's accuracy the more that depends on the order of words
-    [1]_. The sensitivity to it is measured on the teacher alone; the loss of each kind of student
-    for a given sensitivity was estimated on four data sets. The cheapest kind is recommended whose
-    expected accuracy is within one point of the best one's: ``"bag"``, then ``"window"``, then
-    ``"recurrent"``.
+    The more a teacher depends on word order, the more accuracy a student loses [1]_. This function
+    measures the teacher's sensitivity and predicts the loss of each kind of student, using
+    estimates from four data sets. It recommends the cheapest kind whose expected accuracy is
+    within one point of the best: ``"bag"``, then ``"window"``, then ``"recurrent"``.
 
     Parameters
     ----------
     teacher : classifier
-        A fitted one over texts, with ``predict`` and ``classes_``.
+        A fitted classifier over raw texts, with ``predict`` and ``classes_``.
     X : iterable of str, of length n_texts
-        Texts that the teacher was not trained on; some hundreds are enough.
+        Texts that the teacher was not trained on; a few hundred are enough.
     y : array-like of shape (n_texts,)
         Their labels.
     max_loss : float, default=0.5
-        The teacher is to be kept if even the best student is expected to lose more than this share
-        of its lead over the most frequent class.
+        If even the best student is expected to lose more than this share of the teacher's lead over
+        the most frequent class, the recommendation is to keep the teacher.
     n_shuffles : int, default=5
-        How often each text's words are shuffled.
+        Number of times the words of each text are shuffled.
     random_state : int, RandomState instance or None, default=0
         Determines the shuffles.
 
     Returns
     -------
     Recommendation
-        The kind of student and the reasons; its `make_student` makes one.
+        The recommended kind of student and the reasons. `make_student` makes the student.
 
     Raises
     ------
     ValueError
-        If the lengths differ, a label is missing, the teacher is no better than always the most
-        frequent class, or no text of two different words is classified correctly.
+        If the lengths differ, a label is missing, the teacher is no better than always predicting
+        the most frequent class, or it classifies no text with two different words correctly.
     TypeError
-        If a row of `X` is no text.
+        If a row of `X` is not a str.
 
     See Also
     --------
-    word_order_sensitivity : The measure alone.
-    distillation_report : Measures what this function foretells.
+    word_order_sensitivity : Measure only the sensitivity.
+    distillation_report : Measure what this function predicts.
 
     Notes
     -----
-    Of its teacher's lead over the most frequent class, a student is expected to lose a share that
-    grows with the square of the sensitivity, by a factor of its kind. The factors are fitted to
-    students of 80,000 parameters, with augmented texts, on four data sets, so this is a first
-    guess, some points off; :func:`skdistill.distillation_report` replaces it by a measurement. The
-    square was chosen with these data sets, and a fifth to be refused, in sight.
+    A student is expected to lose a share of its teacher's lead over the most frequent class. This
+    share is the square of the sensitivity times a factor for each kind of student. We fitted the
+    factors to 80,000-parameter students with augmented texts on four data sets, so the prediction
+    is a first guess and may be several points off. We chose the square after seeing these data sets
+    and a fifth one, where it should recommend the teacher. Use
+    :func:`skdistill.distillation_report` to measure the loss.
 
     References
     ----------

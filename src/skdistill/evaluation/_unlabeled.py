@@ -1,4 +1,4 @@
-"""Unlabelled texts for those estimators, of any kind, that can learn from them."""
+"""Pass unlabelled texts to the estimators that can use them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from skdistill.students._fitted import FittedStudent
 
 @contextmanager
 def unlabeled_for(estimator: Any, X_unlabeled: TextPool | None) -> Iterator[dict[str, Any]]:
-    """Give the keyword arguments that bring unlabelled texts into an estimator's `fit`.
+    """Return the keyword arguments that pass unlabelled texts to an estimator's `fit`.
 
-    Into a meta-estimator around a student, such as a pipeline or a search, they go by metadata
-    routing, which is on inside the context. There are none if nothing in the estimator takes
-    them: a student without a teacher has nobody to label them.
+    Metadata routing, which the context enables, passes them to students inside a meta-estimator
+    such as a pipeline or a search. The arguments are empty if nothing in the estimator uses
+    unlabelled texts, as for a student without a teacher.
     """
     students = students_in(estimator)
     if X_unlabeled is None or (students and not any(map(has_teacher, students))):
@@ -33,7 +33,7 @@ def unlabeled_for(estimator: Any, X_unlabeled: TextPool | None) -> Iterator[dict
 
 
 def students_in(estimator: Any) -> list[FittedStudent]:
-    """Return the students that an estimator is or has among its parameters, at any depth."""
+    """Return the estimator, if it is a student, and all students among its parameters."""
     parts = [estimator]
     if hasattr(estimator, "get_params"):
         parts += estimator.get_params(deep=True).values()
@@ -41,13 +41,13 @@ def students_in(estimator: Any) -> list[FittedStudent]:
 
 
 def has_teacher(student: FittedStudent) -> bool:
-    """Tell whether a student has somebody to label texts."""
+    """Return whether a student has a teacher."""
     return getattr(student, "teacher", None) is not None
 
 
 def _routes_unlabeled(estimator: Any) -> bool:
     try:
         routing = get_routing_for_object(estimator)
-    except NotImplementedError:  # scikit-learn's way to say that it routes nothing
+    except NotImplementedError:  # scikit-learn raises this if the estimator routes nothing
         return False
     return bool(routing.consumes("fit", ["X_unlabeled"]))

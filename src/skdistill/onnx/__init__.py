@@ -1,1 +1,1 @@
-"""Students as ONNX graphs."""
+"""Export students as ONNX graphs."""

@@ -1,10 +1,10 @@
-"""Students as ONNX graphs, for programs that run no Python.
+"""Export students as ONNX graphs, for programs in other languages.
 
-The graph is written from the network's weights: an embedding, and ONNX's own operators for
-convolutions and recurrent layers. It is as small as the student, takes any number of texts of any
-length, and is made without torch. Tracing the torch module would give a graph of flat ids and
-offsets, which is not what programs around a graph are used to; and the tables of
-`skdistill.runtime` would take more room, and need a loop where ONNX has a recurrent operator.
+The graph is built from the network's weights, without torch: an embedding, and ONNX's operators for
+convolutions and recurrent layers. It is as small as the student and takes any number of texts of
+any length. Tracing the torch module would yield a graph over flat ids and offsets, an unusual
+interface. The look-up tables of `skdistill.runtime` would take more space, and would need a loop
+where ONNX has a recurrent operator.
 """
 
 import json
@@ -38,63 +38,68 @@ def export_onnx(
     texts: Iterable[str] | None = None,
     verbose: int = 0,
 ) -> dict[str, Any]:
-    """Write a student as an ONNX graph, after its probabilities were compared with the student's.
+    """Write a student as an ONNX graph, after checking that both compute the same probabilities.
 
-    The graph of ids takes ``ids``, an int64 tensor of shape (n_texts, n_tokens) with -1 behind the
-    end of each text, as :class:`OnnxTextEncoder` makes it. The graph of strings takes ``texts``, a
-    string tensor of shape (n_texts,), and needs no tokenizer; it is offered for students of single
-    words. Both give
+    A graph that takes ids works for every student. Its input ``ids`` is an int64 tensor of shape
+    (n_texts, n_tokens), padded with -1 at the end of each text; :class:`OnnxTextEncoder` makes it.
 
-    - ``probabilities``, float32 of shape (n_texts, n_classes), columns in the order of `classes_`;
-    - ``label``, of shape (n_texts,), if labels are ``str`` or ``int``; or ones and zeros of shape
-      (n_texts, n_classes), where a text may have several.
+    A graph that takes strings works only for students with word unigrams, and needs no tokenizer.
+    Its input ``texts`` is a string tensor of shape (n_texts,).
 
-    The graph of strings also gives ``exact``, bool of shape (n_texts,). It is false for a text with
-    characters that standard operators cannot take apart or lower-case as the student does:
-    capitals beyond ASCII, emoji and rare punctuation that the vocabulary does not list, control
-    characters. Such a text has probabilities of NaN and the label ``""`` or the smallest int64;
-    give it to the graph of ids. Texts of printable ASCII, tabs and line ends are always exact.
+    Both graphs [1]_ have these outputs:
 
-    The graph's metadata hold ``skdistill`` (the version), ``classes`` and ``vocabulary`` (JSON),
-    ``pad_id``, and what was compared: ``n_texts`` and ``largest_difference``.
+    - ``probabilities``: float32 of shape (n_texts, n_classes), with columns in the order of
+      `classes_`.
+    - ``label``: shape (n_texts,), if the labels are ``str`` or ``int``. If a text may have several
+      labels: ones and zeros of shape (n_texts, n_classes).
+
+    A graph that takes strings also has the output ``exact``, bool of shape (n_texts,). It is false
+    if the text contains characters that ONNX's standard operators cannot split or lower-case as the
+    student does: non-ASCII capitals, control characters, and emoji or rare punctuation missing from
+    the vocabulary. The probabilities of such a text are NaN, and its label is ``""`` or the
+    smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
+    line breaks are always exact.
+
+    The graph's metadata contain ``skdistill`` (the version), ``classes`` and ``vocabulary`` (both
+    as JSON), ``pad_id``, and the result of the comparison: ``n_texts`` and ``largest_difference``.
 
     Parameters
     ----------
     student : fitted student or CompiledClassifier
-        What is exported.
+        The student to export.
     path : path-like
-        An earlier file is replaced once the new one is complete.
+        The file to write. An existing file is replaced once the new one is complete.
     inputs : {"ids", "strings"}, default="ids"
-        What the graph takes.
+        The input of the graph.
     texts : iterable of str or None, default=None
-        Texts on which probabilities are compared; None makes 1,000 of the vocabulary's features.
+        Texts to compare probabilities on. None generates 1,000 texts from the vocabulary.
     verbose : int, default=0
-        Whether to show a progress bar of the comparison, in texts.
+        Whether to show a progress bar for the comparison.
 
     Returns
     -------
     dict
-        ``"n_texts"``, how many texts were compared, and ``"largest_difference"`` between the
+        ``"n_texts"``, the number of texts compared, and ``"largest_difference"`` between the
         graph's and the student's probabilities.
 
     Raises
     ------
     ImportError
-        If onnx or onnxruntime are not installed.
+        If onnx or onnxruntime is not installed.
     TypeError
         If `student` is neither a student nor a CompiledClassifier.
     ValueError
-        If the graph cannot take strings, `texts` are needed and not given, or a probability
-        differs by more than 1e-5; no file is written then.
+        If this student's graph cannot take strings, if `texts` is required but missing, or if a
+        probability differs by more than 1e-5. No file is written in these cases.
 
     See Also
     --------
-    OnnxTextEncoder : Makes the ids.
-    CompiledClassifier : For programs that run Python: it pads nothing, and its files are smaller.
+    OnnxTextEncoder : Convert texts to ids.
+    CompiledClassifier : Predict in Python, without padding and from smaller files.
 
     References
     ----------
-    .. [1] ONNX operators, https://onnx.ai/onnx/operators; the graph uses version 20 of them, and
+    .. [1] ONNX operators, https://onnx.ai/onnx/operators. The graph uses operator set 20, and
        version 3 of ``ai.onnx.ml``.
 
     Examples
@@ -133,23 +138,23 @@ def export_onnx(
 
 
 class OnnxTextEncoder:
-    """Turns texts into the ids that a graph of `export_onnx` takes, with NumPy alone.
+    """Convert texts to the ids that a graph from `export_onnx` takes, with NumPy only.
 
     Parameters
     ----------
     source : fitted student, CompiledClassifier or mapping
-        A mapping is a graph's metadata, such as
-        ``session.get_modelmeta().custom_metadata_map`` of ONNX Runtime.
+        The student, or the graph's metadata as a mapping. With ONNX Runtime, that is
+        ``session.get_modelmeta().custom_metadata_map``.
 
     Raises
     ------
     ValueError
-        If the metadata are not those of `export_onnx`, or the student's analyzer is a function,
-        which they do not hold.
+        If the metadata are not from `export_onnx`, or the student's analyzer is a function, which
+        metadata cannot contain.
 
     See Also
     --------
-    export_onnx : Writes the graph.
+    export_onnx : Write the graph.
 
     Examples
     --------
@@ -167,18 +172,18 @@ class OnnxTextEncoder:
             self._vocabulary = as_compiled(source)._model.vocabulary
 
     def encode(self, X: Iterable[str]) -> np.ndarray:
-        """Translate texts into padded ids.
+        """Convert texts to padded ids.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
-            The texts. Memory and time grow with their number times the longest one: let texts of
-            like length share a batch.
+            The texts. Memory and time grow with the number of texts times the longest length, so
+            batch texts of similar length together.
 
         Returns
         -------
         ndarray of shape (n_texts, n_tokens), dtype int64
-            At least one column; -1 stands behind the end of each text, 0 for unknown features.
+            The ids, with at least one column. -1 is padding, 0 an unknown feature.
         """
         rows = self._vocabulary.encode(check_texts(X))
         lengths = rows.lengths
@@ -200,7 +205,7 @@ def _check_installed() -> None:
 
 
 def _make_proto(model: StoredModel, inputs: str) -> Any:
-    """Build the model, without metadata."""
+    """Build the ONNX model, without metadata."""
     from onnx import TensorProto, checker, helper
 
     graph = GraphWriter()
@@ -249,7 +254,7 @@ def _make_proto(model: StoredModel, inputs: str) -> Any:
 
 
 def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
-    """Return the labels, if ONNX has their type, and what stands for none of them."""
+    """Return the labels, if ONNX has their type, and the value that means "no label"."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
         return np.array(values, dtype=object), np.array("", dtype=object)
@@ -261,7 +266,7 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
 def _compare(
     proto: Any, compiled: CompiledClassifier, inputs: str, texts: list[str], verbose: int
 ) -> dict[str, Any]:
-    """Run the graph beside the student, and refuse a graph that differs."""
+    """Compare the graph with the student, and raise an error if they differ."""
     from onnxruntime import InferenceSession
 
     session = InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -278,7 +283,7 @@ def _compare(
         differences = np.abs(found["probabilities"] - compiled.predict_proba(run))[is_exact]
         n_compared += len(differences)
         largest = max(largest, float(differences.max(initial=0)))
-        # Not "greater than", which what is not a number would pass.
+        # Negated so that NaN counts as a difference.
         is_wrong = ~(differences <= _TOLERANCE).all(axis=1)
         if is_wrong.any():
             row = np.flatnonzero(is_exact)[is_wrong][0]
@@ -305,7 +310,7 @@ def _runs(texts: list[str], verbose: int) -> Iterator[list[str]]:
 
 
 def make_texts(vocabulary: Vocabulary) -> list[str]:
-    """Make texts of features, unknown words and several separators; some are empty."""
+    """Generate texts from features, unknown words and separators; some texts are empty."""
     if callable(vocabulary.analyzer):
         raise ValueError(
             "The student's analyzer is a function, which may expect texts of a certain form: pass "
@@ -319,7 +324,7 @@ def make_texts(vocabulary: Vocabulary) -> list[str]:
 
 
 def _describe(model: StoredModel) -> dict[str, str]:
-    """Write down what a reader of the graph must know, as text."""
+    """Return the metadata that a reader of the graph needs."""
     vocabulary = model.vocabulary
     description = {
         "features": vocabulary.features,

@@ -1,4 +1,4 @@
-"""A student's network as nodes of an ONNX graph, from padded ids to logits."""
+"""Build a student's network as an ONNX graph, from padded ids to logits."""
 
 from typing import Any
 
@@ -8,30 +8,30 @@ from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
 from skdistill.text._vocabulary import UNKNOWN
 
-# What rows of ids are filled up with: as an index, the last row of the embedding, which is zero.
+# Pads rows of ids. As an index it selects the embedding's last row, which is zero.
 PAD = -1
 ML = "ai.onnx.ml"
 
 _LOWEST = np.float32(np.finfo(np.float32).min)
-# An element type, as ONNX's `TensorProto` numbers it.
+# An element type in the numbering of ONNX's `TensorProto`.
 _FLOAT = 1
 
 
 class GraphWriter:
-    """Nodes and constants of an ONNX graph that is being written."""
+    """Collects the nodes and constants of an ONNX graph."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[tuple[Any, ...], Any] = {}
 
     def add(self, operator: str, *inputs: Any, n_outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node.
+        """Add a node and return the names of its outputs.
 
         Parameters
         ----------
         operator : str
         *inputs : str, ndarray, number or None
-            Names of what other nodes give, or constants; None leaves an optional input out.
+            Names of other nodes' outputs, or constants. None omits an optional input.
         n_outputs : int, default=1
         **attributes
             The node's attributes, and its `domain`.
@@ -49,7 +49,7 @@ class GraphWriter:
         return outputs[0] if n_outputs == 1 else outputs
 
     def name(self, value: str, name: str) -> None:
-        """Give what a node makes a name of its own."""
+        """Rename a node's output."""
         from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name], name=name))
@@ -80,7 +80,7 @@ def add_network(graph: GraphWriter, model: StoredModel, ids: str) -> str:
     graph : GraphWriter
     model : StoredModel
     ids : str
-        The name of an int64 tensor of shape (n_texts, n_tokens), filled up with `PAD`.
+        The name of an int64 tensor of shape (n_texts, n_tokens), padded with `PAD`.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def add_network(graph: GraphWriter, model: StoredModel, ids: str) -> str:
 
 
 def _pool(graph: GraphWriter, how: str, vectors: str, inside: str, scores: str | None) -> str:
-    """Reduce each text's vectors to one; nothing but positions inside the text counts."""
+    """Reduce each text's vectors to one, ignoring padding."""
     if how == "max":
         visible = graph.add("Unsqueeze", inside, [2])
         kept = graph.add("Where", visible, vectors, _LOWEST)

@@ -1,10 +1,10 @@
-"""The default tokenizer as nodes of an ONNX graph, from raw strings to padded ids.
+"""Build the default tokenizer as an ONNX graph, from raw strings to padded ids.
 
-ONNX has no operator that finds words. What it has splits strings at one fixed delimiter, so that
-texts are split at blanks, and words with punctuation in them at one mark after the other. That is
-exact for texts of characters whose part is known: those of ASCII, letters of the basic
-multilingual plane that are not lower-cased, and what marks the student's vocabulary lists.
-Other texts are recognised by a regular expression.
+ONNX has no operator that finds words, only one that splits strings at a fixed delimiter. The graph
+therefore splits texts at spaces, then words that contain punctuation at one mark after another.
+The result is exact for texts of these characters: ASCII, letters of the basic multilingual plane
+that lower-casing leaves unchanged, and the marks in the student's vocabulary. A regular expression
+detects all other texts.
 """
 
 import re
@@ -16,17 +16,17 @@ from skdistill.text._vocabulary import UNKNOWN, Vocabulary, split_words
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANKS = " \t\n\r\N{NO-BREAK SPACE}"
-# The basic multilingual plane, without control characters and surrogates.
+# The basic multilingual plane without control characters and surrogates.
 _PLANE = [*map(chr, [*range(32, 127), *range(160, 0xD800), *range(0xE000, 0xFFFF)])]
 
 
 def check_tokenizable(vocabulary: Vocabulary) -> None:
-    """Refuse a vocabulary whose features ONNX's operators cannot find.
+    """Check that ONNX's operators can find the features of a vocabulary.
 
     Raises
     ------
     ValueError
-        If features are not single words.
+        If the features are not single words.
     """
     if callable(vocabulary.analyzer):
         reason = "its analyzer is a function, and a graph holds no Python code"
@@ -49,22 +49,22 @@ def add_tokenizer(graph: GraphWriter, vocabulary: Vocabulary, texts: str) -> tup
     ----------
     graph : GraphWriter
     vocabulary : Vocabulary
-        Of single words.
+        A vocabulary of single words.
     texts : str
         The name of a string tensor of shape (n_texts,).
 
     Returns
     -------
     ids : str
-        The name of an int64 tensor of shape (n_texts, n_tokens), filled up with `PAD`.
+        The name of an int64 tensor of shape (n_texts, n_tokens), padded with `PAD`.
     exact : str
-        The name of a bool tensor of shape (n_texts,): whether a text's ids are the vocabulary's.
+        The name of a bool tensor of shape (n_texts,): whether a text's ids equal the vocabulary's.
     """
     marks, letters = _classify_characters(vocabulary)
     allowed = _character_class([*marks, *_BLANKS, *letters])
     exact = graph.add("RegexFullMatch", texts, pattern=f"[{allowed}]*")
     if vocabulary.lowercase:
-        # In any other locale the result would be that of the machine's tables.
+        # In any other locale the result would depend on the machine.
         texts = graph.add("StringNormalizer", texts, case_change_action="LOWER", locale="C")
     words, rows = _split(graph, texts, _range_of(graph, texts), " ")
     places = _range_of(graph, words)
@@ -80,7 +80,7 @@ def add_tokenizer(graph: GraphWriter, vocabulary: Vocabulary, texts: str) -> tup
         pieces, owners = _split(graph, pieces, owners, mark, keep=True)
     ids = _look_up(graph, vocabulary, graph.add("Concat", plain, pieces, axis=0))
     owners = graph.add("Concat", plain_places, owners, axis=0)
-    # Pieces of one word keep their order: the operator puts the first of equal values first.
+    # TopK is stable, so the pieces of a word keep their order.
     owners, order = graph.add("TopK", owners, graph.add("Shape", owners), n_outputs=2, largest=0)
     ids, rows = graph.add("Gather", ids, order), graph.add("Gather", rows, owners)
     return _pad(graph, ids, rows, graph.add("Shape", texts)), exact
@@ -108,7 +108,7 @@ def _character_class(characters: list[str]) -> str:
 def _split(
     graph: GraphWriter, strings: str, owners: str, delimiter: str, *, keep: bool = False
 ) -> tuple[str, str]:
-    """Split each string, and leave empty pieces out; the delimiter may stay as a piece."""
+    """Split each string and drop empty pieces; `keep` makes each delimiter a piece."""
     pieces, counts = graph.add("StringSplit", strings, n_outputs=2, delimiter=delimiter)
     pieces = graph.add("Unsqueeze", pieces, [2])
     if keep:
@@ -136,7 +136,7 @@ def _look_up(graph: GraphWriter, vocabulary: Vocabulary, words: str) -> str:
 
 
 def encodable_words(vocabulary: Vocabulary) -> dict[str, int]:
-    """Return the ids of words without a lone surrogate, which no string of ONNX can hold."""
+    """Return the ids of words without lone surrogates, which ONNX strings cannot contain."""
     numbered = enumerate(vocabulary.features, start=UNKNOWN + 1)
     return {word: number for number, word in numbered if not _SURROGATE.search(word)}
 
@@ -147,7 +147,7 @@ def _range_of(graph: GraphWriter, flat: str) -> str:
 
 
 def _pad(graph: GraphWriter, ids: str, rows: str, n_rows: str) -> str:
-    """Put ids, whose rows ascend, into a matrix with a column more than the longest row needs."""
+    """Put ids, sorted by row, into a matrix one column wider than the longest row."""
     zeros = graph.add("Expand", np.int64(0), n_rows)
     ones = graph.add("Expand", np.int64(1), graph.add("Shape", rows))
     lengths = graph.add("ScatterElements", zeros, rows, ones, reduction="add")

@@ -1,4 +1,4 @@
-"""Prediction without torch: compiled networks, model files, explanations."""
+"""Predict without torch: compiled networks, model files and explanations."""
 
 from skdistill._core.lazy import attach
 

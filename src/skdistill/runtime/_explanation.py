@@ -1,4 +1,4 @@
-"""What each word of a text contributes to each class: NumPy and the standard library alone."""
+"""Explain predictions word by word, with NumPy and the standard library only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from skdistill.runtime._network import CompiledNetwork, expit, softmax
 from skdistill.text._spans import locate_features
 from skdistill.text._vocabulary import UNKNOWN
 
-# Blue and vermilion that colour-blind readers can tell apart (Okabe and Ito), and how opaque they
-# are at most: text of any colour stays readable on them.
+# Okabe and Ito's blue and vermilion, which colour-blind readers can tell apart. The opacity limit
+# keeps text of any colour readable.
 _FOR, _AGAINST = "0, 114, 178", "213, 94, 0"
 _MAX_OPACITY = 0.45
 _N_LISTED = 5
@@ -21,27 +21,31 @@ _N_LISTED = 5
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
-    """What the words of a text contribute to its logits; in a notebook, the text with colours.
+    """The contribution of each word to a text's logits.
 
-    The contributions are exact: with `bias` they sum to the logits. They hold for the attention
-    that the text gets as it is; without one of its words, the others would get another one.
+    The contributions are exact: together with `bias` they sum to the logits. They apply to the
+    text's current attention weights; if you remove a word, the weights of the others change.
+
+    A notebook shows an explanation as highlighted text.
 
     Parameters
     ----------
     text : str
-        As it was written.
+        The original text.
     units : list of str, of length n_units
-        The words, n-grams or characters that the student sees, in its own spelling.
+        The words, n-grams or characters that the student reads, lower-cased if the student
+        lower-cases texts.
     spans : ndarray of shape (n_units, 2), dtype int64
-        Where each starts and ends in `text`, in characters; -1 if the analyzer is a function.
+        Start and end of each unit in `text`, in characters; -1 if the analyzer is a function.
     is_known : ndarray of shape (n_units,), dtype bool
-        Whether the vocabulary holds the unit, or a bucket. All others count as one and the same
-        unknown word.
+        Whether the unit is in the vocabulary or has a hash bucket. The student treats all other
+        units as the same unknown word.
     contributions : ndarray of shape (n_units, n_classes), dtype float64
-        Summands of the logits; columns follow `classes`.
+        What each unit adds to the logits. Columns follow `classes`.
     bias : ndarray of shape (n_classes,), dtype float64
-        What the logits are without any of the units.
+        The part of the logits that depends on no unit.
     classes : ndarray of shape (n_classes,)
+        The labels, in the order of the columns.
     multilabel : bool
         Whether a text may have several labels.
 
@@ -70,7 +74,7 @@ class Explanation:
 
     @property
     def logits(self) -> np.ndarray:
-        """Logits of shape (n_classes,): the bias and all contributions."""
+        """Logits of shape (n_classes,): the sum of the bias and all contributions."""
         return self.bias + self.contributions.sum(axis=0)
 
     @property
@@ -80,10 +84,11 @@ class Explanation:
         return (expit(logits) if self.multilabel else softmax(logits))[0]
 
     def towards(self, class_: Any) -> np.ndarray:
-        """Tell how far each unit speaks for a class.
+        """Compute how strongly each unit supports a class.
 
-        Probabilities do not change if all logits grow alike. Where a text has one class, a unit
-        therefore speaks for it by what it contributes beyond its mean over the classes.
+        Adding the same number to all logits leaves softmax probabilities unchanged. If a text has
+        one class, a unit's support is therefore its contribution minus its mean contribution over
+        all classes.
 
         Parameters
         ----------
@@ -93,11 +98,12 @@ class Explanation:
         Returns
         -------
         ndarray of shape (n_units,), dtype float64
+            Positive for units that support the class, negative for units that oppose it.
 
         Raises
         ------
         ValueError
-            If there is no such class.
+            If `class_` is not one of `classes`.
         """
         (found,) = np.nonzero(self.classes == class_)
         if not len(found):
@@ -138,7 +144,7 @@ class Explanation:
         return str(class_), float(self.proba[winner]), self.towards(class_)
 
     def _marked(self, parts: np.ndarray) -> list[str]:
-        """Cut the text where a unit starts or ends, and colour the pieces."""
+        """Cut the text wherever a unit starts or ends, and colour the pieces."""
         if (self.spans < 0).any():
             top = np.abs(parts).max()
             pairs = zip(self.units, parts, strict=True)
@@ -152,14 +158,14 @@ class Explanation:
 
 
 class Explanations(list[Explanation]):
-    """The explanations of several texts; a notebook shows one below the other."""
+    """Explanations of several texts, which a notebook shows below each other."""
 
     def _repr_html_(self) -> str:
         return join(*(Markup(explanation._repr_html_()) for explanation in self))
 
 
 def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str]) -> Explanations:
-    """Take the logits of texts apart.
+    """Decompose the logits of texts into contributions.
 
     Parameters
     ----------
@@ -174,7 +180,7 @@ def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str])
     Raises
     ------
     ValueError
-        If the network does not add up what its words look up.
+        If the network's logits are not sums over words.
     """
     if not network.is_additive:
         raise ValueError(
@@ -207,7 +213,7 @@ def _explain_one(network: CompiledNetwork, classes: np.ndarray, text: str) -> Ex
 
 
 def spread_over_characters(spans: np.ndarray, parts: np.ndarray, n_characters: int) -> np.ndarray:
-    """Share out what units contribute among the characters that they cover.
+    """Spread the contributions of units evenly over the characters they cover.
 
     Parameters
     ----------
@@ -218,7 +224,7 @@ def spread_over_characters(spans: np.ndarray, parts: np.ndarray, n_characters: i
     Returns
     -------
     ndarray of shape (n_characters,)
-        Its sum is that of `parts`.
+        Its sum equals the sum of `parts`.
     """
     shares = parts / (spans[:, 1] - spans[:, 0])
     steps = np.zeros(n_characters + 1)

@@ -5,7 +5,7 @@ from skdistill.runtime._mlp import CompiledMLP
 from skdistill.runtime._network import CompiledNetwork
 from skdistill.runtime._rnn import CompiledRNN
 
-# By the name that model files, the command line and the modules of each kind have.
+# Model files, the command line and module names use these keys.
 KINDS: dict[str, type[CompiledNetwork]] = {
     "mlp": CompiledMLP,
     "cnn": CompiledCNN,

@@ -1,4 +1,4 @@
-"""A fitted student in one file, with no pickle in it: NumPy and the standard library alone."""
+"""Store a fitted student in one file without a pickle: NumPy and the standard library only."""
 
 import json
 import zlib
@@ -22,12 +22,12 @@ _VERSION = 1
 _VOCABULARY = "vocabulary"
 _COUNTS = "counts"
 _MAX_PREFIX = 255
-# Decompressed bytes for each byte in the file, at most: a file cannot ask for much memory.
+# Maximum decompressed bytes per byte in the file, so that a small file cannot claim much memory.
 _MAX_EXPANSION = 100
-# Numbers in tables for each weight; small tables may have more of them.
+# Maximum number of table entries per weight; small tables may exceed it.
 _MAX_MULTIPLE = 100
 _SMALL = 2**22
-# What reading a damaged file may raise.
+# Errors that reading a damaged file may raise.
 _DAMAGE = (
     ArithmeticError,
     AttributeError,
@@ -42,24 +42,24 @@ _LABEL_TYPES = {"b": bool, "i": int, "u": int, "f": float, "U": str}
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a fitted student needs to predict, and to be loaded as an estimator.
+    """A fitted student's data for predicting and for loading it as an estimator.
 
     Attributes
     ----------
     kind : {"mlp", "cnn", "rnn"}
     classes : ndarray of shape (n_classes,)
-        Of ``str``, ``int``, ``float`` or ``bool``.
+        Labels of type ``str``, ``int``, ``float`` or ``bool``.
     vocabulary : Vocabulary
     weights : dict of ndarray, dtype float32
         The network's state.
     architecture : dict
         The network's keyword arguments.
     counts : ndarray of shape (n_features,) or None, default=None
-        How often each feature occurred in the transfer set.
+        Number of times each feature occurred in the transfer set.
     estimator : dict, default={}
-        Parameters and figures of the estimator that JSON can hold.
+        The estimator's parameters and fitted attributes that JSON can represent.
     multilabel : bool, default=False
-        Whether a text may have several labels; `classes` are then their numbers.
+        Whether a text may have several labels; `classes` are then column numbers.
     """
 
     kind: str
@@ -73,7 +73,7 @@ class StoredModel:
 
     @property
     def n_parameters(self) -> int:
-        """Trained numbers."""
+        """Number of trained parameters."""
         return sum(array.size for name, array in self.weights.items() if name != "log_prior")
 
     @property
@@ -82,20 +82,20 @@ class StoredModel:
         return KINDS[self.kind].adds_up and "layers.1.weight" not in self.weights
 
     def rounded(self, precision: Precision) -> "StoredModel":
-        """Return the model as it is after it was saved with a precision."""
+        """Return the model with weights rounded as `write_model` rounds them."""
         weights = dequantize(quantize(self.weights, precision))
         return StoredModel(**{**vars(self), "weights": weights})
 
     def compile(self) -> CompiledNetwork:
-        """Make the tables that predict."""
+        """Build the network that predicts."""
         network = KINDS[self.kind]
         return network(self.vocabulary, self.weights, self.architecture, self.multilabel)
 
 
 def write_model(model: StoredModel, path: Path, precision: Precision = "float32") -> None:
-    """Write a model; an earlier file is replaced once the new one is complete.
+    """Write a model; an existing file is replaced once the new one is complete.
 
-    Features are written in alphabetical order, in which they compress best.
+    Features are written in alphabetical order, which compresses best.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
     Raises
     ------
     TypeError
-        If the analyzer is a function or the labels are objects: code cannot be saved.
+        If the analyzer is a function or the labels are objects.
     ValueError
         If a weight is too large for the precision.
     """
@@ -157,7 +157,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
 
 
 def read_model(path: Path) -> StoredModel:
-    """Read a model; nothing in the file is run, and every size is checked before use.
+    """Read a model; this runs no code from the file and checks every size before use.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def read_model(path: Path) -> StoredModel:
     Raises
     ------
     ModelFileError
-        If the file is no model of this package, is damaged, or was written by a later version.
+        If the file is not a skdistill model, is damaged, or was written by a later version.
     """
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
@@ -288,7 +288,7 @@ def _of_type(value: Any, kind: type) -> Any:
 
 
 def _front_code(words: list[str]) -> bytes:
-    """Write sorted words: how many bytes each shares with the one before, its rest, and a NUL."""
+    """Encode sorted words, each as the length of the prefix it shares, its rest, and a NUL."""
     parts = []
     encoded = [b"", *(word.encode("utf-8", "surrogatepass") for word in words)]
     for previous, word in pairwise(encoded):
@@ -314,7 +314,7 @@ def _front_decode(data: bytes) -> list[str]:
 
 
 def _compress(data: bytes) -> np.ndarray:
-    """Compress, unless the result would be refused for how far it expands."""
+    """Compress data, unless it would expand too far for `_decompress`."""
     compressed = zlib.compress(data, 9)
     if len(data) > _MAX_EXPANSION * len(compressed):
         compressed = zlib.compress(data, 0)

@@ -1,4 +1,4 @@
-"""Prediction with NumPy and SciPy alone, from tables that stand for the trained network."""
+"""Predict with NumPy and SciPy only, from look-up tables computed from the trained network."""
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
@@ -12,17 +12,18 @@ from skdistill.text._vocabulary import UNKNOWN, Vocabulary, slices
 
 
 class Graph(Protocol):
-    """An ONNX graph that is being written: see `skdistill.onnx`."""
+    """An ONNX graph under construction; see `skdistill.onnx`."""
 
     def add(self, operator: str, *inputs: Any, n_outputs: int = 1, **attributes: Any) -> Any:
         """Add a node, and return the name of its output."""
 
 
 class CompiledNetwork(ABC):
-    """Base class: one kind of student, and a trained network of it as look-up tables.
+    """Base class of one kind of student: a trained network as look-up tables.
 
-    A subclass is everything that model files, cards and ONNX graphs know of its kind. Nothing is
-    padded, and a text gets the same bits alone, in any batch, order, chunk and thread.
+    A subclass contains everything that model files, cards and ONNX graphs need to know about its
+    kind. Texts are not padded. A text gets bitwise the same result alone and in any batch, order,
+    chunk or thread.
 
     Parameters
     ----------
@@ -35,11 +36,11 @@ class CompiledNetwork(ABC):
         Whether a text may have several labels.
     """
 
-    # How this kind may pool, and the types of its own keyword arguments; a tuple holds any number
-    # of values of one type.
+    # The valid poolings of this kind, and the types of its own keyword arguments. A tuple means any
+    # number of values of one type.
     poolings: ClassVar[frozenset[str]]
     own_architecture: ClassVar[dict[str, type | tuple[type]]]
-    # What the names of those weights begin with that the embedding is multiplied by.
+    # Prefixes of the names of the weights that the embedding is multiplied by.
     multiplied: ClassVar[tuple[str, ...]]
     # Whether the first layer's output is a sum over a text's features.
     adds_up: ClassVar[bool] = False
@@ -84,9 +85,9 @@ class CompiledNetwork(ABC):
         hidden_layer_sizes: tuple[int, ...] = (),
         **own: Any,
     ) -> dict[str, tuple[int, ...]]:
-        """Return the names and shapes of the weights of an architecture.
+        """Return the names and shapes of an architecture's weights.
 
-        Raises a ValueError if the poolings are not different ones of this kind.
+        Raises a ValueError if a pooling is repeated or not valid for this kind.
         """
         if not pooling or len({*pooling}) < len(pooling) or not {*pooling} <= cls.poolings:
             raise ValueError(f"the poolings {pooling!r:.40} are not valid")
@@ -103,7 +104,7 @@ class CompiledNetwork(ABC):
 
     @classmethod
     def count_table_entries(cls, weights: dict[str, np.ndarray]) -> int:
-        """Return how many numbers the embedding is multiplied out to."""
+        """Return the total number of entries in the look-up tables."""
         n_features, width = weights["embedding.weight"].shape
         multiplied = [
             array.size // width
@@ -117,17 +118,17 @@ class CompiledNetwork(ABC):
     def own_shapes(
         embedding_dim: int, pooling: tuple[str, ...], own: dict[str, Any]
     ) -> tuple[int, dict[str, tuple[int, ...]]]:
-        """Return the width of what is pooled, and the shapes between the embedding and that."""
+        """Return the width of the pooled vectors, and the weight shapes before the pooling."""
 
     @staticmethod
     @abstractmethod
     def describe(architecture: dict[str, Any]) -> str:
-        """Say in a few words how a text is read: "pooled by mean", for example."""
+        """Describe in a few words how a text is read, such as "pooled by mean"."""
 
     @staticmethod
     @abstractmethod
     def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
-        """Say in a sentence what the order of `features` (n-grams up to `longest`) changes."""
+        """Describe in a sentence the effect of the order of `features`, n-grams up to `longest`."""
 
     @staticmethod
     @abstractmethod
@@ -147,14 +148,14 @@ class CompiledNetwork(ABC):
         vectors : str
             The name of a tensor of shape (n_texts, n_tokens, embedding_dim).
         inside : str
-            The name of a mask of shape (n_texts, n_tokens): which tokens are not padding.
+            The name of a mask of shape (n_texts, n_tokens), true for tokens and false for padding.
 
         Returns
         -------
         vectors : str
-            Of what is pooled, of shape (n_texts, n_tokens, width).
+            The name of the tensor to pool, of shape (n_texts, n_tokens, width).
         scores : str or None
-            Of the attention's scores, of shape (n_texts, n_tokens).
+            The name of the attention scores, of shape (n_texts, n_tokens).
         """
 
     @property
@@ -163,10 +164,10 @@ class CompiledNetwork(ABC):
         return self.adds_up and len(self.layers) == 1
 
     def contributions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each feature of a text adds to its logits, and the rest of them.
+        """Return each feature's contribution to a text's logits, and the rest of the logits.
 
-        Only for a network that `is_additive`; the arrays have the shapes (n_features, n_classes)
-        and (n_classes,), and are float64.
+        The network must be additive. The float64 arrays have shapes (n_features, n_classes) and
+        (n_classes,).
         """
         raise NotImplementedError(f"a {type(self).__name__} does not add up")
 
@@ -177,7 +178,7 @@ class CompiledNetwork(ABC):
         ----------
         texts : list of str, of length n_texts
         n_characters : int or None, default=None
-            How much is worked on at a time: see `skdistill.text._vocabulary.slices`.
+            Characters to process at a time; see `skdistill.text._vocabulary.slices`.
 
         Returns
         -------
@@ -207,7 +208,7 @@ class CompiledNetwork(ABC):
         return expit(logits) if self.multilabel else softmax(logits)
 
     def predict(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
-        """Compute the numbers of the most probable classes, or which labels are likely.
+        """Compute the indices of the most probable classes, or all labels more likely than not.
 
         Parameters
         ----------
@@ -242,14 +243,14 @@ class CompiledNetwork(ABC):
 
     @abstractmethod
     def _first_layer(self, ids: Ragged) -> np.ndarray:
-        """Compute what the first layer behind the texts' vectors gives; no text is empty."""
+        """Compute the output of the first layer after pooling, for non-empty texts."""
 
     def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
         return self._first_layer(Ragged(ids, np.array([0, len(ids)])))[0]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Turn logits into probabilities, in place.
+    """Convert logits to probabilities, in place.
 
     Parameters
     ----------
@@ -267,7 +268,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def expit(logits: np.ndarray) -> np.ndarray:
-    """Turn the logit of each label into its probability, precisely where that is small, too.
+    """Convert each label's logit to its probability, precisely for small probabilities too.
 
     Parameters
     ----------

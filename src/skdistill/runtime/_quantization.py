@@ -1,4 +1,4 @@
-"""Weights in half precision or in eight bits, and back; NumPy alone."""
+"""Convert weights to half precision or eight bits and back, with NumPy only."""
 
 from typing import Literal, get_args
 
@@ -6,26 +6,26 @@ import numpy as np
 
 Precision = Literal["float32", "float16", "int8"]
 
-# Smaller arrays stay as they are: they weigh little.
+# Smaller arrays stay unchanged: rounding them would save little space.
 _MIN_SIZE = 1024
 _SCALE = ".scale"
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision that there is not."""
+    """Check that a precision exists."""
     if precision not in get_args(Precision):
         raise ValueError(f"precision={precision!r} must be one of {get_args(Precision)}.")
 
 
 def quantize(weights: dict[str, np.ndarray], precision: Precision) -> dict[str, np.ndarray]:
-    """Store the large matrices among some weights with fewer bits.
+    """Round large matrices to fewer bits.
 
     Parameters
     ----------
     weights : dict of ndarray, dtype float32
     precision : {"float32", "float16", "int8"}
-        ``"int8"`` stores each row as whole numbers from -127 to 127 and a scale in half
-        precision [1]_, under the array's name with ``.scale`` behind it.
+        ``"int8"`` stores each row as integers from -127 to 127 and a scale in half precision
+        [1]_. The scales are stored under the array's name with the suffix ``.scale``.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def quantize(weights: dict[str, np.ndarray], precision: Precision) -> dict[str, 
             stored[name] = _as_half(name, array)
         else:
             scales = _as_half(name, np.abs(array.reshape(len(array), -1)).max(axis=1) / 127)
-            # A rounded scale may be a little too small, or zero.
+            # Rounding may make a scale slightly too small, or zero.
             divisors = np.where(scales, scales, 1).astype(np.float32)
             steps = array / divisors.reshape(-1, *[1] * (array.ndim - 1))
             stored[name] = np.clip(np.rint(steps), -127, 127).astype(np.int8)
@@ -70,12 +70,11 @@ def quantize(weights: dict[str, np.ndarray], precision: Precision) -> dict[str, 
 
 
 def dequantize(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return all weights in float32.
+    """Return the output of `quantize` in float32.
 
     Parameters
     ----------
     stored : dict of ndarray
-        What `quantize` made.
 
     Returns
     -------
@@ -84,7 +83,7 @@ def dequantize(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If an array of whole numbers has no scale for each of its rows.
+        If an integer array does not have one scale per row.
     """
     weights = {}
     for name, array in stored.items():

@@ -1,6 +1,6 @@
-"""Arrays in a file of safetensors layout, read and written with NumPy alone.
+"""Read and write arrays in the safetensors layout, with NumPy only.
 
-The layout [1]_: eight bytes with the length of a JSON header, the header, and the arrays' bytes.
+The layout [1]_ is eight bytes with the length of a JSON header, the header, and the arrays' bytes.
 
 .. [1] https://huggingface.co/docs/safetensors
 """
@@ -27,20 +27,20 @@ _ALIGNMENT = 8
 
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write arrays; the file appears whole or not at all.
+    """Write arrays to a file, which is either complete or absent.
 
     Parameters
     ----------
     path : Path
-        An earlier file is replaced, once the new one is complete.
+        An existing file is replaced once the new one is complete.
     tensors : dict of ndarray
-        Of float32, float16, int8 or uint8.
+        Arrays of dtype float32, float16, int8 or uint8.
     metadata : dict of str
 
     Raises
     ------
     OSError
-        If the folder is missing, the disk is full, or writing is not allowed.
+        If the folder does not exist, the disk is full, or writing is not permitted.
     """
     header: dict[str, Any] = {"__metadata__": metadata}
     end = 0
@@ -63,7 +63,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read arrays, after every size was checked against the file's own.
+    """Read arrays, after checking every size against the size of the file.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Returns
     -------
     tensors : dict of ndarray
-        Read-only.
+        Read-only arrays.
     metadata : dict of str
 
     Raises
@@ -88,7 +88,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 class _DamageError(Exception):
-    """What is wrong with a file."""
+    """Describes the damage in a file."""
 
 
 def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -120,7 +120,7 @@ def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def _check_entry(name: str, entry: Any, start: int) -> tuple[np.dtype, tuple[int, ...], int]:
-    """Check what the header says of one array; the arrays follow each other without a gap."""
+    """Check one array's header entry; arrays must follow each other without gaps."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _DamageError(f"the array {name!r} is not described")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -1,4 +1,4 @@
-"""Sums over the windows around all positions of texts, from what each feature looks up."""
+"""Sum look-up table entries over the window around each position of a text."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from skdistill.runtime._network import Graph
 from skdistill.runtime._products import multiply_exactly
 from skdistill.text._ragged import Ragged
 
-# exp(x) and sums of many of it are finite in float32.
+# exp(x), and a sum of many such terms, is finite in float32.
 _SAFE_EXPONENT = 60
 
 
 def by_place(embedding: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Look-up tables of a convolution, with a row of zeros for what lies beyond the text.
+    """Compute a convolution's look-up tables, with a row of zeros for positions outside the text.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def by_place(embedding: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def convolve(tables: np.ndarray, ids: Ragged) -> np.ndarray:
-    """Add up, at each position, what the features in its window look up.
+    """Sum the table entries of the features in each position's window.
 
     Parameters
     ----------
@@ -48,17 +48,17 @@ def convolve(tables: np.ndarray, ids: Ragged) -> np.ndarray:
 
 
 def pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.ndarray]:
-    """Part texts, none of them empty, so far that no window of a size sees two of them.
+    """Pad non-empty texts so that no window of the given size overlaps two of them.
 
     Returns
     -------
     padded : ndarray of int64
-        The ids, with `filler` before, between and behind the texts.
+        The ids, with `filler` before, between and after the texts.
     positions : ndarray of shape (n_values,)
-        Where the ids are in it.
+        The positions of the ids in `padded`.
     """
     gap = size // 2
-    # Summed up from steps: unlike `repeat`, that does not hold Python's lock.
+    # A cumulative sum, because `repeat` holds the GIL.
     positions = np.ones(len(ids.values), dtype=np.int64)
     positions[ids.offsets[:-1]] += gap
     positions[0] -= 1
@@ -69,16 +69,17 @@ def pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.nda
 
 
 class WindowScores:
-    """The scores of an attention that sees a window around each position.
+    """Attention scores that depend on a window around each position.
 
-    A score is the sum of what the features in the window look up, each at its place. Two places
-    that follow each other share a look-up: their scalars are the halves of one complex number.
+    A score is the sum of one table entry for each feature in the window, which depends on the
+    feature and its place. Two consecutive places share a look-up: their scalars are the real and
+    imaginary parts of one complex number.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_features, width)
     window : ndarray of shape (size, width)
-        With a vector for each place; `size` is odd.
+        A vector for each place. `size` is odd.
     """
 
     def __init__(self, embedding: np.ndarray, window: np.ndarray):
@@ -92,12 +93,12 @@ class WindowScores:
         self.are_small = bound < _SAFE_EXPONENT
 
     def exponentials(self, ids: Ragged) -> np.ndarray:
-        """Compute the exponentials of the scores, each text's up to a factor of its own.
+        """Compute the exponentials of the scores, up to a factor per text.
 
         Parameters
         ----------
         ids : Ragged
-            Without an empty row.
+            No row may be empty.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class WindowScores:
         looked_up = np.empty_like(total)
         for pair, table in enumerate(self.pairs):
             seen = padded[2 * pair : 2 * pair + n_centres + 1]
-            # No index is out of bounds; "clip" is what spares a copy.
+            # No index is out of bounds; "clip" avoids a copy.
             total += np.take(table, seen, out=looked_up, mode="clip")
         scores = (total.real[:-1] + total.imag[1:])[positions - self.size // 2]
         if not self.are_small:
@@ -118,11 +119,11 @@ class WindowScores:
         return np.exp(scores, out=scores)
 
     def exponentials_of_one(self, ids: np.ndarray) -> np.ndarray:
-        """Compute the same for a single text, in the same order, with as few calls as possible."""
+        """Compute the same for one text, in the same order and with as few calls as possible."""
         gap = [self.beyond_text] * (self.size // 2)
         looked_up = self.pairs.take([*gap, *ids.tolist(), *gap, self.beyond_text], axis=1)
         n_pairs, n_seen = looked_up.shape
-        # Along the first axis: what the pairs of places of one window look up.
+        # The first axis holds the look-ups of the pairs of places in one window.
         shape, strides = (n_pairs, len(ids) + 1), (8 * n_seen + 16, 8)
         total = np.add.reduce(np.ndarray(shape, np.complex64, looked_up, strides=strides))
         scores = total.real[:-1] + total.imag[1:]
@@ -134,9 +135,9 @@ class WindowScores:
 def add_convolution(
     graph: Graph, channels_first: str, kernel: np.ndarray, bias: np.ndarray | None = None
 ) -> str:
-    """Add an ONNX node for a kernel of shape (n_outputs, size, width).
+    """Add an ONNX node for a kernel of shape (n_outputs, size, width) and return its output's name.
 
-    An even size reaches one place further to the left than to the right.
+    An even kernel reaches one place further to the left than to the right.
     """
     size = kernel.shape[1]
     pads = [size // 2, (size - 1) // 2]

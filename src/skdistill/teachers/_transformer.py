@@ -183,9 +183,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     This example uses a checkpoint with random weights instead of a pretrained one:
 
     >>> from tempfile import TemporaryDirectory
-    >>> from transformers import BertConfig, BertModel, BertTokenizer
+    >>> from transformers import BertConfig, BertModel, BertTokenizer, set_seed
     >>> from skdistill import TransformerTeacherClassifier
     >>> vocabulary = "[PAD] [UNK] [CLS] [SEP] [MASK] a good bad film".split()
+    >>> set_seed(0)
     >>> config = BertConfig(
     ...     vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1,
     ...     num_attention_heads=2, intermediate_size=32)

@@ -1,1 +1,1 @@
-"""Texts to ids: vocabularies, ragged arrays, streams that stay on disk."""
+"""Convert texts to ids: vocabularies, ragged arrays, and streams that stay on disk."""

@@ -1,4 +1,4 @@
-"""What Python knows of every character, for readers that must agree with it."""
+"""Tables of Python's character properties, for readers that must agree with Python."""
 
 from functools import lru_cache
 from itertools import groupby
@@ -13,15 +13,14 @@ _UNCASED, _CASED, _CASE_IGNORABLE = range(3)
 
 @lru_cache
 def character_kinds() -> tuple[int, ...]:
-    """Tell the kind of every character, as runs of equal ones.
+    """Return the kind of every character, in run-length encoding.
 
     Returns
     -------
     tuple of int
-        A kind, how many characters in a row are of it, the next kind, and so on, from U+0000 to
-        U+10FFFF. A kind is 0 for a mark, 1 for a part of words and 2 for white space (NUL counts
-        as such), plus 3 for cased letters or 6 for characters that Unicode ignores when it asks
-        where a cased word ends.
+        Alternating kinds and run lengths, from U+0000 to U+10FFFF. A kind is 0 for a mark, 1 for a
+        word character and 2 for white space or NUL, plus 3 for cased letters or 6 for characters
+        that Unicode ignores when it looks for the end of a cased word.
 
     Examples
     --------
@@ -44,7 +43,7 @@ def _word_kind(character: str) -> int:
 
 
 def _cases(characters: list[str]) -> list[int]:
-    """Find out by how Python writes a capital sigma behind each character."""
+    """Return each character's case, found by lower-casing a capital sigma that follows it."""
     behind_letter = "".join(f"A{character}Σ " for character in characters).lower()
     alone = "".join(f" {character}Σ " for character in characters).lower()
     cases, place = [], 2
@@ -60,12 +59,12 @@ def _cases(characters: list[str]) -> list[int]:
 
 @lru_cache
 def lowercase_shifts() -> tuple[tuple[int, int, int, int], ...]:
-    """Tell which characters become which when they are lower-cased, each by itself.
+    """Return how lower-casing shifts each character's code, for characters that stay single.
 
     Returns
     -------
     tuple of (first, count, step, shift)
-        `count` characters, each `step` behind the one before: what is to be added to them.
+        `count` characters start at `first`, `step` codes apart. Lower-casing adds `shift` to each.
 
     Examples
     --------
@@ -93,7 +92,7 @@ def lowercase_shifts() -> tuple[tuple[int, int, int, int], ...]:
 
 @lru_cache
 def lowercase_expansions() -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Tell which characters become several when they are lower-cased."""
+    """Return the characters that lower-casing turns into several, with the results."""
     return tuple(
         (code, tuple(map(ord, lower)))
         for code in range(0x110000)

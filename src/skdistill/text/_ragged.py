@@ -1,4 +1,4 @@
-"""Sequences of different length as one flat array and the offsets between them."""
+"""Store sequences of different lengths as one flat array with offsets."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ _PIECE = 2**22
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Rows of different length, stored without padding.
+    """Rows of different lengths, stored without padding.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ class Ragged:
 
     @classmethod
     def from_lengths(cls, values: np.ndarray, lengths: np.ndarray) -> "Ragged":
-        """Build from the rows' lengths instead of their offsets."""
+        """Build a ragged array from the rows' lengths instead of their offsets."""
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         return cls(values, offsets)
 
     @classmethod
     def concatenate(cls, parts: list["Ragged"]) -> "Ragged":
-        """Put the rows of several parts below each other."""
+        """Concatenate the rows of several parts."""
         if not parts:
             return cls(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64))
         values = np.concatenate([part.values for part in parts])
@@ -57,14 +57,14 @@ class Ragged:
 
     def count_values(self, n_values: int) -> np.ndarray:
         """Count how often each of the values from 0 to `n_values` - 1 occurs."""
-        # In pieces, because NumPy widens what it counts to 64 bits.
+        # In pieces, because `bincount` copies its input to 64 bits.
         counts = np.zeros(n_values, dtype=np.int64)
         for start in range(0, len(self.values), _PIECE):
             counts += np.bincount(self.values[start : start + _PIECE], minlength=n_values)
         return counts
 
     def rows_with(self, mask: np.ndarray) -> np.ndarray:
-        """Return the rows in which a mask over the values is true somewhere."""
+        """Return the indices of rows that contain a value for which the mask is true."""
         rows = np.flatnonzero(self.lengths)
         return rows[np.logical_or.reduceat(mask, self.offsets[rows])] if len(rows) else rows
 

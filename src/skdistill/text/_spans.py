@@ -1,4 +1,4 @@
-"""Where in a text, as it was written, the features stand that a vocabulary makes of it."""
+"""Locate a vocabulary's features in the original text."""
 
 import re
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class LocatedFeatures:
     Attributes
     ----------
     names : list of str, of length n_features
-        As the vocabulary lists them: lower-cased, if that is what it does.
+        Names in the vocabulary's spelling: lower-cased, if the vocabulary lower-cases texts.
     ids : ndarray of shape (n_features,)
     spans : ndarray of shape (n_features, 2), dtype int64
-        Where each starts and ends in the text as it was written, in characters. -1 where a
-        function made the features: it does not say where they come from.
+        Start and end of each feature in the original text, in characters. -1 if the analyzer is a
+        function, because a function does not return positions.
     """
 
     names: list[str]
@@ -31,16 +31,7 @@ class LocatedFeatures:
 
 
 def locate_features(vocabulary: Vocabulary, text: str) -> LocatedFeatures:
-    """Find the features of a text and their places.
-
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-    text : str
-
-    Returns
-    -------
-    LocatedFeatures
+    """Find the features of a text and their positions.
 
     Examples
     --------
@@ -61,7 +52,7 @@ def locate_features(vocabulary: Vocabulary, text: str) -> LocatedFeatures:
     names, places = [], []
     for start in range(len(units)):
         for stop in range(start + min_n, min(start + max_n, len(units)) + 1):
-            # What a vocabulary leaves out.
+            # The vocabulary skips n-grams of unknown features only.
             if vocabulary.hash_buckets and stop > start + 1 and not any(known[start:stop]):
                 continue
             names.append(between.join(units[start:stop]))
@@ -71,7 +62,7 @@ def locate_features(vocabulary: Vocabulary, text: str) -> LocatedFeatures:
 
 
 def _locate_units(vocabulary: Vocabulary, text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """Find words, characters or a function's features, before n-grams are made of them."""
+    """Find words, characters or a function's features, before n-grams are formed."""
     if callable(vocabulary.analyzer):
         features = list(vocabulary.analyzer(text))
         return features, [(-1, -1)] * len(features)
@@ -79,7 +70,7 @@ def _locate_units(vocabulary: Vocabulary, text: str) -> tuple[list[str], list[tu
     read = read.replace(END, " ")
     units, spans = (_locate_words if vocabulary.analyzer == "word" else _locate_characters)(read)
     if len(read) != len(text):
-        # A few characters become several when they are lower-cased.
+        # Lower-casing turns a few characters into several.
         origins = [place for place, character in enumerate(text) for _ in character.lower()]
         spans = [(origins[start], origins[stop - 1] + 1) for start, stop in spans]
     return units, spans
@@ -88,7 +79,7 @@ def _locate_units(vocabulary: Vocabulary, text: str) -> tuple[list[str], list[tu
 def _locate_words(read: str) -> tuple[list[str], list[tuple[int, int]]]:
     words, spans, end = split_words(read), [], 0
     for word in words:
-        # Nothing but white space stands before it.
+        # Only white space precedes the word.
         start = read.index(word, end)
         end = start + len(word)
         spans.append((start, end))

@@ -1,4 +1,4 @@
-"""Texts that stay on disk: read anew, some thousands at a time, each time they are needed."""
+"""Handle texts that stay on disk and are read in batches each time they are needed."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,12 +7,12 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from skdistill._core.texts import check_texts
 
-# Texts in memory at a time.
+# Number of texts in memory at a time.
 _BATCH = 2**14
 
 
 class Texts(Protocol):
-    """Texts, whether in memory or not: a number of them, which can be gone through repeatedly."""
+    """Texts in memory or on disk, with a known length and repeatable iteration."""
 
     def __len__(self) -> int: ...
 
@@ -21,19 +21,19 @@ class Texts(Protocol):
 
 @runtime_checkable
 class BatchedTexts(Protocol):
-    """Texts on disk that are read in batches, such as those of parquet files."""
+    """Texts on disk that are read in batches, for example from parquet files."""
 
     def __len__(self) -> int: ...
 
     def batches(self, size: int) -> Iterator[list[Any]]:
-        """Yield the texts, `size` at a time; not checked to be such."""
+        """Yield lists of `size` rows, without checking that they are texts."""
 
 
 class CheckedTexts:
-    """Texts on disk, checked while they are read: see `check_texts`.
+    """Texts on disk that `check_texts` checks while they are read.
 
-    A sequence, such as a column of a ``datasets.Dataset``, is read by slices. Error messages call
-    the texts by `name`.
+    A sequence, such as a column of a ``datasets.Dataset``, is read in slices. Error messages refer
+    to the texts as `name`.
     """
 
     def __init__(self, source: BatchedTexts | Sequence[Any], name: str):
@@ -61,7 +61,7 @@ class CheckedTexts:
 
 
 class JoinedTexts:
-    """Several collections of texts, one after the other.
+    """Concatenated collections of texts.
 
     Examples
     --------
@@ -82,9 +82,9 @@ class JoinedTexts:
 
 
 def is_on_disk(texts: Any) -> TypeGuard[BatchedTexts | Sequence[Any]]:
-    """Tell whether texts need not be in memory at once.
+    """Return whether texts can be read without holding all of them in memory.
 
-    They need not if they come in batches, or are a sequence that is not Python's own, such as a
+    This is so if they come in batches, or in a sequence that is not a Python built-in, such as a
     column of ``datasets``.
     """
     in_memory = isinstance(texts, list | tuple | deque | str | bytes | range)
@@ -92,7 +92,7 @@ def is_on_disk(texts: Any) -> TypeGuard[BatchedTexts | Sequence[Any]]:
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Cut texts into lists of some thousands.
+    """Yield texts in lists of up to 16,384.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Texts as units: words and the punctuation around them, or characters."""
+"""Split texts into units: words with the punctuation around them, or characters."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from skdistill.text._ragged import Ragged
 
 @dataclass(frozen=True)
 class Units:
-    """Texts as ids of units; each distinct unit in three parts, punctuation on the outside.
+    """Texts as ids of units, with each distinct unit split into a core and punctuation around it.
 
     Attributes
     ----------
     before, core, after : ndarray of str, each of shape (n_distinct_units,)
-        The parts: words are replaced by their core, and written with all three.
+        The three parts of each unit. Replacing a word changes only its core.
     ids : Ragged of n_texts rows
-        The units of each text, as places in the parts.
+        The units of each text, as indices into the parts.
     separator : str
-        What stands between two units of a text.
+        The string between two units of a text.
     first_row : int
-        The first text's row in the whole input, for messages.
+        The first text's row number in the whole input, for error messages.
     """
 
     before: np.ndarray
@@ -41,7 +41,7 @@ class Units:
         numbers: dict[str, int] = {}
         ids = [numbers.setdefault(unit, len(numbers)) for unit in chain.from_iterable(rows)]
         lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
-        # The last row gives the array its shape where there is no unit at all.
+        # The last row keeps the array two-dimensional if there are no units.
         before, core, after = np.array([*map(parts_of, numbers), ("", "", "")], dtype=object).T
         return cls(
             before=before,
@@ -53,21 +53,21 @@ class Units:
         )
 
     def write(self, positions: Any = slice(None), cores: Any = None) -> np.ndarray:
-        """Write the units at some positions; with `cores`, those between their punctuation."""
+        """Return the units at some positions; `cores` replaces the parts between punctuation."""
         ids = self.ids.values[positions]
         return self.before[ids] + (self.core[ids] if cores is None else cores) + self.after[ids]
 
     def join(self, words: np.ndarray, offsets: np.ndarray) -> list[str]:
-        """Make texts of words."""
+        """Join words into texts."""
         flat = words.tolist()
         return [self.separator.join(flat[a:b]).strip() for a, b in pairwise(offsets.tolist())]
 
 
 def parts_of(unit: str) -> tuple[str, str, str]:
-    """Part a word from the punctuation before and after it."""
+    """Split a unit into the punctuation before the word, the word, and the punctuation after it."""
     if not any(map(str.isalnum, unit)):
         return "", unit, ""
-    # The categories of punctuation and symbols: a vowel sign at the end belongs to its word.
+    # Test for punctuation and symbols only: a vowel sign at the end belongs to its word.
     inner = [i for i, char in enumerate(unit) if unicodedata.category(char)[0] not in "PS"]
     start, end = inner[0], inner[-1] + 1
     return unit[:start], unit[start:end], unit[end:]
@@ -78,5 +78,5 @@ def single_spaced(text: str) -> str:
 
 
 def kept_offsets(rows: Ragged, kept: np.ndarray) -> np.ndarray:
-    """Return the rows' offsets among the values that are kept."""
+    """Return the rows' offsets after dropping the values that are not kept."""
     return np.append(0, np.cumsum(kept))[rows.offsets]

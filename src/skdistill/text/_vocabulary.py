@@ -1,4 +1,4 @@
-"""Words and n-grams of texts as flat ids: NumPy and the standard library only."""
+"""Convert words and n-grams to flat ids, with NumPy and the standard library only."""
 
 import unicodedata
 from collections import Counter
@@ -18,21 +18,21 @@ Analyzer = Literal["word", "char"] | Callable[[str], Iterable[str]]
 
 UNKNOWN = 0
 _DERIVED = ("ids", "codes", "_table")
-# Characters at a time: what is made of them stays in a processor's cache.
+# Characters to process at a time. The intermediate arrays fit into a processor's cache.
 _CHUNK = 2**18
-# Below so many texts a dictionary is faster than vector operations.
+# For fewer texts, a dictionary is faster than vectorized operations.
 _MANY = 16
 _ASCII_MARKS = [
     mark for mark in map(chr, range(1, 128)) if not (is_word_character(mark) or mark.isspace())
 ]
 _JOINERS = "\u200c\u200d"
-# Odd multipliers of 64 bits: one for a step of the rolling hash, one to mix its upper bits down.
+# Odd 64-bit multipliers: one advances the rolling hash, the other mixes its upper bits down.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
 def is_mark(character: str) -> bool:
-    """Tell whether a character stands as a token of its own."""
+    """Return whether a character is always a separate token."""
     if character.isascii():
         return character in _ASCII_MARKS
     return not (
@@ -47,15 +47,7 @@ def split_words(text: str) -> list[str]:
     """Split a text into words and single punctuation marks.
 
     A word is a run of Unicode letters, digits, underscores, combining marks and zero-width
-    joiners; every other character that is not white space (or NUL) is a token of its own.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
+    joiners. White space and NUL separate tokens. Every other character is a separate token.
 
     Examples
     --------
@@ -67,14 +59,14 @@ def split_words(text: str) -> list[str]:
 
 
 def _split(text: str) -> list[str]:
-    """Split without a Python step a token, leaving separators that stand free."""
+    """Split without a Python step per token; free-standing NULs stay as separators."""
     marks = [mark for mark in _ASCII_MARKS if mark in text]
     marks += filter(is_mark, _characters_beyond_ascii(text))
     return _set_apart(marks, text).split()
 
 
 def _characters_beyond_ascii(text: str) -> list[str]:
-    """List the different ones of a text."""
+    """Return the distinct non-ASCII characters of a text."""
     if text.isascii():
         return []
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
@@ -82,8 +74,8 @@ def _characters_beyond_ascii(text: str) -> list[str]:
 
 
 def _set_apart(marks: list[str], text: str) -> str:
-    """Put blanks around some characters."""
-    # Above some dozens of different marks one slow pass beats many fast ones.
+    """Put spaces around the given characters."""
+    # With very many distinct marks, one slow pass beats many fast ones.
     if len(marks) > 100:
         return text.translate({ord(mark): f" {mark} " for mark in marks})
     for mark in marks:
@@ -92,18 +84,19 @@ def _set_apart(marks: list[str], text: str) -> str:
 
 
 def slices(texts: list[str], n_characters: int | None = None) -> Iterator[slice]:
-    """Cut texts into runs that are worked on at a time.
+    """Cut texts into runs that are processed one at a time.
 
     Parameters
     ----------
     texts : list of str
     n_characters : int or None, default=None
-        About so many in a run; None takes what a processor's cache can hold.
+        Approximate number of characters per run. None chooses a size that fits into a processor's
+        cache.
 
     Yields
     ------
     slice
-        Consecutive texts; one that is longer by itself stands alone.
+        The rows of consecutive texts.
     """
     ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
     if not texts:
@@ -118,34 +111,34 @@ def slices(texts: list[str], n_characters: int | None = None) -> Iterator[slice]
 
 
 def _runs(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield texts in what `slices` makes of them, without having all in memory."""
+    """Yield texts in runs from `slices`, without holding all texts in memory."""
     for batch in batches(texts):
         for rows in slices(batch):
             yield batch[rows]
 
 
 class Vocabulary:
-    """The features a student knows, and the translation of texts into their ids.
+    """The features that a student knows, and the conversion of texts to their ids.
 
-    Id 0 stands for every unknown feature; ids follow falling frequency.
+    All unknown features have id 0. The other ids are sorted by decreasing frequency.
 
     Parameters
     ----------
     features : list of str
         The known features, in the order of their ids, which start at 1.
     analyzer : {"word", "char"} or callable, default="word"
-        ``"word"``: words and single punctuation marks (see `split_words`). ``"char"``: characters,
-        with runs of white space as one blank, for scripts that write no spaces. A callable maps a
-        raw text to a list of ``str`` features.
+        ``"word"`` yields words and single punctuation marks (see `split_words`). ``"char"`` yields
+        characters, with each run of white space as one space, for scripts without spaces. A
+        callable maps a raw text to a list of ``str`` features.
     ngram_range : tuple (min_n, max_n), default=(1, 1)
-        Lengths of the n-grams of words or characters, ordered by position, then by length. A
-        callable analyzer makes its own.
+        Lengths of the n-grams of words or characters. N-grams are ordered by position, then by
+        length. Ignored if the analyzer is a callable and `hash_buckets` is 0.
     lowercase : bool, default=True
-        Whether texts are lower-cased first. A callable analyzer sees the text as it is.
+        Whether to lower-case texts first. A callable analyzer gets the original text.
     hash_buckets : int, default=0
-        If positive, n-grams are not listed but hashed into so many ids behind those of `features`,
-        which are then single words, characters or features of the callable [1]_. N-grams of
-        unknown features alone are left out.
+        If positive, n-grams are hashed into this number of ids, which follow the ids of `features`
+        [1]_. `features` then contains only single words, characters or the callable's features.
+        N-grams that consist of unknown features only are left out.
 
     References
     ----------
@@ -181,7 +174,7 @@ class Vocabulary:
         self.ids = {feature: number for number, feature in enumerate(self.features, start=1)}
         self.ids[END] = -1
         if self.hash_buckets:
-            # Not the ids: n-grams keep their buckets when the vocabulary is pruned.
+            # Hash names, not ids, so that n-grams keep their buckets after pruning.
             codes = [0, *(crc32(name.encode("utf-8", "surrogatepass")) for name in self.features)]
             self.codes = np.array(codes, dtype=np.uint64)
 
@@ -189,17 +182,17 @@ class Vocabulary:
     def build(
         cls, texts: Texts, size: int, *, weights: np.ndarray | None = None, **options: Any
     ) -> "Vocabulary":
-        """Take the most frequent features of some texts.
+        """Build a vocabulary of the most frequent features of texts.
 
         Parameters
         ----------
         texts : collection of str, of length n_texts
-            Need not be in memory.
+            The texts, which need not be in memory.
         size : int
-            Number of ids, with the one for unknown features but without `hash_buckets`; equally
-            frequent features are taken in alphabetical order.
+            Number of ids, including the one for unknown features but not `hash_buckets`. Ties are
+            broken in alphabetical order.
         weights : ndarray of shape (n_texts,) or None, default=None
-            How often each text counts; None is once.
+            Weight of each text; None counts each text once.
         **options
             The constructor's `analyzer`, `ngram_range`, `lowercase` and `hash_buckets`.
 
@@ -226,12 +219,12 @@ class Vocabulary:
         return cls(ranked[: size - 1], **options)
 
     def select(self, ids: np.ndarray) -> "Vocabulary":
-        """Return a vocabulary of the given ids alone, in their order.
+        """Return a vocabulary of the given ids only, in their order.
 
         Parameters
         ----------
         ids : ndarray of int
-            Of listed features: at least 1, at most ``len(features)``.
+            Ids of listed features, from 1 to ``len(features)``.
 
         Returns
         -------
@@ -256,7 +249,7 @@ class Vocabulary:
         self._number()
 
     def encode(self, texts: Iterable[str]) -> Ragged:
-        """Translate texts into ids.
+        """Convert texts to ids.
 
         Parameters
         ----------
@@ -270,19 +263,19 @@ class Vocabulary:
         return runs[0] if len(runs) == 1 else Ragged.concatenate(runs)
 
     def encode_run(self, texts: list[str]) -> Ragged:
-        """Translate texts of one of the `slices` into ids."""
+        """Convert the texts of one run from `slices` to ids."""
         ids = self._encode_listed(texts)
         return self._with_hashed_ngrams(ids) if self.hash_buckets else ids
 
     def encode_one(self, text: str) -> np.ndarray:
-        """Translate one text into ids, with as few calls as possible."""
+        """Convert one text to ids, with as few calls as possible."""
         if not self._is_of_words or self.hash_buckets:
             return self.encode_run([text]).values
         words = split_words(text.lower() if self.lowercase else text)
         return np.array([*map(self.ids.get, words, repeat(UNKNOWN))], dtype=np.int32)
 
     def _with_hashed_ngrams(self, ids: Ragged) -> Ragged:
-        """Put behind each feature the hashed n-grams that start with it, short ones first."""
+        """Insert after each feature the hashed n-grams that start with it, shortest first."""
         n_listed = len(self.features) + 1
         last = np.repeat(ids.offsets[1:], ids.lengths) - 1
         starts = np.arange(len(ids.values))
@@ -328,7 +321,7 @@ class Vocabulary:
         return Ragged(ids[ids >= 0], offsets)
 
     def _flat_features(self, texts: list[str]) -> tuple[list[str], np.ndarray | None]:
-        """List the features of all texts, and the texts' lengths unless separators tell them."""
+        """Return the features of all texts, and the texts' lengths unless separators mark them."""
         if self._is_of_words:
             return self._words_of_all(texts), None
         rows = [self._features_of_one(text) for text in texts]
@@ -342,7 +335,7 @@ class Vocabulary:
         return _split(joined.lower() if self.lowercase else joined)
 
     def _as_bytes(self, texts: list[str]) -> bytes:
-        """Write texts as a `WordTable` takes them."""
+        """Encode texts for a `WordTable`."""
         joined = END.join([*texts, ""])
         if joined.isascii():
             return joined.encode("ascii")

@@ -1,4 +1,4 @@
-"""Words to ids by vector operations over bytes: no Python step a word."""
+"""Convert words to ids with vectorized operations over bytes, without a Python step per word."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,17 +8,17 @@ from skdistill.text._ragged import Ragged
 
 END = "\0"
 _WORD_BYTES = 8
-# Slots for each key, and in any case: collisions cost more than sparse tables.
+# Slots per key, and a minimum size: collisions cost more than sparse tables.
 _SPARSITY = 8
 _MIN_BITS = 16
-# Hashes to choose from for each table.
+# Number of hash functions to choose from for each table.
 _DRAFTS = 10
 _ONES = np.uint64(0x0101010101010101)
 _TOPS = np.uint64(0x8080808080808080)
 
 
 def is_word_character(character: str) -> bool:
-    """Tell whether an ASCII character belongs into words."""
+    """Return whether an ASCII character is part of a word."""
     return character.isalnum() or character == "_"
 
 
@@ -27,7 +27,7 @@ def _is_mark(character: str) -> bool:
 
 
 _ASCII = [*map(chr, range(128))]
-# Every byte beyond ASCII is a part of a word: see `WordTable.encode`.
+# Every non-ASCII byte is part of a word: see `WordTable.encode`.
 _KEPT = bytes([ord(c) if is_word_character(c) else 0 for c in _ASCII] + [*range(128, 256)])
 _MARKS = bytes([_is_mark(c) for c in _ASCII] + [False] * 128)
 
@@ -35,15 +35,16 @@ _MARKS = bytes([_is_mark(c) for c in _ASCII] + [False] * 128)
 class WordTable:
     r"""Hash tables from words to ids.
 
-    Up to 7 bytes of a word are one integer, up to 15 are two: keys that are hashed and compared by
-    vector operations, so that ids are exact. Longer words are looked up one by one.
+    A word of up to 7 bytes is one integer, a word of up to 15 bytes two. These keys are hashed and
+    compared with vectorized operations, so that ids are exact. Longer words are looked up one by
+    one.
 
     Parameters
     ----------
     ids : dict of str to int
-        The words' ids, all positive; 0 stands for every other word.
+        The words' ids, all positive. Every other word has id 0.
     lowercase : bool, default=False
-        Whether ASCII letters are lower-cased first.
+        Whether to lower-case ASCII letters first.
 
     Examples
     --------
@@ -69,20 +70,20 @@ class WordTable:
         self._long = by_size[2]
 
     def encode(self, data: bytes) -> Ragged:
-        """Cut texts into words and single ASCII punctuation marks, and look them up.
+        """Split texts into words and single ASCII punctuation marks, and look up their ids.
 
         Parameters
         ----------
         data : bytes
-            Texts in UTF-8, each with a NUL behind it. Characters beyond ASCII are taken for
-            letters: white space and punctuation among them must have been dealt with.
+            Texts in UTF-8, each followed by a NUL. Non-ASCII characters count as letters, so the
+            caller must replace or set apart non-ASCII white space and punctuation.
 
         Returns
         -------
         Ragged of int32
         """
         n_bytes = len(data)
-        # Zeros behind the last text, so that a key can be read at each place.
+        # Zeros after the last text allow reading a key at every position.
         data += bytes(3 * _WORD_BYTES - n_bytes % _WORD_BYTES)
         words = data.translate(self._kept)
         raw = np.frombuffer(data, dtype=np.uint8)
@@ -105,10 +106,10 @@ class WordTable:
         return Ragged(ids.astype(np.int32), offsets)
 
     def _look_up(self, words: bytes, starts: np.ndarray) -> np.ndarray:
-        """Look up the words that start at some places and end at the next zero."""
+        """Look up the words that start at the given positions and end at the next zero."""
         data = np.frombuffer(words, dtype="<u8")
         number, shift = starts >> 3, ((starts & 7) << 3).view(np.uint64)
-        # A shift by all 64 bits gives 0 in NumPy.
+        # NumPy returns 0 for a shift by 64 bits.
         rest = np.uint64(64) - shift
         low, number = data[number] >> shift, number + 1
         second = data[number]
@@ -128,15 +129,15 @@ class WordTable:
 
 
 class _HashTable:
-    """Ids of words whose bytes fit into so many integers, with a zero behind them.
+    """Ids of words that fit into `n_parts` integers, including a zero at the end.
 
-    Keys whose hashes coincide go on to a next, smaller table with a hash of its own.
+    Keys whose hashes collide go into another, smaller table with a different hash.
 
     Parameters
     ----------
     ids : dict of bytes to int
     n_parts : int
-        Integers of a key.
+        Number of integers per key.
     """
 
     def __init__(self, ids: dict[bytes, int], n_parts: int):
@@ -157,17 +158,17 @@ class _HashTable:
     def _draft_level(
         self, numbers: np.ndarray, multipliers: Iterator[np.uint64]
     ) -> tuple[tuple["_Hashing", np.ndarray], np.ndarray]:
-        """Put some keys into a table, and return those that found no place in it too."""
+        """Put keys into a table; return the table and the keys that did not fit."""
         n_bits = max(_MIN_BITS, (_SPARSITY * len(numbers)).bit_length())
         hashing = _Hashing([next(multipliers) for _ in self._keys], n_bits)
         slots = hashing([part[numbers] for part in self._keys])
         table = np.zeros(1 << n_bits, dtype=np.min_scalar_type(self._keys.shape[1]))
-        # Backwards: of those that share a slot, the most frequent word gets it.
+        # Backwards, so that the most frequent word wins a shared slot.
         table[slots[::-1]] = numbers[::-1]
         return (hashing, table), numbers[table[slots] != numbers]
 
     def __call__(self, *parts: np.ndarray) -> np.ndarray:
-        """Return the keys' ids, 0 for unknown ones; `parts` are arrays of equal length."""
+        """Return the keys' ids, or 0 for unknown keys; `parts` are arrays of equal length."""
         ids = np.zeros(len(parts[0]), dtype=np.int64)
         pending = None
         for hashing, table in self._levels:
@@ -176,7 +177,7 @@ class _HashTable:
             for known, part in zip(self._keys[1:], parts[1:], strict=True):
                 differs |= known[found] != part
             wrong = np.flatnonzero(differs)
-            # Where a slot is empty, no later table holds the key either.
+            # If a slot is empty, no later table contains the key.
             others = wrong[found[wrong] > 0]
             found[wrong] = 0
             if pending is None:
@@ -191,7 +192,7 @@ class _HashTable:
 
 
 class _Hashing:
-    """A multiplicative hash of some integers to so many bits."""
+    """A multiplicative hash of several integers to `n_bits` bits."""
 
     def __init__(self, multipliers: list[np.uint64], n_bits: int):
         self.multipliers = multipliers
@@ -206,7 +207,7 @@ class _Hashing:
 
 
 def _cut_at_zero(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the bytes before an integer's first zero byte, and tell whether there is one.
+    """Return the bytes before an integer's first zero byte, and whether it has one.
 
     References
     ----------
@@ -215,13 +216,13 @@ def _cut_at_zero(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     zeros = values - _ONES
     zeros &= ~values
     zeros &= _TOPS
-    # All bits up to the lowest one of `zeros`; without any, all bits.
+    # The mask covers all bits up to the lowest set bit of `zeros`, or all bits if none is set.
     return values & (zeros ^ (zeros - np.uint64(1))), zeros != 0
 
 
 def _draw_multipliers() -> Iterator[np.uint64]:
-    """Draw odd numbers of 64 bits, by Knuth's linear congruential generator (MMIX)."""
-    # NumPy's generators would take longer to import than a model to load.
+    """Yield odd 64-bit numbers from Knuth's linear congruential generator (MMIX)."""
+    # Importing NumPy's generators would take longer than loading a model.
     state = 0
     while True:
         state = (6364136223846793005 * state + 1442695040888963407) % 2**64
