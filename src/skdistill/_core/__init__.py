@@ -1,1 +1,1 @@
-"""What every other folder uses; it knows nothing of distillation."""
+"""Utilities that all other folders use and that do not depend on distillation."""

@@ -1,4 +1,4 @@
-"""The epochs of a fit, told to the callbacks of scikit-learn as tasks."""
+"""Report the epochs of a fit to scikit-learn's callbacks as tasks."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,20 +7,21 @@ from sklearn.callback import FitCallback
 
 
 class EpochTasks:
-    """The task tree of a fit: one task an epoch.
+    """The task tree of a fit, with one task per epoch.
 
-    It exists inside `fit` alone, whose decorator ends the callbacks' work.
+    Use it only inside `fit`: the decorator of `fit` closes the callbacks.
 
     Parameters
     ----------
     estimator : CallbackSupportMixin
         The estimator that is being fitted.
     n_epochs : int or None
-        Epochs at most; None if that is not known.
+        The maximum number of epochs; None if it is unknown.
     learned : callable
-        Makes the attributes of a fitted estimator of what `end` is given.
+        Returns the attributes of a fitted estimator, given the arguments that `state` returns in
+        `end`.
     X : list of str, of length n_texts
-        The labelled texts, for callbacks that look at them.
+        The labelled texts, which callbacks may use.
     y : ndarray of shape (n_texts,)
         Their labels.
     sample_weight : ndarray of shape (n_texts,) or None, default=None
@@ -29,7 +30,7 @@ class EpochTasks:
     Attributes
     ----------
     stopped : bool
-        Whether a callback asked to stop.
+        Whether a callback requested to stop.
 
     References
     ----------
@@ -90,30 +91,25 @@ class EpochTasks:
         Parameters
         ----------
         state : callable
-            Returns the arguments of `learned`; called only if a callback wants an estimator that
-            predicts as if the fit had ended here.
+            Returns the arguments of `learned`. It is called only if a callback needs an estimator
+            that predicts as if the fit had ended now.
         """
         self.stopped |= self._epoch.call_on_fit_task_end(
             **self._shown, reconstruction_attributes=lambda: self._learned(*state())
         )
 
     def close(self) -> None:
-        """End the fit, of which the estimator has all attributes."""
+        """End the fit; the estimator must have all its fitted attributes."""
         self._fit.call_on_fit_task_end(**self._shown, reconstruction_attributes={})
 
 
 def check_no_fit_callbacks(callbacks: Iterable[Any] | None) -> None:
-    """Refuse callbacks of scikit-learn where those of skorch belong.
-
-    Parameters
-    ----------
-    callbacks : iterable or None
-        The parameter `callbacks` of a student.
+    """Refuse scikit-learn's callbacks in a student's parameter `callbacks`, which takes skorch's.
 
     Raises
     ------
     TypeError
-        If one of them is a callback of scikit-learn.
+        If one of them is a scikit-learn callback.
     """
     for callback in callbacks or ():
         if isinstance(callback, FitCallback):

@@ -1,4 +1,4 @@
-"""What the package's estimators have in common, beyond scikit-learn's base classes."""
+"""Base classes and decorators for the package's estimators."""
 
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -17,16 +17,16 @@ from sklearn.utils import _param_validation
 import skdistill
 from skdistill._core.multilabel import decide
 
-# `{estimator_name}` is filled in by scikit-learn.
+# scikit-learn fills in `{estimator_name}`.
 API_PAGE = "https://skdistill.readthedocs.io/en/stable/generated/skdistill.{estimator_name}.html"
-# Under this key, a pickle's state holds the versions that it was made with.
+# The key of the package versions in a pickle's state.
 _VERSIONS = "_saved_with"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function], _Function]:
-    """Decorate a `fit`: parameters are checked against `_parameter_constraints` before it runs."""
+    """Decorate a `fit` so that it checks parameters against `_parameter_constraints` first."""
     decorator: Callable[[_Function], _Function] = base._fit_context(
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
@@ -36,7 +36,7 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Function],
 def validate_params(
     constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
 ) -> Callable[[_Function], _Function]:
-    """Decorate a function: its parameters are checked against constraints before it runs."""
+    """Decorate a function so that it checks its parameters against constraints first."""
     decorator: Callable[[_Function], _Function] = _param_validation.validate_params(
         constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
     )
@@ -44,9 +44,9 @@ def validate_params(
 
 
 def all_or_nothing(fit: _Function) -> _Function:
-    """Decorate a `fit` so that an error or Ctrl-C undoes what it has set on its estimator.
+    """Decorate a `fit` so that an error or Ctrl-C restores the estimator's previous state.
 
-    A `KeyboardInterrupt` also gets a note that says so, which Python shows with the traceback.
+    A `KeyboardInterrupt` also gets a note about this, which Python shows with the traceback.
 
     Examples
     --------
@@ -86,10 +86,10 @@ def all_or_nothing(fit: _Function) -> _Function:
 
 
 class DocumentationLinkMixin:
-    """Links the HTML display of the package's own estimators to their pages.
+    """A mixin that links the HTML display of an estimator to its API page.
 
-    It stands before `sklearn.base.BaseEstimator` among the bases. Classes that others derive get
-    no link, as scikit-learn looks at the module that a class is defined in.
+    It must come before `sklearn.base.BaseEstimator` in the list of bases. Subclasses in other
+    packages get no link, because scikit-learn checks the module of the class.
 
     Examples
     --------
@@ -105,17 +105,17 @@ class DocumentationLinkMixin:
 class TextClassifier(
     DocumentationLinkMixin, base.ClassifierMixin, base.BaseEstimator, metaclass=ABCMeta
 ):
-    """Base class of classifiers over raw texts that give probabilities."""
+    """Base class for classifiers over raw texts with `predict_proba`."""
 
     classes_: np.ndarray
     multilabel_: bool
 
     @abstractmethod
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:
-        """Predict class probabilities, of shape (n_texts, n_classes)."""
+        """Return class probabilities, of shape (n_texts, n_classes)."""
 
     def predict(self, X: Iterable[str]) -> NDArray[Any]:
-        """Predict the most probable class of each text, or all labels more likely than not.
+        """Predict the class of each text, or all its labels if it may have several.
 
         Parameters
         ----------
@@ -125,13 +125,14 @@ class TextClassifier(
         Returns
         -------
         y : ndarray of shape (n_texts,) or (n_texts, n_labels)
-            Labels out of `classes_`; ones and zeros where a text may have several.
+            The most probable class of each text. If a text may have several labels, ones for all
+            labels with a probability above 0.5, else zeros.
         """
         winners = self._winners(X)
         return winners if self.multilabel_ else self.classes_[winners]
 
     def _winners(self, X: Iterable[str]) -> np.ndarray:
-        """Return the column of each text's class; of several labels, ones and zeros."""
+        """Return the column of each text's class; ones and zeros for several labels."""
         return decide(self.predict_proba(X), multilabel=self.multilabel_)
 
     def __sklearn_tags__(self) -> Any:
@@ -142,11 +143,11 @@ class TextClassifier(
 
 
 class LogitClassifier(TextClassifier):
-    """Base class of classifiers over raw texts that compute logits."""
+    """Base class for classifiers over raw texts that compute logits."""
 
     @abstractmethod
     def _logits(self, X: Iterable[str]) -> NDArray[np.floating]:
-        """Check the texts and compute their logits, of shape (n_texts, n_classes)."""
+        """Check the texts and return their logits, of shape (n_texts, n_classes)."""
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:
         """Predict class probabilities.
@@ -159,7 +160,8 @@ class LogitClassifier(TextClassifier):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes)
-            Columns follow `classes_`. Rows sum to 1 unless a text may have several labels.
+            Class probabilities; columns follow `classes_`. Rows sum to 1 unless a text may have
+            several labels.
         """
         logits = self._logits(X)
         return expit(logits) if self.multilabel_ else softmax(logits, axis=1)
@@ -175,7 +177,7 @@ class LogitClassifier(TextClassifier):
         Returns
         -------
         log_proba : ndarray of shape (n_texts, n_classes)
-            Natural logarithms; columns follow `classes_`.
+            Natural logarithms of the probabilities; columns follow `classes_`.
         """
         logits = self._logits(X)
         return log_expit(logits) if self.multilabel_ else log_softmax(logits, axis=1)
@@ -191,8 +193,8 @@ class LogitClassifier(TextClassifier):
         Returns
         -------
         logits : ndarray of shape (n_texts, n_classes), or (n_texts,) for two classes
-            Columns follow `classes_`; for two classes, as in scikit-learn, the second's logit
-            minus the first's. Where a text may have several labels, it has those above 0.
+            Columns follow `classes_`. For two classes, as in scikit-learn, the second class's logit
+            minus the first's. If a text may have several labels, those above 0 are predicted.
         """
         logits = self._logits(X)
         if logits.shape[1] == 2 and not self.multilabel_:
@@ -205,17 +207,17 @@ class LogitClassifier(TextClassifier):
 
 
 def stamp(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a pickle's state with the versions of this package and of scikit-learn in it."""
+    """Add the versions of this package and of scikit-learn to a pickle's state."""
     return {**state, _VERSIONS: _versions()}
 
 
 def unstamp(state: dict[str, Any], estimator_name: str) -> dict[str, Any]:
-    """Return the state without its stamp, and warn if it was made with other versions.
+    """Remove the versions from a pickle's state and warn if they differ from the current ones.
 
     Warns
     -----
     InconsistentVersionWarning
-        As scikit-learn does for its own estimators.
+        The warning that scikit-learn raises for its own estimators.
     """
     state = dict(state)
     saved = state.pop(_VERSIONS, {})

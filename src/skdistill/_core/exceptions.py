@@ -1,5 +1,5 @@
-"""The errors of the package's own."""
+"""Exceptions of the package."""
 
 
 class ModelFileError(ValueError):
-    """A file is no model of this package, or is damaged."""
+    """A file is not a model of this package, or it is damaged."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever stops the process that writes them."""
+"""Write files so that they are complete or absent, even if the process is stopped."""
 
 import os
 import sys
@@ -12,32 +12,32 @@ from uuid import uuid4
 if sys.platform != "win32":
     import fcntl
 
-# What a file is called until it is complete.
+# The name of a file until it is complete.
 _DRAFT = ".{name}.{key}.skdistill-draft"
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when it is complete and on the disk.
+    """Open a file for writing that gets its final name only when it is complete and on disk.
 
-    Until then it lies beside, under another name. What a process that was killed has left there
-    is removed by the next one that writes into the same folder, but not on Windows.
+    Until then, it has another name in the same folder. If a process is killed, the next one that
+    writes into the folder removes the incomplete file, except on Windows.
 
     Parameters
     ----------
     path : str or path-like
-        The final name; a file of that name stays as it is if writing fails.
+        The final name. An existing file of that name is left unchanged if writing fails.
 
     Yields
     ------
     file
-        Open for writing bytes.
+        A file open for writing bytes.
 
     Raises
     ------
     OSError
-        If the folder is missing, the disk is full, or writing is not allowed; the message names
-        the file.
+        If the folder is missing, the disk is full, or the folder is not writable. The message
+        names the file.
 
     Examples
     --------
@@ -60,8 +60,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
                 if sys.platform != "win32":
-                    os.replace(draft, path)  # as long as the lock says that it is not abandoned
-            if sys.platform == "win32":  # where no open file can be renamed
+                    os.replace(draft, path)  # while the lock protects it from removal
+            if sys.platform == "win32":  # Windows cannot rename an open file
                 os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
@@ -69,17 +69,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a folder whose files become those of another one when all of them are complete.
+    """Create a temporary folder and move its files to another folder when all are complete.
 
     Parameters
     ----------
     folder : str or path-like
-        Made if need be. Files of other names stay in it, and if writing fails all of them do.
+        The final folder, which is created if it does not exist. Files of other names are kept. If
+        writing fails, the folder is left unchanged.
 
     Yields
     ------
     Path
-        The folder to write into.
+        The temporary folder to write into.
 
     Examples
     --------
@@ -94,10 +95,10 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # On the same disk, which that of the parent need not be.
+    # The draft must be on the same disk; an existing folder may be on another one than its parent.
     home = folder if folder.is_dir() else folder.parent
     with TemporaryDirectory(prefix=".skdistill-draft-", dir=home) as private:
-        # Unlike the private one, this has the permissions that new folders have.
+        # Unlike the private folder, this one has the permissions of a new folder.
         draft = Path(private, "draft")
         draft.mkdir()
         yield draft
@@ -113,7 +114,7 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Make an `OSError` inside the block name the file or folder, and say what to do."""
+    """Make an `OSError` inside the block name the file or folder and say how to fix it."""
     try:
         yield
     except OSError as error:
@@ -127,30 +128,30 @@ def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _open_draft(path: Path) -> tuple[Path, BinaryIO]:
-    """Open a new file that other processes can tell from an abandoned one by its lock."""
+    """Open and lock a new file; the lock tells other processes that it is not abandoned."""
     while True:
         draft = path.with_name(_DRAFT.format(name=path.name, key=uuid4().hex))
         file = draft.open("xb")
-        if sys.platform == "win32":  # where drafts are not removed
+        if sys.platform == "win32":  # drafts are never removed there
             return draft, file
         _lock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return draft, file
-        file.close()  # taken for abandoned before it was locked
+        file.close()  # another process removed it before it was locked
 
 
 def _remove_abandoned_drafts(folder: Path) -> None:
     if sys.platform == "win32":
         return
     for draft in folder.glob(_DRAFT.format(name="*", key="*")):
-        # Another process was faster, or is writing it.
+        # Ignore a draft that another process has removed or is writing.
         with suppress(FileNotFoundError, PermissionError), draft.open("rb") as file:
             if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 draft.unlink()
 
 
 def _lock(file: BinaryIO, operation: int) -> bool:
-    """Lock a file until it is closed; return False where another process, or the disk, refuses."""
+    """Lock a file until it is closed, and return whether that succeeded."""
     try:
         fcntl.flock(file, operation)
     except OSError:

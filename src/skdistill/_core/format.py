@@ -1,10 +1,10 @@
-"""Numbers as readers want them, and columns of them for a terminal."""
+"""Format numbers and tables for a terminal."""
 
 from collections.abc import Sequence
 
 
 def format_bytes(count: float) -> str:
-    """Write a size with three digits, in the decimal units of file managers.
+    """Format a size in bytes with about three digits, in decimal units.
 
     Examples
     --------
@@ -18,7 +18,7 @@ def format_bytes(count: float) -> str:
 
 
 def format_count(count: float) -> str:
-    """Write a number of parameters the short way.
+    """Format a number of parameters with about three digits.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def format_count(count: float) -> str:
 
 
 def _scale(count: float, units: Sequence[str]) -> tuple[float, str]:
-    """Write a number in the unit, of thousand times the one before, that leaves three digits."""
+    """Scale a number to at most three digits before the point, and return it with its unit."""
     for unit in units[:-1]:
         if count < 999.5:
             return count, unit
@@ -40,12 +40,12 @@ def _scale(count: float, units: Sequence[str]) -> tuple[float, str]:
 
 
 def align(rows: Sequence[Sequence[str]], *, rule: bool = False) -> str:
-    """Set rows in columns: the first to the left, the others to the right.
+    """Align rows in columns: the first column to the left, the others to the right.
 
     Parameters
     ----------
     rows : sequence of sequence of str
-        All of the same length.
+        Rows of equal length.
     rule : bool, default=False
         Whether to underline the first row.
 

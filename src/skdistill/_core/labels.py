@@ -1,4 +1,4 @@
-"""Checks of labels and probabilities whose messages name the row and the way out."""
+"""Checks of labels and probabilities; their messages name the row and say how to fix it."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
 
 def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes and each row's class as a number.
+    """Return the classes, and the number of each row's class.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,) or (n_rows, n_labels)
-        Class labels of any type that can be sorted; or ones and zeros (an array, lists or a sparse
-        matrix), which say of each label whether a text has it.
+        Class labels of any sortable type. If a text may have several labels, an array, lists or a
+        sparse matrix with one column per label and the values 0 and 1.
     n_rows : int
         Number of texts.
     multilabel : bool, default=False
-        Whether several labels a text are allowed.
+        Whether several labels per text are allowed.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The distinct labels, sorted; for several labels a text, the numbers of the columns.
+        The sorted distinct labels; if a text may have several, the column numbers of `y`.
     codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
-        Positions in `classes`; for several labels a text, `y`.
+        Positions in `classes`; if a text may have several labels, `y`.
 
     Raises
     ------
     ValueError
-        If `y` is None, has another length, a missing value, continuous values or a single class;
-        or has several labels a text, and these are not allowed or not ones and zeros.
+        If `y` is None, has another length, a missing value, continuous values or a single class.
+        Also if it has several labels per text that are not allowed or not ones and zeros.
 
     Examples
     --------
@@ -61,17 +61,7 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
 
 
 def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
-    """Return class labels, one a text, as an array.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-    n_rows : int
-        Number of texts.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
+    """Return class labels, one per text, as an array.
 
     Raises
     ------
@@ -86,21 +76,14 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
 
 
 def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
-    """Refuse labels that do not occur among others.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_rows,)
-    known : ndarray
-    names : tuple of str
-        How the message calls the two.
+    """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
 
     Raises
     ------
     ValueError
-        If there is one; the message names its row.
+        If there is an unknown label. The message names its row.
     """
-    # Not by np.isin, for which the number 1 may be the text "1".
+    # Without np.isin, which may treat the number 1 and the string "1" as equal.
     found = set(known.tolist())
     unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
     if unknown.any():
@@ -129,23 +112,23 @@ def check_probabilities(
     atol: float = 1e-3,
     multilabel: bool = False,
 ) -> np.ndarray:
-    """Return class probabilities as a float32 array whose rows sum to one.
+    """Return class probabilities as a float32 array with rows that sum to 1.
 
     Parameters
     ----------
     proba : array-like of shape (n_rows, n_classes)
-        Class probabilities; each row may miss a sum of 1 by `atol` and is normalised.
+        Class probabilities. Rows are normalised if their sum differs from 1 by at most `atol`.
     n_rows, n_classes : int
-        The shape asked for.
+        The required shape.
     name : str
-        How error messages call the array.
+        The name of the array in error messages.
     rows : str, default="X"
-        How error messages call what the rows must match.
+        The name of the texts that the rows belong to in error messages.
     atol : float, default=1e-3
-        How far a row's sum may lie from 1 (float16 probabilities do miss it by some 1e-4).
+        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4.
     multilabel : bool, default=False
-        Whether a text may have several labels: the rows may then have any sum, and no number may
-        be above 1.
+        Whether a text may have several labels. Rows may then have any sum, but no number may exceed
+        1.
 
     Returns
     -------
@@ -154,8 +137,7 @@ def check_probabilities(
     Raises
     ------
     ValueError
-        If the shape is another, or a row holds a negative or non-finite number or does not sum
-        to 1.
+        If the shape is wrong, or if a row has a negative or non-finite number or does not sum to 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Public names that load with their first use."""
+"""Import public names at their first use."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -9,19 +9,19 @@ from typing import Any
 def attach(
     package: str, modules: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return what a package needs to export names without importing their modules.
+    """Return the functions that let a package export names without importing their modules.
 
     Parameters
     ----------
     package : str
-        Its ``__name__``.
+        The package's ``__name__``.
     modules : dict of str to str
-        Each public name, and the module inside the package that defines it.
+        Maps each public name to the module inside the package that defines it.
 
     Returns
     -------
     __getattr__, __dir__ : callable
-        For the package, as in PEP 562.
+        Functions for the package, as in PEP 562.
     __all__ : list of str
         The sorted names.
 

@@ -1,24 +1,24 @@
-"""HTML and SVG out of Python values: whatever is not markup already is escaped."""
+"""Write HTML and SVG from Python values, and escape everything that is not markup."""
 
 from html import escape
 from typing import Any
 
 
 class Markup(str):
-    """Text that is HTML or SVG already, and is not escaped again."""
+    """A string of HTML or SVG, which is not escaped again."""
 
     __slots__ = ()
 
     def __html__(self) -> str:
-        """Tell Jinja2 the same."""
+        """Return the string itself, so that Jinja2 does not escape it."""
         return self
 
 
 def element(name: str, *children: Any, **attributes: Any) -> Markup:
-    """Write an element.
+    """Return an element as markup.
 
-    Markup among the children is taken as it is, anything else is escaped as text. In the names of
-    attributes underscores stand for hyphens, and one at the end for nothing (``class_``).
+    Children that are not markup are escaped. In the names of attributes, underscores become
+    hyphens, and trailing underscores are dropped (``class_``).
 
     Examples
     --------
@@ -33,7 +33,7 @@ def element(name: str, *children: Any, **attributes: Any) -> Markup:
 
 
 def join(*children: Any) -> Markup:
-    """Put children side by side, escaping those that are no markup."""
+    """Concatenate children and escape those that are not markup."""
     return Markup(
         "".join(child if isinstance(child, Markup) else escape(str(child)) for child in children)
     )

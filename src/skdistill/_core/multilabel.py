@@ -1,7 +1,6 @@
-"""Several labels a text: each label is a question of its own, with the answers no and yes.
+"""Several labels per text, treated as one yes-or-no question per label.
 
-What is done with the probabilities of classes of which a text has one, can thus be done with those
-of labels of which it has any number, two columns a label.
+Each label then has two columns, so functions for class probabilities also work for labels.
 """
 
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ import numpy as np
 
 
 def as_questions(proba: np.ndarray) -> np.ndarray:
-    """Write the probabilities of labels as those of two classes.
+    """Turn label probabilities into probabilities of the two classes no and yes.
 
     Parameters
     ----------
@@ -21,7 +20,7 @@ def as_questions(proba: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_texts * n_labels, 2)
-        The probabilities of no and of yes; the labels of a text stand one after the other.
+        The probabilities of no and yes, with the labels of a text in consecutive rows.
 
     Examples
     --------
@@ -35,37 +34,40 @@ def as_questions(proba: np.ndarray) -> np.ndarray:
 
 
 def as_one_question(labels: np.ndarray, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Make a question of each label, where a text may have several.
+    """Turn each label into a question if a text may have several; else return the input.
 
     Parameters
     ----------
     labels : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int
         Columns of the classes, or ones and zeros.
     proba : ndarray of shape (n_texts, n_classes)
+        Probabilities of the classes or labels.
 
     Returns
     -------
     answers : ndarray of shape (n_texts,) or (n_texts * n_labels,), dtype int
-        Columns of the probabilities.
+        For each row of `proba`, the column of the correct answer.
     proba : ndarray of shape (n_texts, n_classes) or (n_texts * n_labels, 2)
+        Probabilities of the answers.
     """
     return (labels.ravel(), as_questions(proba)) if labels.ndim == 2 else (labels, proba)
 
 
 def decide(proba: np.ndarray, *, multilabel: bool) -> np.ndarray:
-    """Predict by probabilities.
+    """Return the classes or labels that the probabilities predict.
 
     Parameters
     ----------
     proba : ndarray of shape (n_texts, n_classes)
+        Class or label probabilities.
     multilabel : bool
         Whether a text may have several labels.
 
     Returns
     -------
     ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
-        The column of the most probable class; of several labels, ones for all that are more likely
-        than not.
+        The column of the most probable class. If a text may have several labels, ones for labels
+        with a probability above 0.5, else zeros.
 
     Examples
     --------
@@ -79,21 +81,12 @@ def decide(proba: np.ndarray, *, multilabel: bool) -> np.ndarray:
 
 
 def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
-    """Return the share of texts with the same label, or with all labels the same.
-
-    Parameters
-    ----------
-    labels, others : ndarray of shape (n_texts,) or (n_texts, n_labels)
-
-    Returns
-    -------
-    float
-    """
+    """Return the share of texts with equal labels; for several labels, all must be equal."""
     return float((labels == others).reshape(len(labels), -1).all(axis=1).mean())
 
 
 def write_numbers(indicators: np.ndarray) -> list[str]:
-    """Write the labels of each text as their numbers, with blanks between them.
+    """Write the labels of each text as numbers, separated by spaces.
 
     Parameters
     ----------
@@ -117,15 +110,16 @@ def write_numbers(indicators: np.ndarray) -> list[str]:
 
 
 def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray:
-    """Undo `write_numbers`.
+    """Read labels from the numbers that `write_numbers` writes.
 
     Parameters
     ----------
     rows : iterable of str or int
-        An empty one for a text without labels.
+        The numbers of each text's labels; an empty string if it has none.
     n_labels : int
+        Number of labels.
     name : str
-        How error messages call the column.
+        The name of the column in error messages.
 
     Returns
     -------
@@ -134,7 +128,8 @@ def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray
     Raises
     ------
     ValueError
-        If a row holds something else, or a number twice; the message names it, counted from 0.
+        If a row contains anything else or a number twice. The message names the row, counted from
+        0.
     """
     columns = {str(number): number for number in range(n_labels)}
     texts = [*map(str, rows)]
@@ -151,12 +146,12 @@ def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray
 
 
 def refuse_class_weight(class_weight: Any) -> None:
-    """Refuse weights of classes where a text may have several labels.
+    """Refuse class weights, which are not defined if a text may have several labels.
 
     Raises
     ------
     ValueError
-        If there are any.
+        If `class_weight` is not None.
     """
     if class_weight is not None:
         raise ValueError(
@@ -166,18 +161,8 @@ def refuse_class_weight(class_weight: Any) -> None:
 
 
 def knows_labels(classifier: Any, n_labels: int) -> bool:
-    """Tell whether the `classes_` of a fitted classifier are those of so many labels.
-
-    Parameters
-    ----------
-    classifier : fitted classifier
-        scikit-learn's have either the labels' numbers or, for each label, the classes 0 and 1.
-    n_labels : int
-
-    Returns
-    -------
-    bool
-    """
+    """Return whether the `classes_` of a fitted classifier are those of `n_labels` labels."""
+    # scikit-learn's are the numbers of the labels or, for each label, the classes 0 and 1.
     classes = classifier.classes_
     if isinstance(classes, list):
         return len(classes) == n_labels and all(np.array_equal(pair, [0, 1]) for pair in classes)
@@ -185,25 +170,21 @@ def knows_labels(classifier: Any, n_labels: int) -> bool:
 
 
 def gives_several_labels(classifier: Any, text: str) -> bool:
-    """Tell whether a fitted classifier gives any number of labels to a text.
+    """Return whether a fitted classifier may predict several labels per text.
 
-    Parameters
-    ----------
-    classifier : fitted classifier
-        One that does not say it, by an attribute `multilabel_`, is asked to classify a text.
-    text : str
+    If it has no attribute `multilabel_`, it is called on `text` to find out.
     """
     known = getattr(classifier, "multilabel_", None)
     return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
 
 
 def join_columns(proba: Any) -> Any:
-    """Bring what `predict_proba` gives for several labels into one array.
+    """Join the result of `predict_proba` for several labels into one array.
 
     Parameters
     ----------
     proba : array-like of shape (n_texts, n_labels), or list of arrays of shape (n_texts, 2)
-        scikit-learn's forests, trees and neighbours give a list.
+        The probabilities; scikit-learn's forests, trees and neighbours return a list.
 
     Returns
     -------

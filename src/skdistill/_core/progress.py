@@ -1,4 +1,4 @@
-"""Progress bars: a moving one for who watches, and a line now and then for a log file."""
+"""Progress bars for terminals and notebooks, and progress lines for log files."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     _PlainBar = plain_tqdm[Any]
     _AutoBar = tqdm[Any]
-else:  # tqdm's classes take type arguments in their stubs alone
+else:  # tqdm's classes take type arguments only in their stubs
     _PlainBar, _AutoBar = plain_tqdm, tqdm
 
 _Item = TypeVar("_Item")
 
-# Seconds between two lines of a log.
+# Seconds between two lines in a log.
 _LOG_INTERVAL = 10.0
 
 
@@ -30,23 +30,23 @@ def progress_bar(iterable: Iterable[_Item], **options: Any) -> "plain_tqdm[_Item
 
 
 def progress_bar(iterable: Iterable[_Item] | None = None, **options: Any) -> "plain_tqdm[_Item]":
-    """Open a bar on standard error that tells rate and time left.
+    """Open a progress bar on standard error, with the rate and the remaining time.
 
-    In a terminal and in a notebook it moves; anywhere else, such as in a pipe or a file, it
-    writes a line at its beginning, at its end and every ten seconds between them. Where there is no
-    standard error, as in a process without a console, it only counts.
+    In a terminal or a notebook, the bar moves. Elsewhere, as in a pipe or a file, it writes a line
+    at the beginning, every ten seconds, and at the end. In a process without standard error, it
+    only counts.
 
     Parameters
     ----------
     iterable : iterable or None, default=None
-        What to count, while it is gone through.
+        The items to iterate over and count.
     **options
-        Those of ``tqdm``, such as ``total``, ``desc``, ``unit`` and ``disable``.
+        Options of ``tqdm``, such as ``total``, ``desc``, ``unit`` and ``disable``.
 
     Returns
     -------
     tqdm
-        A context manager, which closes the bar whatever ends the block.
+        The bar, a context manager that closes itself.
 
     Examples
     --------
@@ -65,13 +65,13 @@ def _is_notebook_bar(bar: type) -> bool:
 
 
 class _Bar(_PlainBar):
-    """A bar that starts no thread, and leaves tqdm's lock to others wherever Ctrl-C hits it."""
+    """A bar that starts no thread and always releases tqdm's lock, even after Ctrl-C."""
 
-    # tqdm's thread looks after bars that skip updates; with miniters=1 none is skipped.
+    # tqdm's monitor thread serves bars that skip updates; with miniters=1, none is skipped.
     monitor_interval = 0
 
     def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
-        """Show the state; tqdm's own method keeps the lock if that fails, and threads hang."""
+        """Show the state and release the lock; tqdm's own method keeps the lock after an error."""
         if nolock or lock_args:
             super().refresh(nolock, lock_args)
             return
@@ -84,7 +84,7 @@ class MovingBar(_Bar, _AutoBar):
 
 
 class LogLines(_Bar):
-    """A bar for what is no terminal: whole lines, without carriage returns or escapes."""
+    """A bar for pipes and files, which writes whole lines without control characters."""
 
     def __init__(self, iterable: Iterable[Any] | None = None, **options: Any):
         super().__init__(
@@ -94,7 +94,7 @@ class LogLines(_Bar):
 
     @staticmethod
     def status_printer(file: "SupportsWrite[str]") -> Callable[[str], None]:
-        """Return the function that shows a state."""
+        """Return the function that writes a state."""
         flush: Callable[[], None] = getattr(file, "flush", lambda: None)  # as tqdm does
 
         def print_line(status: str) -> None:
@@ -104,12 +104,12 @@ class LogLines(_Bar):
         return print_line
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        """Write the state, once there is something to tell."""
+        """Write the state, unless nothing has been counted and the total is unknown."""
         if self.n or self.total is not None:
             super().display(msg, pos)
 
     def moveto(self, n: int) -> None:
-        """Stay: a line in a log follows the one before, whichever bar it is from."""
+        """Do nothing, because the lines of all bars follow each other in a log."""
 
     def set_postfix(
         self,
@@ -117,16 +117,16 @@ class LogLines(_Bar):
         refresh: bool | None = False,
         **kwargs: object,
     ) -> None:
-        """Set what stands behind the figures, for the next line that is due."""
+        """Set the end of the next line."""
         super().set_postfix(ordered_dict, refresh=False, **kwargs)
 
     def close(self) -> None:
-        """Write the last line, with the rate of the whole, unless it stands there already."""
+        """Write the last line, with the overall rate, unless it has been written."""
         if not hasattr(self, "start_t"):
-            self.disable = True  # interrupted while it opened
+            self.disable = True  # interrupted while opening
         if not self.disable:
             if self.n > self.last_print_n:
                 self._ema_dt = lambda: None  # as tqdm does
                 self.display()
-            self.sp = None  # else tqdm ends the line once more
+            self.sp = None  # otherwise tqdm ends the line again
         super().close()

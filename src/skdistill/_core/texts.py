@@ -1,4 +1,4 @@
-"""Columns of texts, of whatever container, and messages that name the row; NumPy alone."""
+"""Check columns of texts from any container; only NumPy is imported."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 def check_texts(
     X: Any, *, name: str = "X", allow_empty: bool = False, first_row: int = 0
 ) -> list[str]:
-    """Return a column of texts, of whatever container, as a list of ``str``.
+    """Return a column of texts from any container as a list of ``str``.
 
     Parameters
     ----------
@@ -17,11 +17,11 @@ def check_texts(
         A list, tuple, NumPy array, pandas / polars / pyarrow / datasets column, or any other
         iterable of texts.
     name : str, default="X"
-        How error messages call the column.
+        The name of the column in error messages.
     allow_empty : bool, default=False
-        Whether a column without any row will do.
+        Whether a column without rows is allowed.
     first_row : int, default=0
-        The number of the first row in messages.
+        The number of the first row in error messages.
 
     Returns
     -------
@@ -30,9 +30,9 @@ def check_texts(
     Raises
     ------
     ValueError
-        If `X` is a bare string, a table, has no rows, or holds a missing value.
+        If `X` is a single string or a table, has no rows, or contains a missing value.
     TypeError
-        If `X` is no iterable, or holds something else than text.
+        If `X` is not iterable or contains anything other than text.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def check_texts(
         raise ValueError(
             f"Found array with 0 sample(s) in {name}, while a minimum of 1 is required."
         )
-    # One pass in C over the types; the row is only searched for when something is wrong.
+    # One fast pass over the types; the slow loop runs only to find the row of an error.
     kinds = set(map(type, texts))
     if kinds <= {str}:
         return texts

@@ -1,4 +1,4 @@
-"""How many threads numerical libraries take."""
+"""Limit the threads of numerical libraries."""
 
 import sys
 from collections.abc import Iterator
@@ -9,11 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 @contextmanager
 def at_most(n_threads: int) -> Iterator[None]:
-    """Limit the threads of NumPy's and, if it is loaded, of torch's operations inside the block.
-
-    Parameters
-    ----------
-    n_threads : int
+    """Limit the threads of NumPy and, if it is imported, of torch inside the block.
 
     Examples
     --------

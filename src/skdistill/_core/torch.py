@@ -1,4 +1,4 @@
-"""What every module that runs torch shares: devices and seeds."""
+"""Devices, seeds and memory for all modules that use torch."""
 
 import gc
 import threading
@@ -7,17 +7,18 @@ from contextlib import contextmanager
 
 import torch
 
-# Generators, log levels and accelerate's state are global: threads load and train one by one.
+# Random generators, log levels and accelerate's state are global, so only one thread at a time may
+# load or train a model.
 ONE_AT_A_TIME = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
-    """Turn ``"auto"`` or a torch device name into a device that this machine has.
+    """Return the torch device for a name.
 
     Parameters
     ----------
     device : str
-        ``"auto"`` takes the first accelerator there is, else the CPU.
+        The name of a torch device. ``"auto"`` takes an accelerator if there is one, else the CPU.
 
     Returns
     -------
@@ -26,7 +27,7 @@ def resolve_device(device: str) -> torch.device:
     Raises
     ------
     ValueError
-        If the name is no torch device or names hardware that is not there.
+        If the name is not a torch device, or if this machine has no CUDA device.
 
     Examples
     --------
@@ -53,9 +54,9 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and give its global generators back untouched.
+    """Seed torch inside the block and restore its global generators afterwards.
 
-    Other threads wait: what they drew from the same generators would depend on who comes first.
+    Other threads wait, because numbers drawn from shared generators depend on the order of threads.
     """
     devices = [device] if device.type == "cuda" else []
     with ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
@@ -64,7 +65,7 @@ def torch_seed(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def free_memory(device: torch.device) -> None:
-    """Give memory that a device no longer uses back to other processes; a CPU's needs no help."""
+    """Release the unused memory that torch has reserved on an accelerator."""
     if device.type != "cpu":
         gc.collect()
         torch.get_device_module(device).empty_cache()

@@ -1,36 +1,37 @@
-"""Texts in UTF-8: lines as soon as they have come, and which line is in another encoding."""
+"""Read UTF-8 lines as soon as they arrive, and name lines in other encodings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-# Bytes that are asked for at a time: some ten thousand lines.
+# Bytes to read at a time: about ten thousand lines.
 _BLOCK = 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def lines_at_hand(stream: Any, name: str) -> Iterator[list[str]]:
-    r"""Yield the lines of a stream, each time as many as have come without waiting for more.
+    r"""Yield the lines of a stream as soon as they are available.
 
-    Who writes a line and waits for what becomes of it is not kept waiting; who writes without a
-    pause is read in large blocks.
+    A program that writes one line and waits for the answer gets it at once. A stream without
+    pauses is read in large blocks.
 
     Parameters
     ----------
     stream : file, open for reading bytes, with `read1`
+        The stream.
     name : str
-        How error messages call it.
+        The name of the stream in error messages.
 
     Yields
     ------
     list of str
-        Lines without their ends, which are ``\n`` or ``\r\n``. What follows the last end is a line
-        unless it is empty.
+        The lines that are available, without line ends (``\n`` or ``\r\n``). Text after the last
+        line end is a line, unless it is empty.
 
     Raises
     ------
     ValueError
-        If a line is not in UTF-8, once those before it were yielded.
+        If a line is not in UTF-8. The lines before it are yielded first.
 
     Examples
     --------
@@ -71,19 +72,19 @@ def _split(lines: str) -> list[str]:
 
 @contextmanager
 def naming_lines(name: str, reopen: Callable[[], BinaryIO]) -> Iterator[None]:
-    """Make an error of decoding inside the block name the file and the line.
+    """Make a decoding error inside the block name the file and the line.
 
     Parameters
     ----------
     name : str
-        How the message calls the file.
+        The name of the file in the error message.
     reopen : callable
-        Opens it for reading bytes, to look for the line.
+        Opens the file for reading bytes, to search for the line.
 
     Raises
     ------
     ValueError
-        If it is not in UTF-8.
+        If the file is not in UTF-8.
     """
     try:
         yield
