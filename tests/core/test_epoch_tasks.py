@@ -235,7 +235,7 @@ def test_progress_bars_go_down_to_the_epochs(rows, monkeypatch):
 
 def test_callbacks_of_scikit_learn_among_those_of_skorch_are_refused(rows):
     monitor = ScoringMonitor(scoring="accuracy")
-    message = r"ScoringMonitor, which is a callback of scikit-learn.*set_callbacks"
+    message = r"ScoringMonitor, a scikit-learn callback.*set_callbacks"
     with pytest.raises(TypeError, match=message):
         make_student(callbacks=[Copies(), monitor]).fit(*rows)
     with pytest.raises(TypeError, match="FitCallback protocol"):

@@ -53,7 +53,7 @@ def test_all_containers_give_the_same_list(column):
         (pa.array(["a", None]), ValueError, r"X\[1\] is missing"),
         (["a", b"b"], TypeError, r"X\[1\] is bytes.*decode"),
         (["a", 3], TypeError, r"X\[1\] is int"),
-        ([["a", "b"]], ValueError, r"X\[0\] is a list: expected one text a row"),
+        ([["a", "b"]], ValueError, r"X\[0\] is a list; pass one text per row"),
         (pd.DataFrame({"a": TEXTS, "b": TEXTS}), ValueError, r"X is a table of shape \(3, 2\)"),
         (pd.DataFrame({"a": TEXTS}), ValueError, r"X is a table of shape \(3, 1\)"),
         (np.array([TEXTS, TEXTS]).T, ValueError, r"X is a table of shape \(3, 2\)"),
@@ -112,8 +112,8 @@ def test_probabilities_are_normalised():
         ([[0.5, 0.5]], r"p must have shape \(2, 2\).*but has shape \(1, 2\)"),
         ([[0.2, 0.3, 0.5]] * 2, r"but has shape \(2, 3\)"),
         ([[0.5, 0.5], [0.5, 0.6]], r"p\[1\] sums to 1.1, not to 1"),
-        ([[0.5, 0.5], [1.5, -0.5]], r"p\[1\] holds a negative"),
-        ([[np.nan, 0.5], [0.5, 0.5]], r"p\[0\] holds a negative or non-finite"),
+        ([[0.5, 0.5], [1.5, -0.5]], r"p\[1\] contains a negative"),
+        ([[np.nan, 0.5], [0.5, 0.5]], r"p\[0\] contains a negative or non-finite"),
     ],
 )
 def test_bad_probabilities(proba, message):

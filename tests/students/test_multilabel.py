@@ -244,7 +244,7 @@ def test_the_report_compares_by_the_definitions():
 
 
 def test_bad_labels_are_refused():
-    with pytest.raises(ValueError, match=r"ones and zeros, but holds \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"ones and zeros, but they are \[0, 2\]"):
         check_labels([[0, 2], [2, 0]], n_rows=2, multilabel=True)
     with pytest.raises(ValueError, match="same number of rows"):
         check_labels(LABELS, n_rows=2, multilabel=True)
@@ -257,7 +257,7 @@ def test_bad_labels_are_refused():
 
 
 def test_bad_probabilities_are_refused():
-    with pytest.raises(ValueError, match=r"teacher_proba\[1\] holds a number above 1"):
+    with pytest.raises(ValueError, match=r"teacher_proba\[1\] contains a number above 1"):
         check_probabilities(
             [[0, 1], [0, 1.5]], n_rows=2, n_classes=2, name="teacher_proba", multilabel=True
         )

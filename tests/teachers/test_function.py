@@ -55,8 +55,8 @@ def test_the_function_is_given_a_list_whatever_the_container():
         ([[0.2, 0.3, 0.5]] * 2, r"must have shape \(2, 2\).* has shape \(2, 3\)"),
         ([0.5, 0.5], r"must have shape \(2, 2\).* has shape \(2,\)"),
         ([[0.5, 0.5], [3.0, 1.0]], r"func\(texts\)\[1\] sums to 4, not to 1"),
-        ([[1.5, -0.5]] * 2, r"func\(texts\)\[0\] holds a negative or non-finite number"),
-        ([[0.5, 0.5], [np.nan, 1.0]], r"func\(texts\)\[1\] holds a negative or non-finite"),
+        ([[1.5, -0.5]] * 2, r"func\(texts\)\[0\] contains a negative or non-finite number"),
+        ([[0.5, 0.5], [np.nan, 1.0]], r"func\(texts\)\[1\] contains a negative or non-finite"),
         (None, r"must have shape \(2, 2\)"),
     ],
 )

@@ -115,7 +115,7 @@ def check_no_fit_callbacks(callbacks: Iterable[Any] | None) -> None:
         if isinstance(callback, FitCallback):
             name = type(callback).__name__
             raise TypeError(
-                f"callbacks holds a {name}, which is a callback of scikit-learn; the parameter "
-                f"takes those of skorch. Pass it to set_callbacks, as in "
+                f"callbacks contains a {name}, a scikit-learn callback, but the parameter takes "
+                f"skorch callbacks. Pass it to set_callbacks instead, as in "
                 f"student.set_callbacks({name}(...))."
             )

@@ -121,7 +121,7 @@ def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
         reason = error.strerror or str(error)
         message = (
             f"{os.fspath(path)!r} could not be written: {reason}. Free some space or choose "
-            "another folder, and call again; what was there before is unchanged."
+            "another folder, and try again; existing files are unchanged."
         )
         arguments = (message,) if error.errno is None else (error.errno, message)
         raise OSError(*arguments) from error

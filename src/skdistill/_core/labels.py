@@ -47,15 +47,15 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
         check_same_length(n_rows, len(indicators), names=("X", "y"))
         if not np.isin(indicators, (0, 1)).all():
             raise ValueError(
-                "y has several columns, one for each label, and must then hold ones and zeros, but "
-                f"holds {np.unique(indicators).tolist()}."
+                "y has one column per label, so its values must be ones and zeros, but they are "
+                f"{np.unique(indicators).tolist()}."
             )
         return np.arange(indicators.shape[1]), indicators.astype(np.int64)
     y = check_label_column(y, n_rows=n_rows)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but y holds only one class: {classes[0]!r}."
+            f"A classifier needs at least 2 classes, but y has only one class: {classes[0]!r}."
         )
     return classes, codes
 
@@ -89,7 +89,7 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that {names[1]} does not hold."
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
         )
 
 
@@ -148,18 +148,18 @@ def check_probabilities(
     values = np.asarray(proba, dtype=np.float64)
     if values.shape != (n_rows, n_classes):
         raise ValueError(
-            f"{name} must have shape ({n_rows}, {n_classes}), one row for each text of {rows} and "
-            f"one column for each class in sorted order, but has shape {values.shape}."
+            f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "
+            f"column per class in sorted order, but has shape {values.shape}."
         )
     wrong = ~np.isfinite(values).all(axis=1) | (values < 0).any(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ValueError(f"{name}[{row}] holds a negative or non-finite number: {values[row]}.")
+        raise ValueError(f"{name}[{row}] contains a negative or non-finite number: {values[row]}.")
     if multilabel:
         wrong = (values > 1).any(axis=1)
         if wrong.any():
             row = int(wrong.argmax())
-            raise ValueError(f"{name}[{row}] holds a number above 1: {values[row]}.")
+            raise ValueError(f"{name}[{row}] contains a number above 1: {values[row]}.")
         return values.astype(np.float32)
     totals = values.sum(axis=1)
     wrong = np.abs(totals - 1) > atol

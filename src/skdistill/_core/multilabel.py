@@ -138,8 +138,8 @@ def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray
         numbers = text.split()
         if len({*numbers} & columns.keys()) < len(numbers):
             raise ValueError(
-                f"{name}[{row}] is {text!r:.80}; where a text may have several labels, write their "
-                f"numbers, each once, with blanks between them, out of 0 to {n_labels - 1}."
+                f"{name}[{row}] is {text!r:.80}; if texts have several labels, write their numbers "
+                f"from 0 to {n_labels - 1}, each at most once, separated by spaces."
             )
         indicators[row, [columns[number] for number in numbers]] = 1
     return indicators
@@ -155,8 +155,8 @@ def refuse_class_weight(class_weight: Any) -> None:
     """
     if class_weight is not None:
         raise ValueError(
-            "class_weight weighs classes of which a text has exactly one; y has several labels "
-            "a text. Use sample_weight instead."
+            "class_weight is not available because y has several labels per text. Use "
+            "sample_weight instead."
         )
 
 

@@ -43,7 +43,7 @@ def check_texts(
     >>> check_texts(["a text", None])
     Traceback (most recent call last):
     ...
-    ValueError: X[1] is missing (None); drop such rows or replace them by an empty text.
+    ValueError: X[1] is missing (None); drop such rows or replace them with an empty string.
     """
     texts = _as_list(X, name)
     if not texts and not allow_empty:
@@ -70,8 +70,8 @@ def _as_list(X: Any, name: str) -> list[Any]:
         size = f" of shape {shape}" if shape is not None else ""
         column = f"{name}[:, 0]" if isinstance(X, np.ndarray) else f'{name}["text"]'
         raise ValueError(
-            f"{name} is a table{size}, not a column of texts; select one column, as in {column}; "
-            "inside a pipeline, by a FunctionTransformer before this step."
+            f"{name} is a table{size}, not a column of texts; select one column, as in {column}. "
+            "In a pipeline, put a FunctionTransformer that does so before this step."
         )
     if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
         raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
@@ -84,11 +84,11 @@ def _as_list(X: Any, name: str) -> list[Any]:
 def _not_a_text(value: Any, where: str) -> Exception:
     if isinstance(value, list | tuple | np.ndarray):
         return ValueError(
-            f"{where} is a {type(value).__name__}: expected one text a row, not a table or tokens."
+            f"{where} is a {type(value).__name__}; pass one text per row, not a table or tokens."
         )
     if value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value:
         return ValueError(
-            f"{where} is missing ({value}); drop such rows or replace them by an empty text."
+            f"{where} is missing ({value}); drop such rows or replace them with an empty string."
         )
     if isinstance(value, bytes):
         return TypeError(

@@ -46,7 +46,7 @@ def resolve_device(device: str) -> torch.device:
         raise ValueError(f"device={device!r} is not a torch device: {error}") from error
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"device={device!r} was asked for, but torch finds no CUDA device on this machine; "
+            f"device={device!r} was requested, but torch finds no CUDA device on this machine; "
             'use device="auto" or device="cpu".'
         )
     return resolved

@@ -101,6 +101,6 @@ def naming_lines(name: str, reopen: Callable[[], BinaryIO]) -> Iterator[None]:
 def _not_in_utf8(where: str, error: UnicodeDecodeError) -> ValueError:
     byte = error.object[error.start]
     return ValueError(
-        f"{where} is not in UTF-8 (byte 0x{byte:02x}); convert the text first, as in: "
-        "iconv -f LATIN1 -t UTF-8."
+        f"{where} is not in UTF-8 (byte 0x{byte:02x}); convert the text first, for example with "
+        "`iconv -f LATIN1 -t UTF-8`."
     )
