@@ -1,4 +1,4 @@
-"""Distil a big text classifier into a tiny one, inside scikit-learn."""
+"""Distil a large text classifier into a tiny one, inside scikit-learn."""
 
 import logging
 
@@ -6,11 +6,11 @@ from skdistill._core.lazy import attach
 
 __version__ = "0.1.0"
 
-# Whoever wants the package's messages adds a handler; otherwise they go nowhere.
+# Log messages are discarded unless the user adds a handler.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-# Importing the package stays fast: torch, transformers and scikit-learn load with the first name
-# that needs them.
+# Import names lazily to keep `import skdistill` fast: torch, transformers and scikit-learn are only
+# imported when a name needs them.
 __getattr__, __dir__, _names = attach(
     __name__,
     {

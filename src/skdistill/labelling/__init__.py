@@ -1,1 +1,1 @@
-"""What a teacher says of each text: asked once, kept on disk, joined to a transfer set."""
+"""Labelling of texts with a teacher, the cache of its probabilities, and the transfer set."""

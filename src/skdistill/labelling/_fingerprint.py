@@ -1,4 +1,4 @@
-"""What a teacher's probabilities depend on, as a hash under which they are kept."""
+"""Fingerprints of teachers: hashes of everything that their probabilities depend on."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skdistill.labelling._teacher import learns_nothing
 
-# Parameters that change how a teacher works, not what it learns.
+# Parameters that do not change a teacher's predictions.
 _WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
 
 
@@ -19,10 +19,10 @@ def teacher_fingerprint(
     y: np.ndarray | None,
     sample_weight: np.ndarray | None = None,
 ) -> str:
-    """Hash what a teacher's probabilities depend on, to 32 hexadecimal digits.
+    """Hash everything that a teacher's probabilities depend on, to 32 hexadecimal digits.
 
-    Of a `FrozenEstimator` that is what it has learned; of an unfitted teacher, its class, its
-    parameters and its training rows, unless it learns nothing from them.
+    For a `FrozenEstimator`, that is its fitted state. For an unfitted teacher, it is the class, the
+    parameters and, unless the teacher learns nothing from them, the training rows.
     """
     if isinstance(teacher, FrozenEstimator):
         return joblib.hash(identity(teacher))
@@ -33,7 +33,7 @@ def teacher_fingerprint(
 
 
 def identity(value: Any) -> Any:
-    """Describe a parameter so that equal descriptions mean equal behaviour."""
+    """Describe a parameter such that equal descriptions imply equal behaviour."""
     if isinstance(value, FrozenEstimator):
         return "frozen", _fitted_identity(value.estimator)
     if hasattr(value, "_fingerprint"):
@@ -55,12 +55,12 @@ def identity(value: Any) -> Any:
 
 
 def _fitted_identity(value: Any) -> Any:
-    """Describe what has been learned, alike in all processes."""
+    """Describe a fitted state, in the same way in all processes."""
     if hasattr(value, "_fingerprint"):
         return value._fingerprint()
     if isinstance(value, BaseEstimator):
         state = dict(value.__getstate__())
-        state.pop("_stop_words_id", None)  # of vectorizers: an address in memory
+        state.pop("_stop_words_id", None)  # a memory address, in vectorizers
         return type(value).__module__, type(value).__qualname__, _fitted_identity(state)
     if isinstance(value, dict):
         return {name: _fitted_identity(part) for name, part in value.items()}

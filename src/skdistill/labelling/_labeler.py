@@ -1,4 +1,4 @@
-"""The teacher's probabilities: fitted once, asked once for each text, kept on disk."""
+"""Labelling of texts with a teacher that is fitted once, and caching of its probabilities."""
 
 import os
 import tempfile
@@ -29,37 +29,36 @@ from skdistill.labelling._teacher import (
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
 
-# Texts that the teacher labels between two writes to disk: what an interruption can cost.
+# Number of texts labelled between two writes to disk: the most that an interruption can lose.
 _SHARD = 8192
 
 
 class SoftLabeler:
-    """A teacher together with the rows it learns from: asked for the probabilities of texts.
+    """Compute soft labels with a teacher and its training rows.
 
-    The teacher is fitted when a text first needs it, and kept; identical texts are labelled once.
-    Where joblib's active backend has several workers, as within
-    ``joblib.parallel_config("loky", n_jobs=2)`` or ``("dask")``, they label shards of the texts
-    side by side. What they finish is kept even if a worker dies; others label the rest.
+    The teacher is fitted once, when a text first needs it. Identical texts are labelled once. If
+    joblib's active backend has several workers, as within
+    ``joblib.parallel_config("loky", n_jobs=2)`` or ``("dask")``, they label shards of the texts in
+    parallel. If a worker dies, finished shards are kept and other workers label the rest.
 
     Parameters
     ----------
     teacher : classifier with `predict_proba`
-        Cloned before it is fitted; a `FrozenEstimator` is used as it is.
+        The teacher. It is cloned before it is fitted. A `FrozenEstimator` is used as it is.
     X : list of str, of length n_labeled
         The teacher's training texts.
     y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
-        Their labels; ones and zeros where a text may have several. None for a teacher that needs
-        none: see `needs_no_labels`.
+        Labels of `X`: ones and zeros in the multilabel case, None for a teacher that needs no
+        labels (see `needs_no_labels`).
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
-        Passed to the teacher's `fit`.
+        Weights to pass to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
-        Where probabilities are kept from one call, process or session to the next, under the
-        teacher's parameters, training rows and weights, and each text's content. Of several
-        processes that need the same teacher, one fits it and labels for the others, which wait.
-        Workers on several machines need a folder that all of them see.
+        Folder that caches probabilities, by the teacher's fingerprint and the content of each text.
+        If several processes need the same teacher, one of them fits it and labels the texts of
+        the others, which wait. Workers on several machines need a folder that all can access.
     verbose : int, default=0
-        1 shows a progress bar; with `memory` it also tells how many texts were found there
-        (hits), and how many the teacher was asked for (misses).
+        1 shows a progress bar. With `memory`, it also counts the texts that were found there
+        (hits) and those that the teacher labels (misses).
 
     Examples
     --------
@@ -93,7 +92,7 @@ class SoftLabeler:
 
     @property
     def classes(self) -> np.ndarray:
-        """The sorted labels; for several labels a text, the columns' numbers."""
+        """The sorted labels; in the multilabel case, the column numbers."""
         return self._form[0]
 
     @property
@@ -109,30 +108,30 @@ class SoftLabeler:
         return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
 
     def label(self, texts: Texts) -> np.ndarray:
-        """Return the teacher's probabilities; it is fitted only if they are not known yet.
+        """Return the teacher's probabilities; fit the teacher only if some are not cached.
 
         Parameters
         ----------
         texts : collection of str, of length n_texts
-            Gone through more than once.
+            The texts. They are read more than once.
 
         Returns
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
-            Columns in the sorted order of the labels.
+            Columns follow the sorted labels.
 
         Raises
         ------
         ValueError
-            If the teacher's classes are not those of `y`, or its probabilities do not sum to 1.
+            If the teacher's classes differ from those of `y`, or its probabilities do not sum to 1.
         RuntimeError
-            If workers that label die again and again.
+            If workers die repeatedly while labelling.
         """
         answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
         if location is None:
             if answers.wanted.any():
-                self.fitted_teacher()  # before the bar, which tells the rate of labelling
+                self.fitted_teacher()  # now, to keep fitting out of the bar
             with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
                 for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
                     answers.add(rows, [*shard.values()])
@@ -144,7 +143,7 @@ class SoftLabeler:
         n_missing = int(np.count_nonzero(answers.wanted))
         turn = store.turn(key, compress(texts, answers.wanted)) if n_missing else nullcontext()
         with turn:
-            if n_missing:  # when its turn came, others may have labelled them
+            if n_missing:  # other processes may have labelled them meanwhile
                 answers.look_up(store, key)
                 n_missing = int(np.count_nonzero(answers.wanted))
             if n_missing:
@@ -154,7 +153,7 @@ class SoftLabeler:
                     store.write(key, shard)
                     answers.add(rows, [*shard.values()])
                     bar.update(len(rows))
-            # Who waits would have to fit the teacher again, which is at hand here.
+            # Waiting processes would have to fit the teacher again, so label their texts here.
             while n_missing and (wanted := store.take_requests(key)):
                 everything = np.ones(len(wanted), dtype=bool)
                 for _, shard in self._ask(wanted, everything, store.folder(key)):
@@ -162,7 +161,7 @@ class SoftLabeler:
         return answers.of_all()
 
     def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
-        """Make a bar of distinct texts; with a store, it tells what was found there."""
+        """Make a progress bar over distinct texts; with a store, it shows hits and misses."""
         n_texts, found = len(answers), None
         if n_known is not None:
             found = {"hits": n_known, "misses": n_texts - n_known}
@@ -176,12 +175,12 @@ class SoftLabeler:
         )
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Label training rows by teachers that have not seen them.
+        """Compute out-of-fold probabilities of the training rows.
 
         Parameters
         ----------
         cv : int, cross-validation generator or iterable of (train, held-out) rows
-            An int makes so many stratified folds.
+            An int is the number of stratified folds.
 
         Returns
         -------
@@ -229,7 +228,7 @@ class SoftLabeler:
     def _ask(
         self, texts: Texts, wanted: np.ndarray, folder: Path
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Have the wanted texts labelled, shard by shard; yield their row numbers and answers."""
+        """Label the wanted texts, shard by shard; yield row numbers and probabilities by text."""
         if not wanted.any():
             return
         teacher = self.fitted_teacher()
@@ -252,21 +251,21 @@ class SoftLabeler:
         release_memory(teacher)
 
     def fitted_teacher(self) -> BaseEstimator:
-        """Return the teacher, which is fitted now if nothing has needed it yet."""
+        """Return the fitted teacher; fit it at the first call."""
         if self._fitted is None:
             self._fitted = fit_teacher(self.teacher, self.X, self.y, self.sample_weight)
         return self._fitted
 
 
 class _Answers:
-    """Which of some texts, of which identical ones count once, have got their probabilities."""
+    """The probabilities of texts known so far; identical texts count once."""
 
     def __init__(self, texts: Texts, n_classes: int):
         self._digests, self._first, self._number = np.unique(
             digest_texts(texts), return_index=True, return_inverse=True
         )
         self._proba = np.empty((len(self._digests), n_classes), dtype=np.float32)
-        # Of each text: whether it is the first of its content, and has no answer.
+        # For each text: whether it is the first with its content and has no probabilities yet.
         self.wanted = np.zeros(len(self._number), dtype=bool)
         self.wanted[self._first] = True
 
@@ -274,7 +273,7 @@ class _Answers:
         return len(self._digests)
 
     def look_up(self, store: SoftLabelStore, teacher_key: str) -> None:
-        """Take what a store knows of those that have no answer."""
+        """Look up the missing probabilities in a store."""
         asked = np.flatnonzero(self.wanted[self._first])
         numbers, proba = store.find(teacher_key, self._digests[asked])
         if len(numbers):
@@ -282,10 +281,10 @@ class _Answers:
             self.wanted[self._first[asked[numbers]]] = False
 
     def add(self, rows: np.ndarray, proba: list[np.ndarray]) -> None:
-        """Take the answers for some rows."""
+        """Add the probabilities of some rows."""
         self._proba[self._number[rows]] = proba
         self.wanted[rows] = False
 
     def of_all(self) -> np.ndarray:
-        """Return the probabilities of all texts, in their order."""
+        """Return the probabilities of all texts, in order."""
         return self._proba[self._number]

@@ -1,4 +1,4 @@
-"""Unlabelled texts, kept whole where cross-validation cuts what it is given."""
+"""Unlabelled texts that cross-validation does not split."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -10,24 +10,24 @@ from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
 
 
 class TextPool:
-    """Unlabelled texts that no cross-validation may cut.
+    """Unlabelled texts that cross-validation does not split.
 
-    scikit-learn slices every `fit` argument that has as many rows as `X` to the fold at hand, and
-    with it, silently, a list of unlabelled texts that happens to be of that length. A pool has no
-    length, so it always arrives whole.
+    In cross-validation, scikit-learn silently restricts every `fit` argument with as many rows as
+    `X` to the rows of the fold [1]_. A list of unlabelled texts may happen to have that length. A
+    pool has no length, so it is always passed whole.
 
-    A pool may be larger than memory: columns of a ``datasets.Dataset``, and other sequences that
-    are neither list nor tuple, are read by slices of some thousands, and parquet files batch by
-    batch. They are gone through several times; an augmenter takes all texts into memory.
+    A pool may be larger than memory. Columns of a ``datasets.Dataset``, and other sequences except
+    lists and tuples, are read in slices; parquet files are read in batches. All of them are read
+    several times. An augmenter loads all texts into memory.
 
     Parameters
     ----------
     texts : iterable of str
-        The texts; read anew at each fit, so not a generator.
+        The texts. Each fit reads them again, so a generator is not allowed.
 
     See Also
     --------
-    DistilledMLPClassifier : Takes one as `X_unlabeled` in `fit`.
+    DistilledMLPClassifier : Accepts a pool as `X_unlabeled` in `fit`.
 
     References
     ----------
@@ -51,14 +51,14 @@ class TextPool:
 
     @classmethod
     def from_parquet(cls, location: str | PathLike[str], *, column: str = "text") -> "TextPool":
-        """Make a pool of the texts in parquet files, which stay on disk.
+        """Make a pool of the texts in parquet files, without loading them into memory.
 
         Parameters
         ----------
         location : str or path-like
-            A file, or a folder whose files ``*.parquet`` are read in the order of their names.
+            A file, or a folder of ``*.parquet`` files, which are read in alphabetical order.
         column : str, default="text"
-            The column of texts.
+            The column that contains the texts.
 
         Returns
         -------
@@ -67,9 +67,10 @@ class TextPool:
         Raises
         ------
         FileNotFoundError
-            If there is no such file or folder, or the folder holds no parquet file.
+            If the file or folder does not exist, or the folder contains no parquet file.
         ValueError
-            If a file lacks the column, or is no parquet file. Missing texts are found in `fit`.
+            If a file does not have the column or is not a parquet file. Only `fit` detects missing
+            texts.
 
         Examples
         --------
@@ -92,17 +93,17 @@ class TextPool:
 
 
 def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
-    """Return a pool, which no cross-validation cuts; texts in memory are checked."""
+    """Return a pool, which cross-validation does not split; check texts in memory."""
     if X_unlabeled is None or isinstance(X_unlabeled, TextPool):
         return X_unlabeled
     return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
 
 
 def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
-    """Check unlabelled texts, and warn where cross-validation may have cut them.
+    """Check unlabelled texts, and warn if cross-validation may have split them.
 
-    They are warned of if there are as many as labelled ones, and no pool protects them. Texts of a
-    pool on disk stay there.
+    That is possible if they are not in a pool and there are as many of them as labelled texts. A
+    pool on disk is not loaded into memory.
     """
     if X_unlabeled is None:
         return []

@@ -1,4 +1,4 @@
-"""A teacher that several users share, and that is fitted once."""
+"""A teacher that is fitted once and shared."""
 
 from typing import Any, Self
 
@@ -9,11 +9,11 @@ from skdistill.labelling._fingerprint import identity
 
 
 class SharedTeacher(ClassifierMixin, BaseEstimator):
-    """A teacher that is fitted by whoever needs it first, for one set of training rows.
+    """A teacher that is fitted at the first call to `fit`, for one set of training rows.
 
-    A student fits a clone of its teacher, and drops it. The clone of this one is itself, so that
-    the student's teacher can also be asked for other texts, or saved. Probabilities are kept under
-    the name of the teacher inside.
+    A student fits a clone of its teacher and discards it. `clone` returns a shared teacher itself,
+    so the teacher that the student has fitted can also label other texts, or be saved. Its
+    probabilities are cached under the fingerprint of the wrapped teacher.
 
     Examples
     --------
@@ -43,14 +43,14 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the labels of texts."""
+        """Predict labels."""
         return self.estimator.predict(X)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities of texts."""
+        """Predict class probabilities."""
         return self.estimator.predict_proba(X)
 
     def release_memory(self) -> None:
-        """Let a transformer leave its GPU."""
+        """Free the GPU memory of a transformer."""
         if hasattr(self.estimator, "release_memory"):
             self.estimator.release_memory()

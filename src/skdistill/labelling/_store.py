@@ -1,4 +1,4 @@
-"""Probabilities on disk, by teacher and by the content of each text."""
+"""A cache of probabilities on disk."""
 
 import hashlib
 import json
@@ -22,16 +22,16 @@ _DIGEST = "S16"
 
 @dataclass(frozen=True)
 class StoredTeacher:
-    """What a store holds of one teacher.
+    """What a store contains for one teacher.
 
     Attributes
     ----------
     key : str
         The teacher's fingerprint.
     n_bytes : int
-        Size of its files.
+        Size of the teacher's files.
     last_written : float
-        When the last of them was written, in seconds since the epoch.
+        Time of the last write, in seconds since the epoch.
     """
 
     key: str
@@ -42,16 +42,16 @@ class StoredTeacher:
 
 
 class SoftLabelStore:
-    """Probabilities on disk, by teacher and by the content of each text.
+    """A cache of probabilities on disk, by teacher and by the content of each text.
 
-    A store may be shared by processes: every write is a new file, renamed into place when whole.
-    Labelled texts are known by a hash; only a process that waits for its turn leaves the texts
-    themselves there, until it has it.
+    Several processes can share a store: each write makes a new file, which is renamed once it is
+    complete. The store contains hashes of texts. It contains texts themselves only while a process
+    waits for its turn.
 
     Parameters
     ----------
     location : str or path-like
-        The store's folder; made when first written to.
+        The store's folder. It is created at the first write.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class SoftLabelStore:
     def turn(self, teacher_key: str, texts: Iterable[str]) -> Iterator[None]:
         """Wait until no other process labels with the same teacher.
 
-        The texts are written down meanwhile, so that the other one can label them as well.
+        While it waits, the texts are in a request file, so that the other process can label them.
         """
         folder = self.folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +92,10 @@ class SoftLabelStore:
             lock.release()
 
     def take_requests(self, teacher_key: str) -> list[str]:
-        """Return the texts for which other processes wait, each once, and that are not labelled."""
+        """Return the distinct unlabelled texts that other processes are waiting for."""
         wanted: dict[str, None] = {}
         for path in sorted(self.folder(teacher_key).glob("*.request")):
-            # Its process may have its turn by now, and no more need of it.
+            # The waiting process may have had its turn and removed its request.
             with suppress(FileNotFoundError):
                 wanted |= dict.fromkeys(json.loads(path.read_bytes()))
                 path.unlink()
@@ -103,20 +103,20 @@ class SoftLabelStore:
         return [text for text in wanted if text not in known]
 
     def read(self, teacher_key: str, texts: list[str]) -> dict[str, np.ndarray]:
-        """Return the probabilities of those texts that the store knows."""
+        """Return the probabilities of those texts that are in the store."""
         digests, first = np.unique(digest_texts(texts), return_index=True)
         numbers, proba = self.find(teacher_key, digests)
         return {texts[first[number]]: row for number, row in zip(numbers, proba, strict=True)}
 
     def find(self, teacher_key: str, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Look texts up by their digests, which are ascending and distinct.
+        """Look up texts by their digests, which must be sorted and distinct.
 
-        Return the positions in `digests` of the texts that the store knows, and their
+        Return the positions in `digests` of the texts that are in the store, and their
         probabilities, of shape (n_found, n_classes).
         """
         numbers, parts = [np.empty(0, dtype=np.intp)], [np.empty((0, 0), dtype=np.float32)]
         for path in self._shards(teacher_key) if len(digests) else ():
-            # Another process may clear the store.
+            # Another process may be clearing the store.
             with suppress(FileNotFoundError), np.load(path, allow_pickle=False) as shard:
                 stored = shard["digests"].view(_DIGEST).ravel()
                 positions = np.searchsorted(digests, stored).clip(max=len(digests) - 1)
@@ -135,7 +135,7 @@ class SoftLabelStore:
             np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
 
     def teachers(self) -> list[StoredTeacher]:
-        """Return what there is, teacher by teacher, the last one written to first."""
+        """List the teachers in the store, most recently written first."""
         found = []
         for folder in sorted(self.location.glob("soft_labels/*")):
             shapes, sizes, times = [], [], []
@@ -157,7 +157,7 @@ class SoftLabelStore:
         Raises
         ------
         OSError
-            If a process labels with it.
+            If a process is labelling with the teacher.
         """
         lock = self._lock(teacher_key)
         try:
@@ -175,7 +175,7 @@ class SoftLabelStore:
             lock.release()
 
     def folder(self, teacher_key: str) -> Path:
-        """Return where the files of a teacher lie."""
+        """Return the folder with a teacher's files."""
         return self.location / "soft_labels" / teacher_key
 
     def _shards(self, teacher_key: str) -> list[Path]:
@@ -186,12 +186,12 @@ class SoftLabelStore:
 
 
 def check_memory_location(memory: Any) -> Path | None:
-    """Return the folder that a `memory` parameter names, if it names one.
+    """Return the folder of a `memory` parameter, or None.
 
     Raises
     ------
     TypeError
-        If `memory` is neither None, a folder nor a `joblib.Memory`.
+        If `memory` is not None, a folder or a `joblib.Memory`.
     """
     if isinstance(memory, joblib.Memory):
         memory = memory.location
@@ -203,9 +203,9 @@ def check_memory_location(memory: Any) -> Path | None:
 
 
 def digest_texts(texts: Iterable[str]) -> np.ndarray:
-    """Hash the contents of texts, into an array of type S16.
+    """Hash texts into an array of dtype S16.
 
-    Compare whole arrays: a single element loses the zero bytes at its end.
+    Compare whole arrays, because single elements lose trailing zero bytes.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def digest_texts(texts: Iterable[str]) -> np.ndarray:
 
 
 def _shape(path: Path, name: str) -> tuple[int, ...]:
-    """Read the shape of an array in an npz file, and not the array."""
+    """Read the shape of an array in an npz file without loading the array."""
     with zipfile.ZipFile(path) as archive, archive.open(name) as file:
         np.lib.format.read_magic(file)
         return np.lib.format.read_array_header_1_0(file)[0]

@@ -1,4 +1,4 @@
-"""A teacher as the labeler sees it: what it needs, what it knows, fitted and unfitted."""
+"""Helpers for teachers: their requirements and classes, fitting and cloning."""
 
 import warnings
 from typing import Any
@@ -13,11 +13,11 @@ from skdistill._core.multilabel import gives_several_labels, knows_labels
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
-    """Return whether a teacher gives probabilities without seeing labels in `fit`.
+    """Return whether a teacher can predict probabilities without labels in `fit`.
 
-    A fitted classifier in a `FrozenEstimator` does, and so does a classifier whose tags say that it
-    needs no labels. scikit-learn's meta-estimators do not pass that tag on: every classifier inside
-    them must have it.
+    This holds for a fitted classifier in a `FrozenEstimator`, and for a classifier with the tag
+    ``target_tags.required=False``. scikit-learn's meta-estimators do not forward this tag, so we
+    check that every classifier inside them has it.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
 
 
 def learns_nothing(teacher: BaseEstimator) -> bool:
-    """Return whether a teacher answers the same whatever rows it is fitted on."""
+    """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
 
 
@@ -54,7 +54,7 @@ def has_frozen_part(teacher: BaseEstimator) -> bool:
 
 
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
-    """Return the classes that a fitted teacher knows, and whether a text may have several."""
+    """Return the classes of a fitted teacher, and whether a text may have several labels."""
     if gives_several_labels(teacher, text):
         return np.arange(len(teacher.classes_)), True
     classes = np.asarray(teacher.classes_)
@@ -67,7 +67,7 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
 
 
 def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
-    """Refuse a fitted teacher that knows other classes than those of `y`."""
+    """Raise an error if the classes of a fitted teacher differ from those of `y`."""
     if multilabel and not knows_labels(teacher, len(classes)):
         raise ValueError(
             f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
@@ -84,7 +84,7 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
 def fit_teacher(
     teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
-    """Clone a teacher and fit it, with the weights if it takes them."""
+    """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return teacher.fit(X, y)
@@ -99,7 +99,7 @@ def fit_teacher(
 
 
 def release_memory(teacher: BaseEstimator) -> None:
-    """Let a transformer leave its GPU, where students are to be trained."""
+    """Free the GPU memory of a transformer, so that the student can use it."""
     if isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
     if hasattr(teacher, "release_memory"):
@@ -107,7 +107,7 @@ def release_memory(teacher: BaseEstimator) -> None:
 
 
 def unfitted(teacher: BaseEstimator) -> BaseEstimator:
-    """Clone a teacher without anything it has learned, not even inside a `FrozenEstimator`.
+    """Clone a teacher without its fitted state, including that inside a `FrozenEstimator`.
 
     Examples
     --------

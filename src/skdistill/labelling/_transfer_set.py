@@ -1,4 +1,4 @@
-"""The transfer set: every text a student learns from, with soft labels and weights."""
+"""The transfer set: all texts that a student is trained on, with soft labels and weights."""
 
 import logging
 from collections.abc import Iterable
@@ -26,14 +26,14 @@ class TransferSet:
     Parameters
     ----------
     texts : collection of str, of length n_texts
-        The labelled texts, then the unlabelled ones, then the augmented ones; those of a pool on
-        disk are read each time they are gone through.
+        The labelled texts, then the unlabelled ones, then the augmented ones. Texts of a pool on
+        disk are not kept in memory.
     proba : ndarray of shape (n_texts, n_classes), dtype float32
         The teacher's probabilities, or gold labels as ones and zeros.
     label : ndarray of shape (n_texts,) or (n_texts, n_labels), dtype int64
-        The gold class, or ones and zeros for several labels a text; 0 where there is none.
+        The gold class, or ones and zeros in the multilabel case; 0 if there is no gold label.
     hard_weight : ndarray of shape (n_texts,), dtype float32
-        The share of the hard loss; 0 where there is no gold label.
+        The share of the hard loss; 0 if there is no gold label.
     sample_weight : ndarray of shape (n_texts,), dtype float32
         Weights of mean 1.
     """
@@ -46,7 +46,7 @@ class TransferSet:
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
-        """What the loss takes."""
+        """The targets of the loss."""
         return {
             "proba": self.proba,
             "label": self.label,
@@ -70,32 +70,32 @@ def make_transfer_set(
     class_weight: dict[Any, float] | str | None = None,
     sample_weight: np.ndarray | None = None,
 ) -> TransferSet:
-    """Join labelled, unlabelled and augmented texts into one set with one loss.
+    """Combine labelled, unlabelled and augmented texts into one transfer set.
 
-    Probabilities that are given are taken; the teacher is asked for the others. Without a teacher,
-    gold labels stand in for the probabilities of `X`.
+    The teacher labels the texts for which no probabilities are passed. Without a teacher, the gold
+    labels are the probabilities of `X`.
 
     Parameters
     ----------
     X, classes, codes
         The labelled texts and their classes: see `skdistill.students._gold_labels.Labels`.
     labeler : SoftLabeler or None, default=None
-        The teacher, with `X` and the gold labels as its training rows.
+        The teacher, together with `X` and the gold labels.
     X_unlabeled, teacher_proba, unlabeled_proba
         See `skdistill.DistilledMLPClassifier.fit`.
     augmenter, teacher_cv, hard_label_weight
         See `skdistill.DistilledMLPClassifier`.
     class_weight : dict, "balanced" or None, default=None
-        A labelled row takes the weight of its class, another one the mean of the classes' weights
-        under its probabilities. Not for several labels a text.
+        A labelled row has the weight of its class. The weight of any other row is the average of
+        the class weights, weighted by its probabilities. Not available for multilabel problems.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
-        A row without a gold label weighs 1.
+        Weights of the labelled rows. Other rows have weight 1.
 
     Raises
     ------
     ValueError
-        If probabilities do not fit their rows, nothing can label unlabelled or augmented texts, or
-        classes of which a text has several are weighted.
+        If probabilities do not match their rows, unlabelled or augmented texts have no teacher, or
+        `class_weight` is passed for a multilabel problem.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def _as_probabilities(codes: np.ndarray, n_classes: int) -> np.ndarray:
 def _complete(
     known: list[np.ndarray | None], blocks: list[Texts], labeler: SoftLabeler, teacher_cv: Any
 ) -> list[np.ndarray | None]:
-    """Ask the teacher for the probabilities that are not known; labelled texts come first."""
+    """Label the blocks without probabilities; the first block contains the labelled texts."""
     known = list(known)
     if teacher_cv is not None and known[0] is None:
         rows, known[0] = labeler.label_held_out(teacher_cv)

@@ -1,4 +1,4 @@
-"""A fitted teacher asked for many texts: here, or by the workers of joblib's active backend."""
+"""Labelling with a fitted teacher, in this process or in the workers of joblib's backend."""
 
 import hashlib
 import logging
@@ -29,23 +29,23 @@ from skdistill._core.threads import at_most
 
 _logger = logging.getLogger(__name__)
 
-# Workers that may die one after the other without a shard being finished in between.
+# Number of consecutive worker deaths, with no finished shard in between, that raise an error.
 _DEATHS = 3
-# Shards for each worker, if there are few texts; and texts that are worth a shard.
+# Number of shards per worker if there are few texts, and the minimum size of a shard.
 _SHARDS_EACH, _SMALLEST_SHARD = 4, 256
 
-# Texts' row numbers, the texts, and the teacher's answer.
+# Row numbers of the texts, the texts, and the teacher's probabilities.
 Shard = tuple[np.ndarray, list[str], Any]
 
-# In a worker: the teacher it was last asked for, by the hash of its file.
+# In a worker: the teacher it used last, by the hash of its file.
 _loaded: dict[str, Any] = {}
 _one_at_a_time = threading.Lock()
 
 
 def count_workers() -> int:
-    """Count the processes among which joblib's active backend would divide work.
+    """Return the number of worker processes of joblib's active backend.
 
-    It is 1 where nothing else was configured, for backends of threads, and inside a worker.
+    It is 1 by default, for threading backends, and inside a worker.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def _is_dask_worker() -> bool:
 def label_here(
     teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int
 ) -> Iterator[Shard]:
-    """Label the wanted texts in this process, so many (`size`) at a time."""
+    """Label the wanted texts in this process, in shards of `size` texts."""
     for rows, shard in _cut(texts, wanted, size):
         yield rows, shard, join_columns(teacher.predict_proba(shard))
 
@@ -85,15 +85,15 @@ def label_here(
 def label_in_workers(
     teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int, folder: Path
 ) -> Iterator[Shard]:
-    """Label texts in the workers of joblib's active backend, in whatever order they finish.
+    """Label texts in the workers of joblib's active backend; yield shards as they finish.
 
-    Each worker loads the teacher once, from a `folder` that all of them see. A shard, of at most
-    `size` texts, whose worker died is given to another one; `texts` are then gone through again.
+    Each worker loads the teacher once, from a `folder` that all of them can access. A shard has at
+    most `size` texts. If a worker dies, another one labels its shard, and `texts` are read again.
 
     Raises
     ------
     RuntimeError
-        If workers die three times and nothing is finished in between.
+        If workers die three times without finishing a shard in between.
     """
     missing, deaths = wanted.copy(), 0
     even = ceil(np.count_nonzero(wanted) / (_SHARDS_EACH * n_workers))
@@ -129,7 +129,7 @@ def _cut(
 
 
 def _write_teacher(teacher: Any, path: Path) -> str:
-    # As joblib sends objects: classes of a notebook come with them.
+    # Wrapped as joblib does, to include classes that are defined in a notebook.
     content = pickle.dumps(wrap_non_picklable_objects(teacher, keep_wrapper=False))
     with replacing(path) as file:
         file.write(content)
@@ -143,7 +143,7 @@ def _run(
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
     shards = _cut(texts, wanted.copy(), size)
-    if not backend.supports_return_generator:  # then a few: who calls will ask for the rest
+    if not backend.supports_return_generator:  # the caller labels the rest in further rounds
         shards = islice(shards, n_workers)
 
     def tasks() -> Iterator[tuple[Any, ...]]:
@@ -166,7 +166,7 @@ def _run(
 def _run_on_dask(
     client: Any, tasks: Iterator[tuple[Any, ...]], n_ahead: int
 ) -> Generator[tuple[int, Any], None, None]:
-    """Do as joblib's backend does, but raise where that waits for ever: if workers die."""
+    """Run tasks like joblib's backend, which however waits forever if workers die; this raises."""
     from distributed import as_completed
 
     def submit(n_tasks: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How good a model is, and how close a student is to its teacher."""
+"""Metrics of classifiers, and of the agreement between student and teacher."""
 
 from skdistill._core.lazy import attach
 

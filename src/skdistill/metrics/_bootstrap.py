@@ -1,4 +1,4 @@
-"""A confidence interval of the difference between two models."""
+"""A confidence interval for the difference between two models."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-# Numbers that a bootstrap holds at a time.
+# Size of the arrays that a bootstrap keeps in memory.
 _CHUNK = 2**20
 
 
@@ -17,22 +17,22 @@ def paired_bootstrap(
     n_resamples: int = 9999,
     random_state: Any = 0,
 ) -> tuple[float, float]:
-    """Compute a confidence interval of the mean difference between two models.
+    """Compute a confidence interval for the mean difference between two models.
 
-    Both the texts and the seeds are drawn anew, with replacement and independently of each other
-    [1]_: the interval covers other test texts and other runs of the training.
+    The bootstrap resamples both texts and seeds, with replacement and independently of each other
+    [1]_. The interval therefore accounts for other test texts and for other training runs.
 
     Parameters
     ----------
     differences : array-like of shape (n_seeds, n_rows)
-        What one model scores on each text minus what the other scores on it, such as 1, 0 or -1
-        for right and wrong answers; one row for each seed of the training.
+        The first model's score on each text minus the second model's, such as 1, 0 or -1 if scores
+        are 1 for correct predictions and 0 for others. There is one row per training seed.
     confidence_level : float, default=0.95
-        Between 0 and 1.
+        Confidence level, between 0 and 1.
     n_resamples : int, default=9999
         Number of bootstrap samples.
     random_state : int, RandomState instance or None, default=0
-        Determines the samples.
+        Seed for the samples.
 
     Returns
     -------
@@ -42,13 +42,13 @@ def paired_bootstrap(
     Raises
     ------
     ValueError
-        If `differences` has not two dimensions, is empty or not finite, `confidence_level` is not
+        If `differences` is not two-dimensional, is empty or not finite, `confidence_level` is not
         between 0 and 1, or `n_resamples` is less than 1.
 
     Notes
     -----
-    The variance over seeds is underestimated by a factor of ``1 - 1 / n_seeds``; a single seed
-    leaves it out.
+    The bootstrap underestimates the variance over seeds by a factor of ``1 - 1 / n_seeds``. With a
+    single seed, the interval ignores this variance.
 
     References
     ----------
@@ -87,7 +87,7 @@ def paired_bootstrap(
 
 
 def _draw_counts(rng: np.random.RandomState, n_samples: int, n_items: int) -> np.ndarray:
-    """Count how often each item is drawn: one bootstrap sample a row."""
+    """Count how often each item is drawn; each row is a bootstrap sample."""
     drawn = rng.randint(n_items, size=(n_samples, n_items))
     drawn += n_items * np.arange(n_samples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=n_samples * n_items)

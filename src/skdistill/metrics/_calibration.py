@@ -1,4 +1,4 @@
-"""How far probabilities can be trusted, and the temperature that makes them trustworthy."""
+"""Calibration error, and temperature scaling to reduce it."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from skdistill._core.labels import check_probabilities, check_same_length
 
-# Smaller probabilities count as this, so that they have a logarithm.
+# Smaller probabilities are raised to this value, so that their logarithm is finite.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
 _TEMPERATURE_RANGE = (0.05, 20.0)
 
@@ -17,32 +17,32 @@ _TEMPERATURE_RANGE = (0.05, 20.0)
 def expected_calibration_error(
     y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
 ) -> float:
-    """Compute how far the confidence of predictions is from their accuracy.
+    """Compute the expected calibration error (ECE) of predicted probabilities.
 
-    Texts are sorted into bins by the probability of their predicted class. In each bin the mean
-    of these is compared with the share of right predictions; the result is the mean of the
-    absolute differences, weighted by the number of texts in the bin.
+    Texts are grouped into bins by the probability of their predicted class. In each bin, the mean
+    of these probabilities is compared with the share of correct predictions. The result is the
+    mean of the absolute differences, weighted by the number of texts per bin [1]_.
 
     Parameters
     ----------
     y_true : array-like of shape (n_texts,)
         True labels.
     proba : array-like of shape (n_texts, n_classes)
-        Class probabilities; rows sum to 1.
+        Class probabilities. Rows sum to 1.
     classes : array-like of shape (n_classes,)
         The label of each column, as in ``classes_``.
     n_bins : int, default=15
-        Number of bins of equal width between 0 and 1. The bins include their upper end.
+        Number of bins of equal width between 0 and 1. Bins include their upper edge.
 
     Returns
     -------
     float
-        Between 0 (calibrated) and 1.
+        The error, between 0 (perfectly calibrated) and 1.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, rows do not sum to 1, there are no rows, or `n_bins` is less
+        If the shapes do not match, rows do not sum to 1, there are no rows, or `n_bins` is less
         than 1.
 
     References
@@ -64,16 +64,16 @@ def expected_calibration_error(
 
 @dataclass(frozen=True)
 class CalibrationBins:
-    """Texts sorted by the probability of their predicted class into bins of equal width.
+    """Texts grouped into bins of equal width by the probability of their predicted class.
 
     Parameters
     ----------
     edges : ndarray of shape (n_bins + 1,)
-        From 0 to 1; a bin includes its upper end.
+        Edges of the bins, from 0 to 1. A bin includes its upper edge.
     n_texts : ndarray of shape (n_bins,)
-        How many texts lie in each bin.
+        Number of texts in each bin.
     n_right : ndarray of shape (n_bins,)
-        Of how many of them the predicted class is the true one.
+        Number of correct predictions in each bin.
     confidence_sum : ndarray of shape (n_bins,)
         The sum of the predicted classes' probabilities.
     """
@@ -87,7 +87,7 @@ class CalibrationBins:
     def of(
         cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
     ) -> "CalibrationBins":
-        """Sort texts into bins: see :func:`expected_calibration_error`."""
+        """Group texts into bins: see :func:`expected_calibration_error`."""
         y_true, classes = np.asarray(y_true), np.asarray(classes)
         if n_bins < 1:
             raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
@@ -99,7 +99,7 @@ class CalibrationBins:
         confidence = proba.max(axis=1)
         right = classes[proba.argmax(axis=1)] == y_true
         edges = np.linspace(0, 1, n_bins + 1)
-        # The inner edges: a confidence of a rounding error above 1 stays in the last bin.
+        # Inner edges only, so that a confidence slightly above 1 by rounding is in the last bin.
         bins = np.searchsorted(edges[1:-1], confidence, side="left")
         return cls(
             edges,
@@ -110,12 +110,12 @@ class CalibrationBins:
 
     @property
     def confidence(self) -> np.ndarray:
-        """The mean probability of the predicted class in each bin; NaN in an empty one."""
+        """The mean probability of the predicted class in each bin; NaN in empty bins."""
         return self._means(self.confidence_sum)
 
     @property
     def accuracy(self) -> np.ndarray:
-        """The share of right predictions in each bin; NaN in an empty one."""
+        """The share of correct predictions in each bin; NaN in empty bins."""
         return self._means(self.n_right)
 
     def _means(self, sums: np.ndarray) -> np.ndarray:
@@ -125,33 +125,33 @@ class CalibrationBins:
 
     @property
     def calibration_error(self) -> float:
-        """The mean distance of confidence and accuracy, weighted by the bins' texts."""
+        """The mean distance between confidence and accuracy, weighted by texts per bin."""
         return float(np.abs(self.confidence_sum - self.n_right).sum() / self.n_texts.sum())
 
 
 def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
-    """Find the temperature at which probabilities make the true classes most likely.
+    """Find the temperature that calibrates probabilities best.
 
-    It minimises the negative log-likelihood of ``softmax(log(proba) / temperature)`` [1]_. Above 1
-    the probabilities were over-confident, below 1 too timid.
+    It minimises the negative log-likelihood of ``softmax(log(proba) / temperature)`` [1]_. A
+    temperature above 1 means that the probabilities were overconfident, below 1 underconfident.
 
     Parameters
     ----------
     proba : array-like of shape (n_texts, n_classes)
-        Class probabilities of texts that the model was not trained on; rows sum to 1.
+        Class probabilities of texts that the model was not trained on. Rows sum to 1.
     codes : array-like of shape (n_texts,)
-        The column of each text's true class.
+        Column of the true class of each text.
 
     Returns
     -------
     float
-        Between 0.05 and 20.
+        The temperature, between 0.05 and 20.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, rows do not sum to 1, there are no rows, or `codes` are no
-        columns.
+        If the shapes do not match, rows do not sum to 1, there are no rows, or `codes` are not
+        column numbers.
 
     References
     ----------
@@ -190,25 +190,25 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
 
 
 def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
-    """Soften (above 1) or sharpen (below 1) probabilities.
+    """Apply a temperature to probabilities.
 
     Parameters
     ----------
     proba : array-like of shape (n_texts, n_classes)
-        Class probabilities; rows sum to 1.
+        Class probabilities. Rows sum to 1.
     temperature : float
-        Positive; 1 changes nothing.
+        A positive number. Values above 1 soften the probabilities, values below 1 sharpen them.
 
     Returns
     -------
     ndarray of shape (n_texts, n_classes)
-        ``softmax(log(proba) / temperature)``, of the type of `proba`. Probabilities below
-        float32's epsilon count as that.
+        ``softmax(log(proba) / temperature)``, with the dtype of `proba`. Probabilities below the
+        epsilon of float32 are first raised to it.
 
     Raises
     ------
     ValueError
-        If `temperature` is not positive, `proba` has not two dimensions, or rows do not sum to 1.
+        If `temperature` is not positive, `proba` is not two-dimensional, or rows do not sum to 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How close a student is to its teacher."""
+"""Metrics of the agreement between student and teacher."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,21 +12,22 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     Parameters
     ----------
     teacher, student : array-like of shape (n_texts,) or (n_texts, n_classes)
-        Predicted labels, or class probabilities, of which the highest counts. The two may differ
-        in kind only if the labels are column numbers.
+        Predicted labels, or class probabilities. You can mix the two only if the labels are column
+        numbers.
     multilabel : bool, default=False
-        Whether a text may have several labels: columns are then labels, which a text has if its
-        number is above 0.5, and two predictions are the same if all labels are.
+        Whether a text may have several labels. If True, each column is a label, predicted if its
+        value is above 0.5, and two predictions are equal if all labels are.
 
     Returns
     -------
     float
-        Between 0 and 1. It needs no true labels, so it can be measured on unlabelled texts.
+        The fidelity, between 0 and 1. It does not depend on true labels, so you can measure it on
+        unlabelled texts.
 
     Raises
     ------
     ValueError
-        If the numbers of rows or of classes differ, or there are no rows.
+        If the numbers of rows or classes differ, or there are no rows.
 
     Examples
     --------
@@ -67,12 +68,12 @@ def retention(teacher_score: float, student_score: float) -> float:
     Parameters
     ----------
     teacher_score, student_score : float
-        The same score of both on the same texts, such as the accuracy; higher is better.
+        The score of each on the same texts, such as the accuracy. Higher must be better.
 
     Returns
     -------
     float
-        ``student_score / teacher_score``; above 1 the student is the better one.
+        ``student_score / teacher_score``. Above 1, the student is better than the teacher.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The losses that a student can be trained with: one row of the table `LOSSES` each.
+"""The table `LOSSES` of the losses that a student can be trained with.
 
-A new loss is a function and a row here; parameters, docstrings, figures and cards read the table.
-torch is loaded when a loss is computed.
+To add a loss, add a function and a row here. Parameters, docstrings, figures and cards read the
+table. torch is only imported when a loss is computed.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True)
 class Loss:
-    """How far a student's outputs are from its teacher's probabilities.
+    """A measure of the distance between a student's logits and its teacher's probabilities.
 
     Attributes
     ----------
     name : str
-        The value of the parameter `loss`.
+        Value of the parameter `loss`.
     function : callable
         Takes logits (n_rows, n_classes), the teacher's probabilities (n_rows, n_classes) and the
-        temperature; returns one value a row.
+        temperature. Returns one value per row.
     words : str
-        What documentation and cards call it.
+        Name in documentation and cards.
     axis_label : str
-        What figures call it, with its unit.
+        Name in figures, with the unit.
     uses_temperature : bool, default=False
-        Whether the temperature has an effect.
+        Whether the loss depends on the temperature.
     min_classes : int, default=2
-        Classes that it needs at least. Each of several labels of a text is a question with two.
+        Minimum number of classes. In the multilabel case, each label has two classes.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Loss:
     min_classes: int = 2
 
     def describe(self, temperature: float) -> str:
-        """Name the loss as it was computed."""
+        """Return the name of the loss, with its temperature if it depends on one."""
         return self.words + (f" at temperature {temperature:g}" if self.uses_temperature else "")
 
 
 def soften(proba: "Tensor", temperature: float) -> "Tensor":
     """Flatten (T > 1) or sharpen (T < 1) class probabilities (n_rows, n_classes).
 
-    The softmax of logits divided by T equals the probabilities to the power 1/T, normalised, so
-    no teacher needs to give its logits.
+    The softmax of logits divided by T equals the probabilities to the power 1/T, normalised.
+    Therefore a teacher does not need to provide logits.
 
     Examples
     --------
@@ -69,9 +69,9 @@ def soften(proba: "Tensor", temperature: float) -> "Tensor":
 
 
 def kl_divergence(logits: "Tensor", proba: "Tensor", temperature: float = 1.0) -> "Tensor":
-    """Kullback-Leibler divergence of each row, in nats, after both sides are softened.
+    """Compute the Kullback-Leibler divergence of each row, in nats, after softening both sides.
 
-    It is multiplied by the square of the temperature, so that its gradients keep their size [1]_.
+    It is multiplied by the square of the temperature, which keeps the size of the gradients [1]_.
 
     References
     ----------
@@ -94,10 +94,10 @@ def kl_divergence(logits: "Tensor", proba: "Tensor", temperature: float = 1.0) -
 
 
 def logits_mse(logits: "Tensor", proba: "Tensor", temperature: float = 1.0) -> "Tensor":
-    """Mean squared difference of each row's logits [1]_; the temperature has no effect.
+    """Compute the mean squared difference of each row's logits [1]_, ignoring the temperature.
 
-    Logits are known from probabilities up to a constant a row, so both sides are centred;
-    probabilities below float32's epsilon count as that.
+    Probabilities determine logits up to a constant per row, so both sides are centred.
+    Probabilities below the epsilon of float32 are raised to it.
 
     References
     ----------

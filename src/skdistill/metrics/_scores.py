@@ -1,4 +1,4 @@
-"""One way to measure a model: its predictions of labelled texts, and each figure about them."""
+"""The scores of a model's predictions on labelled texts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _N_CONFUSIONS = 5
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What a classifier scores on one class; shares are between 0 and 1, 0 if not defined."""
+    """Scores of a classifier on one class, between 0 and 1; undefined scores are 0."""
 
     label: str
     precision: float
@@ -27,7 +27,7 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many texts of a class are taken for another one."""
+    """The number of texts of one class that are predicted as another."""
 
     label: str
     predicted: str
@@ -36,18 +36,18 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A classifier's predictions of labelled texts; a figure is computed when it is asked for.
+    """A classifier's predictions on labelled texts; scores are computed on access.
 
-    All figures are plain Python numbers, and shares are between 0 and 1.
+    Scores are plain Python numbers between 0 and 1.
 
     Attributes
     ----------
     y, predicted : ndarray of shape (n_texts,) or (n_texts, n_labels)
-        Gold and predicted labels, or columns of classes; ones and zeros where a text may have
-        several labels. A text is then right if all of its labels are.
+        Gold and predicted labels, or column numbers of classes; ones and zeros in the multilabel
+        case. A multilabel prediction is correct if all labels are.
     proba : ndarray of shape (n_texts, n_classes) or None
     classes : ndarray of shape (n_classes,) or None
-        What `y` calls each column of `proba`; None where a text may have several labels.
+        The value in `y` for each column of `proba`; None in the multilabel case.
     teacher : ndarray, like `predicted`, or None
         The teacher's predictions.
     """
@@ -62,7 +62,7 @@ class Measurement:
     def of(
         cls, codes: np.ndarray, proba: np.ndarray, teacher_proba: np.ndarray | None = None
     ) -> "Measurement":
-        """Measure probabilities, whose columns `codes` hold; as ones and zeros, if several."""
+        """Make a measurement from column numbers of the true classes, or ones and zeros."""
         multilabel = codes.ndim == 2
         teacher = None if teacher_proba is None else decide(teacher_proba, multilabel=multilabel)
         predicted = decide(proba, multilabel=multilabel)
@@ -71,7 +71,7 @@ class Measurement:
 
     @property
     def right(self) -> np.ndarray:
-        """Which texts are classified correctly; shape (n_texts,), dtype bool."""
+        """Whether each text is classified correctly; shape (n_texts,), dtype bool."""
         right: np.ndarray = (self.y == self.predicted).reshape(len(self.y), -1).all(axis=1)
         return right
 
@@ -82,12 +82,12 @@ class Measurement:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of classes that occur or are predicted, or of all labels if several."""
+        """The mean F1 of the classes that occur or are predicted; if multilabel, of all labels."""
         return self._f1("macro")
 
     @property
     def micro_f1(self) -> float | None:
-        """F1 of all labels taken together; None where a text has one, of which it is accuracy."""
+        """F1 over all labels; None unless multilabel, because it would equal the accuracy."""
         return self._f1("micro") if self.y.ndim == 2 else None
 
     def _f1(self, average: str) -> float:
@@ -99,18 +99,18 @@ class Measurement:
         return None if self.proba is None else self.bins().calibration_error
 
     def bins(self, n_bins: int = 15) -> CalibrationBins:
-        """Sort texts by confidence; of several labels, each is a question with two answers."""
+        """Group texts by confidence; in the multilabel case, each label is a binary problem."""
         answers, proba = as_one_question(self.y, np.asarray(self.proba))
         classes = [0, 1] if self.classes is None else self.classes
         return CalibrationBins.of(answers, proba, classes, n_bins=n_bins)
 
     @property
     def fidelity(self) -> float | None:
-        """The share of texts with the teacher's prediction; None without a teacher."""
+        """The share of texts on which student and teacher agree; None without a teacher."""
         return None if self.teacher is None else share_of_equal(self.predicted, self.teacher)
 
     def per_class(self, names: Sequence[Any] | np.ndarray) -> list[ClassScores]:
-        """Score each class, where `y` holds columns; `names` are what these are called."""
+        """Score each class; `y` must contain column numbers, and `names` their names."""
         figures = precision_recall_fscore_support(
             self.y, self.predicted, labels=np.arange(len(names)), zero_division=0
         )
@@ -121,7 +121,7 @@ class Measurement:
 
     @property
     def confusion(self) -> np.ndarray | None:
-        """Texts by true class (rows) and predicted class (columns); None if several a text."""
+        """The confusion matrix, with true classes as rows; None in the multilabel case."""
         if self.y.ndim == 2:
             return None
         matrix: np.ndarray = confusion_matrix(self.y, self.predicted, labels=self.classes)
@@ -129,7 +129,7 @@ class Measurement:
 
 
 def most_confused(matrix: np.ndarray, classes: Sequence[Any]) -> list[Confusion]:
-    """List the most frequent errors in a confusion matrix, five at most."""
+    """Return the most frequent errors in a confusion matrix, at most five."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_N_CONFUSIONS]
@@ -143,9 +143,9 @@ def most_confused(matrix: np.ndarray, classes: Sequence[Any]) -> list[Confusion]
 
 @dataclass(frozen=True)
 class TeacherComparison:
-    """A teacher's figures, and those of a student against them.
+    """A teacher's scores, and the student's fidelity and retention.
 
-    `retention` is None if the teacher is never right.
+    `retention` is None if the teacher's accuracy is 0.
     """
 
     accuracy: float
@@ -156,9 +156,9 @@ class TeacherComparison:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a :class:`Measurement` that the command line shows, ready for JSON.
+    """The scores of a :class:`Measurement` that the command line shows, ready for JSON.
 
-    There are no `confusions` where a text may have several labels, and five at most elsewhere.
+    `confusions` has at most five entries; in the multilabel case it is empty.
     """
 
     n_texts: int
@@ -177,9 +177,9 @@ def evaluate(
     classes: Sequence[str],
     teacher_proba: np.ndarray | None = None,
 ) -> Evaluation:
-    """Compare probabilities with labels and, if they are given, with a teacher's.
+    """Evaluate probabilities against labels and, if given, a teacher's probabilities.
 
-    `y` holds labels, all of them among `classes`, or ones and zeros of shape (n_texts, n_classes).
+    `y` contains labels from `classes`, or ones and zeros of shape (n_texts, n_classes).
 
     Examples
     --------
@@ -216,7 +216,7 @@ def evaluate(
 
 
 def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
-    """Refuse labels that are none of the classes; messages call the column `name`."""
+    """Raise an error if some labels are not among the classes; `name` is that of the column."""
     names = [*map(str, classes)]
     unknown = ~np.isin(y, names)
     if unknown.any():
@@ -229,7 +229,7 @@ def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
 
 
 def as_percent(evaluation: Evaluation) -> dict[str, str]:
-    """Write the main figures, of those that there are, for readers."""
+    """Format the main scores as percentages, leaving out those that are None."""
     accuracy = "accuracy" if evaluation.micro_f1 is None else "subset accuracy"
     figures = {
         accuracy: evaluation.accuracy,

@@ -1,4 +1,4 @@
-"""How far a classifier depends on the order of words."""
+"""A measure of how much a classifier depends on word order."""
 
 import re
 from collections.abc import Iterable
@@ -21,53 +21,53 @@ def word_order_sensitivity(
     window: int | None = None,
     random_state: Any = 0,
 ) -> float:
-    """Measure how far a classifier depends on the order of words.
+    """Measure how much a classifier depends on word order.
 
-    The texts that it classifies correctly have their words shuffled. If ``p`` is the share of them
-    that it still classifies correctly, averaged over the classes as if each had as many texts, the
-    sensitivity is ``(1 - p) / (1 - 1 / n_classes)``; for two classes that is
-    ``(100 - p) / 50`` with `p` in per cent [1]_. Where a teacher's sensitivity is low, a small
-    student that hardly sees the order can hope to match it [2]_.
+    The words of the correctly classified texts are shuffled. Let ``p`` be the share of these texts
+    that are still classified correctly, averaged over classes. The sensitivity is
+    ``(1 - p) / (1 - 1 / n_classes)``. With two classes and `p` in percent, this equals
+    ``(100 - p) / 50`` [1]_. If a teacher's sensitivity is low, a small student that ignores word
+    order may match it [2]_.
 
     Parameters
     ----------
     estimator : classifier
-        A fitted one over texts, with ``predict`` and ``classes_``.
+        A fitted text classifier with ``predict`` and ``classes_``.
     X : iterable of str, of length n_texts
         Texts that the classifier was not trained on.
     y : array-like of shape (n_texts,)
-        Their labels.
+        Labels of `X`.
     n_shuffles : int, default=5
-        How often each text is shuffled.
+        Number of times to shuffle each text.
     window : int or None, default=None
-        If an int, words are shuffled inside consecutive blocks of so many words only: the order
-        nearby is destroyed, that of the whole is kept. A sensitivity that is as high as without a
-        window comes from short phrases.
+        If an int, words are only shuffled within consecutive blocks of this size. This destroys
+        local word order but keeps the global order. If the sensitivity is as high as without a
+        window, the classifier depends on short phrases.
     random_state : int, RandomState instance or None, default=0
-        Determines the shuffles.
+        Seed for the shuffles.
 
     Returns
     -------
     float
-        0 if no prediction depends on the order of words; 1 if shuffled texts are classified no
-        better than by chance. It can exceed 1.
+        The sensitivity. It is 0 if predictions do not depend on word order, and 1 if shuffled texts
+        are classified no better than by chance. It can exceed 1.
 
     Raises
     ------
     ValueError
-        If the lengths differ, `n_shuffles` or `window` is too small, the classifier knows a single
+        If the lengths differ, `n_shuffles` or `window` is too small, the classifier has a single
         class, or no text that can be shuffled is classified correctly.
 
     See Also
     --------
-    skdistill.recommend_student : What follows from it for the choice of a student.
+    skdistill.recommend_student : Choose a student by this measure.
 
     Notes
     -----
-    Words are what white space separates, punctuation included; the white space itself stays. A
-    shuffle that changes nothing is drawn again; texts that no shuffle can change, for lack of two
-    different words, are left out. Averaging over the classes stands for the equally many texts of
-    each class that are drawn in [1]_.
+    Words are separated by white space and include punctuation. White space is kept. If a shuffle
+    does not change a text, it is repeated. Texts without two different words are left out. The
+    original method [1]_ samples the same number of texts from each class; averaging over classes
+    replaces this.
 
     References
     ----------
@@ -125,7 +125,7 @@ def _can_be_shuffled(text: str, window: int | None) -> bool:
 
 
 def _shuffle_words(text: str, window: int | None, rng: np.random.RandomState) -> str:
-    """Put the words of a text into another order; the text must allow one."""
+    """Return a text with its words in a different order; the text must have one."""
     words = text.split()
     shuffled = words
     while shuffled == words:

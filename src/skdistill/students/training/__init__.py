@@ -1,1 +1,1 @@
-"""How a student is trained: networks, losses, schedule, loop."""
+"""Training of students: networks, losses, schedule, loop."""

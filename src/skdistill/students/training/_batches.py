@@ -1,4 +1,4 @@
-"""Batches of texts as ids, cut from flat arrays."""
+"""Batches of texts as ids, taken from flat arrays."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from torch.utils.data import Dataset
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import UNKNOWN
 
-# Batches among which texts are sorted by length, where that is asked for.
+# Number of batches among which texts are sorted by length, if requested.
 _POOL = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FlatBatch:
-    """The ids of some texts, in the form that the networks take."""
+    """The ids of some texts, in the form that the networks expect."""
 
     ids: torch.Tensor
     offsets: torch.Tensor
@@ -28,7 +28,7 @@ class FlatBatch:
 
 
 class TransferDataset(Dataset[Any]):
-    """Texts as ids, with the targets of `DistillationLoss`: arrays of one row a text."""
+    """Texts as ids, and the targets of `DistillationLoss`: arrays with one row per text."""
 
     def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
         self.ids = ids
@@ -43,7 +43,7 @@ class TransferDataset(Dataset[Any]):
         return TransferDataset(self.ids.take(rows), targets)
 
     def hold_out(self, fraction: float, seed: int) -> tuple["TransferDataset", "TransferDataset"]:
-        """Divide at random into what is trained on, and a share of the rows that is not."""
+        """Split at random into a training set and a held-out set with a `fraction` of the rows."""
         rows = np.random.default_rng(seed).permutation(len(self))
         n_held_out = ceil(fraction * len(self))
         if n_held_out == len(self):
@@ -54,7 +54,7 @@ class TransferDataset(Dataset[Any]):
         return self.take(rows[n_held_out:]), self.take(rows[:n_held_out])
 
     def with_gold_labels(self) -> "TransferDataset":
-        """Put the gold labels in the place of the teacher's probabilities."""
+        """Replace the teacher's probabilities by the gold labels."""
         proba, gold = self.targets["proba"], self.targets["label"]
         if gold.ndim == 1:
             gold = torch.nn.functional.one_hot(gold, proba.shape[1])
@@ -62,7 +62,7 @@ class TransferDataset(Dataset[Any]):
         return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
 
     def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
-        """Cut out the given rows as one batch."""
+        """Return the given rows as one batch."""
         taken = self.ids.take(rows)
         index = torch.from_numpy(rows)
         features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
@@ -72,10 +72,10 @@ class TransferDataset(Dataset[Any]):
 def make_datasets(
     ids: Ragged, targets: dict[str, np.ndarray], n_labeled: int
 ) -> tuple[TransferDataset, TransferDataset]:
-    """Make the data set of all texts, and of the first `n_labeled`, which have gold labels.
+    """Make two data sets: all texts, and the first `n_labeled`, which have gold labels.
 
-    Texts without a known feature are left out, as they teach nothing: their prediction is the
-    prior. The weights of the others have a mean of 1.
+    Texts without a known feature are left out, because their prediction is always the prior. The
+    weights of the others are scaled to a mean of 1.
     """
     known = ids.rows_with(ids.values != UNKNOWN)
     weight = targets["sample_weight"]
@@ -86,16 +86,16 @@ def make_datasets(
 
 
 class Batches:
-    """What skorch iterates over instead of a `DataLoader`: no Python step a row.
+    """Batches for skorch, made without the `DataLoader`'s Python overhead per row.
 
     Parameters
     ----------
     dataset : TransferDataset
     batch_size : int
     rng : numpy.random.Generator or None, default=None
-        Shuffles the rows of each epoch; None keeps their order.
+        Shuffles the rows in each epoch. None keeps their order.
     by_length : bool, default=False
-        Whether texts of like length share a batch: among each hundred batches' shuffled texts.
+        Whether to batch texts of similar length, sorted within pools of a hundred batches.
     """
 
     def __init__(

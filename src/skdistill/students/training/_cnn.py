@@ -10,7 +10,7 @@ from skdistill.students.training._network import TextNetwork, part_by_zeros, poo
 
 
 class CNNNetwork(TextNetwork):
-    """Convolutions over the features' embeddings, ReLU, and their maximum or mean.
+    """Convolutions over the features' embeddings, ReLU, and a maximum or mean over positions.
 
     Parameters
     ----------
@@ -19,11 +19,11 @@ class CNNNetwork(TextNetwork):
     embedding_dim : int, default=15
         Width of the embedding.
     kernel_sizes : tuple of int, default=(3,)
-        Features that a convolution spans.
+        Number of features that each convolution spans.
     n_filters : int, default=64
-        Outputs of each convolution.
+        Number of outputs of each convolution.
     pooling : tuple of {"max", "mean"}, default=("max",)
-        How the outputs at all positions become one vector; several stand side by side.
+        How to pool the outputs over all positions. Several results are concatenated.
     **options
         See `TextNetwork`.
     """
@@ -62,13 +62,13 @@ class CNNNetwork(TextNetwork):
 
 
 def convolve_within_rows(vectors: Tensor, kernel: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-    """Apply a convolution at every position, as if each row stood between zeros.
+    """Apply a convolution at every position, as if each row were padded with zeros.
 
     Parameters
     ----------
     vectors : Tensor of shape (n_vectors, width)
     kernel : Tensor of shape (n_outputs, size, width)
-        An even size reaches one place further to the left than to the right.
+        An even size extends one position further to the left than to the right.
     rows, offsets
         See `pool`.
 
@@ -87,7 +87,7 @@ def convolve_within_rows(vectors: Tensor, kernel: Tensor, rows: Tensor, offsets:
     """
     size = kernel.shape[1]
     padded, starts = part_by_zeros(vectors, rows, len(offsets) - 1, size)
-    # Not by conv1d, which on a CPU compiles itself anew for each new length.
+    # On a CPU, conv1d would compile a new kernel for each new length.
     places = starts[:, None] + torch.arange(size, device=rows.device)
     windows = padded.index_select(0, places.flatten()).view(len(rows), -1)
     return windows @ kernel.flatten(1).T

@@ -1,4 +1,4 @@
-"""What training minimises: a loss against the teacher, mixed with one against gold labels."""
+"""The training loss: a loss against the teacher, mixed with one against gold labels."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from skdistill.metrics._losses import LOSSES
 
 
 def as_questions(logits: Tensor) -> Tensor:
-    """Write the logits of labels (n_rows, n_labels) as those of no and yes (n_rows * n_labels, 2).
+    """Turn logits of labels (n_rows, n_labels) into binary ones (n_rows * n_labels, 2).
 
     Examples
     --------
@@ -30,8 +30,8 @@ class DistillationLoss(torch.nn.Module):
         A name in `skdistill.metrics._losses.LOSSES`.
     temperature : float, default=1.0
     multilabel : bool, default=False
-        Whether a text may have several labels. Each label is then a question with two answers,
-        and a text's loss the sum of its labels' losses.
+        Whether a text may have several labels. Each label is then a binary problem, and the loss
+        of a text is the sum over its labels.
 
     Examples
     --------
@@ -54,16 +54,16 @@ class DistillationLoss(torch.nn.Module):
         self.multilabel = multilabel
 
     def forward(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
-        """Average the rows' weighted losses.
+        """Return the mean of the weighted losses of all rows.
 
         Parameters
         ----------
         logits : Tensor of shape (n_rows, n_classes)
         targets : dict of Tensor
-            ``proba`` (n_rows, n_classes), the teacher's; ``label`` (n_rows,), the gold class, or
-            (n_rows, n_labels), ones and zeros; ``hard_weight`` (n_rows,), the share of the hard
-            loss, 0 where there is no gold label;
-            ``sample_weight`` (n_rows,), of mean 1 over the transfer set.
+            ``proba`` (n_rows, n_classes), the teacher's probabilities; ``label`` (n_rows,), the
+            gold class, or (n_rows, n_labels), ones and zeros; ``hard_weight`` (n_rows,), the share
+            of the hard loss, 0 without a gold label; ``sample_weight`` (n_rows,), with a mean of 1
+            over the transfer set.
 
         Returns
         -------

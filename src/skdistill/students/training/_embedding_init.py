@@ -1,4 +1,4 @@
-"""A student's first embedding, taken from its teacher's."""
+"""Initial embedding of a student, computed from its teacher's."""
 
 from typing import Any
 
@@ -10,25 +10,26 @@ from sklearn.frozen import FrozenEstimator
 
 from skdistill.text._vocabulary import Vocabulary
 
-# The standard deviation of the components, eight times that of a random start: training overwrites
-# a smaller start, and cannot mend a larger one. Validation accuracy of a convolutional student of
-# 0.66 million parameters on TREC-6 with 0.03 / 0.25 / 0.9: 88.8 / 90.6 / 89.0.
+# Standard deviation of the components, eight times that of random initial values. Training
+# overwrites smaller values and does not recover from larger ones. Validation accuracy of a
+# convolutional student of 0.66 million parameters on TREC-6 with 0.03 / 0.25 / 0.9:
+# 88.8 / 90.6 / 89.0.
 _SCALE = 0.25
 
 
 def initial_embedding(
     teacher: BaseEstimator | None, vocabulary: Vocabulary, embedding_dim: int, seed: int
 ) -> np.ndarray:
-    """Reduce a teacher's token embeddings to a student's.
+    """Compute a student's initial embedding from its teacher's token embeddings.
 
-    Each feature takes the mean of its tokens' embeddings; principal components reduce these to
-    the student's width [1]_, with a standard deviation of 0.25. Rows for unknown and for hashed
-    features start at random, between -0.05 and 0.05.
+    The vector of a feature is the mean of its tokens' embeddings. Principal component analysis
+    reduces these vectors to the student's width [1]_; they are scaled to a standard deviation of
+    0.25. Rows for unknown and hashed features are uniform between -0.05 and 0.05.
 
     Parameters
     ----------
     teacher : estimator with a method `word_vectors`
-        Or one that is frozen, or a voting ensemble, with such a teacher in it.
+        Also a frozen estimator or a voting ensemble that contains one.
     vocabulary : Vocabulary
     embedding_dim : int
     seed : int
@@ -61,7 +62,7 @@ def initial_embedding(
 
 
 def find_embedding_source(teacher: Any) -> Any:
-    """Return the teacher, or the first part of it, that has token embeddings.
+    """Return the teacher, or its first part with token embeddings.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def find_embedding_source(teacher: Any) -> Any:
     Raises
     ------
     ValueError
-        If there is none.
+        If no part has any.
     """
     source = _find(teacher)
     if source is None:

@@ -1,4 +1,4 @@
-"""The skorch net that trains a student, its callbacks, and how they are put together."""
+"""The skorch net that trains a student, and its callbacks."""
 
 import dis
 from collections.abc import Callable, Iterable, Sequence
@@ -23,11 +23,11 @@ from skdistill.students.training._criterion import DistillationLoss
 
 
 class StopTraining(Exception):  # noqa: N818
-    """Ends training early, as a success."""
+    """Ends training early without an error."""
 
 
 class StudentNet(NeuralNet):
-    """skorch's net over flat batches; nothing is printed."""
+    """A skorch net for flat batches that prints nothing."""
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -38,7 +38,7 @@ class StudentNet(NeuralNet):
         return self.module_(x.ids.to(self.device), x.offsets.to(self.device))
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call skorch's callbacks; its own way to stop early is a KeyboardInterrupt."""
+        """Call skorch's callbacks, and turn their KeyboardInterrupt into StopTraining."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as interrupt:
@@ -52,15 +52,15 @@ class StudentNet(NeuralNet):
         tasks: EpochTasks | None = None,
         state: Callable[[], tuple[Any, ...]] = tuple,
     ) -> None:
-        """Train; unlike skorch's `fit`, let a real Ctrl-C through.
+        """Train the network; unlike skorch's `fit`, raise KeyboardInterrupt on Ctrl-C.
 
         Parameters
         ----------
         dataset : TransferDataset
         tasks : EpochTasks or None, default=None
-            Is told of each epoch, and may stop the training.
+            Called at each epoch; it may stop training.
         state : callable, default=tuple
-            Returns what `tasks` may make a student of at an epoch's end.
+            Returns the data from which `tasks` makes a student at the end of an epoch.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class StudentNet(NeuralNet):
 
 
 def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
-    """Tell a callback's own `raise` from Ctrl-C, which may come between any two instructions."""
+    """Return whether a `raise` statement caused the interrupt, rather than Ctrl-C."""
     step = interrupt.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next
@@ -102,14 +102,14 @@ def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
 
 
 class FidelityEarlyStopping(Callback):
-    """Keeps the weights that agree most with the teacher on held-out texts.
+    """Keep the weights that agree best with the teacher on held-out texts.
 
     Parameters
     ----------
     patience : int
-        Epochs without a better fidelity after which training stops.
+        Number of epochs without better fidelity after which training stops.
     multilabel : bool, default=False
-        Whether a text may have several labels; those are then counted, instead of texts.
+        Whether a text may have several labels. If so, agreement is counted per label.
     """
 
     def __init__(self, patience: int, multilabel: bool = False):
@@ -117,7 +117,7 @@ class FidelityEarlyStopping(Callback):
         self.multilabel = multilabel
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Forget an earlier training."""
+        """Reset the state of earlier training."""
         self.best_ = -1.0
         self.best_weights_ = None
         self.waited_ = 0
@@ -129,7 +129,7 @@ class FidelityEarlyStopping(Callback):
     def on_batch_end(
         self, net: NeuralNet, batch: Any, training: bool, y_pred: Any = None, **kwargs: Any
     ) -> None:
-        """Count where student and teacher agree."""
+        """Count the predictions on which student and teacher agree."""
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
             if self.multilabel:
@@ -152,24 +152,24 @@ class FidelityEarlyStopping(Callback):
                 raise StopTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         net.module_.load_state_dict(self.best_weights_)
 
 
 class Progress(Callback):
-    """One bar over all batches of all epochs.
+    """Update one progress bar over all batches of all epochs.
 
     Parameters
     ----------
     bar : tqdm
-        Counts batches; who opened it closes it, whatever ends the training.
+        Counts batches. The caller closes it.
     """
 
     def __init__(self, bar: "tqdm[Any]"):
         self.bar = bar
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
-        """Move on."""
+        """Advance the bar."""
         if training:
             self.bar.update()
 
@@ -185,18 +185,18 @@ class Progress(Callback):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Settings for training a network.
 
     Attributes
     ----------
     max_epochs, batch_size, seed : int
     lr : float
-        Adam's learning rate at the first step; it falls linearly to 0 at the last.
+        Adam's learning rate at the first step. It decreases linearly to 0 at the last.
     device : torch.device
     loss, temperature, multilabel
         See `DistillationLoss`.
     patience : int, default=3
-        Epochs without better fidelity on held-out texts that end the training.
+        Number of epochs without better fidelity on held-out texts after which training stops.
     callbacks : sequence of skorch callbacks
     verbose : int, default=0
         1 shows a progress bar.
@@ -218,7 +218,7 @@ class Recipe:
     by_length: bool = False
 
     def for_gold_labels(self, n_epochs: int) -> "Recipe":
-        """Return the recipe of a last stage: cross-entropy, at a tenth of the learning rate."""
+        """Return the recipe of the final epochs: cross-entropy and a tenth of the learning rate."""
         return replace(self, max_epochs=n_epochs, lr=self.lr / 10, loss="kl", temperature=1.0)
 
 
@@ -237,24 +237,24 @@ def train(
     Parameters
     ----------
     make_network : callable
-        Builds the network; called after seeding.
+        Builds the network. It is called after seeding.
     dataset : TransferDataset
     recipe : Recipe
     held_out : TransferDataset or None, default=None
-        Texts for early stopping on fidelity; None trains for all epochs.
+        Texts for early stopping on fidelity. None trains for all epochs.
     initial_weights : dict of ndarray or None, default=None
-        Where to start from, for some or all of the network's weights.
+        Initial values for some or all of the network's weights.
     earlier_history : sequence of dict, default=()
-        Figures of the epochs of an earlier training that this one goes on from.
+        History of earlier training that this one continues.
     tasks : EpochTasks or None, default=None
-        Is told of each epoch with its weights and history, and may stop the training.
+        Called at each epoch with its weights and history; it may stop training.
 
     Returns
     -------
     weights : dict of ndarray
         The network's state.
     history : list of dict
-        Figures of each epoch, those of `earlier_history` first.
+        One entry per epoch, starting with those of `earlier_history`.
     """
 
     def make_started_network() -> torch.nn.Module:
@@ -322,7 +322,7 @@ def _make_net(
 
 
 def summarize(history: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
-    """Keep one number a figure and epoch of skorch's history, without its batches."""
+    """Reduce skorch's history to the losses, fidelities and durations of each epoch."""
     return [
         {
             name: float(value)

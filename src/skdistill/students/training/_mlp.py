@@ -1,4 +1,4 @@
-"""The torch network of an MLP over a bag, or windows, of features."""
+"""The torch network of an MLP student."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from skdistill.students.training._network import TextNetwork, part_by_zeros, poo
 
 
 class MLPNetwork(TextNetwork):
-    """An MLP over a bag, or windows, of features.
+    """An MLP over a bag or windows of features.
 
     Parameters
     ----------
@@ -18,9 +18,9 @@ class MLPNetwork(TextNetwork):
     embedding_dim : int, default=16
         Width of the embedding.
     pooling : tuple of {"mean", "max", "attention"}, default=("mean",)
-        How a text's embeddings become one vector; several stand side by side.
+        How to reduce a text's embeddings to one vector. Several results are concatenated.
     context_window : int, default=13
-        Odd number of features around a position that its attention score sees.
+        Number of features that each attention score depends on; odd.
     **options
         See `TextNetwork`.
     """
@@ -57,7 +57,7 @@ class MLPNetwork(TextNetwork):
 
 
 def score_windows(vectors: Tensor, window: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-    """Compute one output of a convolution, with less memory.
+    """Compute a convolution with one output, using less memory than `convolve_within_rows`.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def score_windows(vectors: Tensor, window: Tensor, rows: Tensor, offsets: Tensor
     """
     size = len(window)
     padded, starts = part_by_zeros(vectors @ window.T, rows, len(offsets) - 1, size)
-    # Each place of the window reads the column of its own, one row further down: a diagonal.
+    # Position k of the window reads column k, k rows further down: a diagonal.
     diagonals = padded.as_strided((len(padded) - size + 1, size), (size, size + 1))
     return diagonals.sum(dim=1).index_select(0, starts)
 
 
 def softmax_within_rows(scores: Tensor, rows: Tensor) -> Tensor:
-    """Normalise scores to sum to one over the positions of each row.
+    """Normalise the scores of each row with a softmax.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the students' torch modules share: they work on flat ids and offsets."""
+"""Shared parts of the students' torch modules, which work on flat ids and offsets."""
 
 from abc import abstractmethod
 
@@ -10,16 +10,16 @@ from skdistill.text._vocabulary import UNKNOWN
 
 
 class TextNetwork(nn.Module):
-    """Base class: an embedding, a vector for each text, and a perceptron behind it.
+    """Base class: an embedding, one vector per text, and a multi-layer perceptron.
 
-    A subclass turns the embeddings of a text's features into one vector of a given width.
+    A subclass reduces the embeddings of a text's features to one vector of width `text_dim`.
 
     Parameters
     ----------
     log_prior : Tensor of shape (n_classes,)
-        Logits of a text without any known feature.
+        Logits of a text without known features.
     n_features : int
-        Rows of the embedding, with the one for unknown features.
+        Number of rows of the embedding, including the row for unknown features.
     embedding_dim : int
         Width of the embedding.
     text_dim : int
@@ -27,9 +27,9 @@ class TextNetwork(nn.Module):
     hidden_layer_sizes : tuple of int, default=()
         Widths of hidden layers (with ReLU) between a text's vector and the output.
     dropout : float, default=0.0
-        Share of a text's vector and of hidden units set to zero in training.
+        Share of the text's vector and of the hidden units set to zero in training.
     word_dropout : float, default=0.0
-        Share of the features replaced by the unknown one in training.
+        Share of the features treated as unknown in training.
     """
 
     log_prior: Tensor
@@ -60,9 +60,9 @@ class TextNetwork(nn.Module):
         Parameters
         ----------
         ids : Tensor of shape (n_ids,), int
-            The features of all texts, one text after the other.
+            The features of all texts, concatenated.
         offsets : Tensor of shape (n_texts + 1,), int64
-            Where each text starts, and the end of the last.
+            The start of each text, and the end of the last.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class TextNetwork(nn.Module):
 
     @abstractmethod
     def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-        """Turn the features' vectors into one vector a text.
+        """Reduce the features' vectors to one vector per text.
 
         Parameters
         ----------
@@ -109,12 +109,12 @@ def pool(how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
     rows : Tensor of shape (n_vectors,), int64
         The row of each vector, ascending.
     offsets : Tensor of shape (n_rows + 1,), int64
-        Where each row starts, and the end of the last.
+        The start of each row, and the end of the last.
 
     Returns
     -------
     Tensor of shape (n_rows, width)
-        Zeros where a row has no vector.
+        Zeros for rows without vectors.
 
     Examples
     --------
@@ -132,12 +132,12 @@ def pool(how: str, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
 
 
 def sum_within_rows(vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-    """Add up each row's vectors; arguments and result are those of `pool`."""
+    """Sum each row's vectors; see `pool` for arguments and result."""
     return vectors.new_zeros(len(offsets) - 1, vectors.shape[1]).index_add(0, rows, vectors)
 
 
 def part_by_zeros(vectors: Tensor, rows: Tensor, n_rows: int, size: int) -> tuple[Tensor, Tensor]:
-    """Make one sequence of all rows, with as many zeros between them as keep windows apart.
+    """Concatenate all rows, with enough zeros between them that no window spans two rows.
 
     Parameters
     ----------
@@ -145,13 +145,13 @@ def part_by_zeros(vectors: Tensor, rows: Tensor, n_rows: int, size: int) -> tupl
     rows : Tensor of shape (n_vectors,), int64
         The row of each vector, ascending.
     n_rows, size : int
-        The number of rows, and of places in a window.
+        The number of rows and the size of a window.
 
     Returns
     -------
     padded : Tensor of shape (n_vectors + (n_rows + 1) * (size - 1), width)
     starts : Tensor of shape (n_vectors,), int64
-        Where in `padded` the window around each vector starts.
+        The start in `padded` of the window around each vector.
     """
     starts = torch.arange(len(rows), device=rows.device) + (size - 1) * rows
     padded = vectors.new_zeros(len(rows) + (n_rows + 1) * (size - 1), vectors.shape[1])

@@ -9,7 +9,7 @@ from skdistill.students.training._network import TextNetwork
 
 
 class RNNNetwork(TextNetwork):
-    """A recurrent layer over the features in their order, and the maximum or mean of its states.
+    """A recurrent layer over the features in order, and the maximum or mean of its states.
 
     Parameters
     ----------
@@ -19,11 +19,11 @@ class RNNNetwork(TextNetwork):
         Width of the embedding.
     cell : {"gru", "lstm"}, default="gru"
     hidden_dim : int, default=32
-        Width of the state of each direction.
+        Width of the hidden state in each direction.
     bidirectional : bool, default=True
-        Whether a second layer reads the text from its end.
+        Whether to add a second layer that reads the text backwards.
     pooling : tuple of {"max", "mean"}, default=("max",)
-        How the states at all positions become one vector; several stand side by side.
+        How to pool the hidden states over all positions. Several results are concatenated.
     **options
         See `TextNetwork`.
     """
@@ -51,12 +51,12 @@ class RNNNetwork(TextNetwork):
         )
 
     def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
-        """Read texts of like length side by side, and pool the states."""
+        """Read texts of similar length in parallel, and pool the states."""
         lengths = offsets.diff()
         steps = torch.arange(len(rows), device=rows.device) - offsets[:-1][rows]
         unread, texts, pooled = lengths.clone(), [], []
         while longest := int(unread.max()):
-            # Texts of at least half the length: padding at most doubles the work.
+            # Group texts of at least half the maximum length, so padding at most doubles the work.
             group = 2 * unread >= longest
             unread[group] = 0
             here = group[rows].nonzero()[:, 0]
@@ -85,14 +85,14 @@ def read_side_by_side(
     layer : torch.nn.RNNBase
     vectors : Tensor of shape (n_vectors, width)
     steps, columns : Tensor of shape (n_vectors,), int64
-        The step at which the layer reads each vector, and the vector's text.
+        The step at which the layer reads each vector, and the number of the vector's text.
     n_steps : int
-        Vectors of the longest text.
+        Length of the longest text.
 
     Returns
     -------
     Tensor of shape (n_steps, n_texts, hidden_size)
-        The states after each step; those behind a text's end mean nothing.
+        The states after each step. States after the end of a text are meaningless.
     """
     n_texts = int(columns[-1]) + 1
     padded = vectors.new_zeros(n_steps * n_texts, vectors.shape[1])
@@ -101,14 +101,14 @@ def read_side_by_side(
 
 
 def pool_steps(how: str, states: Tensor, lengths: Tensor) -> Tensor:
-    """Reduce padded states to their mean or their maximum, without those behind a text's end.
+    """Reduce padded states to their mean or their maximum, ignoring those after a text's end.
 
     Parameters
     ----------
     how : {"mean", "max"}
     states : Tensor of shape (n_steps, n_texts, width)
     lengths : Tensor of shape (n_texts,), int64
-        The steps of each text, at least 1.
+        The length of each text, at least 1.
 
     Returns
     -------
