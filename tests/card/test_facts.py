@@ -16,7 +16,7 @@ from skdistill.card._facts import describe_training
 
 def test_defaults_are_not_told():
     assert describe_training(DistilledMLPClassifier()) == {
-        "Teacher": "none: it learned from gold labels"
+        "Teacher": "none (trained on gold labels)"
     }
 
 

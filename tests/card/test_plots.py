@@ -28,7 +28,7 @@ def test_reliability_puts_what_is_calibrated_on_the_diagonal():
         f"{float(diagonal['y2']):.1f}",
     )
     assert float(circles[0]["r"]) < float(circles[1]["r"]) < float(circles[2]["r"])
-    assert parts(plot, "title")[1].text == "sure 50%, right 50%, 2 answers"
+    assert parts(plot, "title")[1].text == "confidence 50%, accuracy 50%, 2 predictions"
 
 
 def test_everything_is_inside_the_picture():
@@ -56,7 +56,7 @@ def test_the_loss_on_gold_labels_is_not_joined_to_the_other():
     plot = plot_training([0.4, 0.2, 0.1, 0.7, 0.6], n_gold_epochs=2)
     curves = [a["points"].split() for a in attributes(plot, "polyline")]
     assert [*map(len, curves)] == [3, 2]
-    assert "from 0.4 in the first to 0.1 in the last of 3 epochs, and 2 on gold labels" in plot
+    assert "from 0.4 in the first to 0.1 in the last of 3 epochs, then 2 on gold labels" in plot
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_confusion_shades_cells_by_the_share_of_their_row(n):
     assert not shades[0].any()
     np.testing.assert_allclose(shades[1], 0.35 * matrix[1] / matrix[1].sum(), atol=6e-4)
     titles = [title.text for title in parts(plot, "title")]
-    assert titles[n] == f"{names[1]} taken for {names[0]}: {n:,}"
-    assert f"{np.trace(matrix):,} of {matrix.sum():,} texts on the diagonal" in plot
+    assert titles[n] == f"{names[1]} predicted as {names[0]}: {n:,}"
+    assert f"{np.trace(matrix):,} of {matrix.sum():,} texts classified correctly" in plot
 
 
 def test_the_colour_is_that_of_the_text_around():

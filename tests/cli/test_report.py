@@ -92,7 +92,7 @@ def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics
     with pytest.MonkeyPatch.context() as patch:
         asked = count_calls(patch, CompiledNetwork, "predict_proba")
         assert report(model, test_file, *options) == 0
-    assert asked == [100, 100]  # the student, and the page's in eight bits
+    assert asked == [100, 100]  # the student and its 8-bit version
     found = json.loads(capsys.readouterr().out)
     assert found["html"] == str(card)
     page = card.read_text(encoding="utf-8")
@@ -100,7 +100,7 @@ def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics
     cells = r"<t[hd][^>]*>(?:<bdi>)?(.*?)(?:</bdi>)?</t[hd]>"
     rows = [re.findall(cells, row) for row in page.split("<tr>")]
     named = {row[0]: row[1:] for row in rows if row}
-    assert named["Model"][:4] == ["Parameters", "Accuracy", "Macro F1", "Agrees with the teacher"]
+    assert named["Model"][:4] == ["Parameters", "Accuracy", "Macro F1", "Agreement with teacher"]
     teacher = found["teacher"]
     for name, n_parameters, scores, fidelity in [
         ("this student", found["n_parameters"], found, teacher["fidelity"]),

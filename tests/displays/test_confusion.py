@@ -148,13 +148,13 @@ def test_what_cannot_be_drawn_is_refused():
         draw(["a"], {})
     with pytest.raises(ValueError, match="dict with at least one"):
         draw(["a"], ["a"])
-    with pytest.raises(ValueError, match=r"several labels a text.*y_true\[:, 0\]"):
+    with pytest.raises(ValueError, match=r"y_true is multilabel.*y_true\[:, 0\]"):
         draw([[0, 1]], {"m": [[0, 1]]})
     with pytest.raises(ValueError, match="must have the same number of rows"):
         draw(["a", "b"], {"m": ["a"]})
     with pytest.raises(ValueError, match="confusion_matrices is empty"):
         ConfusionMatricesDisplay({}).plot()
-    with pytest.raises(ValueError, match=r"matrix of 'b' has shape \(3, 3\), not \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"\['b'\] has shape \(3, 3\), but the first matrix has 2"):
         ConfusionMatricesDisplay({"a": np.eye(2), "b": np.eye(3)}).plot()
     with pytest.raises(ValueError, match="classes and display_labels"):
         ConfusionMatricesDisplay({"a": np.eye(2)}, display_labels=["x"]).plot()

@@ -45,7 +45,7 @@ def test_retention_shows_the_numbers_of_the_table(demo_table):
 
 
 def test_the_figure_needs_a_teacher(demo_table):
-    with pytest.raises(ValueError, match=r"no row of the table is one: .*reference="):
+    with pytest.raises(ValueError, match=r"no teacher to compare with.*reference="):
         RetentionDisplay.from_comparison(demo_table.drop(columns="retention"))
 
 

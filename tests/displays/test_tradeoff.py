@@ -129,14 +129,14 @@ def test_models_of_unknown_cost_are_left_out_and_named(demo_table):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"names": []}, "no model to draw"),
+        ({"names": []}, "no models to draw"),
         ({"costs": [1]}, "names and n_bytes must have the same number"),
         ({"scores": [1]}, "names and scores must have the same number"),
         ({"kinds": ["distilled"]}, "names and kinds must have the same number"),
-        ({"kinds": ["student", "teacher"]}, r"hold \['student'\]"),
-        ({"costs": [1, 0]}, "n_bytes of 'B' is 0; a logarithmic axis"),
-        ({"costs": [1, np.inf]}, "n_bytes of 'B' is inf; a logarithmic axis"),
-        ({"scores": [np.nan, 1]}, "the score of 'A' is nan"),
+        ({"kinds": ["student", "teacher"]}, r"got \['student'\]"),
+        ({"costs": [1, 0]}, "n_bytes of 'B' is 0, but a logarithmic axis"),
+        ({"costs": [1, np.inf]}, "n_bytes of 'B' is inf, but a logarithmic axis"),
+        ({"scores": [np.nan, 1]}, "The score of 'A' is nan"),
         ({"against": "carbon"}, "against must be one of .*'n_bytes'.*, got 'carbon'"),
     ],
 )

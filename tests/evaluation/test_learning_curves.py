@@ -100,7 +100,7 @@ def test_grammar_and_numbers():
         assert len({getattr(line, style)() for line in styles}) == 2
     axes.figure.draw_without_rendering()
     assert [text.get_text() for text in axes.get_xticklabels()] == ["100", "1k"]
-    assert "labelled texts" in axes.get_xlabel()
+    assert "labelled training texts" in axes.get_xlabel()
     assert "%" in axes.get_ylabel()
     legend = axes.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
@@ -127,12 +127,12 @@ def test_what_cannot_be_drawn_is_refused(texts):
         draw({}, X, y)
     with pytest.raises(ValueError, match="X and y must have the same number"):
         draw({"a": Counter()}, X, y[:5])
-    with pytest.raises(ValueError, match="all estimators are frozen"):
+    with pytest.raises(ValueError, match="All estimators are frozen"):
         draw({"a": FrozenEstimator(make_tfidf_baseline().fit(X, y))}, X, y)
     with pytest.raises(ValueError, match="test_scores is empty"):
         LearningCurvesDisplay([1], {}).plot()
     assert plt.get_fignums() == []
-    with pytest.raises(ValueError, match=r"scores of 'a' have shape \(2,\), not one row"):
+    with pytest.raises(ValueError, match=r"test_scores\['a'\] .* got shape \(2,\)"):
         LearningCurvesDisplay([1, 2], {"a": [0.5, 0.6]}).plot()
-    with pytest.raises(ValueError, match=r"scores of 'a' have shape \(1, 1\)"):
+    with pytest.raises(ValueError, match=r"test_scores\['a'\] .* got shape \(1, 1\)"):
         LearningCurvesDisplay([1, 2], {"a": [[0.5]]}).plot()

@@ -42,7 +42,7 @@ def describe_training(student: BaseEstimator) -> dict[str, str]:
 
 def _name_teacher(teacher: Any) -> str:
     if teacher is None:
-        return "none: it learned from gold labels"
+        return "none (trained on gold labels)"
     while getattr(teacher, "estimator", None) is not None:
         teacher = teacher.estimator
     name = type(teacher).__name__

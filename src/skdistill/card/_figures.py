@@ -90,7 +90,7 @@ def measure(
     rounded_proba = rounded.predict_proba(texts)
     rows: list[tuple[str, int | None, np.ndarray]] = [
         ("this student", model.n_parameters, proba),
-        ("the same, in eight bits", model.n_parameters, rounded_proba),
+        ("8-bit student", model.n_parameters, rounded_proba),
     ]
     teacher_proba = None
     if teacher is not None:
@@ -126,20 +126,20 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
         _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
         if indicators.shape != (n_texts, n_classes):
             raise ValueError(
-                f"y must have a column for each of the {n_classes} labels, but has shape "
+                f"y must have one column for each of the {n_classes} labels, got shape "
                 f"{indicators.shape}."
             )
         return indicators
     values = np.asarray(y)
     if values.ndim != 1:
-        raise ValueError(f"y must be a column of labels, not of shape {values.shape}.")
+        raise ValueError(f"y must be a 1-D array of labels, got shape {values.shape}.")
     check_same_length(n_texts, len(values), names=("X", "y"))
     columns = {name: column for column, name in enumerate(model.classes.tolist())}
     codes = np.array([columns.get(value, -1) for value in values.tolist()])
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise ValueError(
-            f"y[{row}] is {values.tolist()[row]!r}, which is none of the student's classes "
+            f"y[{row}] is {values.tolist()[row]!r}, which is not one of the student's classes "
             f"{model.classes.tolist()!s:.200}."
         )
     return codes
@@ -171,8 +171,8 @@ def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Ans
     if not has_same_classes:
         classes = np.asarray(asked.classes_, dtype=object).tolist()
         raise ValueError(
-            f"{name} has the classes {classes!s:.200}, but the student has "
-            f"{model.classes.tolist()!s:.200}."
+            f"{name} must have the student's classes {model.classes.tolist()!s:.200}, but has "
+            f"{classes!s:.200}."
         )
     proba = join_columns(asked.predict_proba(texts))
     return Answers(proba, getattr(asked, "n_parameters_", None))

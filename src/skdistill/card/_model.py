@@ -26,8 +26,8 @@ def describe_for_page(model: StoredModel) -> dict[str, Any]:
     """
     if callable(model.vocabulary.analyzer):
         raise TypeError(
-            "A student with a function for its analyzer has no page of its own: the page would "
-            'have to call Python. Fit one with analyzer="word" or "char".'
+            "A model card cannot contain a student with a function as its analyzer, because the "
+            'page cannot call Python. Fit a student with analyzer="word" or "char".'
         )
     stored = quantize(model.weights, "int8")
     names = [name for name in stored if not name.endswith(_SCALE)]

@@ -49,7 +49,7 @@ _MAX_MATRIX = 20
 _SHARES = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
-    "fidelity": "Agrees with the teacher",
+    "fidelity": "Agreement with teacher",
     "calibration_error": "Calibration error",
 }
 
@@ -95,7 +95,7 @@ def write_card(
         If Jinja2 is not installed.
     """
     if X is None and (y is not None or teacher is not None or controls):
-        raise ValueError("y, teacher and controls are measured on texts: pass these texts as X.")
+        raise ValueError("y, teacher and controls need texts to be measured on; pass X.")
     if isinstance(limits, str):
         raise ValueError("limits is a single string; pass a list of sentences.")
     template = _load_template()
@@ -142,7 +142,7 @@ def _load_template() -> "Template":
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
-        raise ImportError("A model card needs Jinja2: pip install jinja2.") from error
+        raise ImportError("A model card needs Jinja2: run 'pip install jinja2'.") from error
     environment = Environment(
         loader=FunctionLoader(lambda name: _read(f"templates/{name}")),
         autoescape=True,
@@ -179,8 +179,8 @@ def _name_classes(model: StoredModel, class_names: Sequence[str] | None) -> list
         return [str(name) for name in model.classes]
     if isinstance(class_names, str) or len(class_names) != len(model.classes):
         raise ValueError(
-            f"class_names must hold a name for each of the {len(model.classes)} classes "
-            f"{model.classes.tolist()!s:.200}, in this order, not {class_names!r:.200}."
+            f"class_names must contain a name for each of the {len(model.classes)} classes "
+            f"{model.classes.tolist()!s:.200}, in this order, got {class_names!r:.200}."
         )
     return [str(name) for name in class_names]
 
@@ -200,10 +200,10 @@ def _describe_figures(figures: Figures, names: Sequence[str]) -> dict[str, Any]:
         errors = most_confused(figures.confusion, names)
         if len(names) <= _MAX_MATRIX:
             matrix = plot_confusion(figures.confusion, names)
-            plots.append(("What is taken for what (true classes in rows)", matrix))
+            plots.append(("Confusion matrix (true classes in rows)", matrix))
     if figures.reliability is not None:
         reliability = plot_reliability(*figures.reliability)
-        plots.append(("How sure it is, and how often right", reliability))
+        plots.append(("Confidence and accuracy", reliability))
     return {
         "figures": replace(figures, classes=classes),
         "columns": {
@@ -224,7 +224,8 @@ def _read_training(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, 
         return _training_facts(model)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"What the student's file says of its training is damaged: {error!s:.200}."
+            f"The training record in the student's file is damaged: {error!s:.200}. Save the "
+            "student again."
         ) from error
 
 
@@ -234,7 +235,7 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
     given = model.estimator.get("parameters", {})
     facts = {}
     if "transfer_size" in known:
-        facts["Texts it learned from"] = f"{known['transfer_size']:,}"
+        facts["Training texts"] = f"{known['transfer_size']:,}"
     if "loss" in given:
         loss = LOSSES.get(given["loss"])
         # Files from other versions may name losses unknown to this one.
@@ -249,7 +250,7 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
     n_gold_epochs = count_gold_epochs(history)
     caption = "Training loss"
     if n_gold_epochs:
-        caption += f" (the last {n_gold_epochs}: on gold labels)"
+        caption += f" (last {n_gold_epochs} on gold labels)"
     return facts, [(caption, plot_training(losses, n_gold_epochs))]
 
 

@@ -21,7 +21,7 @@ def plot_reliability(confidence: np.ndarray, share: np.ndarray, counts: np.ndarr
     points = [
         element(
             "circle",
-            element("title", f"sure {x:.0%}, right {y:.0%}, {count:,} answers"),
+            element("title", f"confidence {x:.0%}, accuracy {y:.0%}, {count:,} predictions"),
             cx=f"{_x(x):.1f}",
             cy=f"{_y(y):.1f}",
             r=f"{2.5 + 7 * np.sqrt(count / counts.sum()):.1f}",
@@ -36,11 +36,13 @@ def plot_reliability(confidence: np.ndarray, share: np.ndarray, counts: np.ndarr
     labels = [f"{tick:.0%}" for tick in ticks]
     return _frame(
         "Reliability: "
-        + "; ".join(f"sure {x:.0%}, right {y:.0%}" for x, y in zip(confidence, share, strict=True)),
+        + "; ".join(
+            f"confidence {x:.0%}, accuracy {y:.0%}" for x, y in zip(confidence, share, strict=True)
+        ),
         [*zip(ticks, labels, strict=True)],
         [*zip(ticks, labels, strict=True)],
-        "how sure",
-        "how often right",
+        "confidence",
+        "accuracy",
         diagonal,
         *points,
     )
@@ -80,7 +82,7 @@ def plot_training(losses: Sequence[float], n_gold_epochs: int = 0) -> Markup:
     step = -(-n // 8)
     return _frame(
         f"Training loss, from {losses[0]:.3g} in the first to {losses[n_soft - 1]:.3g} in the last "
-        f"of {n_soft} epochs" + (f", and {n_gold_epochs} on gold labels" if n_gold_epochs else ""),
+        f"of {n_soft} epochs" + (f", then {n_gold_epochs} on gold labels" if n_gold_epochs else ""),
         [((epoch + 0.5) / n, str(epoch + 1)) for epoch in range(0, n, step)],
         [(tick / top, f"{tick:g}") for tick in ticks],
         "epoch",
@@ -113,7 +115,7 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
             cells.append(
                 element(
                     "rect",
-                    element("title", f"{classes[row]} taken for {classes[column]}: {count:,}"),
+                    element("title", f"{classes[row]} predicted as {classes[column]}: {count:,}"),
                     x=x,
                     y=y,
                     width=side,
@@ -126,12 +128,12 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Markup:
             )
             cells.append(_text(x + side / 2, y + side / 2 + 4, f"{count:,}", "middle"))
     size = margin + n * side + 2
-    axis = _text(margin + n * side / 2, size + 14, "predicted, in columns", "middle")
+    axis = _text(margin + n * side / 2, size + 14, "predicted class", "middle")
     right = np.trace(matrix)
     return _svg(
         size,
         size + 20,
-        f"Confusion matrix: {right:,} of {matrix.sum():,} texts on the diagonal",
+        f"Confusion matrix: {right:,} of {matrix.sum():,} texts classified correctly",
         *cells,
         axis,
     )

@@ -1,4 +1,4 @@
-"""A student in words: what it reads, how it is made, what it cannot see."""
+"""Describe a student in words: its input, its architecture and its limits."""
 
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
@@ -13,20 +13,23 @@ def describe_architecture(model: StoredModel) -> str:
     width = model.weights["embedding.weight"].shape[1]
     reading = KINDS[model.kind].describe(architecture)
     hidden = architecture["hidden_layer_sizes"]
-    layers = f"hidden layers of {', '.join(map(str, hidden))}, " if hidden else ""
+    layers = ""
+    if hidden:
+        noun = "a hidden layer" if len(hidden) == 1 else "hidden layers"
+        layers = f"{noun} of {' and '.join(map(str, hidden))} units, "
     buckets = ""
     if vocabulary.hash_buckets:
         longest = vocabulary.ngram_range[1]
-        buckets = f" and {vocabulary.hash_buckets:,} buckets for their n-grams of up to {longest}"
+        buckets = f" (plus {vocabulary.hash_buckets:,} buckets for n-grams of up to {longest})"
     return (
-        f"A student of skdistill: {len(vocabulary.features):,} {name_listed(model)}{buckets} as "
-        f"vectors of {width} numbers, {reading}, {layers}and a linear layer for "
-        f"{len(model.classes)} {'labels' if model.multilabel else 'classes'}."
+        f"A skdistill student: an embedding of {len(vocabulary.features):,} "
+        f"{name_listed(model)}{buckets} in {width} dimensions, {reading}, {layers}and a linear "
+        f"layer for {len(model.classes)} {'labels' if model.multilabel else 'classes'}."
     )
 
 
 def _features(model: StoredModel) -> str:
-    return "characters" if model.vocabulary.analyzer == "char" else "words and marks"
+    return "characters" if model.vocabulary.analyzer == "char" else "words and punctuation marks"
 
 
 def name_unit(model: StoredModel) -> str:
@@ -34,7 +37,7 @@ def name_unit(model: StoredModel) -> str:
 
 
 def name_listed(model: StoredModel) -> str:
-    """Say what the features of a vocabulary are."""
+    """Return a plural noun for the features of the vocabulary."""
     least, most = model.vocabulary.ngram_range
     if most == 1 or model.vocabulary.hash_buckets:
         return _features(model)
@@ -48,4 +51,4 @@ def describe_word_order(model: StoredModel) -> str:
 
 
 def name_prior(model: StoredModel) -> str:
-    return f"the {'labels' if model.multilabel else 'classes'}' shares in its training"
+    return f"the shares of the {'labels' if model.multilabel else 'classes'} in its training texts"

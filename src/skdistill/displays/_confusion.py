@@ -132,7 +132,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         self.text_ = texts if include_values else None
         axes[0].set_ylabel("true class")
         self.colorbar_ = self.figure_.colorbar(
-            self.im_[0], ax=list(axes), label="share of the true class's texts, %", pad=0.02
+            self.im_[0], ax=list(axes), label="share of the true class, %", pad=0.02
         )
         return self
 
@@ -140,13 +140,13 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         """Return the matrices and the names of the classes, after checking their shapes."""
         matrices = {name: np.asarray(own) for name, own in self.confusion_matrices.items()}
         if not matrices:
-            raise ValueError("confusion_matrices is empty; there is nothing to draw.")
+            raise ValueError("confusion_matrices is empty; pass at least one matrix.")
         n_classes = len(next(iter(matrices.values())))
         for name, own in matrices.items():
             if own.shape != (n_classes, n_classes):
                 raise ValueError(
-                    f"the matrix of {name!r} has shape {own.shape}, not ({n_classes}, "
-                    f"{n_classes}): all models need the same classes."
+                    f"confusion_matrices[{name!r}] has shape {own.shape}, but the first matrix "
+                    f"has {n_classes} rows; all models need the same classes."
                 )
         names = range(n_classes) if self.display_labels is None else self.display_labels
         labels = [str(label) for label in np.asarray(names, dtype=object).tolist()]
@@ -285,13 +285,13 @@ class ConfusionMatricesDisplay(PanelsDisplay):
         require_matplotlib(f"{cls.__name__}.from_predictions")
         if not isinstance(predictions, Mapping) or not predictions:
             raise ValueError(
-                "predictions must be a dict with at least one model's, such as "
+                "predictions must be a dict with at least one model, such as "
                 '{"teacher": ..., "student": ...}.'
             )
         if is_multilabel(y_true):
             raise ValueError(
-                "y_true has several labels a text, which have no common confusion matrix; draw "
-                "that of one label, as in y_true[:, 0]."
+                "y_true is multilabel, but a confusion matrix needs one label per text. Pass one "
+                "column at a time, as in y_true[:, 0]."
             )
         true = column_or_1d(y_true)
         predicted = {name: column_or_1d(own) for name, own in predictions.items()}

@@ -110,7 +110,7 @@ class TrainingHistoryDisplay(Display):
             If there are no losses, or the curves differ in length.
         """
         if not self.losses:
-            raise ValueError("losses is empty; there is nothing to draw.")
+            raise ValueError("losses is empty; pass at least one curve.")
         n_epochs = len(next(iter(self.losses.values())))
         for what, values in self.losses.items():
             check_same_length(n_epochs, len(values), names=("the first losses", what))
@@ -126,7 +126,7 @@ class TrainingHistoryDisplay(Display):
         self.gold_line_: Line2D | None = None
         if self.n_gold_epochs:
             self.gold_line_ = ax.axvline(
-                n_soft + 0.5, label="from here gold labels", **REFERENCE_LINE
+                n_soft + 0.5, label="start of gold labels", **REFERENCE_LINE
             )
         _label_axes(ax, self.loss_name)
         return self
@@ -177,8 +177,7 @@ class TrainingHistoryDisplay(Display):
         history = getattr(estimator, "history_", None)
         if not history or "train_loss" not in history[0]:
             raise ValueError(
-                f"this {type(estimator).__name__} has no history of losses: pass a student that "
-                "was fitted."
+                f"This {type(estimator).__name__} has no history of losses; pass a fitted student."
             )
         losses = {
             what: [epoch.get(key, nan) for epoch in history]
@@ -201,5 +200,5 @@ def _label_axes(ax: "Axes", loss_name: str) -> None:
 
     soften(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="epoch (number of passes over the texts)", ylabel=loss_name)
+    ax.set(xlabel="epoch", ylabel=loss_name)
     legend_below(ax, n_columns=2)

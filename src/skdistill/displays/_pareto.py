@@ -54,7 +54,7 @@ def pareto_front(
     costs, scores = np.asarray(costs, float), np.asarray(scores, float)
     check_same_length(len(costs), len(scores), names=("costs", "scores"))
     if np.isnan(costs).any() or np.isnan(scores).any():
-        raise ValueError("costs and scores must not hold missing numbers; leave such models out.")
+        raise ValueError("costs and scores must not contain NaN; leave such models out.")
     if larger_is_better:
         costs = -costs
     no_worse = (costs[:, None] <= costs) & (scores[:, None] >= scores)

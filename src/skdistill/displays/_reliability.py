@@ -139,7 +139,7 @@ class ReliabilityDisplay(Display):
         counts, edges = np.asarray(self.counts), np.asarray(self.bin_edges, float)
         for what in ("confidence", "accuracy"):
             check_same_length(len(counts), len(getattr(self, what)), names=("counts", what))
-        check_same_length(len(counts) + 1, len(edges), names=("the ends of counts", "bin_edges"))
+        check_same_length(len(counts) + 1, len(edges), names=("the edges of counts", "bin_edges"))
         ax = self._take_axes(ax, (5.4, 6.0))
         name = self.name if name is None else name
         label = name
@@ -177,7 +177,7 @@ class ReliabilityDisplay(Display):
 
         if ref_line:
             ax.plot([0, 1], [0, 1], label="calibrated", **REFERENCE_LINE)
-        ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="right predictions, % of the bin's texts")
+        ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy, % of the bin's texts")
         write_percent(ax)
         # As wide as the diagram, but placed in inches: the layout changes the diagram's height.
         up = ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, BboxTransformTo(ax.bbox))

@@ -137,7 +137,7 @@ default="n_parameters"
         self.line_ = ax.axhline(1, label="teacher's accuracy", **style)
         set_percent_axis(ax, np.append(points.y, 1))
         self.points_, self.text_ = points.draw(ax, labels, self.line_, scatter_kw, text_kw)
-        remark = "" if self.accuracy is None else "\n(beside the names: accuracy, %)"
+        remark = "" if self.accuracy is None else "\n(next to the names: accuracy, %)"
         ax.set_ylabel(f"accuracy, % of the teacher's{remark}")
         return self
 
@@ -191,8 +191,8 @@ default="n_parameters"
         """
         if "retention" not in table:
             raise ValueError(
-                "the figure compares with a teacher, but no row of the table is one: name it, as "
-                'in compare(..., reference="teacher").'
+                "The table has no teacher to compare with. Name it, as in "
+                'compare(..., reference="teacher").'
             )
         known = known_rows(table, against)
         display = cls(

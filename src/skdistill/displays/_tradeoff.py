@@ -60,7 +60,7 @@ def known_rows(table: pd.DataFrame, against: CostColumn) -> pd.DataFrame:
     if not is_known.all():
         left_out = ", ".join(table["name"][~is_known])
         warnings.warn(
-            f"The figure leaves out {left_out}: {against} is not known, or 0.",
+            f"The figure leaves out {left_out}: {against} is unknown or 0.",
             UserWarning,
             stacklevel=3,
         )
@@ -88,24 +88,24 @@ class Points(NamedTuple):
         _check_cost(against)
         x, y = np.asarray(x, float), np.asarray(y, float)
         if not len(names):
-            raise ValueError("there is no model to draw.")
+            raise ValueError("There are no models to draw; pass at least one with a known cost.")
         check_same_length(len(names), len(x), names=("names", against))
         check_same_length(len(names), len(y), names=("names", "scores"))
         fits = (x > 0) & np.isfinite(x)
         if not fits.all():
             row = int(fits.argmin())
             raise ValueError(
-                f"{against} of {names[row]!r} is {x[row]:g}; a logarithmic axis needs positive, "
-                "finite numbers."
+                f"{against} of {names[row]!r} is {x[row]:g}, but a logarithmic axis needs "
+                "positive, finite numbers. Leave such models out."
             )
         if not np.isfinite(y).all():
             row = int(np.isfinite(y).argmin())
-            raise ValueError(f"the score of {names[row]!r} is {y[row]:g}; leave such models out.")
+            raise ValueError(f"The score of {names[row]!r} is {y[row]:g}; leave such models out.")
         if kinds is not None:
             check_same_length(len(names), len(kinds), names=("names", "kinds"))
             unknown = sorted(set(kinds) - set(KINDS))
             if unknown:
-                raise ValueError(f"kinds must be of {list(KINDS)}, but hold {unknown}.")
+                raise ValueError(f"kinds must be among {list(KINDS)}, got {unknown}.")
         return cls(names, x, y, kinds, against)
 
     @property

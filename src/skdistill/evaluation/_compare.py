@@ -206,7 +206,7 @@ def compare(
         )
         if name == reference and not rows[name]["accuracy"]:
             raise ValueError(
-                f"the reference {name!r} classifies no test text correctly; check its labels."
+                f"The reference {name!r} classifies no test text correctly; check its labels."
             )
     table = make_table([rows[name] for name in models])
     if plot:
@@ -217,19 +217,19 @@ def compare(
 def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
     pairs = list(estimators.items()) if isinstance(estimators, Mapping) else list(estimators)
     if not pairs:
-        raise ValueError("estimators is empty; there is nothing to compare.")
+        raise ValueError("estimators is empty; pass at least one classifier.")
     for place, pair in enumerate(pairs):
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
             raise TypeError(
                 f"estimators[{place}] must be a name and a classifier, such as "
-                f'("student", DistilledMLPClassifier()), but is {pair!r:.80}.'
+                f'("student", DistilledMLPClassifier()), got {pair!r:.80}.'
             )
     names = [name for name, _ in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"each classifier needs a name of its own, but {twice} occur twice.")
+        raise ValueError(f"Names of estimators must be unique, but {twice} occur more than once.")
     if reference is not None and reference not in names:
-        raise ValueError(f"reference={reference!r} is none of the names, {names}.")
+        raise ValueError(f"reference must be one of the names {names}, got {reference!r}.")
     return dict(pairs)
 
 
@@ -253,8 +253,8 @@ def _check_training_texts(
     if X is None or y is None:
         if untrained:
             raise ValueError(
-                f"X_train and y_train are needed to train {untrained}; without them all "
-                "classifiers must be fitted, in a FrozenEstimator each."
+                f"X_train and y_train are needed to train {untrained}. Pass both, or wrap fitted "
+                "classifiers in FrozenEstimator."
             )
         return None, None
     texts = check_texts(X, name="X_train")
@@ -274,7 +274,7 @@ def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.
         return texts, labels
     if train_labels.shape[1:] != labels.shape[1:]:
         raise ValueError(
-            f"y_test has shape {labels.shape}, which does not go with that of y_train, "
+            f"y_test has shape {labels.shape}, which does not match y_train of shape "
             f"{train_labels.shape}."
         )
     if labels.ndim == 1:
@@ -290,9 +290,7 @@ def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> No
         )
     classes = predictions.classes
     if classes is not None and not np.isin(classes, y).any():
-        raise ValueError(
-            f"{name!r} knows the classes {classes.tolist()}, of which y_test holds none."
-        )
+        raise ValueError(f"None of the classes of {name!r}, {classes.tolist()}, occurs in y_test.")
 
 
 def _kind(estimator: Any) -> str:

@@ -149,7 +149,7 @@ def distillation_report(
     >>> student = DistilledMLPClassifier(make_tfidf_baseline(C=10), max_epochs=20)
     >>> report = distillation_report(student, X, y, X_unlabeled=["my bus", "a soup"], n_seeds=2)
     >>> report.verdict
-    'Distillation did not help: the student is 0.00 points more accurate than its twin on hard ...'
+    'No difference shown: the student is 0.00 points more accurate than its twin, but the 95 % ...'
     """
     distilled, twin = _make_pair(student, twin_params)
     rng = check_random_state(random_state)
@@ -194,21 +194,21 @@ def _make_pair(
     """Check the parameters and make the student, which takes given soft labels, and its twin."""
     if not isinstance(student, DistilledClassifier):
         raise TypeError(
-            "student must be one of the distilled classifiers, such as DistilledMLPClassifier, "
+            "student must be a distilled classifier, such as DistilledMLPClassifier, "
             f"not {type(student).__name__}."
         )
     student._validate_params()
     if student.teacher is None:
         raise ValueError(
-            "The student has no teacher, so it is its own twin and there is nothing to compare; "
-            "set one, as in student.set_params(teacher=...)."
+            "The student has no teacher, so there is nothing to compare it with. Set one, as in "
+            "student.set_params(teacher=...)."
         )
     given = twin_params or {}
     fixed = sorted({*_WITHOUT_TEACHER, "random_state"} & set(given))
     if fixed:
         raise ValueError(
-            f"twin_params cannot set {', '.join(fixed)}: the twin learns without a teacher, by "
-            "cross-entropy, from the student's seeds."
+            f"twin_params cannot set {', '.join(fixed)}: the twin is trained without a teacher, "
+            "with cross-entropy and the student's seeds."
         )
     distilled = clone(student).set_params(**_LABELS_GIVEN)
     twin = clone(student).set_params(**_WITHOUT_TEACHER, **given)
@@ -261,8 +261,8 @@ def _split(
         test_classes, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
         if test_codes.shape[1:] != codes.shape[1:]:
             raise ValueError(
-                f"y has {len(classes)} labels of which a text may have several; y_test must have "
-                f"the same, in columns, but has {len(test_classes)} classes."
+                f"y_test must have {len(classes)} columns, one for each label in y, but has "
+                f"{len(test_classes)}."
             )
     else:
         test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
@@ -270,7 +270,7 @@ def _split(
         check_known_labels(test_labels, classes, names=("y_test", "y"))
         test_codes = np.searchsorted(classes, test_labels)
     if len(test_texts) < 2:
-        raise ValueError("One test text is not enough: half of them calibrate the other half.")
+        raise ValueError("One test text is not enough; pass at least two.")
     return _Split(texts, codes, test_texts, test_codes, classes)
 
 

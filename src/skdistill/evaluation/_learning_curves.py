@@ -110,7 +110,7 @@ class LearningCurvesDisplay(Display):
             If there are no models, or the shape of a model's scores is wrong.
         """
         if not self.test_scores:
-            raise ValueError("test_scores is empty; there is nothing to draw.")
+            raise ValueError("test_scores is empty; pass the scores of at least one model.")
         sizes = np.asarray(self.train_sizes)
         ax = self._take_axes(ax, (6.5, 4.6))
         self.errorbar_: list[ErrorbarContainer] = []
@@ -118,8 +118,8 @@ class LearningCurvesDisplay(Display):
             scores = np.asarray(own, float)
             if scores.ndim != 2 or len(scores) != len(sizes):
                 raise ValueError(
-                    f"the scores of {name!r} have shape {scores.shape}, not one row for each of "
-                    f"the {len(sizes)} train_sizes and one column for each split."
+                    f"test_scores[{name!r}] must have one row for each of the {len(sizes)} "
+                    f"train_sizes and one column for each split, got shape {scores.shape}."
                 )
             style = {"capsize": 3, "linewidth": 1.4, **next_curve(ax, name, errorbar_kw)}
             self.errorbar_.append(ax.errorbar(sizes, scores.mean(1), scores.std(1), **style))
@@ -140,7 +140,7 @@ class LearningCurvesDisplay(Display):
         if self.score_name is None:
             write_percent(ax)
         over = f" (mean ± std of {n_splits} splits)" if n_splits > 1 else ""
-        ax.set(xlabel="labelled texts learned from (log scale)", ylabel=f"{what}{over}")
+        ax.set(xlabel="labelled training texts (log scale)", ylabel=f"{what}{over}")
 
     @classmethod
     def from_estimators(
@@ -222,7 +222,7 @@ class LearningCurvesDisplay(Display):
         """
         require_matplotlib(f"{cls.__name__}.from_estimators")
         if not estimators:
-            raise ValueError("estimators is empty; there is nothing to train.")
+            raise ValueError("estimators is empty; pass at least one classifier.")
         texts = check_texts(X)
         y = np.asarray(y)
         check_same_length(len(texts), len(y), names=("X", "y"))
@@ -272,7 +272,7 @@ def _train_curves(
                     estimator, texts, y, params=params, **options
                 )
     if not scores:
-        raise ValueError("all estimators are frozen; a curve needs one to train.")
+        raise ValueError("All estimators are frozen; pass at least one that can be trained.")
     return sizes, scores
 
 

@@ -153,8 +153,8 @@ def count_parameters(model: Any) -> int:
     parts = _trained_parts(model)
     if not parts:
         raise TypeError(
-            f"the parameters of {type(model).__name__} cannot be counted: it has neither "
-            "n_parameters_ nor coef_ and intercept_."
+            f"The parameters of {type(model).__name__} cannot be counted: it needs n_parameters_, "
+            "or coef_ and intercept_."
         )
     return sum(map(count_parameters, parts))
 

@@ -80,16 +80,16 @@ class Recommendation:
 
     def __repr__(self) -> str:
         advice = {
-            "bag": 'Distil into a bag of words, DistilledMLPClassifier(pooling="mean")',
-            "window": "Distil into windows of words, DistilledMLPClassifier()",
-            "recurrent": "Distil into a recurrent student, DistilledRNNClassifier()",
+            "bag": 'Distil into a bag of words: DistilledMLPClassifier(pooling="mean")',
+            "window": "Distil into a student with word windows: DistilledMLPClassifier()",
+            "recurrent": "Distil into a recurrent student: DistilledRNNClassifier()",
             "teacher": "Keep the teacher",
         }[self.kind]
         gaps = ", ".join(f"{kind} {100 * gap:.1f}" for kind, gap in self.gaps.items())
         return (
-            f"{advice}. The teacher's word-order sensitivity is {self.word_order_sensitivity:.2f}, "
-            f"its accuracy {100 * self.accuracy:.1f} %, {100 * self.lead:.1f} points above the "
-            f"most frequent class; students are expected to lose, in points: {gaps}."
+            f"{advice}. The teacher's word-order sensitivity is {self.word_order_sensitivity:.2f}. "
+            f"Its accuracy is {100 * self.accuracy:.1f} %, {100 * self.lead:.1f} points above the "
+            f"most frequent class. Expected loss of each student, in points: {gaps}."
         )
 
 
@@ -186,8 +186,9 @@ def recommend_student(
     lead = accuracy - float(most_frequent)
     if lead <= 0:
         raise ValueError(
-            f"The teacher's accuracy of {100 * accuracy:.1f} % is no better than always saying the "
-            f"most frequent class, {100 * most_frequent:.1f} %; there is nothing to distil."
+            f"The teacher's accuracy of {100 * accuracy:.1f} % is no better than always predicting "
+            f"the most frequent class, {100 * most_frequent:.1f} %. Check the labels, or use a "
+            "better teacher."
         )
     sensitivity = word_order_sensitivity(
         teacher, texts, labels, n_shuffles=n_shuffles, random_state=random_state

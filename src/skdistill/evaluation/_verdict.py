@@ -1,4 +1,4 @@
-"""What the control experiment found: three models' scores, and whether distillation helped."""
+"""The result of a distillation report: three models' scores and a verdict."""
 
 from dataclasses import dataclass, fields
 
@@ -7,25 +7,26 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Scores:
-    """What one model scores on the test texts; over several seeds, the mean.
+    """The scores of one model on the test texts, averaged over the seeds.
 
     Parameters
     ----------
     accuracy, macro_f1 : float
-        Between 0 and 1. Where a text may have several labels, all of them must be right.
+        Between 0 and 1. In multilabel data, all labels of a text must be correct for it to count
+        towards the accuracy.
     fidelity : float
-        The share of texts on which the model agrees with the teacher.
+        The share of texts for which the model and the teacher predict the same.
     calibration_error : float
         See `skdistill.metrics.expected_calibration_error`.
     scaled_calibration_error : float
-        The same after temperature scaling: the temperature of each half of the test texts is
-        fitted on the other half.
+        The calibration error after temperature scaling. The temperature for each half of the test
+        texts is fitted on the other half.
     accuracy_std, macro_f1_std : float or None
-        Standard deviations over the seeds; None for a single one, and for the teacher.
+        Standard deviations over the seeds; None for a single seed and for the teacher.
     n_epochs : float or None
-        Passes over the training texts; None for the teacher.
+        Number of epochs; None for the teacher.
     micro_f1, micro_f1_std : float or None
-        Where a text may have several labels; elsewhere it is the accuracy.
+        Only for multilabel data; otherwise micro F1 equals accuracy.
     """
 
     accuracy: float
@@ -42,15 +43,15 @@ class Scores:
 
 @dataclass(frozen=True, repr=False)
 class DistillationReport:
-    """The outcome of :func:`~skdistill.distillation_report`; printed, it is a table and a verdict.
+    """The result of :func:`~skdistill.distillation_report`; printing it shows table and verdict.
 
-    Shares, and differences of shares, lie between 0 and 1. All values are plain Python numbers:
-    `dataclasses.asdict` of a report can be written as JSON.
+    Shares are between 0 and 1. All values are plain Python numbers, so you can write
+    `dataclasses.asdict` of a report as JSON.
 
     Parameters
     ----------
     teacher, student, twin : Scores
-        The twin is the student, trained on hard labels alone.
+        The twin is the same network as the student, trained on hard labels only.
     retention : float
         The student's accuracy divided by the teacher's.
     difference : float
@@ -58,15 +59,15 @@ class DistillationReport:
     interval : tuple (low, high) of float
         Confidence interval of `difference`.
     confidence_level : float
-        Of `interval`.
+        Level of `interval`.
     n_seeds : int
-        How often student and twin were trained.
+        Number of times student and twin were trained.
     n_labeled : int
-        Texts with gold labels that all three were trained on.
+        Number of training texts with gold labels, the same for all three models.
     n_transfer : int
-        Texts that the student was trained on: the labelled, unlabelled and augmented ones.
+        Number of texts in the student's transfer set: labelled, unlabelled and augmented.
     n_test : int
-        Texts that all three were tested on.
+        Number of test texts.
     """
 
     teacher: Scores
@@ -83,7 +84,7 @@ class DistillationReport:
 
     @property
     def helped(self) -> bool | None:
-        """True if `interval` lies above 0, False if below, None if it holds 0."""
+        """True if `interval` is above 0, False if it is below 0, None if it contains 0."""
         low, high = self.interval
         if low > 0:
             return True
@@ -93,18 +94,17 @@ class DistillationReport:
     def verdict(self) -> str:
         """One sentence that says whether distillation helped."""
         outcome, link, reading = {
-            True: ("helped", "and", "lies above 0"),
-            False: ("hurt", "and", "lies below 0"),
-            None: ("did not help", "but", "holds 0"),
+            True: ("Distillation helped", "and", "is above 0"),
+            False: ("Distillation hurt", "and", "is below 0"),
+            None: ("No difference shown", "but", "contains 0"),
         }[self.helped]
         points = 100 * self.difference
         direction = "less" if points < 0 else "more"
         low, high = (f"{100 * bound:+.2f}" for bound in self.interval)
         level = f"{100 * self.confidence_level:g} %"
         return (
-            f"Distillation {outcome}: the student is {abs(points):.2f} points {direction} accurate "
-            f"than its twin on hard labels, {link} the {level} interval, {low} to {high}, "
-            f"{reading}."
+            f"{outcome}: the student is {abs(points):.2f} points {direction} accurate than its "
+            f"twin, {link} the {level} confidence interval ({low} to {high}) {reading}."
         )
 
     def as_frame(self) -> pd.DataFrame:
@@ -113,7 +113,8 @@ class DistillationReport:
         Returns
         -------
         DataFrame
-            Rows ``"teacher"``, ``"student"`` and ``"twin"``; columns as in :class:`Scores`.
+            One row each for ``"teacher"``, ``"student"`` and ``"twin"``, with the columns of
+            :class:`Scores`.
         """
         names = ["teacher", "student", "twin"]
         columns = [field.name for field in fields(Scores)]

@@ -46,12 +46,12 @@ class CompiledCNN(CompiledNetwork):
     def describe(architecture: dict[str, Any]) -> str:
         sizes = " and ".join(map(str, architecture["kernel_sizes"]))
         pooling = " and ".join(architecture["pooling"])
-        return f"{architecture['n_filters']} filters over {sizes} at a time, pooled by {pooling}"
+        return f"{architecture['n_filters']} filters per kernel size ({sizes}), {pooling} pooling"
 
     @staticmethod
     def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
         span = max(architecture["kernel_sizes"]) + longest - 1
-        return f"It sees the order of {features} within {span} neighbours, not of the whole text."
+        return f"It sees the order of {features} only within windows of {span}."
 
     @staticmethod
     def add_to_graph(

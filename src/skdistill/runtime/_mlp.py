@@ -63,9 +63,9 @@ class CompiledMLP(CompiledNetwork):
     @staticmethod
     def describe(architecture: dict[str, Any]) -> str:
         pooling = architecture["pooling"]
-        reading = f"pooled by {' and '.join(pooling)}"
+        reading = f"{' and '.join(pooling)} pooling"
         if "attention" in pooling:
-            reading += f" over windows of {architecture['context_window']}"
+            reading += f" with a window of {architecture['context_window']}"
         return reading
 
     @staticmethod
@@ -73,14 +73,12 @@ class CompiledMLP(CompiledNetwork):
         if "attention" in architecture["pooling"]:
             span = architecture["context_window"] + longest - 1
             return (
-                f"The order of {features}, within {span} neighbours, decides how much each counts, "
-                "not for what: a negated word counts for the class for which it always counts."
+                f"It sees the order of {features} only within windows of {span}, and only to "
+                "decide how much each one counts. A negated word still counts for its usual class."
             )
         if longest > 1:
-            return (
-                f"Beyond {longest} neighbours, the order of {features} makes no difference to it."
-            )
-        return f"The order of {features} makes no difference to it: a text is a bag of them."
+            return f"It sees the order of {features} only within n-grams of up to {longest}."
+        return f"It ignores the order of {features}: it treats a text as a bag."
 
     @staticmethod
     def add_to_graph(

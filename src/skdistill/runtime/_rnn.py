@@ -63,16 +63,16 @@ class CompiledRNN(CompiledNetwork):
 
     @staticmethod
     def describe(architecture: dict[str, Any]) -> str:
-        ways = "both directions" if architecture["bidirectional"] else "one direction"
+        ways = "bidirectional" if architecture["bidirectional"] else "unidirectional"
         pooling = " and ".join(architecture["pooling"])
         return (
-            f"a {architecture['cell'].upper()} of width {architecture['hidden_dim']} in {ways}, "
-            f"pooled by {pooling}"
+            f"a {ways} {architecture['cell'].upper()} of width {architecture['hidden_dim']}, "
+            f"{pooling} pooling"
         )
 
     @staticmethod
     def describe_order(architecture: dict[str, Any], features: str, longest: int) -> str:
-        return f"It reads {features} in their order, and nothing but the text itself."
+        return f"It reads {features} in order, but uses no context outside the text."
 
     @staticmethod
     def add_to_graph(

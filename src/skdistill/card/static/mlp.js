@@ -1,4 +1,4 @@
-// The MLP over a bag, or windows, of features.
+// The MLP over pooled features.
 
 class StudentNetwork extends Network {
   get isAdditive() {
@@ -31,7 +31,7 @@ class StudentNetwork extends Network {
     );
   }
 
-  // What each feature adds to each dimension of a pooled vector, one row after the other.
+  // What each feature adds to each dimension of a pooled vector, in row-major order.
   summands(how, ids) {
     const { width, embedding } = this;
     const values = new Float64Array(ids.length * width);

@@ -1,5 +1,5 @@
-// Computes what skdistill's compiled students compute, from weights of eight bits. The page also
-// has the script of its student's kind, which extends Network by a class StudentNetwork.
+// Makes the same predictions as skdistill's compiled students with 8-bit weights. The page also
+// contains the script for its kind of student, whose class StudentNetwork extends Network.
 
 function decodeBytes(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)).buffer;
@@ -19,7 +19,7 @@ function decodeMatrix({ shape, data, scale }) {
   return { shape, values };
 }
 
-// The product of rows `width` long of `left` (from `leftStart`) and of `right`.
+// The dot product of `width` elements of `left` and `right`, from the given starts.
 function dot(left, leftStart, right, rightStart, width) {
   let sum = 0;
   for (let place = 0; place < width; place += 1) {
@@ -78,7 +78,7 @@ class Network {
     return false;
   }
 
-  // Logits, and what each feature adds to them if the network is additive.
+  // Returns the logits and, if the network is additive, each feature's contributions to them.
   compute(ids) {
     if (ids.every((id) => id === UNKNOWN)) {
       return { logits: [...this.prior], contributions: null };

@@ -1,4 +1,4 @@
-// The box in which one tries the model.
+// The text box for trying the model.
 
 const MAX_CLASSES = 12;
 const MAX_WORDS = 6;
@@ -24,7 +24,8 @@ function signed(value) {
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }
 
-// How far each feature speaks for a class: a sum over all classes changes no softmax.
+// How much each feature supports a class. With one class per text, the mean over the classes is
+// subtracted, since adding the same amount to all logits does not change the softmax.
 function towards(contributions, number, multilabel) {
   return contributions.map((row) => {
     const mean = multilabel ? 0 : row.reduce((left, right) => left + right) / row.length;
@@ -32,7 +33,7 @@ function towards(contributions, number, multilabel) {
   });
 }
 
-// Cuts a text where a feature starts or ends; features that overlap share their characters.
+// Cuts a text where a feature starts or ends. Overlapping features share their characters.
 function cut(text, features) {
   const cuts = new Set([0, text.length]);
   const steps = new Float64Array(text.length + 1);
@@ -119,7 +120,7 @@ class Demonstration {
       .sort((left, right) => Math.abs(right.part) - Math.abs(left.part))
       .slice(0, MAX_WORDS);
     const rows = strongest.map(({ name, id, part }) => {
-      const word = make("th", { scope: "row", dir: "auto" }, name === " " ? "(blank)" : name);
+      const word = make("th", { scope: "row", dir: "auto" }, name === " " ? "(space)" : name);
       if (id === UNKNOWN) {
         word.append(make("span", { className: "note" }, " unknown"));
       }
@@ -129,7 +130,7 @@ class Demonstration {
   }
 
   marks(text, features) {
-    // Not between the two halves of a character.
+    // Do not cut between the halves of a surrogate pair.
     const length = text.codePointAt(MAX_MARKED - 1) > 0xffff ? MAX_MARKED - 1 : MAX_MARKED;
     const rest = text.length > length ? "…" : "";
     const shown = features.filter(({ end }) => end <= length);
@@ -148,7 +149,7 @@ class Demonstration {
     return [...marked, rest];
   }
 
-  // For screen readers: once the typing stops, and only what has changed.
+  // For screen readers: announce changes only, once the user stops typing.
   announceLater(probabilities, best) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {

@@ -1,7 +1,7 @@
 "use strict";
 
-// Reads a text as skdistill's Vocabulary does. What a character is, and how it is lower-cased,
-// comes from the tables of the Python that wrote the page: browsers know other versions of Unicode.
+// Encodes a text as skdistill's Vocabulary does. Kinds of characters and lower-casing come from the
+// Python version that wrote the page, because browsers have other versions of Unicode.
 
 const MARK = 0;
 const WORD = 1;
@@ -39,7 +39,7 @@ class Characters {
     return this.kinds[code] % N_KINDS;
   }
 
-  // The characters of a text, each with the place where it starts and ends.
+  // Returns the characters of a text, each with its start and end.
   read(text, lowercase) {
     const characters = [];
     for (let start = 0; start < text.length; ) {
@@ -64,7 +64,7 @@ class Characters {
     return this.expansions.get(code) ?? [code + (this.shifts.get(code) ?? 0)];
   }
 
-  // Unicode's Final_Sigma: behind a cased letter, and with none to follow.
+  // Unicode's Final_Sigma: preceded by a cased letter, but not followed by one.
   endsWord(characters, place) {
     return this.meetsCased(characters, place, -1) && !this.meetsCased(characters, place, 1);
   }
@@ -94,7 +94,7 @@ class Vocabulary {
     this.codes = description.codes;
   }
 
-  // The features of a text in the order in which the model sees them: name, id, start and end.
+  // Returns a text's features in the order the model sees them: name, id, start and end.
   encode(text) {
     const read = this.characters.read(text, this.lowercase);
     const units = this.analyzer === "word" ? this.words(read) : this.singles(read);
@@ -123,7 +123,7 @@ class Vocabulary {
     return words;
   }
 
-  // Single characters; a run of white space is one blank, and none at the ends.
+  // Returns single characters. A run of white space becomes one space; the ends are stripped.
   singles(read) {
     const units = [];
     for (const { code, start, end } of read) {
