@@ -258,11 +258,11 @@ def _split(
         )
     elif multilabel:
         test_texts = check_texts(X_test, name="X_test")
-        test_classes, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
+        _, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
         if test_codes.shape[1:] != codes.shape[1:]:
             raise ValueError(
-                f"y_test must have {len(classes)} columns, one for each label in y, but has "
-                f"{len(test_classes)}."
+                f"y_test must have {len(classes)} columns, one for each label in y, but has the "
+                f"shape {test_codes.shape}."
             )
     else:
         test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
