@@ -1,8 +1,9 @@
 """Common checks for estimators over raw texts, which scikit-learn's own checks skip.
 
-scikit-learn runs one check out of some sixty on an estimator whose input is a column of texts. Here
-it runs all of them: those that need data see the estimator behind :class:`NumbersAsTexts`, which
-writes numbers down as texts. Checks named ``check_text_*`` ask what only texts can show.
+Of about sixty checks, scikit-learn runs one on an estimator whose input is a column of texts. This
+module runs all of them. Checks that need data get the estimator wrapped in
+:class:`NumbersAsTexts`, which converts numbers to texts. Checks named ``check_text_*`` test
+behaviour that is specific to texts.
 """
 
 import pickle
@@ -39,7 +40,7 @@ __all__ = ["NumbersAsTexts", "check_text_estimator", "parametrize_with_text_chec
 
 _METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
-# scikit-learn's checks that look at parameters and tags alone: they need no adapter.
+# scikit-learn's checks of parameters and tags, which need no adapter.
 _WITHOUT_DATA = {
     "check_do_not_raise_errors_in_init_or_set_params",
     "check_estimator_cloneable",
@@ -73,30 +74,29 @@ def check_text_estimator(
     on_fail: Literal["raise", "warn"] | None = "raise",
     callback: Callable[..., Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Check that a classifier or regressor over raw texts keeps scikit-learn's conventions.
+    """Check that a classifier or regressor over raw texts follows scikit-learn's conventions.
 
-    The counterpart of :func:`sklearn.utils.estimator_checks.check_estimator`, with the same
-    parameters and the same result. Each check fits the estimator on some ten to three hundred
-    short texts, most of them several times: choose parameters with which that is quick, yet
-    enough to learn, and seed what is nested in the estimator. A parameter `random_state` of its
-    own is set to 0.
+    This is the counterpart of :func:`sklearn.utils.estimator_checks.check_estimator`, with the same
+    parameters and the same result. Most checks fit the estimator several times, on ten to three
+    hundred short texts. Choose parameters that make fitting fast but still allow the estimator to
+    learn. The checks set `random_state` to 0, but not in nested estimators, so seed those yourself.
 
     Parameters
     ----------
     estimator : estimator object
-        What to check; it is not changed.
+        The estimator to check. It is not changed.
     legacy : bool, default=True
-        Whether to run all of scikit-learn's checks, beyond those of the bare interface.
+        Whether to run all of scikit-learn's checks, not only those of the basic interface.
     expected_failed_checks : dict of str to str, default=None
-        Names of checks that may fail, and why.
+        Names of checks that may fail, with the reasons.
     on_skip : "warn" or None, default="warn"
-        Whether to warn of a check that cannot run, for instance because a library is missing.
+        Whether to warn when a check is skipped, for example because a library is missing.
     on_fail : {"raise", "warn"} or None, default="raise"
-        Whether the first unexpected failure ends the run, or each failure is a warning, or
-        failures are told by the result alone.
+        Whether to raise the first unexpected failure, to warn of each failure, or only to record
+        failures in the result.
     callback : callable, default=None
-        Called after each check with the items of its result as keyword arguments; not together
-        with ``on_fail="raise"``.
+        Called after each check with the items of its result as keyword arguments. Cannot be
+        combined with ``on_fail="raise"``.
 
     Returns
     -------
@@ -108,21 +108,21 @@ def check_text_estimator(
     Raises
     ------
     Exception
-        With ``on_fail="raise"``, whatever the first check raised that failed unexpectedly.
+        With ``on_fail="raise"``, the exception of the first check that fails unexpectedly.
     TypeError
         If `estimator` is a class.
 
     See Also
     --------
-    parametrize_with_text_checks : The same as tests of pytest.
+    parametrize_with_text_checks : Run the checks as pytest tests.
 
     Notes
     -----
-    Anything that is no column of texts must be refused, by whatever error: to misread it in
-    silence is the failure. ``check_text_errors_name_the_row`` alone asks for a helpful message.
+    The estimator must reject any input that is not a column of texts. Any error will do, except in
+    ``check_text_errors_name_the_row``, which requires a helpful message.
 
-    Other people's estimators may differ with good reason. Pipelines that start with a vectorizer
-    of scikit-learn fail four checks, which the example lists.
+    Your estimator may have good reasons to fail some checks. Pipelines that start with a
+    scikit-learn vectorizer fail the four checks that the example lists.
 
     Examples
     --------
@@ -144,7 +144,10 @@ def check_text_estimator(
     0
     """
     if on_fail == "raise" and callback is not None:
-        raise ValueError("callback cannot be provided together with on_fail='raise'")
+        raise ValueError(
+            "callback cannot be provided together with on_fail='raise'. "
+            "Set on_fail to 'warn' or None."
+        )
     expected = expected_failed_checks or {}
     results = []
     for check in _yield_checks(estimator, legacy):
@@ -185,30 +188,30 @@ def parametrize_with_text_checks(
 ) -> "pytest.MarkDecorator":
     """Decorate a test so that pytest runs it once for each estimator and check.
 
-    The counterpart of :func:`sklearn.utils.estimator_checks.parametrize_with_checks`, with the
-    same parameters.
+    This is the counterpart of :func:`sklearn.utils.estimator_checks.parametrize_with_checks`, with
+    the same parameters.
 
     Parameters
     ----------
     estimators : list of estimator objects
-        What to check: see :func:`check_text_estimator`.
+        The estimators to check; see :func:`check_text_estimator`.
     legacy : bool, default=True
-        Whether to run all of scikit-learn's checks, beyond those of the bare interface.
+        Whether to run all of scikit-learn's checks, not only those of the basic interface.
     expected_failed_checks : callable, default=None
-        Maps an estimator to a dict of names of checks that may fail, and why; these are marked
-        as ``xfail``.
+        Function that maps an estimator to a dict with the names of checks that may fail, and the
+        reasons. These checks are marked as ``xfail``.
     xfail_strict : bool, default=None
-        Whether an expected failure that does not happen is one. None leaves it to pytest's
-        configuration.
+        Whether a check that passes despite its ``xfail`` mark counts as a failure. None uses
+        pytest's configuration.
 
     Returns
     -------
     decorator : `pytest.mark.parametrize`
-        For a test with the arguments `estimator` and `check`.
+        Decorator for a test with the arguments `estimator` and `check`.
 
     See Also
     --------
-    check_text_estimator : The same without pytest.
+    check_text_estimator : Run the checks without pytest.
 
     Examples
     --------
@@ -233,7 +236,7 @@ def parametrize_with_text_checks(
 
 
 def _yield_checks(estimator: Any, legacy: bool) -> Iterator[partial[Any]]:
-    """Yield all checks as functions of the estimator alone."""
+    """Yield all checks as functions that take only the estimator."""
     if isinstance(estimator, type):
         raise TypeError(f"Pass an instance, such as {estimator.__name__}(), not a class.")
     name = type(estimator).__name__
@@ -263,7 +266,7 @@ def _identify(estimator: Any, check: partial[Any]) -> str:
     return re.sub(r"\s", "", repr(estimator)) + "-" + call
 
 
-# ---- scikit-learn's checks: numbers as texts
+# ---- scikit-learn's checks: numbers written as texts
 
 
 def _answer_of(method: str) -> Any:
@@ -271,30 +274,30 @@ def _answer_of(method: str) -> Any:
         return getattr(self._child(), method)(self._write(X, reset=False))
 
     ask.__name__ = method
-    ask.__doc__ = f"Write numbers as texts and ask for `{method}`."
+    ask.__doc__ = f"Convert numbers to texts and call `{method}` on them."
     return available_if(lambda self: hasattr(self.estimator, method))(ask)
 
 
 class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
-    """An estimator over texts that learns from a table of numbers.
+    """Wrapper that lets an estimator over texts take a table of numbers.
 
-    Each row becomes a text with a word a column: the column's number and its value, rounded down
-    to quarters. What concerns numbers (their shape, missing and infinite ones) is checked here;
-    labels and weights are left to the estimator.
+    Each row becomes a text with one word per column. A word consists of the column's number and its
+    value, rounded down to a multiple of 0.25. The wrapper checks the shape of the table and rejects
+    missing and infinite values. The estimator checks labels and weights.
 
     Parameters
     ----------
     estimator : estimator object
-        Learns from texts; cloned before it is fitted.
+        The estimator over texts. `fit` fits a clone of it.
 
     Attributes
     ----------
     estimator_ : estimator object
         The fitted clone.
     classes_ : ndarray of shape (n_classes,)
-        Its classes, if it has any.
+        The clone's classes, if it has any.
     n_features_in_ : int
-        Columns of the table.
+        Number of columns of the table.
 
     Examples
     --------
@@ -316,9 +319,9 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Numbers.
+            The table of numbers.
         y : array-like of shape (n_samples,), default=None
-            What the estimator learns.
+            The target, passed on to the estimator.
 
         Returns
         -------
@@ -339,11 +342,11 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(lambda self: hasattr(self.estimator, "score"))
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Write numbers as texts and ask for `score`."""
+        """Convert numbers to texts and call `score` on them."""
         return float(self._child().score(self._write(X, reset=False), y))
 
     def _child(self) -> Any:
-        # Before `fit` it is the estimator itself that must complain.
+        # Before `fit`, the estimator itself must raise NotFittedError.
         return getattr(self, "estimator_", self.estimator)
 
     def _write(self, X: ArrayLike, *, reset: bool) -> list[str]:
@@ -364,7 +367,7 @@ class NumbersAsTexts(MetaEstimatorMixin, BaseEstimator):
 
 
 class _WeightedNumbersAsTexts(NumbersAsTexts):
-    # scikit-learn asks the signature of `fit` whether there are weights to check.
+    # scikit-learn reads the signature of `fit` to decide whether to check weights.
     def fit(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -377,7 +380,7 @@ def _adapt(estimator: Any) -> NumbersAsTexts:
     return (_WeightedNumbersAsTexts if weighted else NumbersAsTexts)(estimator)
 
 
-# ---- texts that can be learned in no time
+# ---- texts that are quick to learn
 
 
 def _make_words() -> list[str]:
@@ -390,7 +393,7 @@ _FILLERS, _TOPICS = _WORDS[:8], _WORDS[8:]
 
 
 def _make_texts(n_texts: int = 40, n_classes: int = 2) -> tuple[list[str], np.ndarray]:
-    """Make texts of two words of a class's own and two that all classes share."""
+    """Make texts of two class-specific words and two words that all classes share."""
     rng = np.random.default_rng(0)
     codes = np.arange(n_texts) % n_classes
     texts = []
@@ -401,7 +404,7 @@ def _make_texts(n_texts: int = 40, n_classes: int = 2) -> tuple[list[str], np.nd
 
 
 def _fit(estimator: Any, X: Any = None, y: Any = None) -> Any:
-    """Fit a seeded clone, on texts of two classes if there are no others."""
+    """Fit a seeded clone, by default on texts of two classes."""
     texts, codes = _make_texts()
     model = _unfitted(estimator)
     return model.fit(texts if X is None else X, codes if y is None else y)
@@ -431,13 +434,15 @@ def _assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], 
 
 
 def _assert_usable(model: Any, texts: list[str], why: str) -> None:
-    """Require an answer for each text: a known class, a finite number."""
+    """Require a prediction for each text: a known class, or a number that is not NaN."""
     for method, values in _answers(model, texts).items():
-        assert len(values) == len(texts), f"{method} loses {why}"
+        assert len(values) == len(texts), f"{method} returns the wrong number of rows for {why}"
         if method == "predict" and hasattr(model, "classes_"):
-            assert np.isin(values, model.classes_).all(), f"predict makes a class up for {why}"
+            assert np.isin(values, model.classes_).all(), (
+                f"predict returns a class that is not in classes_ for {why}"
+            )
         else:
-            assert not np.isnan(values).any(), f"{method} answers {why} by NaN"
+            assert not np.isnan(values).any(), f"{method} returns NaN for {why}"
 
 
 def _optional(library: str) -> ModuleType:
@@ -519,7 +524,7 @@ def _yield_text_classifier_checks(classifier: Any, tags: Any) -> Iterator[Callab
             yield check_text_probabilities_follow_classes
 
 
-# Containers: what holds the texts makes no difference.
+# Containers: the type of the column makes no difference.
 
 
 def _check_like_a_list(estimator: Any, columns: list[Any]) -> None:
@@ -532,20 +537,20 @@ def _check_like_a_list(estimator: Any, columns: list[Any]) -> None:
 
 
 def check_text_lists_and_tuples(name: str, estimator: Any) -> None:
-    """A tuple, and strings of a subclass, are as good as a list."""
+    """A tuple, or a list with a subclass of str, works like a list of str."""
     texts, _ = _make_texts()
     _check_like_a_list(estimator, [tuple(texts), list(map(np.str_, texts))])
 
 
 def check_text_numpy_columns(name: str, estimator: Any) -> None:
-    """NumPy's three kinds of string arrays are as good as a list."""
+    """NumPy's three kinds of string arrays work like a list."""
     texts, _ = _make_texts()
     kinds: list[Any] = [object, np.str_, np.dtypes.StringDType()]
     _check_like_a_list(estimator, [np.array(texts, dtype=kind) for kind in kinds])
 
 
 def check_text_pandas_columns(name: str, estimator: Any) -> None:
-    """A pandas column is as good as a list, whatever its index."""
+    """A pandas column works like a list, whatever its index."""
     pandas = _optional("pandas")
     texts, _ = _make_texts()
     index = range(len(texts), 0, -1)
@@ -554,18 +559,18 @@ def check_text_pandas_columns(name: str, estimator: Any) -> None:
 
 
 def check_text_pandas_arrow_columns(name: str, estimator: Any) -> None:
-    """A pandas column of Arrow's strings is as good as a list."""
+    """A pandas column of Arrow strings works like a list."""
     pandas, _ = _optional("pandas"), _optional("pyarrow")
     _check_like_a_list(estimator, [pandas.Series(_make_texts()[0], dtype="string[pyarrow]")])
 
 
 def check_text_polars_columns(name: str, estimator: Any) -> None:
-    """A polars column is as good as a list."""
+    """A polars column works like a list."""
     _check_like_a_list(estimator, [_optional("polars").Series(_make_texts()[0])])
 
 
 def check_text_pyarrow_columns(name: str, estimator: Any) -> None:
-    """An Arrow array, in one piece or several, is as good as a list."""
+    """An Arrow array, in one chunk or several, works like a list."""
     pyarrow = _optional("pyarrow")
     texts, _ = _make_texts()
     columns = [pyarrow.array(texts), pyarrow.chunked_array([texts[:9], texts[9:]])]
@@ -573,14 +578,13 @@ def check_text_pyarrow_columns(name: str, estimator: Any) -> None:
 
 
 def check_text_datasets_columns(name: str, estimator: Any) -> None:
-    """A column of a Hugging Face data set is as good as a list."""
+    """A column of a Hugging Face data set works like a list."""
     data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
     _check_like_a_list(estimator, [data["text"]])
 
 
-# Refusals: what is no column of texts is an error, in `fit` and in every prediction. That it is
-# one matters most: an AttributeError will do where no check is made, except where the message
-# itself is asked for.
+# Rejections: input that is not a column of texts raises an error, in `fit` and in every prediction
+# method. Any of the usual errors will do, even an AttributeError, unless a check tests the message.
 
 
 def _check_refused(
@@ -592,11 +596,11 @@ def _check_refused(
 ) -> None:
     model = _fit(estimator)
     _, codes = _make_texts()
-    with raises(errors, match, err_msg=f"fit should refuse {what}"):
+    with raises(errors, match, err_msg=f"fit should reject {what}"):
         _unfitted(estimator).fit(X, codes)
     for method in _METHODS:
         if hasattr(model, method):
-            with raises(errors, match, err_msg=f"{method} should refuse {what}"):
+            with raises(errors, match, err_msg=f"{method} should reject {what}"):
                 getattr(model, method)(X)
 
 
@@ -607,109 +611,109 @@ def _with_row(value: Any, row: int = 23) -> list[Any]:
 
 
 def check_text_bare_string_refused(name: str, estimator: Any) -> None:
-    """One string is not taken for a column of characters."""
+    """A bare string is rejected, not read as a column of characters."""
     one_character_a_label = "text" * (len(_make_texts()[0]) // 4)
     _check_refused(estimator, one_character_a_label, "a bare string")
 
 
 def check_text_missing_column_refused(name: str, estimator: Any) -> None:
-    """None is no column."""
+    """None is rejected."""
     _check_refused(estimator, None, "None")
 
 
 def check_text_empty_column_refused(name: str, estimator: Any) -> None:
-    """A column without rows is refused."""
+    """A column without rows is rejected."""
     _check_refused(estimator, [], "a column without rows")
 
 
 def check_text_missing_rows_refused(name: str, estimator: Any) -> None:
-    """None and NaN are not taken for texts."""
+    """A row that is None or NaN is rejected."""
     for missing in (None, float("nan")):
         _check_refused(estimator, _with_row(missing), f"a row that is {missing}")
 
 
 def check_text_bytes_refused(name: str, estimator: Any) -> None:
-    """Bytes are not decoded by guess."""
+    """A row of bytes is rejected, not decoded."""
     _check_refused(estimator, _with_row(b"bytes"), "a row of bytes")
 
 
 def check_text_numbers_refused(name: str, estimator: Any) -> None:
-    """A number is not taken for its digits."""
+    """A row that is a number is rejected, not converted to digits."""
     _check_refused(estimator, _with_row(5), "a row that is a number")
 
 
 def check_text_lists_of_tokens_refused(name: str, estimator: Any) -> None:
-    """A row of words is no text."""
+    """Rows that are lists of tokens are rejected."""
     _check_refused(estimator, [text.split() for text in _make_texts()[0]], "lists of tokens")
 
 
 def check_text_numpy_tables_refused(name: str, estimator: Any) -> None:
-    """An array of one column is a table nevertheless."""
+    """A two-dimensional array is rejected, even with a single column."""
     _check_refused(estimator, np.array(_make_texts()[0]).reshape(-1, 1), "a table")
 
 
 def check_text_pandas_tables_refused(name: str, estimator: Any) -> None:
-    """A data frame is not taken for the names of its columns."""
+    """A pandas data frame is rejected, not read as its column names."""
     pandas = _optional("pandas")
     _check_refused(estimator, pandas.DataFrame({"text": _make_texts()[0]}), "a data frame")
 
 
 def check_text_polars_tables_refused(name: str, estimator: Any) -> None:
-    """A polars frame is no column."""
+    """A polars data frame is rejected."""
     polars = _optional("polars")
-    _check_refused(estimator, polars.DataFrame({"text": _make_texts()[0]}), "a polars frame")
+    _check_refused(estimator, polars.DataFrame({"text": _make_texts()[0]}), "a polars data frame")
 
 
 def check_text_pyarrow_tables_refused(name: str, estimator: Any) -> None:
-    """An Arrow table is no column."""
+    """An Arrow table is rejected."""
     pyarrow = _optional("pyarrow")
     _check_refused(estimator, pyarrow.table({"text": _make_texts()[0]}), "an Arrow table")
 
 
 def check_text_datasets_tables_refused(name: str, estimator: Any) -> None:
-    """A whole Hugging Face data set is no column."""
+    """A whole Hugging Face data set is rejected."""
     data = _optional("datasets").Dataset.from_dict({"text": _make_texts()[0]})
     _check_refused(estimator, data, "a whole data set")
 
 
 def check_text_errors_name_the_row(name: str, estimator: Any) -> None:
-    """Who must repair a million rows is told which one is at fault."""
+    """The error about an invalid row names its number."""
     for value in (None, float("nan"), b"bytes", 5):
-        what = f"{value!r} by a TypeError or ValueError that names the row"
+        what = f"{value!r} with a TypeError or ValueError that names the row"
         broken = _with_row(value, row=23)
         _check_refused(estimator, broken, what, (TypeError, ValueError), match=r"\b23\b")
 
 
-# Texts: whatever a string can hold has an answer.
+# Texts: any string gets a prediction.
 
 
 def _check_answered(estimator: Any, unusual: list[str], what: str) -> None:
     texts, codes = _make_texts()
     _assert_usable(_fit(estimator), unusual, what)
     mixed = [*unusual, *texts[len(unusual) :]]
-    _assert_usable(_fit(estimator, mixed, codes), mixed, f"{what} that were learned")
+    _assert_usable(_fit(estimator, mixed, codes), mixed, f"{what} in the training texts")
 
 
 def check_text_empty_texts(name: str, estimator: Any) -> None:
-    """Empty and blank texts are texts."""
+    """Empty and blank texts are accepted."""
     _check_answered(estimator, ["", " ", "\n\t", "\u00a0"], "empty texts")
 
 
 def check_text_nothing_to_learn_from(name: str, estimator: Any) -> None:
-    """Texts that are all empty are learned or refused by a ValueError."""
+    """If all texts are empty, `fit` either works or raises a ValueError."""
     _, codes = _make_texts()
     blank = [""] * len(codes)
-    with raises(ValueError, may_pass=True, err_msg="fit should refuse, or learn, empty texts"):
+    with raises(ValueError, may_pass=True, err_msg="fit should reject, or learn, empty texts"):
         _assert_usable(_fit(estimator, blank, codes), blank, "empty texts")
 
 
 def check_text_unknown_texts(name: str, estimator: Any) -> None:
-    """Words that were not there in `fit` have an answer."""
+    """Texts of words that `fit` has not seen get predictions."""
     _assert_usable(_fit(estimator), ["xyzzy quux", "?!", "xyzzy"], "unknown words")
 
 
 def check_text_unicode(name: str, estimator: Any) -> None:
-    """All scripts, emoji and combining characters have an answer."""
+    """Texts in any script, with emoji or combining characters, get predictions."""
     unusual = [
         "naïve Straße İ ǆ",
         "我喜欢读书",
@@ -722,32 +726,32 @@ def check_text_unicode(name: str, estimator: Any) -> None:
 
 
 def check_text_lone_surrogates(name: str, estimator: Any) -> None:
-    """Halves of characters, as damaged files hold them, have an answer."""
+    """Texts with lone surrogates, as in damaged files, get predictions."""
     _check_answered(estimator, ["\ud800", "half a \udfff character", "\udc80"], "lone surrogates")
 
 
 def check_text_control_characters(name: str, estimator: Any) -> None:
-    """NUL and its like have an answer, and do not end the text or join it to the next."""
+    """Texts with control characters get predictions, and do not affect other texts."""
     texts, _ = _make_texts()
     model = _fit(estimator)
     _check_answered(estimator, ["\0", "a\0b", "\x1c\x1d\x85\u2028", "\ufeff"], "control characters")
     found = _answers(model, ["\0", texts[0], "\x1f", texts[1]])
     rows = {method: values[1::2] for method, values in found.items()}
-    _assert_same(rows, _answers(model, texts[:2]), "depends on a control character beside the text")
+    _assert_same(rows, _answers(model, texts[:2]), "depends on control characters in other texts")
 
 
 def check_text_one_megabyte(name: str, estimator: Any) -> None:
-    """Very long texts, and words, have an answer."""
+    """Very long texts and very long words get predictions."""
     words = " ".join("".join(_WORDS[start : start + 5]) for start in range(0, len(_WORDS), 5))
     texts = [words * (1_000_000 // len(words)), "x" * 1_000_000, ""]
     assert len(_fit(estimator).predict(texts)) == len(texts)
 
 
-# Consistency: the same text has the same answer.
+# Consistency: the same text gets the same prediction.
 
 
 def check_text_before_fit(name: str, estimator: Any) -> None:
-    """Who asks before `fit` is told so."""
+    """Predicting before `fit` raises NotFittedError."""
     model = _unfitted(estimator)
     with raises(NotFittedError, err_msg="check_is_fitted should fail before fit"):
         check_is_fitted(model)
@@ -759,7 +763,7 @@ def check_text_before_fit(name: str, estimator: Any) -> None:
 
 
 def check_text_clone_is_unfitted(name: str, estimator: Any) -> None:
-    """A clone of a fitted estimator keeps its parameters, and nothing that was learned."""
+    """A clone of a fitted estimator keeps its parameters and is not fitted."""
     model = _fit(estimator)
     check_is_fitted(model)
     copy = clone(model)
@@ -769,7 +773,7 @@ def check_text_clone_is_unfitted(name: str, estimator: Any) -> None:
 
 
 def check_text_fit_forgets(name: str, estimator: Any) -> None:
-    """A second `fit` on other texts leaves nothing of the first."""
+    """A second `fit` on other texts discards the first."""
     texts, codes = _make_texts()
     others = [text[::-1] for text in texts]
     model = _fit(estimator).fit(others, 1 - codes)
@@ -781,7 +785,7 @@ def check_text_fit_forgets(name: str, estimator: Any) -> None:
 
 
 def check_text_fit_keeps_parameters(name: str, estimator: Any) -> None:
-    """`fit` changes no parameter, nor what is nested in one."""
+    """`fit` changes neither parameters nor objects nested in them."""
     if isinstance(estimator, Pipeline):
         raise SkipTest("a Pipeline fits its steps in place")
     model = _unfitted(estimator)
@@ -792,12 +796,12 @@ def check_text_fit_keeps_parameters(name: str, estimator: Any) -> None:
 
 
 def check_text_fit_leaves_its_input(name: str, estimator: Any) -> None:
-    """`fit` and predictions change neither texts nor labels, nor do they need to."""
+    """`fit` and predictions leave texts and labels unchanged, and accept read-only arrays."""
     texts, codes = _make_texts()
     X, y = list(texts), codes.copy()
     _answers(_fit(estimator, X, y), X)
-    assert texts == X, "the texts were changed"
-    np.testing.assert_array_equal(y, codes, err_msg="the labels were changed")
+    assert texts == X, "fit or predictions change the texts"
+    np.testing.assert_array_equal(y, codes, err_msg="fit or predictions change the labels")
     array = np.array(texts, dtype=object)
     for values in (array, codes):
         values.flags.writeable = False
@@ -805,17 +809,17 @@ def check_text_fit_leaves_its_input(name: str, estimator: Any) -> None:
 
 
 def check_text_predict_changes_nothing(name: str, estimator: Any) -> None:
-    """Predictions leave the attributes of the estimator alone."""
+    """Predicting does not change the estimator's attributes."""
     model = _fit(estimator)
     before = dict(vars(model))
     _answers(model, _make_texts()[0])
     after = vars(model)
     changed = [key for key in {**before, **after} if before.get(key) is not after.get(key)]
-    assert not changed, f"predictions change {changed}"
+    assert not changed, f"predictions change the attributes {changed}"
 
 
 def check_text_cross_validation(name: str, estimator: Any) -> None:
-    """Lists and arrays of texts can be cut into folds."""
+    """Cross-validation works on lists and arrays of texts."""
     texts, codes = _make_texts()
     for X in (texts, np.array(texts)):
         scores = cross_val_score(_unfitted(estimator), X, codes, cv=2, error_score="raise")
@@ -823,7 +827,7 @@ def check_text_cross_validation(name: str, estimator: Any) -> None:
 
 
 def check_text_order_invariance(name: str, estimator: Any) -> None:
-    """The order of texts decides the order of answers, and nothing else."""
+    """The order of texts changes only the order of predictions."""
     texts, _ = _make_texts()
     model = _fit(estimator)
     order = np.random.default_rng(0).permutation(len(texts))
@@ -833,16 +837,16 @@ def check_text_order_invariance(name: str, estimator: Any) -> None:
 
 
 def check_text_subset_invariance(name: str, estimator: Any) -> None:
-    """A text alone gets the answer that it gets among others, longer and shorter ones."""
+    """A text gets the same prediction alone as among longer and shorter texts."""
     texts = [*_make_texts(10)[0], "", " ".join(_WORDS[:50])]
     model = _fit(estimator)
     single = [_answers(model, [text]) for text in texts]
     found = {method: np.concatenate([answer[method] for answer in single]) for method in single[0]}
-    _assert_same(found, _answers(model, texts), "depends on the texts around")
+    _assert_same(found, _answers(model, texts), "depends on the other texts")
 
 
 def check_text_repeated_texts(name: str, estimator: Any) -> None:
-    """The same text gets the same answer in every row."""
+    """The same text gets the same prediction in every row."""
     texts = _make_texts(3)[0] * 5
     for method, values in _answers(_fit(estimator), texts).items():
         expected = np.concatenate([values[:3]] * 5)
@@ -850,7 +854,7 @@ def check_text_repeated_texts(name: str, estimator: Any) -> None:
 
 
 def check_text_pickle(name: str, estimator: Any) -> None:
-    """A fitted estimator predicts the same once it was pickled."""
+    """A fitted estimator predicts the same after pickling."""
     texts, _ = _make_texts()
     model = _fit(estimator)
     copy = pickle.loads(pickle.dumps(model))
@@ -858,17 +862,17 @@ def check_text_pickle(name: str, estimator: Any) -> None:
 
 
 def check_text_fit_repeats(name: str, estimator: Any) -> None:
-    """With a fixed `random_state`, learning twice is learning the same."""
+    """With a fixed `random_state`, fitting twice yields the same predictions."""
     texts, _ = _make_texts()
     first, second = _fit(estimator), _fit(estimator)
     _assert_same(_answers(second, texts), _answers(first, texts), "differs between two fits")
 
 
 def check_text_global_generators(name: str, estimator: Any) -> None:
-    """With a fixed `random_state`, global random generators are neither used nor changed."""
+    """With a fixed `random_state`, the estimator neither uses nor changes global generators."""
     texts, _ = _make_texts()
     expected = _answers(_fit(estimator), texts)
-    # After a first fit, because what it imports may be random itself.
+    # After a first fit, because its imports may draw random numbers themselves.
     generators = _global_generators()
     states = {library: read() for library, (read, _, _) in generators.items()}
     try:
@@ -886,7 +890,7 @@ def check_text_global_generators(name: str, estimator: Any) -> None:
 
 
 def _global_generators() -> dict[str, tuple[Callable[..., Any], ...]]:
-    """Return what reads, writes and advances the generators of the libraries that are loaded."""
+    """Return functions that read, write and advance each loaded library's generator."""
     numpy_random: Any = np.random
     generators: dict[str, tuple[Callable[..., Any], ...]] = {
         "random": (random.getstate, random.setstate, random.random),
@@ -907,16 +911,18 @@ def _global_generators() -> dict[str, tuple[Callable[..., Any], ...]]:
 
 
 def _check_labels(estimator: Any, classes: Any, n_texts: int = 40) -> Any:
-    """Fit on labels that do not come in sorted order; predictions are of their kind."""
+    """Fit on labels in unsorted order, and check that predictions have their type."""
     texts, codes = _make_texts(n_texts, len(classes))
     labels = classes[codes]
     model = _fit(estimator, texts, labels)
-    np.testing.assert_array_equal(model.classes_, np.unique(labels), err_msg="of classes_")
+    np.testing.assert_array_equal(
+        model.classes_, np.unique(labels), err_msg="classes_ should be the sorted labels"
+    )
     predicted = np.asarray(model.predict(texts))
     assert predicted.shape == (len(texts),)
     kinds = {type(label) for label in predicted.tolist()}
-    assert kinds <= {type(label) for label in labels.tolist()}, "labels change their type"
-    assert np.isin(predicted, classes).all(), "predict makes a class up"
+    assert kinds <= {type(label) for label in labels.tolist()}, "predict changes the labels' type"
+    assert np.isin(predicted, classes).all(), "predict returns a class that is not in classes_"
     for method, values in _answers(model, texts).items():
         binary = method == "decision_function" and len(classes) == 2
         if method != "predict":
@@ -941,7 +947,7 @@ def check_text_integer_labels(name: str, estimator: Any) -> None:
 
 
 def check_text_boolean_labels(name: str, estimator: Any) -> None:
-    """Labels may be truth values."""
+    """Labels may be booleans."""
     _check_labels(estimator, np.array([True, False]))
 
 
@@ -953,7 +959,7 @@ def check_text_list_labels(name: str, estimator: Any) -> None:
 
 
 def check_text_pandas_labels(name: str, estimator: Any) -> None:
-    """Labels may come in a pandas column, whose index means nothing."""
+    """Labels may come in a pandas column, with any index."""
     pandas = _optional("pandas")
     texts, codes = _make_texts()
     labels = pandas.Series(codes, index=range(len(codes), 0, -1))
@@ -962,12 +968,12 @@ def check_text_pandas_labels(name: str, estimator: Any) -> None:
 
 
 def check_text_two_classes(name: str, estimator: Any) -> None:
-    """The methods agree on which of two classes is the likelier one."""
+    """The methods agree on the more likely of two classes."""
     _check_agreement(_check_labels(estimator, np.array([1, 0])), _make_texts()[0])
 
 
 def check_text_many_classes(name: str, estimator: Any) -> None:
-    """The methods agree on which of many classes is the likeliest one."""
+    """The methods agree on the most likely of many classes."""
     classes = np.array([f"class {number}" for number in range(20)])[::-1]
     model = _check_labels(estimator, classes, n_texts=100)
     _check_agreement(model, _make_texts(100, 20)[0])
@@ -978,29 +984,31 @@ def _check_agreement(model: Any, texts: list[str]) -> None:
     predicted = answers.pop("predict")
     for method, values in answers.items():
         winners = values.argmax(axis=1) if values.ndim == 2 else (values > 0).astype(int)
-        message = f"predict is not the class of which {method} is highest"
+        message = f"predict should return the class with the highest {method}"
         np.testing.assert_array_equal(model.classes_[winners], predicted, err_msg=message)
 
 
 def check_text_learns(name: str, estimator: Any) -> None:
-    """Texts whose words tell the class are learned."""
+    """The estimator learns classes that differ in their words."""
     texts, codes = _make_texts()
     score = np.mean(_fit(estimator).predict(texts) == codes)
-    assert score > 0.8, f"only {score:.0%} of the training texts are predicted"
+    assert score > 0.8, f"only {score:.0%} of the training texts are predicted correctly"
 
 
 def check_text_class_weight(name: str, estimator: Any) -> None:
-    """A class that weighs far more is predicted where texts do not tell."""
+    """If texts do not separate the classes, a class with far more weight is predicted."""
     vague = np.repeat(_FILLERS, 8).tolist()
     codes = np.arange(len(vague)) % 2
     for heavy in (0, 1):
         model = _unfitted(estimator).set_params(class_weight={heavy: 1000, 1 - heavy: 1e-4})
         share = np.mean(model.fit(vague, codes).predict(vague) == heavy)
-        assert share > 0.87, f"class {heavy} has nearly all weight, but {share:.0%} of predictions"
+        assert share > 0.87, (
+            f"class {heavy} has nearly all the weight, but only {share:.0%} of the predictions"
+        )
 
 
 def check_text_probabilities(name: str, estimator: Any) -> None:
-    """Probabilities sum to 1 for every text, and their logarithms are what they say."""
+    """Probabilities sum to 1 for every text, and match their logarithms."""
     texts = [*_make_texts()[0], "", "xyzzy"]
     model = _fit(estimator)
     proba = model.predict_proba(texts)
@@ -1008,14 +1016,16 @@ def check_text_probabilities(name: str, estimator: Any) -> None:
     assert_allclose(proba.sum(axis=1), 1, rtol=1e-5, err_msg="probabilities do not sum to 1")
     if hasattr(model, "predict_log_proba"):
         found = np.exp(model.predict_log_proba(texts))
-        assert_allclose(found, proba, rtol=1e-4, atol=1e-6, err_msg="of predict_log_proba")
+        assert_allclose(
+            found, proba, rtol=1e-4, atol=1e-6, err_msg="predict_log_proba does not match"
+        )
 
 
 def check_text_probabilities_follow_classes(name: str, estimator: Any) -> None:
-    """Columns follow `classes_`: other names for the classes move them."""
+    """Columns follow `classes_`: renaming the classes reorders them."""
     texts, codes = _make_texts()
     expected = _fit(estimator, texts, np.array(["a", "b"])[codes]).predict_proba(texts)
     found = _fit(estimator, texts, np.array(["b", "a"])[codes]).predict_proba(texts)
     winners = expected.argmax(axis=1)
     agreement = np.mean(found.argmax(axis=1) == 1 - winners)
-    assert agreement > 0.8, f"only {agreement:.0%} of the rows follow the names of the classes"
+    assert agreement > 0.8, f"only {agreement:.0%} of the rows follow the order of classes_"
