@@ -314,8 +314,8 @@ def parity_report(
         labels = np.asarray(y)
         if labels.shape != predicted.shape:
             raise ValueError(
-                f"y must hold the labels of the {len(texts)} texts, in an array of shape "
-                f"{predicted.shape}, but has shape {labels.shape}."
+                f"y has shape {labels.shape}, but must have shape {predicted.shape}: "
+                f"pass the labels of the {len(texts)} texts in X."
             )
         report["accuracy"] = share_of_equal(predicted, labels)
         report["rounded_accuracy"] = share_of_equal(rounded_predicted, labels)
@@ -344,8 +344,8 @@ def as_compiled(student: Any) -> CompiledClassifier:
     # Do not test for `compile`: torch modules have it too.
     if not hasattr(student, "predict_proba_iter"):
         raise TypeError(
-            f"{type(student).__name__} is no student: pass a fitted student or a "
-            "CompiledClassifier; a committee's members one by one."
+            f"{type(student).__name__} is not a student: pass a fitted student or a "
+            "CompiledClassifier. For an ensemble, pass its members one by one."
         )
     compiled: CompiledClassifier = student.compile()
     return compiled
@@ -387,7 +387,7 @@ def iterate_proba(
     if isinstance(X, str | bytes) or not isinstance(X, Iterable):
         check_texts(X)
     if not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size!r} must be a positive integer.")
+        raise ValueError(f"chunk_size must be a positive integer, but is {chunk_size!r}.")
     return _iterate(network, iter(X), chunk_size, n_jobs, verbose)
 
 

@@ -170,12 +170,12 @@ def test_students_that_do_not_add_up_say_so(topics):
         hidden.explain(["the"])
     for kind in (DistilledCNNClassifier, DistilledRNNClassifier):
         student = kind(max_epochs=1, random_state=0).fit(*topics)
-        with pytest.raises(ValueError, match=r"reads them together.*Fit a DistilledMLPClassifier"):
+        with pytest.raises(ValueError, match=r"other than an MLP.*Fit a DistilledMLPClassifier"):
             student.explain(["the"])
 
 
 def test_an_unknown_class_is_named(topics):
-    with pytest.raises(ValueError, match="'tennis' is none of the classes"):
+    with pytest.raises(ValueError, match="'tennis' is not one of the classes"):
         fit(topics).explain(["the"])[0].towards("tennis")
 
 

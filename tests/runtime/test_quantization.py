@@ -59,7 +59,7 @@ def test_whole_numbers_need_a_scale_for_each_row(scales):
     stored = {"table": np.ones((2, 2), np.int8)}
     if scales is not None:
         stored["table.scale"] = scales
-    with pytest.raises(ValueError, match="no scale for each row"):
+    with pytest.raises(ValueError, match="not have one scale per row"):
         dequantize(stored)
 
 

@@ -93,7 +93,7 @@ def test_texts_that_change_are_an_error():
         def __len__(self):
             return 3
 
-    with pytest.raises(ValueError, match=r"pool gave 2 texts, but said that it holds 3"):
+    with pytest.raises(ValueError, match=r"pool yielded 2 texts, but its length is 3"):
         list(CheckedTexts(Shrinking(["a", "b"]), "pool"))
 
 

@@ -121,7 +121,7 @@ def export_onnx(
     """
     _check_installed()
     if inputs not in ("ids", "strings"):
-        raise ValueError(f'inputs={inputs!r} must be "ids" or "strings".')
+        raise ValueError(f'inputs must be "ids" or "strings", but is {inputs!r}.')
     compiled = as_compiled(student)
     model = compiled._model
     if inputs == "strings":
@@ -200,7 +200,7 @@ def _check_installed() -> None:
         import onnx  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"Export needs {error.name}: pip install 'skdistill[onnx]'.", name=error.name
+            f"ONNX export needs {error.name}: pip install 'skdistill[onnx]'.", name=error.name
         ) from error
 
 
@@ -289,12 +289,12 @@ def _compare(
             row = np.flatnonzero(is_exact)[is_wrong][0]
             raise ValueError(
                 f"The graph's probabilities differ from the student's by {differences.max():.2g}, "
-                f"more than {_TOLERANCE}, first for {run[row]!r:.80}; nothing was written."
+                f"more than {_TOLERANCE}, first for {run[row]!r:.80}. No file was written."
             )
     if not n_compared:
         raise ValueError(
-            "The graph of strings can take none of the given texts apart as the student does; "
-            "export it with inputs='ids'."
+            "A graph with inputs='strings' is exact for none of the given texts. Export the "
+            "student with inputs='ids'."
         )
     return {"n_texts": n_compared, "largest_difference": largest}
 
@@ -313,8 +313,8 @@ def make_texts(vocabulary: Vocabulary) -> list[str]:
     """Generate texts from features, unknown words and separators; some texts are empty."""
     if callable(vocabulary.analyzer):
         raise ValueError(
-            "The student's analyzer is a function, which may expect texts of a certain form: pass "
-            "some as `texts`, to compare probabilities on."
+            "The student's analyzer is a function and may expect texts in a certain form. To "
+            "compare probabilities, pass some as `texts`."
         )
     rng = np.random.default_rng(0)
     words = np.array([*encodable_words(vocabulary), "unheard-of"], dtype=object)
@@ -343,11 +343,14 @@ def _describe(model: StoredModel) -> dict[str, str]:
 
 def _read_vocabulary(metadata: Mapping[str, str]) -> Vocabulary:
     if not {"skdistill", "vocabulary"} <= metadata.keys():
-        raise ValueError("These are not the metadata of a graph that export_onnx wrote.")
+        raise ValueError(
+            "source is not the metadata of a graph from export_onnx. Pass the graph's "
+            "custom_metadata_map, or the student itself."
+        )
     options = json.loads(metadata["vocabulary"])
     if options["analyzer"] is None:
         raise ValueError(
-            "The student's analyzer is a function, which a graph's metadata do not hold: make "
-            "OnnxTextEncoder of the student itself."
+            "The student's analyzer is a function, which a graph's metadata cannot contain. Pass "
+            "the student itself to OnnxTextEncoder."
         )
     return Vocabulary(**options | {"ngram_range": tuple(options["ngram_range"])})

@@ -29,16 +29,16 @@ def check_tokenizable(vocabulary: Vocabulary) -> None:
         If the features are not single words.
     """
     if callable(vocabulary.analyzer):
-        reason = "its analyzer is a function, and a graph holds no Python code"
+        reason = "its analyzer is a function, and a graph cannot contain Python code"
     elif vocabulary.analyzer == "char":
-        reason = "no standard operator of ONNX splits a string into characters"
+        reason = "no standard ONNX operator splits a string into characters"
     elif vocabulary.hash_buckets or tuple(vocabulary.ngram_range) != (1, 1):
-        reason = "the graph finds single words, and its features are n-grams too"
+        reason = "the graph finds only single words, but the student also uses n-grams"
     else:
         return
     raise ValueError(
         f"This student cannot be exported with inputs='strings': {reason}. Export it with "
-        "inputs='ids', and let OnnxTextEncoder make the ids."
+        "inputs='ids', and make the ids with OnnxTextEncoder."
     )
 
 

@@ -1,4 +1,4 @@
-"""The convolutional network."""
+"""Predict with a convolutional network."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from skdistill.text._vocabulary import Vocabulary
 
 
 class CompiledCNN(CompiledNetwork):
-    """A trained `CNNNetwork`: each feature's part in each convolution is looked up."""
+    """A trained `CNNNetwork`, with each feature's part in each convolution as a look-up table."""
 
     poolings = frozenset({"mean", "max"})
     own_architecture: ClassVar = {"kernel_sizes": (int,), "n_filters": int}

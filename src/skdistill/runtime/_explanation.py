@@ -107,7 +107,7 @@ class Explanation:
         """
         (found,) = np.nonzero(self.classes == class_)
         if not len(found):
-            raise ValueError(f"{class_!r} is none of the classes {self.classes.tolist()}.")
+            raise ValueError(f"{class_!r} is not one of the classes {self.classes.tolist()}.")
         own = self.contributions[:, found[0]]
         return own if self.multilabel else own - self.contributions.mean(axis=1)
 
@@ -130,7 +130,7 @@ class Explanation:
             element("p", *self._marked(parts), style="margin:.3em 0;line-height:1.9"),
             element(
                 "p",
-                "Solid underlines speak for the class, dotted ones against it. ",
+                "Solid underlines support the class, dotted ones oppose it. ",
                 "Strongest: " + ", ".join(listed) if listed else "",
                 style="margin:0;font-size:.85em",
             ),
@@ -184,17 +184,17 @@ def explain(network: CompiledNetwork, classes: np.ndarray, texts: Iterable[str])
     """
     if not network.is_additive:
         raise ValueError(
-            f"The words of a text have no contributions of their own in {_reason(network)}. Fit a "
-            "DistilledMLPClassifier with hidden_layer_sizes=(), or leave words out of the text and "
-            "compare what predict_proba gives."
+            f"The logits of {_reason(network)} are not sums over words, so there are no "
+            "contributions to explain. Fit a DistilledMLPClassifier with hidden_layer_sizes=(), or "
+            "remove words from the text and compare the results of predict_proba."
         )
     return Explanations(_explain_one(network, classes, text) for text in texts)
 
 
 def _reason(network: CompiledNetwork) -> str:
     if network.adds_up:
-        return "a student with hidden layers: behind a ReLU they no longer add up"
-    return "this kind of student, which reads them together: only those of an MLP add up"
+        return "a student with hidden layers"
+    return "a student other than an MLP"
 
 
 def _explain_one(network: CompiledNetwork, classes: np.ndarray, text: str) -> Explanation:

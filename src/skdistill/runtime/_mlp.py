@@ -1,4 +1,4 @@
-"""The MLP over a bag, or windows, of features."""
+"""Predict with an MLP over a bag, or windows, of features."""
 
 import platform
 from typing import Any, ClassVar
@@ -11,22 +11,22 @@ from skdistill.runtime._windows import WindowScores, add_convolution
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary
 
-# SciPy's sparse product adds up product by product. Its compilers may fuse the two steps, which
-# saves a rounding, unless they build for x86-64 in general; there NumPy's steps give the same bits.
+# SciPy's sparse product multiplies and adds one entry at a time. A compiler may fuse both steps and
+# skip a rounding, except in generic x86-64 builds. Only there does NumPy produce the same bits.
 _SCIPY_ROUNDS_TWICE = platform.machine().lower() in ("x86_64", "amd64")
 
 
 class CompiledMLP(CompiledNetwork):
     """A trained `MLPNetwork`.
 
-    The embedding and the matrix behind it fold into one table with a row for each feature, and the
-    attention's convolution into one scalar for each feature and place in the window. A prediction
+    The network is a bag of embeddings followed by a linear layer [1]_, with optional attention.
+    The embedding and the first layer's matrix fold into one table with a row per feature. The
+    attention's convolution folds into one scalar per feature and place in the window. A prediction
     is then look-ups, an exponential and one sparse product.
 
     References
     ----------
-    .. [1] Joulin et al. (2017), "Bag of Tricks for Efficient Text Classification", EACL: the bag
-       of embeddings that a linear layer follows.
+    .. [1] Joulin et al. (2017), "Bag of Tricks for Efficient Text Classification", EACL.
     """
 
     poolings = frozenset({"mean", "max", "attention"})
@@ -57,7 +57,7 @@ class CompiledMLP(CompiledNetwork):
         if "attention" not in pooling:
             return embedding_dim, {}
         if own["context_window"] % 2 == 0:
-            raise ValueError("the attention's window is even")
+            raise ValueError("the attention window is even")
         return embedding_dim, {"window": (own["context_window"], embedding_dim)}
 
     @staticmethod
@@ -95,7 +95,7 @@ class CompiledMLP(CompiledNetwork):
         return vectors, graph.add("Squeeze", scores, [1])
 
     def _first_layer(self, ids: Ragged) -> np.ndarray:
-        # Here, so that a process that predicts single texts starts without it.
+        # Imported here, because predicting single texts does not need it.
         from scipy.sparse import csr_array
 
         values, offsets = ids.values, ids.offsets.astype(np.int32)
@@ -117,7 +117,7 @@ class CompiledMLP(CompiledNetwork):
         return hidden
 
     def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
-        """Do the same in the same order, with as few calls as possible."""
+        """Do the same in the same order and with as few calls as possible."""
         if not _SCIPY_ROUNDS_TWICE:
             return super()._first_layer_of_one(ids)
         hidden = self.layers[0][1]
@@ -135,9 +135,9 @@ class CompiledMLP(CompiledNetwork):
         return hidden
 
     def contributions(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take the logits of one text apart.
+        """Return each feature's contribution to a text's logits, and the rest of the logits.
 
-        What a maximum gives belongs, in each dimension, to the first feature that has it.
+        With max pooling, each dimension belongs to the first feature that reaches the maximum.
         """
         total = np.zeros((len(ids), len(self.log_prior)))
         if not ids.any():
@@ -158,9 +158,9 @@ class CompiledMLP(CompiledNetwork):
 def _fold(
     how: str, embedding: np.ndarray, block: np.ndarray
 ) -> tuple[str, np.ndarray, RowProduct | None]:
-    """Return the pooling, its table, and the product behind it unless that folds into the table.
+    """Return the pooling, its table, and the product that follows, or None if it was folded in.
 
-    A maximum does not commute with a matrix; and a matrix that widens would cost more folded.
+    A product cannot be folded past a maximum, and folding one that widens would cost more.
     """
     if how == "max" or block.shape[1] > embedding.shape[1]:
         return how, embedding, RowProduct(block)

@@ -114,13 +114,13 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
     vocabulary = model.vocabulary
     if callable(vocabulary.analyzer):
         raise TypeError(
-            "A student with a function for its analyzer cannot be saved in this format, which "
-            "holds no code; save it with joblib."
+            "The student's analyzer is a function, and this format cannot store code. Save the "
+            "student with joblib instead."
         )
     if model.classes.dtype.kind not in _LABEL_TYPES:
         raise TypeError(
-            f"Labels of type {model.classes.dtype} cannot be saved in this format; use str, int, "
-            "float or bool, or save with joblib."
+            f"This format cannot store labels of type {model.classes.dtype}. Use str, int, float "
+            "or bool, or save the student with joblib."
         )
     order = sorted(range(len(vocabulary.features)), key=vocabulary.features.__getitem__)
     rows = np.array([0, *(1 + number for number in order)], dtype=np.int64)
@@ -174,11 +174,11 @@ def read_model(path: Path) -> StoredModel:
     """
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
-        raise ModelFileError(f"{path} is no skdistill model.")
+        raise ModelFileError(f"{path} is not a skdistill model.")
     if metadata.get("format_version") != str(_VERSION):
         raise ModelFileError(
             f"{path} has format version {metadata.get('format_version')!r:.20}, but this version "
-            f"of skdistill reads version {_VERSION}; upgrade skdistill."
+            f"of skdistill reads version {_VERSION}. Upgrade skdistill."
         )
     try:
         return _build(dict(tensors), json.loads(metadata["model"]))
@@ -208,11 +208,11 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
     if counts is not None:
         counts = np.frombuffer(_decompress(counts), dtype="<f4").astype(np.float32)
         if len(counts) != len(vocabulary) or not np.isfinite(counts).all():
-            raise ValueError("the counts are not those of the features")
+            raise ValueError("the counts do not match the features")
     estimator = _of_type(description["estimator"], dict)
     multilabel = _of_type(description["multilabel"], bool)
     if multilabel and classes.tolist() != [*range(len(classes))]:
-        raise ValueError("the classes of which a text may have several are not numbered")
+        raise ValueError("the classes of a multilabel model are not numbered")
     return StoredModel(
         kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
     )
@@ -242,7 +242,7 @@ def _read_classes(stored: dict[str, Any]) -> np.ndarray:
     values = [_of_type(value, _LABEL_TYPES[kind]) for value in _of_type(stored["values"], list)]
     classes: np.ndarray = np.array(values, dtype=_LABEL_TYPES[kind])
     if len(set(values)) < max(2, len(values)):
-        raise ValueError("there are not two or more different classes")
+        raise ValueError("it does not have two or more different classes")
     return classes
 
 
@@ -259,13 +259,13 @@ def _check_weights(
         names = sorted(
             name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
         )
-        raise ValueError(f"the weights {names} do not have the architecture's shapes")
+        raise ValueError(f"the shapes of the weights {names} do not match the architecture")
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise ValueError(f"the weights {name!r} are not finite")
     n_weights = sum(array.size for array in weights.values())
     if KINDS[kind].count_table_entries(weights) > max(_SMALL, _MAX_MULTIPLE * n_weights):
-        raise ValueError("its tables would be out of proportion to its weights")
+        raise ValueError("its look-up tables would be far larger than its weights")
 
 
 def _ngram_range(value: Any) -> tuple[int, int]:
@@ -277,13 +277,13 @@ def _ngram_range(value: Any) -> tuple[int, int]:
 
 def _one_of(value: Any, choices: tuple[str, ...]) -> Any:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{value!r:.40} is none of {choices}")
+        raise ValueError(f"{value!r:.40} is not one of {choices}")
     return value
 
 
 def _of_type(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise TypeError(f"{value!r:.40} is no {kind.__name__}")
+        raise TypeError(f"{value!r:.40} is not of type {kind.__name__}")
     return value
 
 
@@ -295,7 +295,10 @@ def _front_code(words: list[str]) -> bytes:
         pairs = zip(previous[:_MAX_PREFIX], word, strict=False)
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         if b"\0" in word:
-            raise ValueError(f"The feature {word.decode(errors='replace')!r} holds a NUL.")
+            raise ValueError(
+                f"The feature {word.decode(errors='replace')!r} contains a NUL character, which "
+                "this format cannot store. Remove NUL characters from the texts and fit again."
+            )
         parts.append(bytes([shared]) + word[shared:] + b"\0")
     return b"".join(parts)
 
@@ -306,7 +309,7 @@ def _front_decode(data: bytes) -> list[str]:
     while start < len(data):
         end = data.index(b"\0", start + 1)
         if data[start] > len(word):
-            raise ValueError("the vocabulary is not front coded")
+            raise ValueError("the vocabulary is not front-coded")
         word = word[: data[start]] + data[start + 1 : end]
         words.append(word.decode("utf-8", "surrogatepass"))
         start = end + 1
@@ -326,5 +329,5 @@ def _decompress(stored: np.ndarray) -> bytes:
     stream = zlib.decompressobj()
     expanded = stream.decompress(data, _MAX_EXPANSION * len(data) + 1)
     if not stream.eof or stream.unused_data:
-        raise ValueError("compressed data are cut short, or expand too far")
+        raise ValueError("its compressed data are truncated or expand too far")
     return expanded

@@ -1,20 +1,19 @@
-"""Matrix products in which a row's result does not depend on the other rows, to the bit."""
+"""Multiply matrices so that each row's result is bitwise independent of the other rows."""
 
 import numpy as np
 
-# Rows multiplied at a time.
+# Number of rows to multiply at a time.
 N_ROWS = 8
 
 
 class RowProduct:
-    """Multiplies rows by a matrix; each row gets the same bits alone and in any company.
+    """Multiply rows by a matrix, with the same bits for each row in any batch.
 
-    BLAS chooses its kernel by the shape of a product, and kernels differ in the last bit: the
-    result for a text would depend on how many others are predicted with it. So all products have
-    one shape, eight rows, and the last ones are filled up with zeros. That costs no time beside
-    one large product, because small ones stay in the cache. Whether a row's place among the eight
-    matters depends on the BLAS; it is tried once for each matrix. Where it does, rows are
-    multiplied one by one.
+    BLAS chooses its kernel by the shape of a product, and kernels differ in the last bit, so the
+    result for a text would depend on the size of its batch. All products therefore have eight rows,
+    padded with zeros if necessary. This takes no longer than one large product, because small
+    products stay in the cache. With some BLAS libraries, a row's place among the eight matters too.
+    The constructor tests this for each matrix; if it does, rows are multiplied one by one.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ class RowProduct:
         self._n_rows = N_ROWS if (repeated == repeated[0]).all() else 1
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Multiply.
+        """Multiply rows by the matrix.
 
         Parameters
         ----------
@@ -57,5 +56,5 @@ class RowProduct:
 
 
 def multiply_exactly(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Multiply in float64, so that the rounded result is the same on nearly every machine."""
+    """Multiply in float64, so that the float32 result is the same on nearly every machine."""
     return (left.astype(np.float64) @ right.astype(np.float64)).astype(np.float32)

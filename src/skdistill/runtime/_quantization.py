@@ -93,7 +93,7 @@ def dequantize(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if array.dtype == np.int8:
             scales = stored.get(name + _SCALE)
             if scales is None or array.ndim < 2 or scales.shape != array.shape[:1]:
-                raise ValueError(f"the array {name!r} has no scale for each row")
+                raise ValueError(f"the array {name!r} does not have one scale per row")
             values *= scales.astype(np.float32).reshape(-1, *[1] * (array.ndim - 1))
         weights[name] = values
     return weights
@@ -101,5 +101,7 @@ def dequantize(stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _as_half(name: str, array: np.ndarray) -> np.ndarray:
     if np.abs(array).max() > np.finfo(np.float16).max:
-        raise ValueError(f"The weights {name!r} are too large for half precision; use float32.")
+        raise ValueError(
+            f"The weights {name!r} are too large for half precision: use precision='float32'."
+        )
     return array.astype(np.float16)

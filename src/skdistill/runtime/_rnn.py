@@ -1,4 +1,4 @@
-"""The recurrent network."""
+"""Predict with a recurrent network."""
 
 from typing import Any, ClassVar
 
@@ -9,20 +9,20 @@ from skdistill.runtime._products import N_ROWS, RowProduct, multiply_exactly
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary
 
-# Where ONNX's gates are among torch's: update, reset, new; and input, output, forget, cell.
+# Positions of ONNX's gates in torch's order. ONNX: update, reset, new; input, output, forget, cell.
 _ONNX_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
 # How the states of all steps are reduced, and from where.
 _REDUCE = {"max": np.maximum, "mean": np.add}
 _STARTS = {"max": -np.inf, "mean": 0}
-# An element type, as ONNX's `TensorProto` numbers it.
+# An element type in the numbering of ONNX's `TensorProto`.
 _INT32 = 6
 
 
 class CompiledRNN(CompiledNetwork):
-    """A trained `RNNNetwork`: each feature's part in each gate is looked up.
+    """A trained `RNNNetwork`, with each feature's part in each gate as a look-up table.
 
-    Texts are read side by side from the longest to the shortest, so that those that have ended
-    drop out at the end of the block.
+    Texts are read in parallel, sorted from longest to shortest, so that finished texts drop out at
+    the end of the block.
     """
 
     poolings = frozenset({"mean", "max"})
@@ -86,7 +86,7 @@ class CompiledRNN(CompiledNetwork):
         n_directions = 1 + architecture["bidirectional"]
 
         def gather(name: str) -> np.ndarray:
-            """Stack a weight of all directions, with its gates in ONNX's order."""
+            """Stack a weight over all directions, with gates in ONNX's order."""
             stacked = []
             for number in range(n_directions):
                 array = weights[f"directions.{number}.{name}_l0"]
@@ -102,13 +102,13 @@ class CompiledRNN(CompiledNetwork):
             gather("weight_ih"),
             gather("weight_hh"),
             np.concatenate([gather("bias_ih"), gather("bias_hh")], axis=1),
-            # A text without a token takes the prior; a step for it keeps the operator content.
+            # The operator needs at least one step. Texts without tokens get the prior anyway.
             graph.add("Max", counts, np.int32(1)),
             hidden_size=hidden_dim,
             direction="bidirectional" if n_directions == 2 else "forward",
             **options,
         )
-        # From (n_tokens, n_directions, n_texts, hidden_dim).
+        # The input has shape (n_tokens, n_directions, n_texts, hidden_dim).
         by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
         return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim]), None
 
@@ -137,10 +137,10 @@ class CompiledRNN(CompiledNetwork):
         n_active: np.ndarray,
         direction: tuple[np.ndarray, RowProduct, np.ndarray],
     ) -> dict[str, np.ndarray]:
-        """Run one direction, and reduce the states of all steps to maximum and sum."""
+        """Run one direction and return the maximum and the sum of the states of all steps."""
         table, product, bias = direction
         n_texts, width = len(first), len(product.matrix)
-        # Whole blocks of rows, which the product needs no copy for; nothing reads the last ones.
+        # Whole blocks of rows save the product a copy. Nothing reads the extra rows.
         first = np.pad(first, (0, -n_texts % N_ROWS), mode="edge")
         state, cell = np.zeros((2, len(first), width), np.float32)
         reduced = {how: np.full((n_texts, width), _STARTS[how], np.float32) for how in self.pooling}
@@ -172,5 +172,5 @@ def _lstm_step(
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    """Compute 1 / (1 + exp(-x)) without an overflow."""
+    """Compute 1 / (1 + exp(-x)) without overflow."""
     return 0.5 * np.tanh(0.5 * x) + 0.5

@@ -54,7 +54,10 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > _MAX_HEADER:
-        raise ValueError(f"The header of {path} would hold {len(text)} bytes: too many labels.")
+        raise ValueError(
+            f"The header of {path} would take {len(text)} bytes, more than {_MAX_HEADER}: there "
+            "are too many labels."
+        )
     with replacing(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
@@ -84,7 +87,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         return _parse(data)
     except _DamageError as damage:
-        raise ModelFileError(f"{path} is damaged, or no model file: {damage}.") from None
+        raise ModelFileError(f"{path} is damaged or not a model file: {damage}.") from None
 
 
 class _DamageError(Exception):
@@ -100,7 +103,7 @@ def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     except (ValueError, RecursionError):
         raise _DamageError("its header is not JSON") from None
     if not isinstance(header, dict):
-        raise _DamageError("its header is no JSON object")
+        raise _DamageError("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(
         isinstance(value, str) for value in metadata.values()
@@ -111,18 +114,18 @@ def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     for name, entry in header.items():
         dtype, shape, end = _check_entry(name, entry, end)
         if end > len(body):
-            raise _DamageError(f"the array {name!r} ends behind the file")
+            raise _DamageError(f"the array {name!r} ends after the end of the file")
         start = end - dtype.itemsize * math.prod(shape)
         tensors[name] = np.frombuffer(body[start:end], dtype=dtype).reshape(shape)
     if end != len(body):
-        raise _DamageError(f"its arrays take {end} bytes, but {len(body)} are there")
+        raise _DamageError(f"its arrays should take {end} bytes, but take {len(body)}")
     return tensors, metadata
 
 
 def _check_entry(name: str, entry: Any, start: int) -> tuple[np.dtype, tuple[int, ...], int]:
     """Check one array's header entry; arrays must follow each other without gaps."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise _DamageError(f"the array {name!r} is not described")
+        raise _DamageError(f"the header entry of the array {name!r} is not valid")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise _DamageError(f"the array {name!r} has the unknown type {dtype!r:.40}")
@@ -131,8 +134,8 @@ def _check_entry(name: str, entry: Any, start: int) -> tuple[np.dtype, tuple[int
         or len(shape) > 4
         or not all(type(size) is int and 0 <= size < 2**40 for size in shape)
     ):
-        raise _DamageError(f"the array {name!r} has no valid shape")
+        raise _DamageError(f"the shape of the array {name!r} is not valid")
     end = start + _DTYPES[dtype].itemsize * math.prod(shape)
     if offsets != [start, end]:
-        raise _DamageError(f"the array {name!r} is not where its shape puts it")
+        raise _DamageError(f"the offsets of the array {name!r} do not match its shape")
     return _DTYPES[dtype], tuple(shape), end

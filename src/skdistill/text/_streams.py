@@ -50,8 +50,8 @@ class CheckedTexts:
             n_read += len(batch)
         if n_read != len(self):
             raise ValueError(
-                f"{self.name} gave {n_read} texts, but said that it holds {len(self)}; it must "
-                "stay as it is while it is used."
+                f"{self.name} yielded {n_read} texts, but its length is {len(self)}. Do not change "
+                "it while it is in use."
             )
 
     def _batches(self) -> Iterable[Sequence[Any]]:
