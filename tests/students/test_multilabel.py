@@ -216,7 +216,7 @@ def test_files_hold_it(student, tmp_path, precision):
 def test_parity_report_counts_texts_with_all_labels_right(student):
     report = parity_report(student, NEW_TEXTS, NEW_LABELS)
     assert report["accuracy"] == student.score(NEW_TEXTS, NEW_LABELS)
-    with pytest.raises(ValueError, match=r"of shape \(100, 3\), but has shape \(100,\)"):
+    with pytest.raises(ValueError, match=r"y has shape \(100,\), but must have shape \(100, 3\)"):
         parity_report(student, NEW_TEXTS, NEW_LABELS[:, 0])
 
 
