@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _corpora import load_corpus
+from common.corpora import load_corpus
 
 from skdistill import DistilledMLPClassifier
 

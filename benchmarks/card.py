@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from _corpora import load_corpus
+from common.corpora import load_corpus
 from playwright.sync_api import sync_playwright
 
 from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledRNNClassifier

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from _corpora import load_corpus
-from _setting import load_teacher
+from common.corpora import load_corpus
+from common.setting import load_teacher
 from teacher_speed import (
     measure_agreement,
     measure_labelling,

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _corpora import load_corpus
-from _setting import SoftLabels, load_teacher
+from common.corpora import load_corpus
+from common.setting import SoftLabels, load_teacher
 
 from skdistill import (
     DistilledMLPClassifier,

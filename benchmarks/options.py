@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _corpora import load_corpus
-from _setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_teacher
+from common.corpora import load_corpus
+from common.setting import CORPORA, TEACHERS, Results, SoftLabels, base_model, load_teacher
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.labelling._labeler import SoftLabeler

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from _corpora import load_corpus
+from common.corpora import load_corpus
 from sklearn.frozen import FrozenEstimator
 
 from datasets import Dataset

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _corpora import load_corpus
-from _peers import DETERMINISTIC, PEERS
-from _setting import CORPORA, Results, SoftLabels, load_teacher
+from common.corpora import load_corpus
+from common.peers import DETERMINISTIC, PEERS
+from common.setting import CORPORA, Results, SoftLabels, load_teacher
 from sklearn import set_config
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier

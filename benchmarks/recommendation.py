@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from _corpora import load_corpus
-from _setting import CORPORA, Results, load_teacher
+from common.corpora import load_corpus
+from common.setting import CORPORA, Results, load_teacher
 
 from skdistill import recommend_student
 from skdistill.evaluation import _recommendation as recommendation

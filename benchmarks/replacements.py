@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _corpora import load_corpus
-from _setting import Results, base_model, load_teacher
+from common.corpora import load_corpus
+from common.setting import Results, base_model, load_teacher
 from sklearn.frozen import FrozenEstimator
 
 from skdistill import DistilledMLPClassifier, TextAugmenter

@@ -19,7 +19,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import torch
-from _corpora import load_corpus
+from common.corpora import load_corpus
 from sklearn.frozen import FrozenEstimator
 
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline

@@ -26,8 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from _corpora import load_corpus
-from _peers import FastText, Model2Vec
+from common.corpora import load_corpus
+from common.peers import FastText, Model2Vec
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression

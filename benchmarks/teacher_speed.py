@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from _corpora import load_corpus
-from _setting import base_model, load_teacher
+from common.corpora import load_corpus
+from common.setting import base_model, load_teacher
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,

@@ -116,25 +116,31 @@ def write_card(
         title=title or f"{name_estimator(model)}: {_shorten(names)}",
         description=description,
         example=example,
-        unit=name_unit(model),
-        listed=name_listed(model),
-        prior=name_prior(model),
-        word_order=describe_word_order(model),
-        architecture=describe_architecture(model),
-        is_additive=model.is_additive,
         report=report,
         shares=_SHARES,
         training={**(training or {}), **found},
         training_plots=training_plots,
         limits=limits,
         license=license,
-        sizes={name: format_bytes(_file_size(model, name)) for name in _PRECISIONS},
         versions=_list_versions(),
+        **_describe_model(model),
         **({"figures": None} if figures is None else _describe_figures(figures, names)),
     )
     with replacing(path) as file:
         # UTF-8 cannot encode lone surrogates. Browsers replace the references written instead.
         file.write(page.encode("utf-8", "xmlcharrefreplace"))
+
+
+def _describe_model(model: StoredModel) -> dict[str, Any]:
+    return {
+        "unit": name_unit(model),
+        "listed": name_listed(model),
+        "prior": name_prior(model),
+        "word_order": describe_word_order(model),
+        "architecture": describe_architecture(model),
+        "is_additive": model.is_additive,
+        "sizes": {name: format_bytes(_file_size(model, name)) for name in _PRECISIONS},
+    }
 
 
 def _load_template() -> "Template":

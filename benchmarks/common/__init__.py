@@ -1,0 +1,1 @@
+"""Corpora, peers and settings that the benchmarks share."""
