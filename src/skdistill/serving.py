@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdistill._core.label_columns import as_labels, check_known_labels
 from skdistill._core.multilabel import share_of_equal
 from skdistill._core.texts import check_texts
 from skdistill.runtime._explanation import Explanations, explain
@@ -311,7 +312,9 @@ def parity_report(
         "agreement": share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
-        labels = np.asarray(y)
+        labels = as_labels(y)
+        if labels.ndim == 1 and not exact.multilabel_:
+            check_known_labels(labels, exact.classes_, names=("y", "the student's classes"))
         if labels.shape != predicted.shape:
             raise ValueError(
                 f"y has shape {labels.shape}, but must have shape {predicted.shape}: "

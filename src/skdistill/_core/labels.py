@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, is_multilabel
+
+from skdistill._core.label_columns import as_labels, columns_in_order, label_names
 
 
 def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -14,8 +15,9 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     Parameters
     ----------
     y : array-like of shape (n_rows,) or (n_rows, n_labels)
-        Class labels of any sortable type. If a text may have several labels, an array, lists or a
-        sparse matrix with one column per label and the values 0 and 1.
+        Class labels from any container: strings, integers or booleans. If a text may have several
+        labels, a table, an array, lists or a sparse matrix with one column per label and the values
+        0 and 1.
     n_rows : int
         Number of texts.
     multilabel : bool, default=False
@@ -24,7 +26,8 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The sorted distinct labels; if a text may have several, the column numbers of `y`.
+        The sorted distinct labels. If a text may have several, the names of the columns of `y`, or
+        their numbers if `y` has no names.
     codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
         Positions in `classes`; if a text may have several labels, `y`.
 
@@ -42,20 +45,24 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    names = label_names(y)
+    y = as_labels(y)
     if multilabel and is_multilabel(y):
-        indicators = np.asarray(y.toarray() if issparse(y) else y)
+        indicators = y
         check_same_length(n_rows, len(indicators), names=("X", "y"))
         if not np.isin(indicators, (0, 1)).all():
             raise ValueError(
                 "y has one column per label, so its values must be ones and zeros, but they are "
                 f"{np.unique(indicators).tolist()}."
             )
-        return np.arange(indicators.shape[1]), indicators.astype(np.int64)
+        classes = np.arange(indicators.shape[1]) if names is None else names
+        return classes, indicators.astype(np.int64)
     y = check_label_column(y, n_rows=n_rows)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but y has only one class: {classes[0]!r}."
+            "A classifier needs at least 2 classes, but y has only one class: "
+            f"{classes.tolist()[0]!r}."
         )
     return classes, codes
 
@@ -68,6 +75,12 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     ValueError
         If `y` has another shape, a missing value, or continuous values.
     """
+    y = as_labels(y)
+    if y.ndim == 2 and _are_probabilities(y):
+        raise ValueError(
+            "y contains probabilities; pass a label for each text as y, and a teacher's "
+            "probabilities as teacher_proba."
+        )
     y = column_or_1d(y, warn=True)
     check_same_length(n_rows, len(y), names=("X", "y"))
     assert_all_finite(y, input_name="y")
@@ -75,22 +88,14 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     return y
 
 
-def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
-    """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
-
-    Raises
-    ------
-    ValueError
-        If there is an unknown label. The message names its row.
-    """
-    # Without np.isin, which may treat the number 1 and the string "1" as equal.
-    found = set(known.tolist())
-    unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise ValueError(
-            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
-        )
+def _are_probabilities(y: np.ndarray) -> bool:
+    """Return whether rows of numbers sum to 1 and are not just ones and zeros."""
+    return (
+        y.dtype.kind == "f"
+        and y.shape[1] > 1
+        and bool((y >= 0).all() and (y % 1 != 0).any())
+        and np.allclose(y.sum(axis=1), 1, atol=0.05)
+    )
 
 
 def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:
@@ -108,6 +113,7 @@ def check_probabilities(
     n_rows: int,
     n_classes: int,
     name: str,
+    classes: np.ndarray | None = None,
     rows: str = "X",
     atol: float = 1e-3,
     multilabel: bool = False,
@@ -122,6 +128,8 @@ def check_probabilities(
         The required shape.
     name : str
         The name of the array in error messages.
+    classes : ndarray of shape (n_classes,) or None, default=None
+        The classes. If `proba` is a table with named columns, they are aligned by these names.
     rows : str, default="X"
         The name of the texts that the rows belong to in error messages.
     atol : float, default=1e-3
@@ -145,6 +153,8 @@ def check_probabilities(
     >>> check_probabilities([[0.25, 0.75]], n_rows=1, n_classes=2, name="teacher_proba")
     array([[0.25, 0.75]], dtype=float32)
     """
+    if classes is not None:
+        proba = columns_in_order(proba, classes, name=name)
     values = np.asarray(proba, dtype=np.float64)
     if values.shape != (n_rows, n_classes):
         raise ValueError(

@@ -85,13 +85,15 @@ def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
     return float((labels == others).reshape(len(labels), -1).all(axis=1).mean())
 
 
-def write_numbers(indicators: np.ndarray) -> list[str]:
-    """Write the labels of each text as numbers, separated by spaces.
+def write_labels(indicators: np.ndarray, labels: np.ndarray) -> list[str]:
+    """Write the labels of each text as numbers separated by spaces, or as names separated by |.
 
     Parameters
     ----------
     indicators : ndarray of shape (n_texts, n_labels)
         Ones and zeros.
+    labels : ndarray of shape (n_labels,)
+        The names or numbers of the labels.
 
     Returns
     -------
@@ -100,24 +102,32 @@ def write_numbers(indicators: np.ndarray) -> list[str]:
     Examples
     --------
     >>> import numpy as np
-    >>> from skdistill._core.multilabel import read_numbers, write_numbers
-    >>> write_numbers(np.array([[1, 0, 1], [0, 0, 0]]))
+    >>> from skdistill._core.multilabel import read_labels, write_labels
+    >>> write_labels(np.array([[1, 0, 1], [0, 0, 0]]), np.arange(3))
     ['0 2', '']
-    >>> read_numbers(["0 2", ""], n_labels=3, name="label").tolist()
+    >>> write_labels(np.array([[1, 1]]), np.array(["sci fi", "new"]))
+    ['sci fi|new']
+    >>> read_labels(["0 2", ""], np.arange(3), name="label").tolist()
     [[1, 0, 1], [0, 0, 0]]
     """
-    return [" ".join(map(str, np.flatnonzero(row))) for row in indicators]
+    written = [*map(str, labels.tolist())]
+    separator = _separator(labels)
+    return [separator.join(written[label] for label in np.flatnonzero(row)) for row in indicators]
 
 
-def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray:
-    """Read labels from the numbers that `write_numbers` writes.
+def _separator(labels: np.ndarray) -> str:
+    return "|" if labels.dtype.kind == "U" else " "
+
+
+def read_labels(rows: Iterable[Any], labels: np.ndarray, *, name: str) -> np.ndarray:
+    """Read labels from what `write_labels` writes.
 
     Parameters
     ----------
     rows : iterable of str or int
-        The numbers of each text's labels; an empty string if it has none.
-    n_labels : int
-        Number of labels.
+        Each text's labels; an empty string if it has none.
+    labels : ndarray of shape (n_labels,)
+        The names or numbers of the labels.
     name : str
         The name of the column in error messages.
 
@@ -128,20 +138,22 @@ def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray
     Raises
     ------
     ValueError
-        If a row contains anything else or a number twice. The message names the row, counted from
+        If a row contains anything else or a label twice. The message names the row, counted from
         0.
     """
-    columns = {str(number): number for number in range(n_labels)}
+    columns = {str(label): number for number, label in enumerate(labels.tolist())}
     texts = [*map(str, rows)]
-    indicators = np.zeros((len(texts), n_labels), dtype=np.int64)
+    separator = _separator(labels)
+    indicators = np.zeros((len(texts), len(labels)), dtype=np.int64)
     for row, text in enumerate(texts):
-        numbers = text.split()
-        if len({*numbers} & columns.keys()) < len(numbers):
+        found = [*filter(None, (label.strip() for label in text.split(separator)))]
+        if len({*found} & columns.keys()) < len(found):
+            how = "spaces" if separator == " " else "|"
             raise ValueError(
-                f"{name}[{row}] is {text!r:.80}; if texts have several labels, write their numbers "
-                f"from 0 to {n_labels - 1}, each at most once, separated by spaces."
+                f"{name}[{row}] is {text!r:.80}; if texts have several labels, write some of "
+                f"{[*columns]!s:.80}, each at most once, separated by {how}."
             )
-        indicators[row, [columns[number] for number in numbers]] = 1
+        indicators[row, [columns[label] for label in found]] = 1
     return indicators
 
 
@@ -160,13 +172,22 @@ def refuse_class_weight(class_weight: Any) -> None:
         )
 
 
-def knows_labels(classifier: Any, n_labels: int) -> bool:
-    """Return whether the `classes_` of a fitted classifier are those of `n_labels` labels."""
+def has_labels(classifier: Any, labels: np.ndarray) -> bool:
+    """Return whether a fitted classifier predicts these labels, of which a text may have several.
+
+    Names must be equal; labels without names, which are numbered, need only be as many.
+    """
     # scikit-learn's are the numbers of the labels or, for each label, the classes 0 and 1.
     classes = classifier.classes_
     if isinstance(classes, list):
-        return len(classes) == n_labels and all(np.array_equal(pair, [0, 1]) for pair in classes)
-    return np.array_equal(classes, np.arange(n_labels))
+        return len(classes) == len(labels) and all(
+            np.array_equal(pair, [0, 1]) for pair in classes
+        )
+    numbers = np.arange(len(labels))
+    unnamed = np.array_equal(classes, numbers)
+    return np.array_equal(classes, labels) or (
+        len(classes) == len(labels) and (unnamed or np.array_equal(labels, numbers))
+    )
 
 
 def gives_several_labels(classifier: Any, text: str) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_labels, check_probabilities, check_same_length
-from skdistill._core.multilabel import join_columns, knows_labels
+from skdistill._core.multilabel import has_labels, join_columns
 from skdistill._core.texts import check_texts
 from skdistill.metrics._fidelity import fidelity
 from skdistill.metrics._scores import ClassScores, Measurement
@@ -130,7 +131,7 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
                 f"{indicators.shape}."
             )
         return indicators
-    values = np.asarray(y)
+    values = as_labels(y)
     if values.ndim != 1:
         raise ValueError(f"y must be a 1-D array of labels, got shape {values.shape}.")
     check_same_length(n_texts, len(values), names=("X", "y"))
@@ -155,6 +156,7 @@ def _ask(
         asked.proba,
         n_rows=len(texts),
         n_classes=len(model.classes),
+        classes=model.classes,
         name=name,
         multilabel=model.multilabel,
     )
@@ -165,7 +167,7 @@ def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Ans
     if not hasattr(asked, "predict_proba"):
         return Answers(asked)
     if model.multilabel:
-        has_same_classes = knows_labels(asked, len(model.classes))
+        has_same_classes = has_labels(asked, model.classes)
     else:
         has_same_classes = np.array_equal(asked.classes_, model.classes)
     if not has_same_classes:

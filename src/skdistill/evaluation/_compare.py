@@ -13,7 +13,8 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.labels import check_known_labels, check_labels, check_same_length
+from skdistill._core.label_columns import check_known_labels
+from skdistill._core.labels import check_labels, check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.displays._comparison import ComparisonDisplay

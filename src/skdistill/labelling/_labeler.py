@@ -245,6 +245,7 @@ class SoftLabeler:
                 answer,
                 n_rows=len(shard),
                 n_classes=len(self.classes),
+                classes=self.classes,
                 name="teacher.predict_proba(texts)",
                 rows="texts",
                 multilabel=self.multilabel,

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from skdistill._core.multilabel import gives_several_labels, knows_labels
+from skdistill._core.multilabel import gives_several_labels, has_labels
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
@@ -56,7 +56,8 @@ def has_frozen_part(teacher: BaseEstimator) -> bool:
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     """Return the classes of a fitted teacher, and whether a text may have several labels."""
     if gives_several_labels(teacher, text):
-        return np.arange(len(teacher.classes_)), True
+        names = teacher.classes_
+        return np.arange(len(names)) if isinstance(names, list) else np.asarray(names), True
     classes = np.asarray(teacher.classes_)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
@@ -68,7 +69,7 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
 
 def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
     """Raise an error if the classes of a fitted teacher differ from those of `y`."""
-    if multilabel and not knows_labels(teacher, len(classes)):
+    if multilabel and not has_labels(teacher, classes):
         raise ValueError(
             f"The teacher's classes {teacher.classes_!r} differ from those of y, which is "
             f"multilabel with {len(classes)} labels; fit the teacher on labels of that form."

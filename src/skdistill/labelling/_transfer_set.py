@@ -116,7 +116,12 @@ def make_transfer_set(
     """
     pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
     blocks: list[Texts] = [X, pool]
-    check = partial(check_probabilities, n_classes=len(classes), multilabel=codes.ndim == 2)
+    check = partial(
+        check_probabilities,
+        n_classes=len(classes),
+        classes=classes,
+        multilabel=codes.ndim == 2,
+    )
     known: list[np.ndarray | None] = [None, None]
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")

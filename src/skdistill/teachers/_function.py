@@ -106,6 +106,7 @@ class FunctionTeacherClassifier(TextClassifier):
             self.func(texts),
             n_rows=len(texts),
             n_classes=len(self.classes_),
+            classes=self.classes_,
             name="func(texts)",
             rows="texts",
             multilabel=self.multilabel_,

@@ -9,6 +9,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 
 _CLASSIFIER = "ForSequenceClassification"
 
+# The configuration entry with the kind of dtype of the labels, and how to read such labels.
+_LABEL_TYPE = "skdistill_label_type"
+_READERS = {"b": {"False": False, "True": True}.__getitem__, "i": int, "u": int, "f": float}
+
 # Text-to-text architectures; the last is a former name of T5.
 _WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
 
@@ -23,12 +27,16 @@ class Outputs:
 
     @classmethod
     def of(cls, labels: np.ndarray, multilabel: bool) -> Self:
-        """Sort the labels of a model's outputs, unless a text may have several labels."""
+        """Sort the labels of a model's outputs, unless a text may have several labels.
+
+        Several labels whose names are their numbers have no names.
+        """
         classes, columns = np.unique(labels, return_index=True)
         if len(classes) != len(labels):
             raise ValueError(f"The classes must be distinct, but are {labels.tolist()}.")
         if multilabel:
-            classes = columns = np.arange(len(labels))
+            columns = np.arange(len(labels))
+            classes = columns if labels.tolist() == [*map(str, columns)] else labels
         return cls(classes, columns, multilabel)
 
 
@@ -184,16 +192,26 @@ def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np
 
 
 def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any]]:
-    """Return the configuration entries that name the labels."""
+    """Return the configuration entries that name the labels and their type."""
     names = dict(enumerate(map(str, labels)))
-    return {"id2label": names, "label2id": {label: i for i, label in names.items()}}
+    return {
+        "id2label": names,
+        "label2id": {label: i for i, label in names.items()},
+        _LABEL_TYPE: np.asarray(labels).dtype.kind,
+    }
 
 
 def _names(config: Any) -> np.ndarray:
-    return np.asarray([config.id2label[output] for output in range(config.num_labels)])
+    """Return the names of the labels; those that a teacher was fitted on keep their type."""
+    names = [config.id2label[output] for output in range(config.num_labels)]
+    read = _READERS.get(str(getattr(config, _LABEL_TYPE, None)), str)
+    try:
+        return np.asarray([*map(read, names)])
+    except (KeyError, ValueError):  # renamed by hand since
+        return np.asarray(names)
 
 
 def _unnamed(config: Any) -> bool:
     """Return whether the labels have the default names ``LABEL_0``, ``LABEL_1``, ..."""
     generic = [f"LABEL_{output}" for output in range(config.num_labels)]
-    return _names(config).tolist() == generic
+    return [*config.id2label.values()] == generic

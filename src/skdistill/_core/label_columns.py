@@ -1,0 +1,188 @@
+"""Turn labels from any container into an array; only NumPy is imported."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.texts import as_list, is_missing
+
+# Arrays of booleans, integers, floats, strings and bytes are labels already.
+_PLAIN = "biufUS"
+
+
+def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
+    """Return labels from any container as an array whose type is that of the labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        A list, a NumPy array, a pandas, polars or pyarrow column, or a table with one column per
+        label. A table with a single column is that column.
+    name : str, default="y"
+        The name of the labels in error messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or (n_rows, n_labels)
+        Strings become ``str``, nullable integers ``int64`` and nullable booleans ``bool``.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, is a list of names, or is of no type for labels; or if some labels
+        are strings and others are not. The message names the row.
+    TypeError
+        If `y` is not iterable, or is a single string.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill._core.label_columns import as_labels
+    >>> as_labels(pd.Series([1, 0], dtype="Int64"))
+    array([1, 0])
+    >>> as_labels(["no", None])
+    Traceback (most recent call last):
+    ...
+    ValueError: y[1] is missing (None); drop rows without a label, or pass them as unlabelled texts.
+    """
+    if hasattr(y, "toarray"):
+        return np.asarray(y.toarray())
+    columns = _columns(y)
+    if columns is not None:
+        arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
+        return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
+    if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
+        if y.dtype.kind in _PLAIN:
+            _refuse_nan(y, name)
+            return y
+        if y.dtype.kind in "mM":
+            raise _not_a_label(y.flat[0], name, 0)
+    if isinstance(y, str | bytes | dict) or (
+        not isinstance(y, Iterable) and not hasattr(y, "__array__")
+    ):
+        raise TypeError(f"{name} must be a column of labels, not {type(y).__name__}.")
+    return _from_values(as_list(y), name)
+
+
+def label_names(y: Any) -> np.ndarray | None:
+    """Return the column names of a table with several labels; None if it has no names."""
+    columns = _columns(y)
+    if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
+        return None
+    return np.array(columns)
+
+
+def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
+    """Return a table with one column per class, with its columns in the order of the classes.
+
+    Arrays, and tables whose columns are numbered, are returned as they are.
+
+    Raises
+    ------
+    ValueError
+        If the columns have names that are not the classes. `name` is the table's name.
+    """
+    columns = _columns(table)
+    if columns is None or columns == [*range(len(columns))]:
+        return table
+    place = {str(column): column for column in columns}
+    wanted = [*map(str, classes.tolist())]
+    if len(place) < len(columns) or place.keys() != {*wanted}:
+        raise ValueError(
+            f"{name} has the columns {columns!s:.200}, which are not the classes "
+            f"{classes.tolist()!s:.200}. Name the columns after the classes, or pass an array with "
+            "its columns in their order."
+        )
+    return np.column_stack([np.asarray(table[place[label]], dtype=float) for label in wanted])
+
+
+def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
+    """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
+
+    Raises
+    ------
+    ValueError
+        If there is an unknown label. The message names its row.
+    """
+    # Without np.isin, which may treat the number 1 and the string "1" as equal.
+    found = set(known.tolist())
+    unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise ValueError(
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
+        )
+
+
+def _columns(y: Any) -> list[Any] | None:
+    """Return the column names of a pandas, polars or pyarrow table; None for anything else."""
+    names = getattr(y, "column_names", None)
+    if names is None and getattr(y, "ndim", 2) == 2:
+        names = getattr(y, "columns", None)
+    return None if names is None or callable(names) else list(names)
+
+
+def _from_values(values: list[Any], name: str) -> np.ndarray:
+    kinds = set(map(type, values))
+    if kinds <= {str}:
+        return np.array(values, dtype=str)
+    if any(issubclass(kind, Sequence | set | frozenset | np.ndarray) for kind in kinds - {str}):
+        return _from_rows(values, name)
+    first = next((value for value in values if not is_missing(value)), None)
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise _missing(value, f"{name}[{row}]")
+        if not isinstance(value, str | Number | np.generic):
+            raise _not_a_label(value, name, row)
+        if isinstance(value, str) != isinstance(first, str):
+            raise ValueError(
+                f"{name} mixes strings and other labels: {name}[{row}] is {value!r:.40}, but an "
+                f"earlier row is {first!r:.40}. Make all labels strings, or all numbers."
+            )
+    if isinstance(first, str):
+        return np.array([str(value) for value in values])
+    array = np.asarray(values)
+    if array.dtype.kind not in "biu" and all(isinstance(value, int) for value in values):
+        raise ValueError(f"{name} has integers that do not fit 64 bits; make them strings.")
+    return array
+
+
+def _from_rows(values: list[Any], name: str) -> np.ndarray:
+    """Return rows of numbers, one for each label, as an array."""
+    for row, value in enumerate(values):
+        is_row = isinstance(value, list | tuple | np.ndarray) and len(value) == len(values[0])
+        if not is_row or any(isinstance(item, str) for item in value):
+            if is_missing(value):
+                raise _missing(value, f"{name}[{row}]")
+            raise ValueError(
+                f"{name}[{row}] is {value!r:.60}. For texts with several labels, pass ones and "
+                "zeros with one column per label, as sklearn.preprocessing.MultiLabelBinarizer "
+                "makes them."
+            )
+        for column, item in enumerate(value):
+            if is_missing(item):
+                raise _missing(item, f"{name}[{row}, {column}]")
+    return np.asarray(values)
+
+
+def _refuse_nan(y: np.ndarray, name: str) -> None:
+    if y.dtype.kind == "f" and np.isnan(y).any():
+        place = ", ".join(map(str, np.argwhere(np.isnan(y))[0]))
+        raise _missing(np.nan, f"{name}[{place}]")
+
+
+def _missing(value: Any, where: str) -> ValueError:
+    return ValueError(
+        f"{where} is missing ({value}); drop rows without a label, or pass them as unlabelled "
+        "texts."
+    )
+
+
+def _not_a_label(value: Any, name: str, row: int) -> ValueError:
+    return ValueError(
+        f"{name}[{row}] is of type {type(value).__name__}: {value!r:.60}. Unknown label type: "
+        "labels "
+        "must be strings, integers or booleans."
+    )
