@@ -90,7 +90,7 @@ def test_labels_of_any_type(y):
         (["a", "b"], "X and y must have the same number of rows, but have 3 and 2"),
         (["a", "a", "a"], "only one class: .*a"),
         ([0.5, 1.5, 2.5], "Unknown label type"),
-        ([0.0, 1.0, np.nan], "contains NaN"),
+        ([0.0, 1.0, np.nan], r"y\[2\] is missing"),
         ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
     ],
 )

@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -74,7 +75,7 @@ def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
     table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
     path = write_table(table, tmp_path / f"a.{kind}")
     expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    texts, labels = read_columns(file_source(path), "text", "tags", n_labels=3)
+    texts, labels = read_columns(file_source(path), "text", "tags", known=np.arange(3))
     assert (texts, labels.tolist()) == (["a", "b", "c"], expected)
 
 

@@ -123,7 +123,10 @@ def packed(data):
         ({"model": {"kind": "transformer"}}, "not one of"),
         ({"model": {"kind": "cnn"}}, "damaged"),
         ({"model": {"multilabel": 1}}, "not of type bool"),
-        ({"model": {"multilabel": True}}, "not numbered"),
+        (
+            {"model": {"multilabel": True, "classes": {"type": "i", "values": [1, 2]}}},
+            "neither names nor numbers",
+        ),
         ({"model": {"classes/type": "O"}}, "not one of"),
         ({"model": {"classes/values": ["no", 1]}}, "1 is not of type str"),
         ({"model": {"classes/values": ["no", "no"]}}, "different classes"),

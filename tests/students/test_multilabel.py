@@ -31,8 +31,8 @@ from skdistill import (
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.multilabel import (
     as_questions,
+    has_labels,
     join_columns,
-    knows_labels,
     share_of_equal,
 )
 from skdistill.metrics._fidelity import fidelity
@@ -151,8 +151,8 @@ def test_forms_of_labels_are_equal(student, indicators):
 def test_all_of_scikit_learns_ways_to_give_probabilities_are_read(teacher):
     teacher.fit(TEXTS, LABELS)
     proba = join_columns(teacher.predict_proba(NEW_TEXTS))
-    assert knows_labels(teacher, 3)
-    assert not knows_labels(teacher, 2)
+    assert has_labels(teacher, np.arange(3))
+    assert not has_labels(teacher, np.arange(2))
     assert f1_score(NEW_LABELS, proba > 0.5, average="micro") > 0.9
     student = make_student(teacher=teacher).fit(TEXTS, LABELS, X_unlabeled=NEW_TEXTS)
     assert fidelity(proba, student.predict_proba(NEW_TEXTS), multilabel=True) > 0.9

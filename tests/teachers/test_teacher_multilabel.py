@@ -185,7 +185,7 @@ def test_labels_may_have_names(tmp_path):
     names = ["travel", "food", "sport"]
     folder = make_checkpoint(tmp_path, TEXTS, head=names, problem_type="multi_label_classification")
     teacher = TransformerTeacherClassifier.from_finetuned(folder, device="cpu")
-    assert teacher.classes_.tolist() == [0, 1, 2]
+    assert teacher.classes_.tolist() == names
     assert [*teacher.model_.config.id2label.values()] == names
     logits = reference_logits(folder, TEXTS[:9]).numpy()
     np.testing.assert_allclose(teacher.decision_function(TEXTS[:9]), logits, atol=1e-5)

@@ -1,6 +1,6 @@
 """Turn labels from any container into an array; only NumPy is imported."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from numbers import Number
 from typing import Any
 
@@ -10,6 +10,8 @@ from skdistill._core.texts import as_list, is_missing
 
 # Arrays of booleans, integers, floats, strings and bytes are labels already.
 _PLAIN = "biufUS"
+# A row of one of these types holds several labels, or none.
+_SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
 def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
@@ -128,7 +130,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
     kinds = set(map(type, values))
     if kinds <= {str}:
         return np.array(values, dtype=str)
-    if any(issubclass(kind, Sequence | set | frozenset | np.ndarray) for kind in kinds - {str}):
+    if any(issubclass(kind, _SEVERAL) for kind in kinds):
         return _from_rows(values, name)
     first = next((value for value in values if not is_missing(value)), None)
     for row, value in enumerate(values):

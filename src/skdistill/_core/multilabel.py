@@ -180,9 +180,7 @@ def has_labels(classifier: Any, labels: np.ndarray) -> bool:
     # scikit-learn's are the numbers of the labels or, for each label, the classes 0 and 1.
     classes = classifier.classes_
     if isinstance(classes, list):
-        return len(classes) == len(labels) and all(
-            np.array_equal(pair, [0, 1]) for pair in classes
-        )
+        return len(classes) == len(labels) and all(np.array_equal(pair, [0, 1]) for pair in classes)
     numbers = np.arange(len(labels))
     unnamed = np.array_equal(classes, numbers)
     return np.array_equal(classes, labels) or (

@@ -21,7 +21,6 @@ import skdistill
 from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 from skdistill._core.format import format_bytes
-from skdistill._core.markup import Markup
 from skdistill.card._facts import count_gold_epochs
 from skdistill.card._figures import Figures, measure
 from skdistill.card._model import describe_for_page, write_script_data
@@ -36,6 +35,7 @@ from skdistill.card._words import (
 )
 from skdistill.metrics._losses import LOSSES
 from skdistill.metrics._scores import most_confused
+from skdistill.runtime._markup import Markup
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from skdistill._core.files import explaining_writes, replacing
-from skdistill._core.multilabel import write_numbers
+from skdistill._core.multilabel import write_labels
 from skdistill._core.texts import check_texts
 from skdistill._core.utf8 import lines_at_hand
 from skdistill.datasets._files import TABLES, Rows, file_source, kind_of
@@ -62,7 +62,7 @@ class Columns:
     def of(self, texts: list[str]) -> dict[str, list[Any]]:
         """Return the columns for some texts.
 
-        For multilabel models, a cell is a string of label numbers separated by spaces.
+        For multilabel models, a cell is a string of all labels of the text.
         """
         if not self.proba:
             return {self.names[0]: self._labels(self.classifier.predict(texts))}
@@ -74,7 +74,9 @@ class Columns:
         return dict(zip(self.names, [labels, *proba.T.tolist()], strict=True))
 
     def _labels(self, predicted: np.ndarray) -> list[Any]:
-        return write_numbers(predicted) if self.classifier.multilabel_ else predicted.tolist()
+        if self.classifier.multilabel_:
+            return write_labels(predicted, self.classifier.classes_)
+        return predicted.tolist()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import skdistill
 from skdistill.cli import _options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from skdistill.cli._narrator import Narrator
     from skdistill.cli._training import Outcome
     from skdistill.datasets._load import Columns
@@ -187,6 +189,7 @@ def _read_texts(
             f"the column {arguments.label_column!r} of {arguments.data} has only one class, "
             f"{str(names[0])!r}; add texts of a second class."
         )
+    _refuse_several_labels(names, f"{arguments.data}: {arguments.label_column}")
     test = None
     unlabelled: list[str] = []
     if arguments.test is not None:
@@ -204,6 +207,20 @@ def _read_texts(
         f"{len(names)} classes"
     )
     return labelled, unlabelled, test
+
+
+def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
+    """Refuse label numbers as ``skdistill predict`` writes them for several labels per text."""
+    rows = [name.split() for name in names.tolist()]
+    if any(len(row) > 1 for row in rows) and all(
+        number.isdecimal() for row in rows for number in row
+    ):
+        several = next(name for name in names.tolist() if len(name.split()) > 1)
+        raise ValueError(
+            f"{column} contains {several!r}, several labels of one text. This command trains on "
+            "one label per text; for several, fit a student in Python on a matrix of ones and "
+            "zeros."
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -90,11 +90,12 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_labelled(
-    source: str, arguments: argparse.Namespace, *, n_labels: int | None = None
+    source: str, arguments: argparse.Namespace, *, known: "np.ndarray | None" = None
 ) -> "tuple[list[str], np.ndarray]":
     """Read texts and labels from a file, or from standard input if `source` is a dash.
 
-    The labels are strings. With `n_labels`, they are a 0/1 matrix with that many columns.
+    The labels are strings. With the `known` labels of a student that predicts several per text,
+    they are a 0/1 matrix with a column for each.
     """
     import sys
     from functools import partial
@@ -112,7 +113,7 @@ def read_labelled(
     else:
         content = partial(BytesIO, sys.stdin.buffer.read())
         table = Source("standard input", f".{arguments.format}", content)
-    return read_columns(table, arguments.text_column, arguments.label_column, n_labels=n_labels)
+    return read_columns(table, arguments.text_column, arguments.label_column, known=known)
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:

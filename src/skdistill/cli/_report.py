@@ -74,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
     student = CompiledClassifier(model)
     classes = [*map(str, student.classes_.tolist())]
     if student.multilabel_:
-        texts, y = _options.read_labelled(arguments.data, arguments, n_labels=len(classes))
+        texts, y = _options.read_labelled(arguments.data, arguments, known=student.classes_)
     else:
         texts, y = _options.read_labelled(arguments.data, arguments)
         check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
@@ -114,8 +114,11 @@ def _ask_teacher(
         arguments.teacher, verbose=int(not arguments.quiet)
     )
     known = [*map(str, teacher.classes_.tolist())]
-    columns = [known.index(name) for name in classes]
-    return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
+    proba = teacher.predict_proba(texts)
+    # Several labels may have no names, or other ones; then their order counts.
+    if sorted(known) == sorted(classes):
+        proba = proba[:, [known.index(name) for name in classes]]
+    return Answers(proba, teacher.n_parameters_)
 
 
 def _as_json(

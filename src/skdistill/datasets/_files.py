@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import numpy as np
 
+from skdistill._core.texts import is_missing
 from skdistill._core.utf8 import naming_lines
 
 if TYPE_CHECKING:
@@ -257,10 +258,15 @@ def label_array(labels: Iterable[Any], name: str) -> np.ndarray:
     """Return labels as an array of str; raise an error if one is missing."""
     texts = []
     for row, label in enumerate(labels):
-        if label is None or label != label:
+        if is_missing(label):
             raise ValueError(
                 f"{name}[{row}] is missing; drop rows without a label or move them to a file of "
                 "unlabelled texts."
+            )
+        if not isinstance(label, str | int | float | np.generic):
+            raise ValueError(
+                f"{name}[{row}] is a {type(label).__name__}, {label!s:.60}; write one label per "
+                "text, as a string or a number."
             )
         texts.append(str(label))
     return np.array(texts)

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skdistill._core.multilabel import read_numbers
+from skdistill._core.multilabel import read_labels
 from skdistill._core.texts import check_texts
 from skdistill.datasets._files import FILES, Source, file_source, label_array, read_whole
 from skdistill.datasets._hub import hub_splits
@@ -254,12 +254,12 @@ def read_texts(
 
 
 def read_columns(
-    source: Source, text_column: str, label_column: str | None, *, n_labels: int | None = None
+    source: Source, text_column: str, label_column: str | None, *, known: np.ndarray | None = None
 ) -> tuple[list[str], Any]:
-    """Read texts and labels; with `n_labels`, return the labels as a 0/1 matrix.
+    """Read texts and labels; with the `known` labels, return a 0/1 matrix with a column for each.
 
-    In that case the label column contains label numbers separated by spaces, as ``skdistill
-    predict`` writes them. An empty field means that the text has no labels.
+    In that case the label column contains several labels per text, as ``skdistill predict`` writes
+    them. An empty field means that the text has no labels.
     """
     if source.kind == ".txt" and label_column is not None:
         raise ValueError(
@@ -273,10 +273,10 @@ def read_columns(
     if label_column is None:
         return texts, None
     labels, name = values[label_column], f"{source.name}: {label_column}"
-    if n_labels is None:
+    if known is None:
         return texts, label_array(labels, name)
     given = ("" if label is None else label for label in labels)
-    return texts, read_numbers(given, n_labels=n_labels, name=name)
+    return texts, read_labels(given, known, name=name)
 
 
 def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:

@@ -27,6 +27,7 @@ from skdistill.teachers.huggingface._heads import (
     finetuned_labels,
     has_several_labels,
     label_entries,
+    record_label_type,
 )
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
 from skdistill.teachers.huggingface._loading import (
@@ -315,6 +316,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
                 Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
+                classes,
             )
             learned = partial(self._learned, tokenizer, outputs)
             tasks = EpochTasks(
@@ -425,6 +427,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             model, tokenizer = load_finetuned(
                 name, teacher.revision, head, **(label_entries(labels) if renamed else {})
             )
+            if renamed or classes is not None:
+                record_label_type(model.config, labels)
         teacher.__dict__.update(teacher._learned(tokenizer, outputs, model, []))
         return teacher
 

@@ -88,7 +88,9 @@ def row_weights(
     return weights * by_class[codes]
 
 
-def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
+def split(
+    examples: Examples, fraction: float, seed: int, classes: np.ndarray
+) -> tuple[Examples, Examples | None]:
     """Split examples into training and validation examples, without the rows of weight 0.
 
     `fraction` is the share for validation, stratified by class unless a text may have several
@@ -98,6 +100,8 @@ def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Exa
     if fraction == 0:
         return _take(examples, rows), None
     targets = examples.targets[rows]
+    if targets.ndim == 1:
+        _check_two_of_each(targets, classes)
     training, validation = train_test_split(
         rows,
         test_size=fraction,
@@ -105,6 +109,17 @@ def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Exa
         random_state=seed,
     )
     return _take(examples, training), _take(examples, validation)
+
+
+def _check_two_of_each(targets: np.ndarray, classes: np.ndarray) -> None:
+    """Refuse a class with a single example, which cannot be both trained and validated on."""
+    present, counts = np.unique(targets, return_counts=True)
+    if counts.min() < 2:
+        label = classes.tolist()[present[counts.argmin()]]
+        raise ValueError(
+            f"early_stopping needs at least 2 texts of each class, but the class {label!r} has 1; "
+            "add texts of this class, drop it, or set early_stopping=False."
+        )
 
 
 def _take(examples: Examples, rows: np.ndarray) -> Examples:

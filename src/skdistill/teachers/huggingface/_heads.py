@@ -192,13 +192,14 @@ def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np
 
 
 def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any]]:
-    """Return the configuration entries that name the labels and their type."""
+    """Return the configuration entries that name the labels."""
     names = dict(enumerate(map(str, labels)))
-    return {
-        "id2label": names,
-        "label2id": {label: i for i, label in names.items()},
-        _LABEL_TYPE: np.asarray(labels).dtype.kind,
-    }
+    return {"id2label": names, "label2id": {label: i for i, label in names.items()}}
+
+
+def record_label_type(config: Any, labels: np.ndarray) -> None:
+    """Write the type of the labels, whose names are strings, into a configuration."""
+    setattr(config, _LABEL_TYPE, labels.dtype.kind)
 
 
 def _names(config: Any) -> np.ndarray:

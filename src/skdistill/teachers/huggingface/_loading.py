@@ -31,6 +31,7 @@ from skdistill.teachers.huggingface._heads import (
     choose_head,
     is_finetuned_classifier,
     label_entries,
+    record_label_type,
 )
 from skdistill.teachers.huggingface._source import check_source
 
@@ -199,6 +200,7 @@ def load_pretrained(
         problem_type=f"{kind}_label_classification",
         **label_entries(outputs.classes),
     )
+    record_label_type(model.config, outputs.classes)
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
     return model, tokenizer

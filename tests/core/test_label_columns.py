@@ -1,0 +1,166 @@
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy.sparse import csr_array
+
+from skdistill._core.label_columns import (
+    as_labels,
+    check_known_labels,
+    columns_in_order,
+    label_names,
+)
+
+WORDS = ["no", "yes", "no"]
+NUMBERS = [3, -1, 3]
+FLAGS = [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(WORDS, "U"), (NUMBERS, "i"), (FLAGS, "b")], ids=["str", "int", "bool"]
+)
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        tuple,
+        np.array,
+        lambda labels: np.array(labels, dtype=object),
+        pd.Series,
+        lambda labels: pd.Series(labels, dtype=object),
+        lambda labels: pd.Series(labels).convert_dtypes(),
+        lambda labels: pd.Series(labels, index=[7, 5, 3]),
+        lambda labels: pd.Series(labels, dtype="category"),
+        lambda labels: pd.Series(labels).to_frame("label"),
+        lambda labels: pd.Series(labels).convert_dtypes(dtype_backend="pyarrow"),
+        pd.Index,
+        pl.Series,
+        lambda labels: pl.DataFrame({"label": labels}),
+        pa.array,
+        lambda labels: pa.chunked_array([labels[:1], labels[1:]]),
+        lambda labels: pa.array(labels).dictionary_encode(),
+        lambda labels: pa.table({"label": labels}),
+        lambda labels: [np.asarray(labels)[row] for row in range(3)],
+        iter,
+    ],
+)
+def test_labels_keep_their_type_in_every_container(container, labels, kind):
+    found = as_labels(container(labels))
+    assert found.tolist() == labels
+    assert found.dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ["a", None, "b"],
+        ["a", np.nan, "b"],
+        [1, None, 2],
+        [1.0, np.nan, 2.0],
+        np.array([1.0, np.nan, 2.0]),
+        np.array(["a", None, "b"], dtype=object),
+        np.ma.array([1, 2, 3], mask=[0, 1, 0]),
+        pd.Series(["a", None, "b"]),
+        pd.Series(["a", None, "b"], dtype="string"),
+        pd.Series(["a", None, "b"], dtype="category"),
+        pd.Series([1, None, 2]),
+        pd.Series([1, None, 2], dtype="Int64"),
+        pd.Series([True, None, False], dtype="boolean"),
+        pl.Series(["a", None, "b"]),
+        pa.array([1, None, 2]),
+        ["a", pd.NaT, "b"],
+    ],
+    ids=repr,
+)
+def test_a_missing_label_is_named_by_its_row(missing):
+    with pytest.raises(ValueError, match=r"^y\[1\] is missing \(.*\); drop rows"):
+        as_labels(missing)
+
+
+def test_a_missing_label_among_several_is_named_by_row_and_column():
+    for y in ([[0, 1], [1, None]], np.array([[0, 1], [1, np.nan]])):
+        with pytest.raises(ValueError, match=r"y\[1, 1\] is missing"):
+            as_labels(y)
+    with pytest.raises(ValueError, match=r"y\['b'\]\[1\] is missing"):
+        as_labels(pd.DataFrame({"a": [0, 1], "b": [1, None]}))
+
+
+@pytest.mark.parametrize(
+    "y", [[["a"], ["b", "a"]], [["a"], ["b"]], [{"a"}, {"b"}], [("a", "b"), ()], ["a", ["b"]]]
+)
+def test_lists_of_names_are_refused_with_the_tool_to_use(y):
+    row = 1 if y[0] == "a" else 0
+    with pytest.raises(ValueError, match=rf"y\[{row}\] is .*MultiLabelBinarizer"):
+        as_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", 1], r"y\[1\] is 1, but an earlier row is 'a'"),
+        ([1, "a"], r"y\[1\] is 'a', but an earlier row is 1"),
+        ([2**64, 1], "64 bits"),
+        ([2**63, -1], "64 bits"),
+        ([datetime(2020, 1, 1)], r"y\[0\] is of type datetime"),
+        (pd.Series(pd.to_datetime(["2020-01-01"])), r"y\[0\] is of type Timestamp"),
+        (np.array(["2020-01-01"], dtype="M8[ns]"), r"y\[0\] is of type datetime64"),
+    ],
+    ids=str,
+)
+def test_what_is_no_label_is_named(y, message):
+    with pytest.raises(ValueError, match=message):
+        as_labels(y)
+
+
+@pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, 3])
+def test_what_is_no_column_is_named(y):
+    with pytest.raises(TypeError, match="y must be a column of labels, not"):
+        as_labels(y)
+
+
+def test_numbers_beyond_the_signed_range_are_exact():
+    assert as_labels([2**63 + 1, 5]).tolist() == [2**63 + 1, 5]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"b": [1, 0], "a": [0, 1]}),
+        pd.DataFrame({"b": [True, False], "a": [False, True]}, dtype="boolean"),
+        pl.DataFrame({"b": [1, 0], "a": [0, 1]}),
+        pa.table({"b": [1, 0], "a": [0, 1]}),
+    ],
+    ids=lambda table: type(table).__module__,
+)
+def test_a_table_of_several_labels_has_names(table):
+    assert as_labels(table).tolist() == [[1, 0], [0, 1]]
+    assert label_names(table).tolist() == ["b", "a"]
+
+
+def test_arrays_of_several_labels_have_no_names():
+    for y in ([[1, 0], [0, 1]], np.eye(2), csr_array(np.eye(2)), pd.DataFrame(np.eye(2))):
+        assert as_labels(y).tolist() == [[1, 0], [0, 1]]
+        assert label_names(y) is None
+    assert label_names(pd.DataFrame({"label": ["a", "b"]})) is None
+
+
+def test_columns_follow_the_classes_by_name():
+    classes = np.array(["a", "b"])
+    swapped = pd.DataFrame({"b": [0.9], "a": [0.1]})
+    assert columns_in_order(swapped, classes, name="p").tolist() == [[0.1, 0.9]]
+    numbered = pd.DataFrame({1: [0.9], 0: [0.1]})
+    assert columns_in_order(numbered, np.array([0, 1]), name="p").tolist() == [[0.1, 0.9]]
+    for table in (np.array([[0.9, 0.1]]), pd.DataFrame([[0.9, 0.1]])):
+        assert columns_in_order(table, classes, name="p") is table
+    for names in (["a", "c"], ["a", "a"], ["a", "b", "c"]):
+        table = pd.DataFrame([[0.5] * len(names)], columns=names)
+        with pytest.raises(ValueError, match=r"p has the columns \['a', .*, which are not the cl"):
+            columns_in_order(table, classes, name="p")
+
+
+def test_the_number_1_is_not_the_string_1():
+    with pytest.raises(ValueError, match=r"y\[0\] is '1', a label that is not in the classes"):
+        check_known_labels(np.array(["1"]), np.array([0, 1]), names=("y", "the classes"))
