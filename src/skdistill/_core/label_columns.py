@@ -146,20 +146,27 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
     if isinstance(first, str):
         return np.array([str(value) for value in values])
     array = np.asarray(values)
-    if array.dtype.kind not in "biu" and all(isinstance(value, int) for value in values):
-        raise ValueError(f"{name} has integers that do not fit 64 bits; make them strings.")
-    return array
+    if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
+        return array
+    try:
+        # NumPy makes floats of small and of very large integers together.
+        return np.array(values, dtype=np.uint64)
+    except OverflowError:
+        raise ValueError(
+            f"{name} has integers that do not fit 64 bits; make them strings."
+        ) from None
 
 
 def _from_rows(values: list[Any], name: str) -> np.ndarray:
     """Return rows of numbers, one for each label, as an array."""
+    first = next(row for row, value in enumerate(values) if isinstance(value, _SEVERAL))
     for row, value in enumerate(values):
-        is_row = isinstance(value, list | tuple | np.ndarray) and len(value) == len(values[0])
-        if not is_row or any(isinstance(item, str) for item in value):
-            if is_missing(value):
-                raise _missing(value, f"{name}[{row}]")
+        if is_missing(value):
+            raise _missing(value, f"{name}[{row}]")
+        is_row = isinstance(value, list | tuple | np.ndarray)
+        if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
             raise ValueError(
-                f"{name}[{row}] is {value!r:.60}. For texts with several labels, pass ones and "
+                f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass ones and "
                 "zeros with one column per label, as sklearn.preprocessing.MultiLabelBinarizer "
                 "makes them."
             )
@@ -167,6 +174,10 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
             if is_missing(item):
                 raise _missing(item, f"{name}[{row}, {column}]")
     return np.asarray(values)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _refuse_nan(y: np.ndarray, name: str) -> None:
