@@ -11,7 +11,7 @@ from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
-_TEMPERATURE_RANGE = (0.05, 20.0)
+TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def expected_calibration_error(
@@ -178,13 +178,31 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
             f"codes must be column numbers from 0 to {n_classes - 1}, as np.unique(y, "
             "return_inverse=True) gives them."
         )
+    return temperature_of(log_proba, codes)
+
+
+def temperature_of(logits: np.ndarray, codes: np.ndarray) -> float:
+    """Find the temperature that makes the true classes most likely, given the logits.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_texts, n_classes)
+        Logits, or logarithms of probabilities.
+    codes : ndarray of shape (n_texts,)
+        Column of the true class of each text.
+
+    Returns
+    -------
+    float
+        The temperature, within `TEMPERATURE_RANGE`.
+    """
     rows = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(log_probabilities[rows, codes].mean())
 
-    bounds = tuple(np.log(_TEMPERATURE_RANGE))
+    bounds = tuple(np.log(TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
 

@@ -110,7 +110,11 @@ history_ : list of dict
 n_iter_ : int
     Number of epochs, including those on gold labels.
 transfer_size_ : int
-    Number of texts in the transfer set."""
+    Number of texts in the transfer set.
+calibration_ : dict or None
+    None, or the result of :meth:`calibrate`: the ``"temperature"``, the number of texts it was
+    fitted on (``"n_texts"``), and their calibration error between 0 and 1 without and with it
+    (``"error_before"``, ``"error_after"``)."""
 
 
 def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:
