@@ -241,7 +241,7 @@ def _fit(
         return model, None
     model = clone(model)
     start = time.perf_counter()
-    with unlabeled_for(model, pool) as params:
+    with unlabeled_for(model, pool) as (model, params):
         model.fit(texts, labels, **params)
     return model, time.perf_counter() - start
 

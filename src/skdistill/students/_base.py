@@ -106,7 +106,8 @@ class DistilledClassifier(
             classes.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation, pass a
-            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk.
+            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk. If
+            None, the parameter `unlabeled` is used.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
             Class probabilities of `X`, to use instead of the teacher. The columns follow the
             sorted classes.
@@ -130,7 +131,7 @@ class DistilledClassifier(
             probabilities, `y` is None but the teacher or a parameter needs it, or training
             diverges.
         TypeError
-            If a row of `X` or `X_unlabeled` is not a string.
+            If a row of `X` or `X_unlabeled` is not a string, or `unlabeled` is not a TextPool.
         RuntimeError
             If workers die repeatedly while labelling.
 
@@ -160,7 +161,7 @@ class DistilledClassifier(
             labels.classes,
             labels.codes,
             labeler=labeler,
-            X_unlabeled=X_unlabeled,
+            X_unlabeled=self._unlabeled_or(X_unlabeled),
             augmenter=self.augmenter,
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,

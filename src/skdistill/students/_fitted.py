@@ -19,6 +19,7 @@ from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_parameters
 from skdistill.card._page import write_card
 from skdistill.labelling._missing_teacher import MissingTeacher
+from skdistill.labelling._pool import TextPool, without_texts
 from skdistill.labelling._teacher import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
@@ -39,6 +40,7 @@ class FittedStudent(CalibratableStudent):
     _kind: ClassVar[str]
 
     teacher: Any
+    unlabeled: TextPool | None
     n_jobs: int | None
     verbose: int
     history_: list[dict[str, float]]
@@ -464,6 +466,7 @@ class FittedStudent(CalibratableStudent):
         if "_runtime" in state:
             del state["_runtime"]
             state["teacher"] = None if self.teacher is None else unfitted(self.teacher)
+            state["unlabeled"] = without_texts(self.unlabeled)
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -472,6 +475,7 @@ class FittedStudent(CalibratableStudent):
             # Pickles of earlier versions lack these.
             self._record = getattr(self, "_record", {})
             self.calibration_ = getattr(self, "calibration_", None)
+            self.unlabeled = getattr(self, "unlabeled", None)
             self._compile()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
