@@ -150,7 +150,7 @@ def distillation_report(
     >>> student = DistilledMLPClassifier(make_tfidf_baseline(C=10), max_epochs=20)
     >>> report = distillation_report(student, X, y, X_unlabeled=["my bus", "a soup"], n_seeds=2)
     >>> report.verdict
-    'No difference shown: the student is 0.00 points more accurate than its twin, but the 95 % ...'
+    'Cannot tell with 5 test texts: the student is 0.00 points more accurate than its twin, but ...'
     """
     distilled, twin = _make_pair(student, twin_params)
     rng = check_random_state(random_state)
