@@ -15,7 +15,7 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def expected_calibration_error(
-    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None, *, n_bins: int = 15
 ) -> float:
     """Compute the expected calibration error (ECE) of predicted probabilities.
 
@@ -29,8 +29,9 @@ def expected_calibration_error(
         True labels.
     proba : array-like of shape (n_texts, n_classes)
         Class probabilities. Rows sum to 1.
-    classes : array-like of shape (n_classes,)
-        The label of each column, as in ``classes_``.
+    classes : array-like of shape (n_classes,) or None, default=None
+        The label of each column, as in ``classes_``. If None, the sorted labels in `y_true`, as in
+        :func:`sklearn.metrics.log_loss`.
     n_bins : int, default=15
         Number of bins of equal width between 0 and 1. Bins include their upper edge.
 
@@ -56,9 +57,11 @@ def expected_calibration_error(
     >>> proba = [[0.75, 0.25]] * 4
     >>> expected_calibration_error(["a", "a", "a", "b"], proba, ["a", "b"])
     0.0
-    >>> expected_calibration_error(["a", "a", "b", "b"], proba, ["a", "b"])
+    >>> expected_calibration_error(["a", "a", "b", "b"], proba)
     0.25
     """
+    if classes is None:
+        classes = np.unique(np.asarray(y_true))
     return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
 
 
