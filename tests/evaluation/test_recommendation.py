@@ -83,8 +83,11 @@ def test_gaps_follow_from_sensitivity_and_lead():
     sensitivity = word_order_sensitivity(FirstWord(), ORDERED, WHO, n_shuffles=20, random_state=3)
     assert recommendation.word_order_sensitivity == sensitivity
     assert recommendation.lead == 0.5
-    gaps = {kind: 0.5 * min(1, loss * sensitivity**2) for kind, loss in LOSS.items()}
-    assert recommendation.gaps == pytest.approx(gaps)
+    for found in (recommendation, recommend_for(0.3)):
+        square = found.word_order_sensitivity**2
+        gaps = {kind: 0.5 * min(1, loss * square) for kind, loss in LOSS.items()}
+        assert found.gaps == pytest.approx(gaps)
+    assert max(gaps.values()) < 0.5  # no gap of the latter is cut
 
 
 @pytest.mark.parametrize(
