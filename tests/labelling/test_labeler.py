@@ -146,7 +146,7 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
 
 def test_other_classes_are_an_error():
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, ["yes", "no", "yes", "no"]))
-    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] are not those of y"):
+    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] differ from those of y"):
         label_texts(teacher, X, Y, TEXTS)
 
 
@@ -198,10 +198,12 @@ def test_memory_spares_the_teachers_of_folds(log, tmp_path):
 
 def test_held_out_rows_need_a_teacher_to_fit_and_folds_apart():
     frozen = FrozenEstimator(DummyClassifier().fit(X, Y))
-    with pytest.raises(ValueError, match="frozen teacher cannot be fitted without"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(frozen, X, Y).label_held_out(2)
     twice = [([0, 1], [2, 3]), ([0, 1], [3])]
-    with pytest.raises(ValueError, match="holds some row out twice; it must hold each once"):
+    with pytest.raises(
+        ValueError, match="holds out some row twice; it must hold out each row once"
+    ):
         SoftLabeler(DummyClassifier(), X, Y).label_held_out(twice)
 
 
@@ -244,5 +246,5 @@ def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys
 def test_a_frozen_part_of_an_ensemble_is_not_asked_for_held_out_rows():
     frozen = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
     teacher = VotingClassifier([("one", frozen)], voting="soft")
-    with pytest.raises(ValueError, match="A frozen teacher"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(teacher, X, Y).label_held_out(2)

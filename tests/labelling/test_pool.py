@@ -166,7 +166,7 @@ def test_texts_that_are_no_pool_are_refused_as_a_parameter(data):
     ):
         with pytest.raises(TypeError, match=r"TextPool or None, not list; pass TextPool\(texts\)"):
             fit(make_student([*pool]))
-    with pytest.raises(ValueError, match="nothing can label it"):
+    with pytest.raises(ValueError, match="no teacher to label it"):
         make_student(pool, teacher=None).fit(X, y)
 
 

@@ -59,8 +59,8 @@ def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         search.fit(X, Y, sample_weight=WEIGHTS)
-    (warning,) = [w for w in caught if "takes no sample_weight" in str(w.message)]
-    assert "the weights act on the student alone" in str(warning.message)
+    (warning,) = [w for w in caught if "does not accept sample_weight" in str(w.message)]
+    assert "the weights only affect the student" in str(warning.message)
     assert warning.filename == __file__
 
 
