@@ -166,7 +166,8 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         is_row = isinstance(value, list | tuple | np.ndarray)
         if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
             raise ValueError(
-                f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass ones and "
+                f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
+                "ones and "
                 "zeros with one column per label, as sklearn.preprocessing.MultiLabelBinarizer "
                 "makes them."
             )
