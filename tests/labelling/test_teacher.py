@@ -8,6 +8,7 @@ import sklearn
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -83,3 +84,17 @@ def test_a_missing_teacher_says_how_to_go_on(name, told):
     ):
         with pytest.raises(ValueError, match=f"{told}.*set teacher=None to train on the gold"):
             call()
+
+
+def test_a_teacher_of_numbers_is_told_from_one_of_texts():
+    student = DistilledMLPClassifier(LogisticRegression(), max_epochs=1)
+    with pytest.raises(
+        ValueError, match=r"gets raw texts\. Put a vectorizer before it, as in make_"
+    ):
+        student.fit(X, Y)
+
+
+def test_a_teacher_of_one_label_is_told_from_one_of_several():
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1)
+    with pytest.raises(ValueError, match=r"The teacher Pipeline predicts one label .*OneVsRest"):
+        student.fit(X, np.array([[0, 1], [1, 1], [1, 0], [0, 0]]))

@@ -19,6 +19,9 @@ from skdistill._core.multilabel import gives_several_labels, has_labels
 # Packages whose lines mean nothing to the reader of a warning.
 _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 
+# What scikit-learn's classifiers say of texts where they expect numbers.
+_NEEDS_NUMBERS = ("could not convert string to float", "Expected 2D array, got 1D array")
+
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     """Return whether a teacher can predict probabilities without labels in `fit`.
@@ -96,19 +99,41 @@ def fit_teacher(
     teacher = clone(teacher)
     _check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
-        return teacher.fit(X, y)
+        return _fit(teacher, X, y)
     name = _weight_parameter(teacher)
     if name is None:
         _warn_once(
             f"The teacher {type(teacher).__name__} does not accept sample_weight in fit; the "
             "weights only affect the student."
         )
-        return teacher.fit(X, y)
+        return _fit(teacher, X, y)
     if name == "sample_weight":
-        return teacher.fit(X, y, sample_weight=sample_weight)
+        return _fit(teacher, X, y, sample_weight=sample_weight)
     # With metadata routing, a pipeline takes no names of steps.
     with config_context(enable_metadata_routing=False):
-        return teacher.fit(X, y, **{name: sample_weight})
+        return _fit(teacher, X, y, **{name: sample_weight})
+
+
+def _fit(
+    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, **weights: np.ndarray
+) -> BaseEstimator:
+    """Fit a teacher, and explain the errors of classifiers that are made for other inputs."""
+    name = type(teacher).__name__
+    try:
+        return teacher.fit(X, y, **weights)
+    except ValueError as error:
+        if any(sign in str(error) for sign in _NEEDS_NUMBERS):
+            raise ValueError(
+                f"The teacher {name} takes numbers, but gets raw texts. Put a vectorizer before "
+                "it, "
+                f"as in make_pipeline(TfidfVectorizer(), {name}())."
+            ) from error
+        if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
+            raise ValueError(
+                f"The teacher {name} predicts one label per text, but y has several. Wrap it in "
+                "sklearn.multiclass.OneVsRestClassifier."
+            ) from error
+        raise
 
 
 @cache

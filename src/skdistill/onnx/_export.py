@@ -50,14 +50,14 @@ def export_onnx(
 
     - ``probabilities``: float32 of shape (n_texts, n_classes), with columns in the order of
       `classes_`.
-    - ``label``: shape (n_texts,), if the labels are ``str`` or ``int``. If a text may have several
-      labels: ones and zeros of shape (n_texts, n_classes).
+    - ``label``: shape (n_texts,), if the labels are ``str``, ``int`` or ``bool``. If a text may
+      have several labels: ones and zeros of shape (n_texts, n_classes).
 
     A graph that takes strings also has the output ``exact``, bool of shape (n_texts,). It is false
     if the text contains characters that ONNX's standard operators cannot split or lower-case as the
     student does: non-ASCII capitals, control characters, and emoji or rare punctuation missing from
-    the vocabulary. The probabilities of such a text are NaN, and its label is ``""`` or the
-    smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
+    the vocabulary. The probabilities of such a text are NaN, and its label is ``""``,
+    false or the smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
     line breaks are always exact.
 
     The graph's metadata contain ``skdistill`` (the version), ``classes`` and ``vocabulary`` (both
@@ -224,7 +224,7 @@ def _make_proto(model: StoredModel, inputs: str) -> Any:
         is_exact = graph.add("Unsqueeze", exact, [1])
         probabilities = graph.add("Where", is_exact, probabilities, np.float32(np.nan))
     given_back = [("probabilities", probabilities, TensorProto.FLOAT, [len(model.classes)])]
-    labels, none = _labels(model.classes)
+    labels, none = _labels(np.arange(2) if model.multilabel else model.classes)
     if model.multilabel:
         label = graph.add("Cast", graph.add("Greater", logits, np.float32(0)), to=TensorProto.INT64)
         if exact is not None:
@@ -232,10 +232,12 @@ def _make_proto(model: StoredModel, inputs: str) -> Any:
         given_back.append(("label", label, TensorProto.INT64, [len(model.classes)]))
     elif labels is not None:
         label = graph.add("Gather", labels, graph.add("ArgMax", logits, axis=1, keepdims=0))
-        if exact is not None:
+        if exact is not None and none is False:
+            label = graph.add("And", exact, label)  # runtimes lack "Where" for booleans
+        elif exact is not None:
             label = graph.add("Where", exact, label, none)
-        kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
-        given_back.append(("label", label, kind, []))
+        kinds = {"O": TensorProto.STRING, "b": TensorProto.BOOL, "i": TensorProto.INT64}
+        given_back.append(("label", label, kinds[labels.dtype.kind], []))
     if exact is not None:
         given_back.append(("exact", exact, TensorProto.BOOL, []))
     outputs = []
@@ -258,7 +260,9 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
         return np.array(values, dtype=object), np.array("", dtype=object)
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+    if all(isinstance(value, bool) for value in values):
+        return np.array(values), False
+    if all(isinstance(value, int) and value < 2**63 for value in values):
         return np.array(values, dtype=np.int64), np.iinfo(np.int64).min
     return None, None
 

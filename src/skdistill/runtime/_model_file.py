@@ -241,7 +241,7 @@ def _read_classes(stored: dict[str, Any]) -> np.ndarray:
     kind = _one_of(stored["type"], tuple(_LABEL_TYPES))
     values = [_of_type(value, _LABEL_TYPES[kind]) for value in _of_type(stored["values"], list)]
     # Integers above 2**63 - 1 are unsigned.
-    classes = np.array(values, dtype=np.uint64 if kind == "u" else _LABEL_TYPES[kind])
+    classes: np.ndarray = np.array(values, dtype=np.uint64 if kind == "u" else _LABEL_TYPES[kind])
     if len(set(values)) < max(2, len(values)):
         raise ValueError("it does not have two or more different classes")
     return classes

@@ -10,7 +10,8 @@ from scipy.special import expit, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import LogitClassifier
-from skdistill._core.labels import check_known_labels, check_labels
+from skdistill._core.label_columns import check_known_labels
+from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill.metrics._calibration import TEMPERATURE_RANGE, temperature_of
 from skdistill.metrics._scores import Measurement

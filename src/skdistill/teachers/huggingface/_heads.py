@@ -1,6 +1,6 @@
 """How a model answers, according to its checkpoint's configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +11,12 @@ _CLASSIFIER = "ForSequenceClassification"
 
 # The configuration entry with the kind of dtype of the labels, and how to read such labels.
 _LABEL_TYPE = "skdistill_label_type"
-_READERS = {"b": {"False": False, "True": True}.__getitem__, "i": int, "u": int, "f": float}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "b": {"False": False, "True": True}.__getitem__,
+    "i": int,
+    "u": int,
+    "f": float,
+}
 
 # Text-to-text architectures; the last is a former name of T5.
 _WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
@@ -205,7 +210,7 @@ def record_label_type(config: Any, labels: np.ndarray) -> None:
 def _names(config: Any) -> np.ndarray:
     """Return the names of the labels; those that a teacher was fitted on keep their type."""
     names = [config.id2label[output] for output in range(config.num_labels)]
-    read = _READERS.get(str(getattr(config, _LABEL_TYPE, None)), str)
+    read: Callable[[str], Any] = _READERS.get(str(getattr(config, _LABEL_TYPE, None)), str)
     try:
         return np.asarray([*map(read, names)])
     except (KeyError, ValueError):  # renamed by hand since
