@@ -56,8 +56,8 @@ def export_onnx(
     A graph that takes strings also has the output ``exact``, bool of shape (n_texts,). It is false
     if the text contains characters that ONNX's standard operators cannot split or lower-case as the
     student does: non-ASCII capitals, control characters, and emoji or rare punctuation missing from
-    the vocabulary. The probabilities of such a text are NaN, and its label is ``""``,
-    false or the smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
+    the vocabulary. The probabilities of such a text are NaN, and its label is ``""``, false or the
+    smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
     line breaks are always exact.
 
     The graph's metadata contain ``skdistill`` (the version), ``classes`` and ``vocabulary`` (both
