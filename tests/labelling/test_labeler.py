@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
-from _faults import finish, needs_posix, start
+from _faults import HashTeacher, finish, hashed_proba, needs_posix, notes, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
 
@@ -36,6 +38,15 @@ class Counting(DummyClassifier):
 
     def predict_proba(self, X):
         self._note(f"label {len(X)}")
+        return super().predict_proba(X)
+
+
+class Interrupted(Counting):
+    """A teacher that is interrupted at a text while a file exists."""
+
+    def predict_proba(self, X):
+        if "text 4" in X and Path(self.log).with_name("stop").exists():
+            raise KeyboardInterrupt
         return super().predict_proba(X)
 
 
@@ -73,11 +84,24 @@ def test_frozen_teacher_is_not_fitted_again(log):
     assert calls(log) == ["fit", "label 4"]
 
 
-def test_memory_spares_the_teacher(log, tmp_path):
-    first = label_texts(Counting(log), X, Y, TEXTS, memory=tmp_path)
-    again = label_texts(Counting(log, verbose=1), X, Y, TEXTS[::-1], memory=str(tmp_path))
-    assert calls(log) == ["fit", "label 4"]
-    np.testing.assert_array_equal(again[::-1], first)
+def test_memory_spares_the_teacher(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(20)]
+    label_texts(HashTeacher(log), X, Y, texts, memory=memory)
+    some = [*texts[::3][::-1], texts[3], texts[19], texts[0]]
+    again = label_texts(HashTeacher(log), X, Y, some, memory=str(memory))
+    assert notes(log) == (1, texts)
+    np.testing.assert_array_equal(again, hashed_proba(some).astype(np.float32))
+    assert len(np.unique(again, axis=0)) == len(set(some))
+
+
+def test_answers_of_a_memory_and_of_the_teacher_are_joined_in_order(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(40)]
+    label_texts(HashTeacher(log), X, Y, texts[::3], memory=memory)
+    proba = label_texts(HashTeacher(log), X, Y, texts[::-1], memory=memory)
+    np.testing.assert_array_equal(proba, hashed_proba(texts[::-1]).astype(np.float32))
+    assert sorted(notes(log)[1]) == sorted(texts)
 
 
 def test_memory_asks_only_for_new_texts(log, tmp_path):
@@ -115,20 +139,17 @@ def test_memory_tells_other_trainings_apart(log, tmp_path, change):
 
 
 def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 2)
+    monkeypatch.setattr("skdistill.labelling._pace.FEW", 2)
+    monkeypatch.setattr("skdistill.labelling._pace.MANY", 2)
     texts = [f"text {i}" for i in range(7)]
 
-    class Interrupted(Counting):
-        def predict_proba(self, X):
-            if "text 4" in X:
-                raise KeyboardInterrupt
-            return super().predict_proba(X)
-
-    # The same name in both runs: a teacher's class is part of its fingerprint.
-    Interrupted.__qualname__, Interrupted.__module__ = Counting.__qualname__, Counting.__module__
-    with pytest.raises(KeyboardInterrupt):
+    log.with_name("stop").touch()
+    with pytest.raises(KeyboardInterrupt) as interrupt:
         label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
-    label_texts(Counting(log), X, Y, texts, memory=tmp_path)
+    note = f"4 of 7 answers are kept in {str(tmp_path)!r}; call again to ask for the others only."
+    assert interrupt.value.__notes__ == [note]
+    log.with_name("stop").unlink()
+    label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
     assert calls(log) == ["fit", "label 2", "label 2", "fit", "label 2", "label 1"]
 
 

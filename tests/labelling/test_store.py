@@ -66,9 +66,9 @@ def test_a_store_that_is_cleared_meanwhile_lacks_what_it_lost(tmp_path, monkeypa
     store = SoftLabelStore(tmp_path)
     store.write("key", {"a": row("a")})
     store.write("key", {"b": row("b")})
-    shards = store._shards("key")
+    shards = store._answers("key")
     shards[0].unlink()
-    monkeypatch.setattr(store, "_shards", lambda key: shards)
+    monkeypatch.setattr(store, "_answers", lambda key, fit=None: shards)
     assert len(store.read("key", ["a", "b"])) == 1
     (teacher,) = store.teachers()
     assert teacher.n_texts == 1

@@ -1,6 +1,7 @@
 """Helpers for teachers: their requirements and classes, fitting and cloning."""
 
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skdistill._core.multilabel import gives_several_labels, knows_labels
+
+# Takes texts; yields positions in them, with the probabilities of these texts.
+PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
@@ -43,6 +47,17 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
 def learns_nothing(teacher: BaseEstimator) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
+
+
+def answers_in_parts(teacher: Any) -> PredictInParts | None:
+    """Return the method of a teacher that yields answers as they come, or None.
+
+    It takes texts and yields positions in them, with the probabilities of these texts. Teachers
+    that are asked in this way are asked in this process.
+    """
+    if isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    return getattr(teacher, "_predict_in_parts", None)
 
 
 def has_frozen_part(teacher: BaseEstimator) -> bool:
