@@ -88,7 +88,7 @@ def problems(results):
     }
 
 
-@pytest.mark.filterwarnings("ignore:The teacher .* takes no sample_weight")
+@pytest.mark.filterwarnings("ignore:The teacher .* does not accept sample_weight")
 @pytest.mark.parametrize(
     "teacher",
     [

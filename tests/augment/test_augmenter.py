@@ -221,7 +221,7 @@ def test_short_and_empty_texts(analyzer):
     [
         ({"mask_p": 0.6, "replace_p": 0.5}, "mask_p=0.6 and replace_p=0.5 add up to more than 1"),
         ({"mask_p": -0.1}, "'mask_p' parameter"),
-        ({"ngram_range": (0, 5)}, r"ngram_range=\(0, 5\) must hold two lengths"),
+        ({"ngram_range": (0, 5)}, r"ngram_range=\(0, 5\) must be a pair of lengths"),
         ({"ngram_range": (3, 2)}, "ngram_range"),
         ({"ngram_range": (3,)}, "ngram_range"),
         ({"ngram_range": (1, 2.5)}, "ngram_range"),

@@ -268,7 +268,9 @@ def test_wrong_input_is_named_and_leaves_nothing(tmp_path, capsys, content, mess
 def test_test_labels_must_be_known(folder, tmp_path, model, capsys):
     (tmp_path / "test.csv").write_text("text,label\nx,trains\ny,planes\n", encoding="utf-8")
     assert fit(folder / "train.csv", model, "--test", tmp_path / "test.csv") == 1
-    assert "test.csv: label[1] is 'planes', which is none of the classes" in capsys.readouterr().err
+    assert (
+        "test.csv: label[1] is 'planes', which is not one of the classes" in capsys.readouterr().err
+    )
 
 
 def test_an_unknown_teacher_is_an_error(folder, model, capsys):

@@ -63,7 +63,7 @@ def test_the_text_has_the_same_figures(model, test_file, expected, capsys):
         shares = [f"{100 * value:.1f}" for value in (scores.precision, scores.recall, scores.f1)]
         assert [scores.label, *shares, str(scores.n_texts)] in rows
     first = expected.confusions[0]
-    assert [first.label, "taken", "for", first.predicted, str(first.n_texts)] in rows
+    assert [first.label, "predicted", "as", first.predicted, str(first.n_texts)] in rows
 
 
 def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_path, capsys):
@@ -175,7 +175,10 @@ def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,label\nx,trains\ny,planes\n", "label[1] is 'planes', which is none of the classes"),
+        (
+            "text,label\nx,trains\ny,planes\n",
+            "label[1] is 'planes', which is not one of the classes",
+        ),
         ("text,label\nx,\n", "label[0] is missing"),
         ("text,class\nx,trains\n", "has no column 'label'"),
         ("text,label\n", "has no rows"),

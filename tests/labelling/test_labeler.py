@@ -167,7 +167,7 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
 
 def test_other_classes_are_an_error():
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, ["yes", "no", "yes", "no"]))
-    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] are not those of y"):
+    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] differ from those of y"):
         label_texts(teacher, X, Y, TEXTS)
 
 
@@ -219,10 +219,12 @@ def test_memory_spares_the_teachers_of_folds(log, tmp_path):
 
 def test_held_out_rows_need_a_teacher_to_fit_and_folds_apart():
     frozen = FrozenEstimator(DummyClassifier().fit(X, Y))
-    with pytest.raises(ValueError, match="frozen teacher cannot be fitted without"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(frozen, X, Y).label_held_out(2)
     twice = [([0, 1], [2, 3]), ([0, 1], [3])]
-    with pytest.raises(ValueError, match="holds some row out twice; it must hold each once"):
+    with pytest.raises(
+        ValueError, match="holds out some row twice; it must hold out each row once"
+    ):
         SoftLabeler(DummyClassifier(), X, Y).label_held_out(twice)
 
 
@@ -230,7 +232,7 @@ def test_weights_reach_a_teacher_that_takes_them():
     weights = np.array([3.0, 1, 1, 1])
     proba = label_texts(DummyClassifier(), X, Y, ["a"], sample_weight=weights)
     np.testing.assert_allclose(proba, [[2 / 6, 4 / 6]], rtol=1e-6)
-    with pytest.warns(UserWarning, match="Pipeline takes no sample_weight"):
+    with pytest.warns(UserWarning, match="Pipeline does not accept sample_weight"):
         label_texts(make_tfidf_baseline(), X, Y, ["a"], sample_weight=weights)
 
 
@@ -267,5 +269,5 @@ def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys
 def test_a_frozen_part_of_an_ensemble_is_not_asked_for_held_out_rows():
     frozen = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
     teacher = VotingClassifier([("one", frozen)], voting="soft")
-    with pytest.raises(ValueError, match="A frozen teacher"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(teacher, X, Y).label_held_out(2)

@@ -227,5 +227,5 @@ def test_a_worker_loads_nothing_but_the_teacher_it_was_sent(tmp_path):
     with pytest.raises(FileNotFoundError, match="a folder that all machines share"):
         _read_teacher(str(path), "0")
     path.write_bytes(b"something else")
-    with pytest.raises(OSError, match="is not the teacher's file that was written"):
+    with pytest.raises(OSError, match="was changed while workers were labelling"):
         _read_teacher(str(path), "0")

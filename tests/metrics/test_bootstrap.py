@@ -68,10 +68,10 @@ def test_bootstrap_is_deterministic_and_its_memory_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"differences": [0.0, 1.0]}, r"one row a seed.*\(2,\)"),
-        ({"differences": [[]]}, r"one row a seed.*\(1, 0\)"),
-        ({"differences": [[0.0, np.nan]]}, "missing or infinite"),
-        ({"confidence_level": 95}, "confidence_level must lie between 0 and 1, got 95"),
+        ({"differences": [0.0, 1.0]}, r"one row per seed.*\(2,\)"),
+        ({"differences": [[]]}, r"one row per seed.*\(1, 0\)"),
+        ({"differences": [[0.0, np.nan]]}, "NaN or infinity"),
+        ({"confidence_level": 95}, "confidence_level must be between 0 and 1, got 95"),
         ({"n_resamples": 0}, "n_resamples must be at least 1, got 0"),
     ],
     ids=str,

@@ -152,7 +152,7 @@ def test_fitted_temperature_stays_in_its_range():
         (PROBA, [0, 1, 2, -1], "column numbers from 0 to 2"),
         (PROBA, list("abca"), "column numbers from 0 to 2"),
         (PROBA * 2, [0, 1, 2, 0], "sums to 2"),
-        (PROBA[0], [0, 1, 2], r"two dimensions, not shape \(3,\)"),
+        (PROBA[0], [0, 1, 2], r"\(n_texts, n_classes\), but has shape \(3,\)"),
         (PROBA[:0], [], "no rows"),
     ],
 )
@@ -167,7 +167,7 @@ def test_fitting_a_temperature_says_what_does_not_fit(proba, codes, message):
         (PROBA, 0, "temperature must be positive, got 0"),
         (PROBA, float("nan"), "temperature must be positive, got nan"),
         (PROBA * 2, 1.0, "sums to 2"),
-        (PROBA[0], 2.0, "two dimensions"),
+        (PROBA[0], 2.0, "of shape"),
     ],
 )
 def test_applying_a_temperature_says_what_does_not_fit(proba, temperature, message):

@@ -22,7 +22,7 @@ def test_fidelity_of_probabilities_compares_the_likeliest_classes():
         (["a", "b"], ["a"], "teacher and student must have the same number of rows.* 2 and 1"),
         (PROBA, PROBA[:, :2], "same classes, but have 3 and 2 columns"),
         ([], [], "no rows"),
-        (PROBA[None], PROBA[None], "teacher must be labels"),
+        (PROBA[None], PROBA[None], "teacher must contain labels"),
     ],
 )
 def test_fidelity_says_what_does_not_fit(teacher, student, message):

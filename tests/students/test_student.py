@@ -346,7 +346,7 @@ def test_few_words_leave_the_budget_to_the_width(split, student_class):
 
 @pytest.mark.parametrize("budget", [1, 2, 20])
 def test_a_budget_too_small_for_any_network_is_refused(budget):
-    message = f"n_parameters={budget} is too small: this network needs at least 2[0-9]"
+    message = f"n_parameters={budget} is too small; this network needs at least 2[0-9]"
     with pytest.raises(ValueError, match=message):
         make_student(n_parameters=budget).fit(["a", "b", "c", "d"], [0, 1, 0, 1])
 
@@ -554,7 +554,7 @@ def test_empty_texts_among_the_training_texts_are_allowed(split):
         ({"y": None}, ValueError, "requires y"),
         ({"teacher_proba": [[0.5, 0.5]]}, ValueError, r"teacher_proba must have shape \(4, 2\)"),
         ({"teacher_proba": [[0.5, 0.6]] * 4}, ValueError, r"teacher_proba\[0\] sums to 1.1"),
-        ({"X_unlabeled": ["u"]}, ValueError, "nothing can label it"),
+        ({"X_unlabeled": ["u"]}, ValueError, "no teacher to label it"),
         ({"X_unlabeled": [None]}, ValueError, r"X_unlabeled\[0\] is missing"),
         ({"sample_weight": [1, 1]}, ValueError, "sample_weight.shape"),
         ({"sample_weight": [1, 1, 1, -1]}, ValueError, "Negative values"),
@@ -630,7 +630,7 @@ def test_bad_memory_is_refused():
 def test_teacher_of_other_classes_is_refused(split):
     X, y, _, _ = split
     teacher = FrozenEstimator(DummyClassifier().fit(X, np.arange(len(y)) % 2))
-    with pytest.raises(ValueError, match=r"The teacher's classes \[0, 1\] are not those of y"):
+    with pytest.raises(ValueError, match=r"The teacher's classes \[0, 1\] differ from those of y"):
         make_student(teacher).fit(X, y)
 
 

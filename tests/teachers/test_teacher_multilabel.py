@@ -191,7 +191,7 @@ def test_labels_may_have_names(tmp_path):
     np.testing.assert_allclose(teacher.decision_function(TEXTS[:9]), logits, atol=1e-5)
     other = TransformerTeacherClassifier.from_finetuned(folder, classes=["t", "f", "s"])
     assert other.model_.config.label2id == {"t": 0, "f": 1, "s": 2}
-    with pytest.raises(ValueError, match="must differ"):
+    with pytest.raises(ValueError, match="must be distinct"):
         TransformerTeacherClassifier.from_finetuned(folder, classes=["t", "f", "f"])
 
 
@@ -233,7 +233,7 @@ def test_what_cannot_be_says_why(checkpoint, tmp_path):
     with pytest.raises(ValueError, match="Use sample_weight instead"):
         quick(checkpoint, class_weight="balanced").fit(TEXTS[SMALL], LABELS[SMALL])
     writer = FAMILIES["t5-text-to-text"].write(tmp_path, TEXTS)
-    with pytest.raises(ValueError, match=r"one label a text, but y has several .*OneVsRest"):
+    with pytest.raises(ValueError, match=r"one label per text, but y has several.*OneVsRest"):
         quick(writer).fit(TEXTS[SMALL], LABELS[SMALL])
     classifier = quick(writer, head="classification", max_epochs=1)
     assert classifier.fit(TEXTS[SMALL], LABELS[SMALL]).multilabel_

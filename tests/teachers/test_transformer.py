@@ -466,7 +466,7 @@ class TestInt8:
         teacher = TransformerTeacherClassifier.from_finetuned(
             folder, device="cpu", precision="int8"
         )
-        with pytest.raises(ValueError, match="rounds linear layers, but GPT2Model has none"):
+        with pytest.raises(ValueError, match="quantizes linear layers, but GPT2Model has none"):
             teacher.predict(topics[0][:3])
 
     def test_rounded_once_and_beside_the_model(self, learned, topics, monkeypatch):
@@ -532,9 +532,9 @@ class TestInt8Elsewhere:
         for module in (teacher_module, _transformer):
             monkeypatch.setattr(module, "resolve_device", lambda name: torch.device("cuda"))
         teacher = in_precision(learned, "int8")
-        with pytest.raises(ValueError, match=r"on the CPU alone, but the device is 'cuda'.*bf16"):
+        with pytest.raises(ValueError, match=r"only on the CPU, but the device is 'cuda'.*bf16"):
             teacher.predict(rows[0])
-        with pytest.raises(ValueError, match="on the CPU alone, but the device is 'cuda'"):
+        with pytest.raises(ValueError, match="only on the CPU, but the device is 'cuda'"):
             clone(teacher).fit(*rows)
 
     def test_another_processor_is_refused(self, learned, rows, monkeypatch):
@@ -731,7 +731,7 @@ class TestFromFinetuned:
         assert teacher.fit(rows[0], labels).classes_.tolist() == ["other", "rail"]
 
     def test_an_encoder(self, tiny_checkpoint):
-        with pytest.raises(ValueError, match=r"no classification layer .*'BertModel'.* fine-tune"):
+        with pytest.raises(ValueError, match=r"no classification layer .*'BertModel'.* Fine-tune"):
             TransformerTeacherClassifier.from_finetuned(tiny_checkpoint)
 
     def test_weights_of_the_head_are_missing(self, finetuned_checkpoint, tmp_path):
@@ -744,11 +744,11 @@ class TestFromFinetuned:
 
     @pytest.mark.parametrize("classes", [["a", "b"], list("abcd")])
     def test_wrong_number_of_classes(self, finetuned_checkpoint, classes):
-        with pytest.raises(ValueError, match=f"holds {len(classes)} labels, but .* 3 outputs"):
+        with pytest.raises(ValueError, match=f"has {len(classes)} labels, but .* 3 outputs"):
             TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, classes=classes)
 
     def test_classes_must_differ(self, finetuned_checkpoint):
-        with pytest.raises(ValueError, match="must differ"):
+        with pytest.raises(ValueError, match="must be distinct"):
             TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, classes=list("aab"))
 
     @pytest.mark.parametrize(
@@ -908,7 +908,7 @@ class TestCheckpoints:
         y = labels[::-1] if change == "labels" else labels
         sample_weight = np.linspace(1, 2, 48) if change == "weights" else None
         other = quick(tiny_checkpoint, checkpoint_dir=tmp_path, **params)
-        with pytest.warns(UserWarning, match="none of this one: it starts afresh"):
+        with pytest.warns(UserWarning, match="none of this one. This fit starts from the"):
             other.fit(X, y, sample_weight=sample_weight)
         expected = quick(tiny_checkpoint, **params).fit(X, y, sample_weight=sample_weight)
         assert same_weights(other, expected)
@@ -995,7 +995,7 @@ class TestErrors:
         config |= {"model_type": "strange", "auto_map": {"AutoConfig": "code.Config"}}
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "code.py").write_text("raise SystemExit('this must never run')")
-        with pytest.raises(ValueError, match="run their own code are refused"):
+        with pytest.raises(ValueError, match="with their own code are refused"):
             TransformerTeacherClassifier(folder).fit(*rows)
 
     def test_one_class(self, tiny_checkpoint):
@@ -1033,7 +1033,7 @@ class TestErrors:
             quick(tiny_checkpoint, **params).fit(*rows)
 
     def test_divergence(self, tiny_checkpoint, rows):
-        with pytest.raises(ValueError, match=r"diverged\. Choose a smaller lr than 1e\+25"):
+        with pytest.raises(ValueError, match=r"diverged: .* Use a lower lr than 1e\+25"):
             quick(tiny_checkpoint, lr=1e25).fit(*rows)
 
     def test_trainer_args_override(self, tiny_checkpoint, rows):

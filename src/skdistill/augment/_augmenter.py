@@ -251,24 +251,28 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             or not 1 <= lengths[0] <= lengths[1]
         ):
             raise ValueError(
-                f"ngram_range={self.ngram_range!r} must hold two lengths, 1 <= min_n <= max_n."
+                f"ngram_range={self.ngram_range!r} must be a pair of lengths with 1 <= min_n <= "
+                "max_n."
             )
         if self.mask_p + self.replace_p > 1:
             raise ValueError(
                 f"mask_p={self.mask_p} and replace_p={self.replace_p} add up to more than 1, but a "
-                "word is either masked or replaced."
+                "word is "
+                "either masked or replaced."
             )
         if self.tagger is not None and self.word_vectors is not None:
             raise ValueError(
-                "tagger and word_vectors are two ways of replacing words; pass only one of them."
+                "tagger and word_vectors are two ways of choosing replacements; pass only one of "
+                "them."
             )
 
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
             warnings.warn(
-                f"The words of X are more than {_LONG_WORDS} characters long on average. For a "
-                'script that writes no spaces, use analyzer="char".',
+                f"The words of X have more than {_LONG_WORDS} characters on average. For a script "
+                "without "
+                'spaces between words, use analyzer="char".',
                 stacklevel=5,  # past fit and the wrappers around it
             )
 

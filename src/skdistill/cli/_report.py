@@ -158,7 +158,9 @@ def _as_text(
         align([(one, "precision", "recall", "F1", "texts"), *by_class]),
     ]
     if found.confusions:
-        rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
+        rows = [
+            (f"{c.label} predicted as {c.predicted}", f"{c.n_texts:,}") for c in found.confusions
+        ]
         lines += ["", align([("most confused", "texts"), *rows])]
     if arguments.html is not None:
         lines += ["", f"{arguments.html}: {format_bytes(arguments.html.stat().st_size)}"]

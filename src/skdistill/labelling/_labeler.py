@@ -226,11 +226,11 @@ class SoftLabeler:
             If the teacher is frozen, a row is held out twice, or there are no labels.
         """
         if self.y is None:
-            raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
+            raise ValueError("teacher_cv needs labels, but y is None; pass y, or leave it at None.")
         if has_frozen_part(self.teacher):
             raise ValueError(
-                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv "
-                "needs; pass it unfrozen."
+                "teacher_cv fits the teacher on parts of the rows, but the teacher is frozen. Pass "
+                "it without FrozenEstimator, or leave teacher_cv at None."
             )
         rows, parts = [], []
         folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)
@@ -238,8 +238,8 @@ class SoftLabeler:
             lacking = np.setdiff1d(np.unique(self.y), self.y[train])
             if len(lacking):
                 raise ValueError(
-                    f"The training part of fold {number} has no text of the class "
-                    f"{lacking[0]!r}; use stratified folds, fewer of them, or drop rare classes."
+                    f"The training part of fold {number} has no text of class {lacking[0]!r}; use "
+                    "stratified folds, use fewer folds, or drop rare classes."
                 )
             fold = SoftLabeler(
                 self.teacher,
@@ -254,7 +254,9 @@ class SoftLabeler:
         order = np.argsort(np.concatenate(rows), kind="stable")
         held_out = np.concatenate(rows)[order]
         if len(np.unique(held_out)) < len(held_out):
-            raise ValueError(f"teacher_cv={cv!r} holds some row out twice; it must hold each once.")
+            raise ValueError(
+                f"teacher_cv={cv!r} holds out some row twice; it must hold out each row once."
+            )
         return held_out, np.concatenate(parts)[order]
 
     def _ask(

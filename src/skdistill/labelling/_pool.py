@@ -44,8 +44,8 @@ class TextPool:
     def __init__(self, texts: Iterable[str]):
         if isinstance(texts, Iterator):
             raise TypeError(
-                "TextPool needs texts that can be read more than once; pass a list, not a "
-                f"{type(texts).__name__}."
+                f"TextPool needs texts that can be read more than once, not a "
+                f"{type(texts).__name__}; pass a list."
             )
         self.texts = texts
 
@@ -114,9 +114,8 @@ def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Tex
     texts = check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True)
     if len(texts) == n_labeled:
         warnings.warn(
-            f"X_unlabeled has exactly as many rows as X ({n_labeled}). Inside cross-validation "
-            "scikit-learn then cuts it to the fold without a word; pass "
-            "skdistill.TextPool(X_unlabeled) to keep it whole, there and here.",
+            f"X_unlabeled has exactly as many rows as X ({n_labeled}), so cross-validation would "
+            "silently split it. Pass skdistill.TextPool(X_unlabeled) to keep it whole.",
             stacklevel=2,
         )
     return texts

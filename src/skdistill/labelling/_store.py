@@ -231,8 +231,8 @@ class SoftLabelStore:
             lock.acquire(blocking=False)
         except Timeout:
             raise OSError(
-                f"A process is labelling with the teacher {teacher_key}; wait until it is done, or "
-                "stop it."
+                f"A process is labelling with the teacher {teacher_key}; wait until it has "
+                "finished, or stop it."
             ) from None
         try:
             for path in self.folder(teacher_key).iterdir():

@@ -75,8 +75,8 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     classes = np.asarray(teacher.classes_)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
-            f"The teacher's classes {classes.tolist()} must be at least two, and sorted, for a "
-            "student to learn them without y."
+            f"The teacher's classes {classes.tolist()} must be sorted, and at least two, to train "
+            "a student without y; pass y, or use another teacher."
         )
     return classes, False
 
@@ -85,14 +85,13 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
     """Raise an error if the classes of a fitted teacher differ from those of `y`."""
     if multilabel and not knows_labels(teacher, len(classes)):
         raise ValueError(
-            f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
-            f"{len(classes)} labels of which a text may have several; fit the teacher on labels of "
-            "that form."
+            f"The teacher's classes {teacher.classes_!r} differ from those of y, which is "
+            f"multilabel with {len(classes)} labels; fit the teacher on labels of that form."
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(
-            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
-            f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
+            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} differ from those of "
+            f"y, {classes.tolist()}; fit the teacher on labels from the same classes."
         )
 
 
@@ -106,8 +105,8 @@ def fit_teacher(
     if has_fit_parameter(teacher, "sample_weight"):
         return teacher.fit(X, y, sample_weight=sample_weight)
     warnings.warn(
-        f"The teacher {type(teacher).__name__} takes no sample_weight in fit; the weights act on "
-        "the student alone.",
+        f"The teacher {type(teacher).__name__} does not accept sample_weight in fit; the weights "
+        "only affect the student.",
         stacklevel=2,
     )
     return teacher.fit(X, y)

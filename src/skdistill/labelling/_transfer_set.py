@@ -132,7 +132,7 @@ def make_transfer_set(
         if augmenter is not None:
             sources = [*X, *pool]
             blocks.append(clone(augmenter).fit(sources).augment(sources))
-            _logger.info("%s more texts were made by augmentation", f"{len(blocks[-1]):,}")
+            _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
     parts = [part for part in known if part is not None]
@@ -153,13 +153,13 @@ def _check_nothing_to_label(
 ) -> None:
     if augmenter is not None:
         raise ValueError(
-            "An augmenter was given, but nothing can label its texts: pass a teacher to the "
+            "augmenter is set, but there is no teacher to label its texts; pass a teacher to the "
             "constructor."
         )
     if pool and pool_proba is None:
         raise ValueError(
-            "X_unlabeled was given, but nothing can label it: pass a teacher to the constructor or "
-            "unlabeled_proba to fit."
+            "X_unlabeled is given, but there is no teacher to label it; pass a teacher to the "
+            "constructor or unlabeled_proba to fit."
         )
 
 
@@ -177,13 +177,13 @@ def _complete(
         rows, known[0] = labeler.label_held_out(teacher_cv)
         if len(rows) < len(blocks[0]):
             raise ValueError(
-                f"teacher_cv={teacher_cv!r} holds only {len(rows)} of the {len(blocks[0])} rows "
-                "out; it must hold each out once, as folds do."
+                f"teacher_cv={teacher_cv!r} holds out only {len(rows)} of the {len(blocks[0])} "
+                "rows; it must hold out each row once, as KFold does."
             )
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
         texts = JoinedTexts([blocks[i] for i in wanted])
-        _logger.info("%s texts are to be labelled by the teacher", f"{len(texts):,}")
+        _logger.info("the teacher labels %s texts", f"{len(texts):,}")
         labelled = labeler.label(texts)
         ends = np.cumsum([len(blocks[i]) for i in wanted])
         for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):

@@ -123,12 +123,12 @@ def label_in_workers(
             except _signs_of_death() as error:
                 deaths += 1
                 n_missing = np.count_nonzero(missing)
-                _logger.warning("a worker died; %d texts are still to be labelled", n_missing)
+                _logger.warning("a worker died; %d texts remain to be labelled", n_missing)
                 if deaths == _DEATHS:
                     raise RuntimeError(
-                        f"Workers died {deaths} times and finished nothing in between; "
-                        f"{n_missing} texts are not labelled. They may lack "
-                        "memory: let fewer of them run, or lower the teacher's batch_size."
+                        f"Workers died {deaths} times in a row, and "
+                        f"{n_missing} texts are not labelled. If they ran out of "
+                        "memory, use fewer workers or reduce the teacher's batch_size."
                     ) from error
     finally:
         path.unlink(missing_ok=True)
@@ -223,11 +223,11 @@ def _read_teacher(path: str, key: str) -> Any:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"A worker does not see the teacher's file {path!r}; pass memory, a folder that all "
+            f"A worker cannot read the teacher's file {path!r}; set memory to a folder that all "
             "machines share."
         ) from None
     if hashlib.blake2b(content).hexdigest() != key:
-        raise OSError(f"{path!r} is not the teacher's file that was written; call fit again.")
+        raise OSError(f"{path!r} was changed while workers were labelling; call fit again.")
     return pickle.loads(content)
 
 

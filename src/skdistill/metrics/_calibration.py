@@ -175,8 +175,8 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
         raise ValueError("proba has no rows; a temperature needs at least one.")
     if codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= n_classes:
         raise ValueError(
-            f"codes must be column numbers from 0 to {n_classes - 1}, as np.unique(y, "
-            "return_inverse=True) gives them."
+            f"codes must be column numbers from 0 to {n_classes - 1}; compute them with "
+            "np.unique(y, return_inverse=True)."
         )
     rows = np.arange(len(codes))
 
@@ -230,7 +230,9 @@ def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
 def _log_probabilities(proba: ArrayLike) -> np.ndarray:
     proba = np.asarray(proba)
     if proba.ndim != 2:
-        raise ValueError(f"proba must have two dimensions, not shape {proba.shape}.")
+        raise ValueError(
+            f"proba must be of shape (n_texts, n_classes), but has shape {proba.shape}."
+        )
     n_rows, n_classes = proba.shape
     checked = check_probabilities(proba, n_rows=n_rows, n_classes=n_classes, name="proba")
     return np.log(np.maximum(checked.astype(np.float64), _PROBABILITY_FLOOR))

@@ -56,8 +56,8 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
 def _predictions(labels_or_proba: np.ndarray, name: str) -> np.ndarray:
     if labels_or_proba.ndim > 2:
         raise ValueError(
-            f"{name} must be labels (one dimension) or probabilities (two), not an array of shape "
-            f"{labels_or_proba.shape}."
+            f"{name} must contain labels (one dimension) or probabilities (two dimensions), but "
+            f"has shape {labels_or_proba.shape}."
         )
     return labels_or_proba if labels_or_proba.ndim == 1 else labels_or_proba.argmax(axis=1)
 

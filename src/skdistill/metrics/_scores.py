@@ -222,7 +222,7 @@ def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"{name}[{row}] is {str(y[row])!r}, which is none of the classes "
+            f"{name}[{row}] is {str(y[row])!r}, which is not one of the classes "
             f"{', '.join(names):.200}; "
             f"drop or rename such rows ({unknown.sum()} of {len(y)})."
         )

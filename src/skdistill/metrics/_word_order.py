@@ -98,12 +98,13 @@ def word_order_sensitivity(
         raise ValueError(f"window must be at least 2 words, or None, got {window}.")
     n_classes = len(estimator.classes_)
     if n_classes < 2:
-        raise ValueError("estimator knows a single class; its sensitivity is not defined.")
+        raise ValueError("estimator has a single class; the sensitivity needs at least two.")
     correct = np.asarray(estimator.predict(texts)) == labels
     rows = [row for row in np.flatnonzero(correct) if _can_be_shuffled(texts[row], window)]
     if not rows:
         raise ValueError(
-            "No text with two different words is classified correctly; the sensitivity needs one."
+            "estimator classifies no text with two different words correctly; the sensitivity "
+            "needs at least one such text."
         )
     rng = check_random_state(random_state)
     still_correct = np.zeros(len(rows))

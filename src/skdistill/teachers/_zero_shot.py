@@ -233,8 +233,9 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         phrases = _phrases(self.candidate_labels)
         if "{}" not in self.hypothesis_template:
             raise ValueError(
-                f"hypothesis_template={self.hypothesis_template!r} has no place for a candidate; "
-                'write {} into it, as in "This example is {}."'
+                f"hypothesis_template={self.hypothesis_template!r} has no placeholder for the "
+                "candidate; "
+                'add {}, as in "This example is {}."'
             )
         labels = [*phrases] if self.multi_label else sorted(phrases)
         hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
@@ -245,16 +246,17 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
             if codes.shape != (n_rows, len(classes)):
                 raise ValueError(
-                    f"y must have shape ({n_rows}, {len(classes)}), ones and zeros for each of the "
-                    f"candidates, but has shape {np.shape(y)}."
+                    f"y must have shape ({n_rows}, {len(classes)}), with a 0 or 1 for each "
+                    "candidate, but has "
+                    f"shape {np.shape(y)}."
                 )
             return
         known = set(classes.tolist())
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"y[{row}] is {label!r}, which is none of the classes that candidate_labels "
-                    f"names, {classes.tolist()}."
+                    f"y[{row}] is {label!r}, which is not one of the classes in candidate_labels: "
+                    f"{classes.tolist()}."
                 )
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -304,17 +306,18 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
         pairs = [(label, label) for label in candidate_labels]
     if len(pairs) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but candidate_labels holds {len(pairs)}."
+            f"A classifier needs at least 2 classes, but candidate_labels has {len(pairs)}."
         )
     seen: set[str] = set()
     for label, phrase in pairs:
         if not isinstance(phrase, str):
             raise TypeError(
-                f"candidate_labels must hold phrases, but holds {phrase!r} for the label {label!r}."
+                f"candidate_labels must contain phrases, but contains {phrase!r} for the label "
+                f"{label!r}."
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels holds {phrase!r} twice, so that no score could tell the classes "
+                f"candidate_labels contains {phrase!r} twice; scores could not tell these classes "
                 "apart."
             )
         seen.add(phrase)
@@ -324,7 +327,7 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     }
     if kinds not in ({str}, {int}):
         raise TypeError(
-            "The labels in candidate_labels must be all text or all integers, but are "
+            "The labels in candidate_labels must be all strings or all integers, but are "
             f"{[label for label, _ in pairs]}."
         )
     return dict(pairs)
@@ -335,7 +338,9 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     lengths = tokenise_pairs(tokenizer, model, [""], hypotheses, np.iinfo(np.int32).max).lengths
     if lengths.max() >= max_length:
         raise ValueError(
-            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} takes {lengths.max()} tokens, "
-            f"special tokens included, and leaves no room for a text in the {max_length} that the "
-            "model reads at most; raise max_length, or shorten the hypothesis."
+            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
+            "special "
+            "tokens included, and leaves no room for a text: the model reads at most "
+            f"{max_length}. "
+            "Raise max_length or shorten the hypothesis."
         )

@@ -50,7 +50,7 @@ def test_a_budget_below_two_narrow_rows_is_refused(count, hash_buckets):
     least = count(2 + hash_buckets, 1)
     options = {"n_available": 100, "hash_buckets": hash_buckets}
     assert fit_budget(least, count, **options) == (2, 1)
-    message = f"n_parameters={least - 1} is too small: this network needs at least {least}"
+    message = f"n_parameters={least - 1} is too small; this network needs at least {least}"
     with pytest.raises(ValueError, match=message):
         fit_budget(least - 1, count, **options)
 

@@ -270,15 +270,15 @@ class TestLabels:
         )
 
     def test_must_be_known(self, checkpoint):
-        with pytest.raises(ValueError, match=r"does not say which labels .*classes=\['negative'"):
+        with pytest.raises(ValueError, match=r"does not list the labels .*classes=\['negative'"):
             finetuned(checkpoint)
 
     @pytest.mark.parametrize(
         ("classes", "message"),
         [
-            (["a"], r"at least 2 labels, but holds \['a'\]"),
-            (["a", "a"], "must differ"),
-            (["Ö", "Ü", "a"], r"same tokens of the labels \['Ö', 'Ü'\]"),
+            (["a"], r"at least 2 labels, but contains \['a'\]"),
+            (["a", "a"], "must be distinct"),
+            (["Ö", "Ü", "a"], r"labels \['Ö', 'Ü'\] as the same tokens"),
         ],
     )
     def test_must_differ(self, checkpoint, classes, message):

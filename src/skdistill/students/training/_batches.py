@@ -48,7 +48,7 @@ class TransferDataset(Dataset[Any]):
         n_held_out = ceil(fraction * len(self))
         if n_held_out == len(self):
             raise ValueError(
-                f"early_stopping holds out {n_held_out} of {len(self)} texts that have a known "
+                f"early_stopping holds out {n_held_out} of {len(self)} texts with a known "
                 "feature, which leaves none to train on; pass more texts, or turn it off."
             )
         return self.take(rows[n_held_out:]), self.take(rows[:n_held_out])

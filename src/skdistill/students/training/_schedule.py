@@ -138,7 +138,7 @@ def fit_budget(
         dim -= 1
     if rows_that_fit(dim) < 2:
         raise ValueError(
-            f"n_parameters={n_parameters} is too small: this network needs at least "
+            f"n_parameters={n_parameters} is too small; this network needs at least "
             f"{count(2 + hash_buckets, 1)}."
         )
     beyond = dim + 1

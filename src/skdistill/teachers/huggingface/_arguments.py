@@ -65,7 +65,8 @@ def training_arguments(
     unknown = sorted(chosen.keys() - _KNOWN)
     if unknown:
         raise ValueError(
-            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
+            f"trainer_args contains {unknown}, which transformers.TrainingArguments does not "
+            "accept."
         )
     settings = {
         "output_dir": folder,
@@ -85,8 +86,9 @@ def training_arguments(
         arguments._n_gpu = min(arguments.n_gpu, 1)
     if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
         raise ValueError(
-            f"device={str(device)!r} was asked for, but the Trainer takes "
-            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
-            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+            f"You requested device={str(device)!r}, but the Trainer uses "
+            f"{str(arguments.device)!r}. To "
+            "choose one of several accelerators, set an environment variable, such as "
+            'CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
         )
     return arguments

@@ -26,7 +26,7 @@ class Outputs:
         """Sort the labels of a model's outputs, unless a text may have several labels."""
         classes, columns = np.unique(labels, return_index=True)
         if len(classes) != len(labels):
-            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
+            raise ValueError(f"The classes must be distinct, but are {labels.tolist()}.")
         if multilabel:
             classes = columns = np.arange(len(labels))
         return cls(classes, columns, multilabel)
@@ -50,7 +50,8 @@ def choose_head(name: str, config: Any, head: str) -> str:
     if head == "text-to-text" and not config.is_encoder_decoder:
         raise ValueError(
             f'head="text-to-text" needs an encoder-decoder such as T5, but the checkpoint {name!r} '
-            f'is of the kind {config.model_type!r}; use head="auto" or "classification".'
+            "has "
+            f'the type {config.model_type!r}; use head="auto" or "classification".'
         )
     return head
 
@@ -66,8 +67,8 @@ def end_of_text(config: Any) -> int:
     end = config.eos_token_id
     if end is None:
         raise ValueError(
-            f"The configuration of the {config.model_type} names no end-of-text token; set "
-            "eos_token_id in the config.json of the checkpoint."
+            f"The configuration of the {config.model_type} model has no end-of-text token; set "
+            "eos_token_id in the checkpoint's config.json."
         )
     return end if isinstance(end, int) else end[0]
 
@@ -93,14 +94,14 @@ def check_classifier(name: str, config: Any) -> None:
     if not has_classification_head(config):
         raise ValueError(
             f"The checkpoint {name!r} has no classification layer (its architectures are "
-            f"{config.architectures}); fine-tune it: "
-            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
+            f"{config.architectures}). Fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, "
+            "y)."
         )
     if config.num_labels == 1 or config.problem_type == "regression":
         kind = config.problem_type or "regression"
         raise ValueError(
-            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
-            f"{config.num_labels} output(s); a teacher chooses among at least 2 classes."
+            f"The checkpoint {name!r} is not supported: it is a model for {kind} with "
+            f"{config.num_labels} output(s), but a teacher needs at least 2 classes."
         )
 
 
@@ -123,9 +124,11 @@ def inference_outputs(name: str, config: Any) -> tuple[int, int]:
     entailment = _output_called("entail", config)
     if entailment is None:
         raise ValueError(
-            f"The checkpoint {name!r} does not say which of its outputs means entailment: its "
-            f"label2id is {config.label2id}. Take a model that was fine-tuned for natural language "
-            'inference, or name that output "entailment" in its config.json.'
+            f"The checkpoint {name!r} does not say which of its outputs is entailment: its "
+            "label2id is "
+            f"{config.label2id}. Use a model that was fine-tuned for natural language inference, "
+            "or name "
+            'that output "entailment" in its config.json.'
         )
     contradiction = _output_called("contradict", config)
     if contradiction is None:
@@ -159,7 +162,7 @@ def finetuned_labels(
     if classes is not None:
         if len(classes) != n_outputs:
             raise ValueError(
-                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
+                f"classes has {len(classes)} labels, but the model has {n_outputs} outputs: "
                 f"{list(config.id2label.values())}."
             )
         return np.asarray(classes)
@@ -169,13 +172,14 @@ def finetuned_labels(
 def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     if classes is None and _unnamed(config):
         raise ValueError(
-            f"The checkpoint {name!r} writes texts and does not say which labels it was "
-            "fine-tuned to write; name them, as in classes=['negative', 'positive'], or fine-tune "
-            f"it: TransformerTeacherClassifier({name!r}).fit(X, y)."
+            f"The checkpoint {name!r} generates text, and its configuration does not list the "
+            "labels it "
+            "was fine-tuned to generate. Pass them, as in classes=['negative', 'positive'], or "
+            f"fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
     labels = _names(config) if classes is None else np.asarray(classes)
     if len(labels) < 2:
-        raise ValueError(f"classes must hold at least 2 labels, but holds {labels.tolist()}.")
+        raise ValueError(f"classes must contain at least 2 labels, but contains {labels.tolist()}.")
     return labels
 
 
