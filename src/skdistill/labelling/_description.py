@@ -135,6 +135,9 @@ class _Description:
             for item in array.ravel().tolist():
                 self.add(item)
             return
+        if array.dtype.names is not None:  # by field, without the bytes between fields
+            self._add_all("fields", [(name, array[name]) for name in array.dtype.names])
+            return
         self._write("array", f"{array.dtype.descr} {array.shape}".encode())
         self._hash.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
 
