@@ -2,12 +2,17 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from _faults import HashTeacher, finish, hashed_proba, needs_posix, notes, start
+from _faults import HashTeacher, call_in_process, finish, hashed_proba, needs_posix, notes, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
 
@@ -271,3 +276,140 @@ def test_a_frozen_part_of_an_ensemble_is_not_asked_for_held_out_rows():
     teacher = VotingClassifier([("one", frozen)], voting="soft")
     with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(teacher, X, Y).label_held_out(2)
+
+
+def random_teacher():
+    return make_pipeline(TfidfVectorizer(), RandomForestClassifier(3, random_state=None))
+
+
+def test_answers_of_one_transfer_set_come_from_one_fit(topics, tmp_path):
+    texts, labels = topics
+    rows, some, more = texts[:60], texts[60:120], texts[60:]
+    first = label_texts(random_teacher(), rows, labels[:60], some, memory=tmp_path)
+    labeler = SoftLabeler(random_teacher(), rows, labels[:60], memory=tmp_path)
+    everything = labeler.label(more)
+    expected = labeler.fitted_teacher().predict_proba(more)
+    np.testing.assert_allclose(everything, expected, rtol=1e-6)
+    assert not np.array_equal(everything[:60], first)
+    again = label_texts(random_teacher(), rows, labels[:60], more[::-1], memory=tmp_path)
+    np.testing.assert_array_equal(again[::-1], everything)
+    # The first texts are all known by either fit; the latest counts.
+    again = label_texts(random_teacher(), rows, labels[:60], some, memory=tmp_path)
+    np.testing.assert_array_equal(again, everything[:60])
+
+
+def test_a_fit_that_can_be_repeated_is_asked_for_new_texts_only(topics, tmp_path, capsys):
+    texts, labels = topics
+    for teacher in (
+        make_tfidf_baseline(),
+        random_teacher().set_params(randomforestclassifier__random_state=0),
+    ):
+        for n_texts, found in [(100, "hits=0, misses="), (120, "misses=")]:
+            label_texts(
+                teacher, texts[:60], labels[:60], texts[:n_texts], memory=tmp_path, verbose=1
+            )
+            error = capsys.readouterr().err
+            assert found in error
+        assert "hits=0" not in error
+
+
+def test_labels_of_any_container_make_one_key(tmp_path):
+    pool = TextPool([f"text {i}" for i in range(20)])
+    log = tmp_path / "log"
+    student = DistilledMLPClassifier(
+        HashTeacher(log), memory=tmp_path / "memory", max_epochs=1, random_state=0
+    )
+    labels = Y.tolist()
+    containers = [labels, Y, Y.astype(object), pd.Series(labels), pd.Series(labels).to_numpy()]
+    for y in [*containers, pd.Series(labels, index=[7, 3, 5, 1]), pd.Series(labels, dtype=object)]:
+        student.fit(X, y, X_unlabeled=pool)
+    assert notes(log)[0] == 1
+    for dtype in (np.int64, np.int32, np.uint8):
+        student.fit(X, (Y == "pos").astype(dtype), X_unlabeled=pool)
+    assert notes(log)[0] == 2
+
+
+class Asked(ClassifierMixin, BaseEstimator):
+    """A classifier around another that counts what it is asked."""
+
+    n_asked = 0
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.fitted_ = clone(self.estimator).fit(X, y)
+        self.classes_ = self.fitted_.classes_
+        return self
+
+    def predict_proba(self, X):
+        type(self).n_asked += len(X)
+        return self.fitted_.predict_proba(X)
+
+
+def count_asked(path, y, folder):
+    Asked.n_asked = 0
+    SoftLabeler(FrozenEstimator(joblib.load(path)), X, y, memory=folder).label(TEXTS)
+    return Asked.n_asked
+
+
+@needs_posix
+def test_a_frozen_pipeline_is_asked_once_in_all_processes(tmp_path):
+    path, memory = tmp_path / "teacher.joblib", tmp_path / "memory"
+    joblib.dump(Asked(make_tfidf_baseline()).fit(X, Y), path)
+    assert count_asked(path, Y, memory) == 4
+    assert count_asked(path, pd.Series(Y), memory) == 0
+    assert call_in_process(count_asked, path, Y.tolist(), memory) == 0
+
+
+def test_a_pipeline_with_a_mended_function_is_asked_again(tmp_path):
+    def probabilities(source):
+        cell = {}
+        exec(source, cell)
+        teacher = make_pipeline(FunctionTransformer(cell["clean"]), make_tfidf_baseline(C=10))
+        return label_texts(teacher, X, Y, TEXTS, memory=tmp_path)
+
+    source = "def clean(texts): return [text.replace('good', 'bad') for text in texts]"
+    first = probabilities(source)
+    np.testing.assert_array_equal(probabilities(source), first)
+    mended = probabilities(source.replace("'bad'", "'good'"))
+    assert not np.array_equal(mended, first)
+    expected = make_tfidf_baseline(C=10).fit(X, Y).predict_proba(TEXTS)
+    np.testing.assert_allclose(mended, expected, rtol=1e-6)
+
+
+def test_a_lambda_is_identified_by_its_code(tmp_path):
+    for power in (1, 2, 1):
+        teacher = make_pipeline(
+            FunctionTransformer(lambda texts, power=power: [text * power for text in texts]),
+            make_tfidf_baseline(),
+        )
+        label_texts(teacher, X, Y, TEXTS, memory=tmp_path)
+    assert len([*tmp_path.rglob("*.npz")]) == 2
+
+
+def test_an_unknown_part_of_a_teacher_is_named_without_its_rows(tmp_path):
+    rows = (number for number in range(3))
+    teacher = make_pipeline(FunctionTransformer(lambda texts: [*rows, *texts]))
+    teacher.steps += make_tfidf_baseline().steps
+    texts = [f"a long secret {number}" for number in range(1000)]
+    with pytest.raises(
+        TypeError, match=r"the closure 'rows' of .*generator.*pass memory=None"
+    ) as e:
+        label_texts(teacher, texts, np.array(["a", "b"] * 500), TEXTS, memory=tmp_path)
+    assert len(str(e.value)) < 600
+    assert "secret" not in str(e.value)
+
+
+def test_a_damaged_file_costs_its_own_texts_only(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(20)]
+    for part in (texts[:10], texts):
+        label_texts(HashTeacher(log), X, Y, part, memory=memory)
+    path = min(memory.rglob("*.npz"), key=lambda path: path.stat().st_mtime)
+    path.write_bytes(path.read_bytes()[:50])
+    log.write_text("")
+    with pytest.warns(UserWarning, match=r"npz' of the cache is damaged"):
+        proba = label_texts(HashTeacher(log), X, Y, texts, memory=memory)
+    np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
+    assert notes(log) == (1, texts[:10])

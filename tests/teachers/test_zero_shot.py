@@ -222,6 +222,20 @@ def test_names_for_the_memory(checkpoint, texts):
     assert by_dict[0] != by_dict[1]
 
 
+def test_numbered_classes_and_several_labels_have_names_of_their_own(checkpoint):
+    phrases = {0: "cooking", 1: "trains"}
+    teachers = [
+        make_teacher(checkpoint, labels, multi_label=multi_label)
+        for labels in (phrases, {0: "trains", 1: "cooking"}, {1: "cooking", 0: "trains"})
+        for multi_label in (False, True)
+    ]
+    keys = [teacher_fingerprint(teacher, [], None) for teacher in teachers]
+    assert len({*keys}) == len(keys) - 1
+    assert keys[2] == keys[4]  # sorted, unless a text may have several labels
+    same = make_teacher(checkpoint, dict(phrases), multi_label=False)
+    assert teacher_fingerprint(same, ["a"], np.array([0])) == keys[0]
+
+
 def test_memory_keeps_answers_whatever_the_rows_are(checkpoint, texts, tmp_path, monkeypatch):
     teacher = make_teacher(checkpoint)
     first = SoftLabeler(teacher, texts, None, memory=tmp_path).label(texts)

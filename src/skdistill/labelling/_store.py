@@ -93,13 +93,8 @@ class SoftLabelStore:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            request = folder / f"{uuid.uuid4().hex}.request"
-            with replacing(request) as file:
-                file.write(json.dumps([*texts]).encode())
-            try:
+            with _request(folder, [*texts]):
                 lock.acquire()
-            finally:
-                request.unlink(missing_ok=True)
         try:
             yield
         finally:
@@ -112,9 +107,10 @@ class SoftLabelStore:
         """Return the distinct unlabelled texts that other processes are waiting for."""
         wanted: dict[str, None] = {}
         for path in sorted(self.folder(teacher_key).glob("*.request")):
-            # The waiting process may have had its turn and removed its request.
+            # The waiting process may have had its turn and removed its request, or have died.
             with suppress(FileNotFoundError):
-                wanted |= dict.fromkeys(json.loads(path.read_bytes()))
+                if _is_waiting(path):
+                    wanted |= dict.fromkeys(json.loads(path.read_bytes()))
                 path.unlink()
         known = self.read(teacher_key, [*wanted], fit)
         return [text for text in wanted if text not in known]
@@ -291,6 +287,33 @@ def digest_texts(texts: Iterable[str]) -> np.ndarray:
     return np.frombuffer(whole, dtype=_DIGEST)
 
 
+@contextmanager
+def _request(folder: Path, texts: list[str]) -> Iterator[None]:
+    """Leave texts in a file inside the block, beside a lock that lasts as long as this process."""
+    name = uuid.uuid4().hex
+    path, alive = folder / f"{name}.request", FileLock(folder / f"{name}.alive")
+    try:
+        with alive:
+            with replacing(path) as file:
+                file.write(json.dumps(texts).encode())
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".alive").unlink(missing_ok=True)
+
+
+def _is_waiting(request: Path) -> bool:
+    """Return whether the process that left a request is alive; else remove what it left."""
+    alive = FileLock(request.with_suffix(".alive"))
+    try:
+        alive.acquire(blocking=False)
+    except Timeout:
+        return True
+    alive.release()
+    request.with_suffix(".alive").unlink(missing_ok=True)
+    return False
+
+
 def _as_arrays(labelled: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     digests = digest_texts(labelled).view(np.uint8).reshape(-1, 16)
     return digests, np.asarray([*labelled.values()], np.float32)
@@ -303,7 +326,7 @@ def _opened(path: Path) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]
         digests, proba = read_blocks(path)
         yield digests.reshape(-1).view(_DIGEST), lambda: proba
         return
-    with np.load(path, allow_pickle=False) as shard:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
         digests = shard["digests"].view(_DIGEST).ravel()
 
         def load_proba() -> np.ndarray:

@@ -288,7 +288,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             The value whose hash is the key of a student's `memory`.
         """
         fingerprint = super().__skdistill_fingerprint__(None, None, None)
-        return fingerprint, [*_phrases(self.candidate_labels).items()]
+        return fingerprint, *self._candidates()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
