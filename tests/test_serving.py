@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import threading
@@ -230,3 +231,19 @@ def test_serving_needs_numpy_and_scipy_alone(student, tmp_path):
         timeout=60,
     )
     assert done.stdout.startswith("{'numpy'}")
+
+
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        (["a", "b", "c"] * 4, r"CompiledClassifier\(mlp, 3 classes, [\d,]+ parameters\)"),
+        ([[1, 0], [0, 1], [1, 1]] * 4, r"CompiledClassifier\(mlp, 2 labels, [\d,]+ parameters\)"),
+    ],
+    ids=["classes", "labels"],
+)
+def test_a_compiled_student_shows_what_it_is(y, shown):
+    student = DistilledMLPClassifier(max_epochs=1, embedding_dim=64).fit(
+        ["soup", "bus", "x"] * 4, y
+    )
+    assert re.fullmatch(shown, repr(student.compile()))
+    assert f"{student.n_parameters_:,} parameters" in repr(student.compile("int8"))

@@ -56,6 +56,8 @@ class CompiledClassifier:
     >>> with TemporaryDirectory() as folder:
     ...     student.save(f"{folder}/student.skd")
     ...     served = CompiledClassifier.load(f"{folder}/student.skd")
+    >>> served
+    CompiledClassifier(mlp, 2 classes, 434 parameters)
     >>> served.predict(["hot soup", "my bus"])
     array(['food', 'travel'], dtype='<U6')
     """
@@ -95,6 +97,13 @@ class CompiledClassifier:
     def n_parameters_(self) -> int:
         """Number of trained parameters."""
         return self._model.n_parameters
+
+    def __repr__(self) -> str:
+        noun = "labels" if self.multilabel_ else "classes"
+        return (
+            f"CompiledClassifier({self._model.kind}, {len(self.classes_)} {noun}, "
+            f"{self.n_parameters_:,} parameters)"
+        )
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the student to a file, without its training parameters.

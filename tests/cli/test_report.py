@@ -284,3 +284,17 @@ def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics,
     big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
     assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1
     assert "is not fine-tuned for the 2 labels; pass a folder" in capsys.readouterr().err
+
+
+def test_shifted_columns_are_refused_by_every_command(model, tmp_path, capsys):
+    path = tmp_path / "shifted.csv"
+    path.write_text("text,label\nwell, indeed,cooking\noh, really,sailing\n")
+    commands = [
+        ["fit", path, "-o", tmp_path / "new.skd"],
+        ["report", model, path],
+        ["predict", model, path, tmp_path / "out.csv"],
+    ]
+    for command in commands:
+        assert cli.main([*map(str, command)]) == 1
+        assert "shifted.csv, line 2 has 3 fields, but the header has 2" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [path]

@@ -275,3 +275,19 @@ def test_a_reference_that_is_never_right_is_refused_before_others_are_trained(sp
     models = {"a": Untrainable(), "teacher": FrozenEstimator(teacher)}
     with pytest.raises(ValueError, match="'teacher' classifies no test text correctly"):
         compare(models, X_train, y_train, X_test, wrong, reference="teacher")
+
+
+def test_printing_shows_the_accuracy_of_each_model(split):
+    models = {"a model with a rather long name": make_tfidf_baseline(), "LR": make_tfidf_baseline()}
+    table = compare(models, *split, reference="LR")
+    with pd.option_context("display.width", 80):
+        lines = str(table).splitlines()
+    assert lines[0].split()[:2] == ["model", "accuracy"]
+    for line, accuracy in zip(lines[2:4], table["accuracy"], strict=True):
+        assert f"  {100 * accuracy:.2f}  " in line
+    assert lines[-1].startswith("[2 rows x 11 columns: name, kind, accuracy, retention, ")
+    assert repr(table) == str(table)
+    # Everything else is pandas'.
+    assert type(table.copy()) is type(table[["name"]]) is pd.DataFrame
+    assert "fit_seconds" in table.to_string()
+    pd.testing.assert_frame_equal(table, table.copy())

@@ -237,8 +237,6 @@ def test_weights_reach_a_teacher_that_takes_them():
     weights = np.array([3.0, 1, 1, 1])
     proba = label_texts(DummyClassifier(), X, Y, ["a"], sample_weight=weights)
     np.testing.assert_allclose(proba, [[2 / 6, 4 / 6]], rtol=1e-6)
-    with pytest.warns(UserWarning, match="Pipeline does not accept sample_weight"):
-        label_texts(make_tfidf_baseline(), X, Y, ["a"], sample_weight=weights)
 
 
 def test_progress(capsys):

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
 
-from skdistill import make_tfidf_baseline
+from skdistill import TextAugmenter, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._transfer_set import make_transfer_set
 
@@ -267,3 +267,45 @@ def test_augmented_texts_that_nothing_can_label():
     for options in ({}, {"teacher_proba": PROBA}):
         with pytest.raises(ValueError, match="no teacher to label its texts; pass a teacher"):
             make(augmenter=AUGMENTER, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sources"),
+    [
+        ({}, ["gold"]),
+        ({"teacher_proba": PROBA}, ["given"]),
+        ({"X_unlabeled": ["new"], "unlabeled_proba": POOL_PROBA[:1]}, ["given", "gold"]),
+        ({"teacher": make_tfidf_baseline()}, ["teacher"]),
+        ({"teacher": make_tfidf_baseline(), "teacher_proba": PROBA}, ["given"]),
+        (
+            {"teacher": make_tfidf_baseline(), "teacher_proba": PROBA, "X_unlabeled": ["new"]},
+            ["given", "teacher"],
+        ),
+        (
+            {
+                "teacher": make_tfidf_baseline(),
+                "teacher_proba": PROBA,
+                "X_unlabeled": ["new"],
+                "unlabeled_proba": POOL_PROBA[:1],
+            },
+            ["given"],
+        ),
+        (
+            {
+                "teacher": make_tfidf_baseline(),
+                "teacher_proba": PROBA,
+                "augmenter": TextAugmenter(random_state=0),
+            },
+            ["given", "teacher"],
+        ),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_the_probabilities_come_from_is_kept(options, sources):
+    transfer = make(**options)
+    assert transfer.sources == sources
+    counts = transfer.n_by_origin
+    assert sum(counts.values()) == len(transfer.texts)
+    assert counts["labelled"] == len(X)
+    assert counts["unlabelled"] == len(options.get("X_unlabeled", []))
+    assert (counts["augmented"] > 0) == ("augmenter" in options)

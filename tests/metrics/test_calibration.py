@@ -4,6 +4,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from skdistill.metrics._calibration import (
+    CalibrationBins,
     apply_temperature,
     expected_calibration_error,
     fit_temperature,
@@ -46,6 +47,27 @@ def test_calibration_error_has_15_bins_by_default():
     y_true, proba, classes = random_predictions()
     expected = calibration_error_bin_by_bin(y_true, proba, classes, 15)
     assert expected_calibration_error(y_true, proba, classes) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_confidence_on_an_edge_is_in_the_bin_below():
+    # Of four bins, (1/2, 3/4] takes both confidences, and their errors of 1/4 and -1/5 offset.
+    proba = [[0.75, 0.25], [0.7, 0.3], [0.2, 0.8]]
+    bins = CalibrationBins.of(["a", "b", "b"], proba, ["a", "b"], n_bins=4)
+    assert bins.n_texts.tolist() == [0, 0, 2, 1]
+    assert bins.n_right.tolist() == [0, 0, 1, 1]
+    expected = (abs(0.75 + 0.7 - 1) + abs(0.8 - 1)) / 3
+    assert bins.calibration_error == pytest.approx(expected, abs=1e-6)
+    halves = CalibrationBins.of(["a", "b"], [[0.5, 0.5], [0.0, 1.0]], ["a", "b"], n_bins=4)
+    assert halves.n_texts.tolist() == [0, 1, 0, 1]
+
+
+def test_classes_are_the_sorted_labels_unless_given():
+    y_true, proba, classes = random_predictions()
+    expected = expected_calibration_error(y_true, proba, classes)
+    assert expected_calibration_error(y_true, proba) == expected
+    # A label without texts has a column, too, which only `classes` can say.
+    with pytest.raises(ValueError, match=r"must have shape \(2, 2\)"):
+        expected_calibration_error(["a", "b"], PROBA[:2])
 
 
 def test_calibration_error_at_its_ends():

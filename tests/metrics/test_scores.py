@@ -158,3 +158,14 @@ def test_a_measurement_has_the_figures_that_its_answers_allow(answers):
     assert full.calibration_error == expected_calibration_error(y, proba, CLASSES)
     assert full.bins(4).n_texts.sum() == 200
     np.testing.assert_array_equal(full.confusion, confusion_matrix(y, predicted, labels=CLASSES))
+
+
+def test_calibration_error_of_several_labels_by_hand():
+    y = np.array([[1, 0], [0, 1]])
+    proba = np.array([[0.9, 0.4], [0.3, 0.2]])
+    # As questions: yes with 0.9 (right), no with 0.6 (right), no with 0.7 (right), no with 0.8
+    # (wrong). Each is in a bin of its own.
+    expected = (abs(0.9 - 1) + abs(0.6 - 1) + abs(0.7 - 1) + abs(0.8 - 0)) / 4
+    assert Measurement.of(y, proba).calibration_error == pytest.approx(expected, abs=1e-6)
+    bins = Measurement.of(y, proba).bins(n_bins=2)  # all four are in the upper one
+    assert bins.calibration_error == pytest.approx(abs(3.0 - 3) / 4, abs=1e-6)

@@ -224,6 +224,48 @@ def test_a_graph_that_differs_is_not_written(inputs, topics, tmp_path, monkeypat
     assert [path.read_text() for path in tmp_path.iterdir()] == ["earlier"]
 
 
+def disturb(monkeypatch, change):
+    """Change the probabilities that the runtime gives for each run of texts."""
+
+    class Disturbed(InferenceSession):
+        def run(self, names, feed):
+            outputs = super().run(names, feed)
+            outputs[0] = change(outputs[0].copy(), next(iter(feed.values())))
+            return outputs
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", Disturbed)
+
+
+@pytest.mark.parametrize(("change", "told"), [(np.nan, "nan"), (1e-4, "0.0001"), (-1e-4, "0.0001")])
+@pytest.mark.parametrize("inputs", ["ids", "strings"])
+def test_one_text_that_differs_is_enough_and_is_named(
+    inputs, change, told, topics, tmp_path, monkeypatch
+):
+    student = make_mlp().fit(*topics)
+    # The third run of a hundred texts, in which a first text is not exact in a graph of strings.
+    texts = [*topics[0][:200], "ÉCLAIR", *topics[0][201:240], "rail rail rail rail", "oven"]
+    place = texts.index("rail rail rail rail") - 200
+    calls = []
+
+    def change_one(proba, given):
+        calls.append(len(given))
+        if len(calls) == 3:
+            proba[place, 1] += change
+        return proba
+
+    disturb(monkeypatch, change_one)
+    with pytest.raises(ValueError, match=f"by {told}, more than 1e-05, first for 'rail rail rail"):
+        export_onnx(student, tmp_path / "student.onnx", inputs=inputs, texts=texts)
+    assert calls == [100, 100, 42]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_difference_of_rounding_is_allowed(topics, tmp_path, monkeypatch):
+    disturb(monkeypatch, lambda proba, given: proba + np.float32(5e-6))
+    report = export_onnx(make_mlp().fit(*topics), tmp_path / "student.onnx", texts=topics[0])
+    assert 4e-6 < report["largest_difference"] < 1e-5
+
+
 def test_a_failed_write_leaves_the_earlier_file(topics, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import torch
 
 from skdistill.runtime._cnn import CompiledCNN
 from skdistill.runtime._mlp import CompiledMLP
+from skdistill.runtime._network import expit
 from skdistill.runtime._rnn import CompiledRNN
 from skdistill.students.training._cnn import CNNNetwork
 from skdistill.students.training._mlp import MLPNetwork
@@ -239,3 +241,16 @@ def test_import_needs_neither_torch_nor_sklearn():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_expit_is_exact_at_its_ends():
+    logits = np.array([[-200.0, -100.0, -20.0, 0.0, 20.0, 200.0]], dtype=np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        found = expit(logits)
+    assert found.dtype == np.float32
+    assert found[0, 0] == 0
+    assert found[0, 5] == 1
+    exact = [math.exp(z) / (1 + math.exp(z)) for z in (-100.0, -20.0, 0.0, 20.0)]
+    np.testing.assert_allclose(found[0, 1:5], np.array(exact), rtol=1e-5, atol=1e-44)
+    doubles = expit(logits.astype(np.float64))
+    np.testing.assert_allclose(doubles[0, 0], math.exp(-200), rtol=1e-12)

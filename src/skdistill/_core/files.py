@@ -1,5 +1,6 @@
 """Write files so that they are complete or absent, even if the process is stopped."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,17 @@ if sys.platform != "win32":
 
 # The name of a file until it is complete.
 _DRAFT = ".{name}.{key}.skdistill-draft"
+_FORBIDDEN = "Choose a folder that you can write to"
+_NOWHERE = "Create the folder or choose another one"
+# What to do about an error, by its number. Most others mean that the disk is full.
+_ADVICE = {
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOENT: _NOWHERE,
+    errno.ENOTDIR: _NOWHERE,
+    errno.EISDIR: "Choose a name that is not a folder's",
+}
 
 
 @contextmanager
@@ -119,9 +131,10 @@ def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        advice = _ADVICE.get(error.errno or 0, "Free some space or choose another folder")
         message = (
-            f"{os.fspath(path)!r} could not be written: {reason}. Free some space or choose "
-            "another folder, and try again; existing files are unchanged."
+            f"{os.fspath(path)!r} could not be written: {reason}. {advice}, and try again; "
+            "existing files are unchanged."
         )
         arguments = (message,) if error.errno is None else (error.errno, message)
         raise OSError(*arguments) from error

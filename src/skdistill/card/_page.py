@@ -22,7 +22,7 @@ from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 from skdistill._core.format import format_bytes
 from skdistill._core.markup import Markup
-from skdistill.card._facts import count_gold_epochs
+from skdistill.card._facts import count_gold_epochs, describe_record
 from skdistill.card._figures import Figures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
@@ -118,7 +118,7 @@ def write_card(
         example=example,
         report=report,
         shares=_SHARES,
-        training={**(training or {}), **found},
+        training={**found, **(training or {})},
         training_plots=training_plots,
         limits=limits,
         license=license,
@@ -239,8 +239,8 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
     """Return the facts and plots; raise any error if the file's record is malformed."""
     known = model.estimator.get("figures", {})
     given = model.estimator.get("parameters", {})
-    facts = {}
-    if "transfer_size" in known:
+    facts = describe_record(model.estimator.get("record", {}), model.estimator.get("calibration"))
+    if "transfer_size" in known and "Training texts" not in facts:
         facts["Training texts"] = f"{known['transfer_size']:,}"
     if "loss" in given:
         loss = LOSSES.get(given["loss"])

@@ -92,15 +92,16 @@ class _Csv(TableFile):
         with _opened(source, newline="") as file:
             # Without strict, a quote that is never closed swallows all rows after it.
             reader = csv.reader(file, strict=True)
+            numbered = _numbered(reader)
             try:
-                names = next(reader, [])
+                _, names = next(numbered, (1, []))
                 if not names:
                     raise ValueError(
                         f"{source.name} has no header; add a first line with the column names."
                     )
                 _check_columns(source.name, names, columns)
                 places = {name: names.index(name) for name in columns}
-                for rows in _in_parts(self._full_rows(reader, len(names), source.name), size):
+                for rows in _in_parts(self._full_rows(numbered, len(names), source.name), size):
                     values = {name: [row[i] for row in rows] for name, i in places.items()}
                     yield Rows(names, values, rows)
             except csv.Error as error:
@@ -110,8 +111,10 @@ class _Csv(TableFile):
                     "or parquet."
                 ) from error
 
-    def _full_rows(self, reader: Any, n_fields: int, name: str) -> Iterator[list[str]]:
-        for number, row in _until_blank(((reader.line_num, row) for row in reader), name):
+    def _full_rows(
+        self, rows: Iterable[tuple[int, list[str]]], n_fields: int, name: str
+    ) -> Iterator[list[str]]:
+        for number, row in _until_blank(rows, name):
             if len(row) != n_fields:
                 raise ValueError(
                     f"{name}, line {number} has {len(row)} fields, but the header has {n_fields}; "
@@ -343,6 +346,14 @@ def _check_columns(name: str, there: Sequence[str], wanted: Iterable[str]) -> No
             raise ValueError(
                 f"{name} has no column {column!r}; its columns are {', '.join(there)}."
             )
+
+
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a csv reader with the line on which each starts."""
+    line = 1
+    for row in reader:
+        yield line, row
+        line = reader.line_num + 1
 
 
 def _until_blank(lines: Iterable[tuple[int, _Item]], name: str) -> Iterator[tuple[int, _Item]]:

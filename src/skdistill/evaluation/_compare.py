@@ -18,7 +18,12 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.displays._comparison import ComparisonDisplay
 from skdistill.displays._style import require_matplotlib
-from skdistill.evaluation._model_table import Predictions, make_table, measure_model
+from skdistill.evaluation._model_table import (
+    ModelTable,
+    Predictions,
+    make_table,
+    measure_model,
+)
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
 from skdistill.labelling._pool import TextPool, as_pool
 
@@ -111,7 +116,8 @@ def compare(
     Returns
     -------
     table : DataFrame
-        One row per classifier, in the order given. The columns are
+        One row per classifier, in the order given. Printing it shows the main columns. All columns
+        are
 
         - ``name``;
         - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or any
@@ -208,7 +214,7 @@ def compare(
             raise ValueError(
                 f"The reference {name!r} classifies no test text correctly; check its labels."
             )
-    table = make_table([rows[name] for name in models])
+    table = ModelTable(make_table([rows[name] for name in models]))
     if plot:
         ComparisonDisplay.from_comparison(table)
     return (table, models) if return_estimators else table
@@ -241,7 +247,7 @@ def _fit(
         return model, None
     model = clone(model)
     start = time.perf_counter()
-    with unlabeled_for(model, pool) as params:
+    with unlabeled_for(model, pool) as (model, params):
         model.fit(texts, labels, **params)
     return model, time.perf_counter() - start
 

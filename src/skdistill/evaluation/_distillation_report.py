@@ -32,7 +32,7 @@ from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
 
 # The student receives its soft labels, so its `fit` must not make others.
-_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None}
+_LABELS_GIVEN = {"unlabeled": None, "augmenter": None, "teacher_cv": None}
 # The twin's parameters. A weight of 1 replaces the student's loss, which may have a temperature, by
 # cross-entropy.
 _WITHOUT_TEACHER = {
@@ -85,7 +85,8 @@ def distillation_report(
     y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
         Gold labels; for multilabel data, an indicator matrix.
     X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-        Texts without gold labels. Only the student is trained on them.
+        Texts without gold labels. Only the student is trained on them. If None, the student's
+        parameter `unlabeled` is used.
     X_test : iterable of str, of length n_test, or None, default=None
         Test texts. If None, a stratified part of `X` is held out.
     y_test : array-like of shape (n_test,) or (n_test, n_labels), default=None
@@ -149,7 +150,7 @@ def distillation_report(
     >>> student = DistilledMLPClassifier(make_tfidf_baseline(C=10), max_epochs=20)
     >>> report = distillation_report(student, X, y, X_unlabeled=["my bus", "a soup"], n_seeds=2)
     >>> report.verdict
-    'No difference shown: the student is 0.00 points more accurate than its twin, but the 95 % ...'
+    'Cannot tell with 5 test texts: the student is 0.00 points more accurate than its twin, but ...'
     """
     distilled, twin = _make_pair(student, twin_params)
     rng = check_random_state(random_state)
@@ -158,7 +159,8 @@ def distillation_report(
     labeler = SoftLabeler(
         student.teacher, data.texts, data.labels, memory=student.memory, verbose=verbose
     )
-    soft_labels = _label_once(student, labeler, data, as_pool(X_unlabeled))
+    pool = as_pool(student._unlabeled_or(X_unlabeled))
+    soft_labels = _label_once(student, labeler, data, pool)
     teacher_proba = labeler.label(data.test_texts)
     fold = rng.permutation(len(data.test_texts)) % 2
     of_teacher = _Run(Measurement.of(data.test_codes, teacher_proba, teacher_proba))
@@ -284,7 +286,8 @@ def _label_once(
         data.codes,
         labeler=labeler,
         X_unlabeled=pool,
-        **{name: getattr(student, name) for name in _LABELS_GIVEN},
+        augmenter=student.augmenter,
+        teacher_cv=student.teacher_cv,
     )
     n_labeled = len(data.texts)
     return {

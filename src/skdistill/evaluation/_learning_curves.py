@@ -267,10 +267,8 @@ def _train_curves(
         estimators.items(), desc="learning curves", unit="model", disable=not verbose
     ):
         if not isinstance(estimator, FrozenEstimator):
-            with unlabeled_for(estimator, pool) as params:
-                sizes, _, scores[name] = learning_curve(
-                    estimator, texts, y, params=params, **options
-                )
+            with unlabeled_for(estimator, pool) as (model, params):
+                sizes, _, scores[name] = learning_curve(model, texts, y, params=params, **options)
     if not scores:
         raise ValueError("All estimators are frozen; pass at least one that can be trained.")
     return sizes, scores

@@ -209,6 +209,23 @@ def measure_speed(
     return float(len(texts) / np.median([seconds(texts) for _ in range(n_repeats)]))
 
 
+class ModelTable(pd.DataFrame):
+    """A table of models that prints its main columns; pandas would hide the accuracy.
+
+    Parts and copies of it are ordinary data frames.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        columns = ", ".join(map(str, self.columns))
+        return (
+            f"{format_table(self)}\n\n[{len(self)} rows x {len(self.columns)} columns: {columns}]"
+        )
+
+
 def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Make a table with one row per model from the results of :func:`measure_model`.
 

@@ -1,8 +1,9 @@
 """Unlabelled texts that cross-validation does not split."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from os import PathLike
+from typing import Any
 
 from skdistill._core.texts import check_texts
 from skdistill.datasets._files import ParquetTexts
@@ -27,7 +28,8 @@ class TextPool:
 
     See Also
     --------
-    DistilledMLPClassifier : Accepts a pool as `X_unlabeled` in `fit`.
+    DistilledMLPClassifier : Accepts a pool as `X_unlabeled` in `fit`, and as the parameter
+        `unlabeled`.
 
     References
     ----------
@@ -37,6 +39,8 @@ class TextPool:
     --------
     >>> from skdistill import TextPool
     >>> pool = TextPool(["an unlabelled text", "another"])
+    >>> pool
+    TextPool(list of 2 texts)
     >>> [text for text in pool]
     ['an unlabelled text', 'another']
     """
@@ -89,7 +93,34 @@ class TextPool:
         return iter(self.texts)
 
     def __repr__(self) -> str:
-        return f"TextPool({type(self.texts).__name__})"
+        kind = type(self.texts).__name__
+        if isinstance(self.texts, MissingTexts):
+            return "TextPool(missing texts)"
+        if not isinstance(self.texts, Sized):
+            return f"TextPool({kind})"
+        n_texts = len(self.texts)
+        return f"TextPool({kind} of {n_texts:,} text{'' if n_texts == 1 else 's'})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TextPool":
+        # Nothing changes a pool, and scikit-learn's `clone` copies the parameters of estimators.
+        return self
+
+
+class MissingTexts:
+    """Stands for the texts of a pool, which a fitted student's pickle does not contain."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError(
+            "A pickled student does not contain its unlabelled texts. Pass them with "
+            "set_params(unlabeled=TextPool(...)), or set unlabeled=None to do without."
+        )
+
+
+def without_texts(pool: TextPool | None) -> TextPool | None:
+    """Return a pool without the texts it holds in memory."""
+    if pool is None or is_on_disk(pool.texts):
+        return pool
+    return TextPool(MissingTexts())
 
 
 def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:

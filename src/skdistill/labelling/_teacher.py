@@ -1,19 +1,26 @@
 """Helpers for teachers: their requirements and classes, fitting and cloning."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdistill._core.multilabel import gives_several_labels, knows_labels
 
 # Takes texts; yields positions in them, with the probabilities of these texts.
 PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
+# Packages whose lines mean nothing to the reader of a warning.
+_LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
@@ -100,16 +107,55 @@ def fit_teacher(
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
+    _check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return teacher.fit(X, y)
-    if has_fit_parameter(teacher, "sample_weight"):
+    name = _weight_parameter(teacher)
+    if name is None:
+        _warn_once(
+            f"The teacher {type(teacher).__name__} does not accept sample_weight in fit; the "
+            "weights only affect the student."
+        )
+        return teacher.fit(X, y)
+    if name == "sample_weight":
         return teacher.fit(X, y, sample_weight=sample_weight)
-    warnings.warn(
-        f"The teacher {type(teacher).__name__} does not accept sample_weight in fit; the weights "
-        "only affect the student.",
-        stacklevel=2,
-    )
-    return teacher.fit(X, y)
+    # With metadata routing, a pipeline takes no names of steps.
+    with config_context(enable_metadata_routing=False):
+        return teacher.fit(X, y, **{name: sample_weight})
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Warn once per process, at the line of the caller that is in no library."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def _weight_parameter(teacher: BaseEstimator) -> str | None:
+    """Return the parameter of `fit` for sample weights; for a pipeline, that of its last step."""
+    if has_fit_parameter(teacher, "sample_weight"):
+        return "sample_weight"
+    if not isinstance(teacher, Pipeline):
+        return None
+    step, classifier = teacher.steps[-1]
+    name = _weight_parameter(classifier)
+    return None if name is None else f"{step}__{name}"
+
+
+def _check_frozen_parts(teacher: BaseEstimator) -> None:
+    """Say why a frozen teacher is not fitted."""
+    for part in (teacher, *teacher.get_params().values()):
+        if isinstance(part, FrozenEstimator):
+            try:
+                check_is_fitted(part.estimator)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The frozen teacher {type(part.estimator).__name__} is not fitted: a pickled "
+                    "student does not contain what its teacher has learned. Pass a fitted teacher "
+                    "with set_params(teacher=...)."
+                ) from error
 
 
 def release_memory(teacher: BaseEstimator) -> None:

@@ -36,6 +36,10 @@ class TransferSet:
         The share of the hard loss; 0 if there is no gold label.
     sample_weight : ndarray of shape (n_texts,), dtype float32
         Weights of mean 1.
+    n_by_origin : dict of str to int
+        Number of labelled, unlabelled and augmented texts.
+    sources : list of str
+        What `proba` comes from: ``"gold"`` labels, ``"given"`` probabilities, the ``"teacher"``.
     """
 
     texts: Texts
@@ -43,6 +47,8 @@ class TransferSet:
     label: np.ndarray
     hard_weight: np.ndarray
     sample_weight: np.ndarray
+    n_by_origin: dict[str, int]
+    sources: list[str]
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
@@ -124,14 +130,15 @@ def make_transfer_set(
         known[1] = check(
             unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows="X_unlabeled"
         )
+    sources = _name_sources(known, pool, labeler, augmenter)
     if labeler is None:
         _check_nothing_to_label(pool, known[1], augmenter)
         if known[0] is None:
             known[0] = _as_probabilities(codes, len(classes))
     else:
         if augmenter is not None:
-            sources = [*X, *pool]
-            blocks.append(clone(augmenter).fit(sources).augment(sources))
+            originals = [*X, *pool]
+            blocks.append(clone(augmenter).fit(originals).augment(originals))
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
@@ -145,7 +152,30 @@ def make_transfer_set(
         label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
         sample_weight=(weights / weights.mean()).astype(np.float32),
+        n_by_origin={
+            "labelled": len(X),
+            "unlabelled": len(pool),
+            "augmented": n_others - len(pool),
+        },
+        sources=sources,
     )
+
+
+def _name_sources(
+    known: list[np.ndarray | None],
+    pool: Texts,
+    labeler: SoftLabeler | None,
+    augmenter: BaseEstimator | None,
+) -> list[str]:
+    """Name what the probabilities come from; `known` are those that were passed to `fit`."""
+    is_missing = [proba is None for proba in known]
+    asks = is_missing[0] or (is_missing[1] and len(pool) > 0) or augmenter is not None
+    used = {
+        "given": not all(is_missing),
+        "gold": labeler is None and is_missing[0],
+        "teacher": labeler is not None and asks,
+    }
+    return [name for name, is_used in used.items() if is_used]
 
 
 def _check_nothing_to_label(

@@ -11,11 +11,11 @@ from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
-_TEMPERATURE_RANGE = (0.05, 20.0)
+TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def expected_calibration_error(
-    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None, *, n_bins: int = 15
 ) -> float:
     """Compute the expected calibration error (ECE) of predicted probabilities.
 
@@ -29,8 +29,9 @@ def expected_calibration_error(
         True labels.
     proba : array-like of shape (n_texts, n_classes)
         Class probabilities. Rows sum to 1.
-    classes : array-like of shape (n_classes,)
-        The label of each column, as in ``classes_``.
+    classes : array-like of shape (n_classes,) or None, default=None
+        The label of each column, as in ``classes_``. If None, the sorted labels in `y_true`, as in
+        :func:`sklearn.metrics.log_loss`.
     n_bins : int, default=15
         Number of bins of equal width between 0 and 1. Bins include their upper edge.
 
@@ -56,9 +57,11 @@ def expected_calibration_error(
     >>> proba = [[0.75, 0.25]] * 4
     >>> expected_calibration_error(["a", "a", "a", "b"], proba, ["a", "b"])
     0.0
-    >>> expected_calibration_error(["a", "a", "b", "b"], proba, ["a", "b"])
+    >>> expected_calibration_error(["a", "a", "b", "b"], proba)
     0.25
     """
+    if classes is None:
+        classes = np.unique(np.asarray(y_true))
     return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
 
 
@@ -178,13 +181,31 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
             f"codes must be column numbers from 0 to {n_classes - 1}; compute them with "
             "np.unique(y, return_inverse=True)."
         )
+    return temperature_of(log_proba, codes)
+
+
+def temperature_of(logits: np.ndarray, codes: np.ndarray) -> float:
+    """Find the temperature that makes the true classes most likely, given the logits.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_texts, n_classes)
+        Logits, or logarithms of probabilities.
+    codes : ndarray of shape (n_texts,)
+        Column of the true class of each text.
+
+    Returns
+    -------
+    float
+        The temperature, within `TEMPERATURE_RANGE`.
+    """
     rows = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(log_probabilities[rows, codes].mean())
 
-    bounds = tuple(np.log(_TEMPERATURE_RANGE))
+    bounds = tuple(np.log(TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
 

@@ -7,6 +7,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
+from skdistill.card._facts import name_teacher
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._store import check_memory_location
@@ -104,7 +106,8 @@ class DistilledClassifier(
             classes.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation, pass a
-            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk.
+            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk. If
+            None, the parameter `unlabeled` is used.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
             Class probabilities of `X`, to use instead of the teacher. The columns follow the
             sorted classes.
@@ -128,7 +131,7 @@ class DistilledClassifier(
             probabilities, `y` is None but the teacher or a parameter needs it, or training
             diverges.
         TypeError
-            If a row of `X` or `X_unlabeled` is not a string.
+            If a row of `X` or `X_unlabeled` is not a string, or `unlabeled` is not a TextPool.
         RuntimeError
             If workers die repeatedly while labelling.
 
@@ -158,7 +161,7 @@ class DistilledClassifier(
             labels.classes,
             labels.codes,
             labeler=labeler,
-            X_unlabeled=X_unlabeled,
+            X_unlabeled=self._unlabeled_or(X_unlabeled),
             augmenter=self.augmenter,
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
@@ -173,7 +176,7 @@ class DistilledClassifier(
         log_prior = labels.log_prior(transfer.proba[: len(texts)], row_weights)
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = plan.vocabulary.encode(transfer.texts)
-        learned = partial(self._learned, labels, plan, ids)
+        learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
         recipe = self._recipe(schedule, seed, labels.multilabel)
@@ -314,11 +317,24 @@ class DistilledClassifier(
             by_length=self._batches_by_length,
         )
 
+    def _make_record(self, transfer: TransferSet, labels: Labels) -> dict[str, Any]:
+        """Describe what the student learns from, for model files and cards."""
+        n_by_origin = dict(transfer.n_by_origin)
+        if not labels.known:
+            n_by_origin["unlabelled"] += n_by_origin.pop("labelled")
+        return {
+            "teacher": name_teacher(self.teacher),
+            "sources": transfer.sources,
+            "n_by_origin": n_by_origin,
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+
     def _learned(
         self,
         labels: Labels,
         plan: "_Plan",
         ids: Ragged,
+        record: dict[str, Any],
         weights: dict[str, np.ndarray],
         history: list[dict[str, float]],
     ) -> dict[str, Any]:
@@ -338,6 +354,8 @@ class DistilledClassifier(
             "n_iter_": len(history),
             "transfer_size_": len(ids),
             "n_parameters_": model.n_parameters,
+            "calibration_": None,
+            "_record": record,
             "_vocabulary": plan.vocabulary,
             "_counts": ids.count_values(len(plan.vocabulary)).astype(np.float32),
             "_weights": weights,

@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
+from skdistill.labelling._teacher import fit_teacher
 
 
 def cascade_curve(
@@ -108,7 +109,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     student : classifier with `predict_proba` over texts
         The student, such as a :class:`~skdistill.DistilledMLPClassifier`.
     teacher : classifier with `predict_proba` over texts, or None, default=None
-        The teacher. If None, the cascade uses the student's own teacher and fits it once for both.
+        The teacher. If None, the cascade uses the student's own teacher and fits it once for both;
+        a student with `teacher_cv` fits its teachers itself.
     max_teacher_rate : float, default=0.1
         Maximum share of the validation texts that the teacher classifies. On similar texts, the
         share is about the same.
@@ -206,7 +208,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             Labels of `X`.
         **params : dict
             Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
-            `X` are restricted to the training rows.
+            `X` are restricted to the training rows. The teacher also gets `sample_weight`.
 
         Returns
         -------
@@ -231,8 +233,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             routed = process_routing(self, "fit", **params)
             student_params = _check_method_params(texts, routed.student.fit, indices=training)
             train_texts, train_labels = [texts[row] for row in training], classes[codes[training]]
-            teacher.fit(train_texts, train_labels)
-            if self.teacher is None:
+            weights = student_params.get("sample_weight")
+            teacher = fit_teacher(teacher, train_texts, train_labels, weights)
+            if self.teacher is None and getattr(student, "teacher_cv", None) is None:
                 student.set_params(teacher=FrozenEstimator(teacher))
             student.fit(train_texts, train_labels, **student_params)
         for name, part in (("student", student), ("teacher", teacher)):

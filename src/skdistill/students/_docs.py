@@ -53,6 +53,10 @@ temperature : float, default=1.0
 hard_label_weight : float, default=0.0
     Share of the cross-entropy against gold labels in the loss of labelled texts; 0 is pure
     distillation.
+unlabeled : TextPool or None, default=None
+    Unlabelled texts for every `fit` without `X_unlabeled`. Use it where `fit` cannot be given
+    arguments, as inside a :class:`~sklearn.ensemble.StackingClassifier`. The pickle of a fitted
+    student does not contain them, unless they are on disk.
 augmenter : estimator with `fit` and `augment`, or None, default=None
     Makes more texts for the teacher to label, such as :class:`~skdistill.TextAugmenter`.
 teacher_cv : int, cross-validation generator or None, default=None
@@ -112,7 +116,11 @@ history_ : list of dict
 n_iter_ : int
     Number of epochs, including those on gold labels.
 transfer_size_ : int
-    Number of texts in the transfer set."""
+    Number of texts in the transfer set.
+calibration_ : dict or None
+    None, or the result of :meth:`calibrate`: the ``"temperature"``, the number of texts it was
+    fitted on (``"n_texts"``), and their calibration error between 0 and 1 without and with it
+    (``"error_before"``, ``"error_after"``)."""
 
 
 def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:

@@ -1,0 +1,92 @@
+"""What copies, pickles and loaded files of a student can do: predict, and be refitted."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+
+from several_labels import make_texts
+from skdistill import CascadeClassifier, DistilledMLPClassifier, make_tfidf_baseline
+
+SMALL = {"max_epochs": 3, "random_state": 0, "vocabulary_size": 60}
+
+
+@pytest.fixture(scope="module")
+def split(topics):
+    X, y = topics
+    return X[:100], y[:100], X[100:200]
+
+
+@pytest.fixture
+def load(split, tmp_path):
+    def save_and_load(teacher, X=split[0], y=split[1], **params):
+        student = DistilledMLPClassifier(teacher, **SMALL | params).fit(X, y)
+        student.save(tmp_path / "student.skd")
+        return DistilledMLPClassifier.load(tmp_path / "student.skd")
+
+    return save_and_load
+
+
+def test_a_loaded_student_does_not_learn_from_gold_labels_silently(load, split, tmp_path):
+    X, y, _ = split
+    loaded = load(make_tfidf_baseline())
+    loaded.save(tmp_path / "again.skd")
+    again = DistilledMLPClassifier.load(tmp_path / "again.skd")
+    cascade = CascadeClassifier(again)
+    for student in (loaded, again, clone(loaded), copy.deepcopy(loaded), cascade):
+        with pytest.raises(ValueError, match=r"does not contain its teacher \(Pipeline\)"):
+            student.fit(X, y)
+    with pytest.raises(ValueError, match="does not contain its teacher"):
+        loaded.fit(X)
+    # A fit that failed leaves the student as it was.
+    np.testing.assert_array_equal(loaded.predict_proba(X), again.predict_proba(X))
+    expected = DistilledMLPClassifier(**SMALL).fit(X, y)
+    loaded.set_params(teacher=None).fit(X, y)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected.predict_proba(X))
+    again.set_params(teacher=make_tfidf_baseline()).fit(X, y)
+    expected = DistilledMLPClassifier(make_tfidf_baseline(), **SMALL).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_loaded_student_without_a_teacher_is_refitted_as_before(load, split):
+    X, y, _ = split
+    loaded = load(None)
+    assert loaded.teacher is None
+    expected = DistilledMLPClassifier(**SMALL).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(loaded.fit(X, y).predict_proba(X), expected)
+
+
+def test_a_loaded_student_of_several_labels_says_the_same(load):
+    X, Y = make_texts(50)
+    loaded = load(None, X, Y)
+    assert loaded.fit(X, Y).multilabel_
+    teacher = FrozenEstimator(loaded)
+    with pytest.raises(ValueError, match="does not contain its teacher"):
+        load(teacher, X, Y).fit(X, Y)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_a_student_of_a_frozen_teacher_can_be_refitted(copied, split):
+    X, y, others = split
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    student = DistilledMLPClassifier(teacher, **SMALL).fit(X, y)
+    before = student.predict_proba(X)
+    other = copied(student)
+    np.testing.assert_array_equal(other.predict_proba(X), before)
+    other.fit(others)
+    assert other.transfer_size_ == 100
+    np.testing.assert_array_equal(student.predict_proba(X), before)
+    assert np.abs(other.predict_proba(X) - before).max() > 1e-3
+
+
+def test_a_pickled_student_of_a_frozen_teacher_says_why_it_cannot_be(split):
+    X, y, _ = split
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    student = pickle.loads(pickle.dumps(DistilledMLPClassifier(teacher, **SMALL).fit(X, y)))
+    with pytest.raises(NotFittedError, match="a pickled student does not contain what its teacher"):
+        student.fit(X, y)
+    assert student.set_params(teacher=teacher).fit(X, y).transfer_size_ == 100
