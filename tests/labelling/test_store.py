@@ -1,7 +1,10 @@
+import time
+
 import joblib
 import numpy as np
 import pytest
 
+from _faults import finish, needs_posix, start
 from skdistill.labelling._store import (
     SoftLabelStore,
     StoredTeacher,
@@ -26,8 +29,8 @@ def test_digests_tell_texts_apart():
 def test_found_rows_are_those_of_their_digests(tmp_path):
     store = SoftLabelStore(tmp_path)
     texts = ["x" * n for n in range(100)]
-    for start in range(0, 60, 20):
-        store.write("key", {text: row(text) for text in texts[start : start + 20]})
+    for first in range(0, 60, 20):
+        store.write("key", {text: row(text) for text in texts[first : first + 20]})
     digests = np.sort(digest_texts(texts[40:]))
     numbers, proba = store.find("key", digests)
     expected = {
@@ -66,9 +69,9 @@ def test_a_store_that_is_cleared_meanwhile_lacks_what_it_lost(tmp_path, monkeypa
     store = SoftLabelStore(tmp_path)
     store.write("key", {"a": row("a")})
     store.write("key", {"b": row("b")})
-    shards = store._shards("key")
+    shards = store._answers("key")
     shards[0].unlink()
-    monkeypatch.setattr(store, "_shards", lambda key: shards)
+    monkeypatch.setattr(store, "_answers", lambda key, fit=None: shards)
     assert len(store.read("key", ["a", "b"])) == 1
     (teacher,) = store.teachers()
     assert teacher.n_texts == 1
@@ -108,3 +111,146 @@ def test_memory_must_name_a_folder(tmp_path):
     assert check_memory_location(joblib.Memory(tmp_path, verbose=0)) == tmp_path
     with pytest.raises(TypeError, match=r"memory must be a folder or a joblib.Memory, not int"):
         check_memory_location(3)
+
+
+def _changed(content, position):
+    return content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "something else": lambda content: b"not a file of answers",
+    "cut": lambda content: content[: len(content) // 2],
+    "changed digest": lambda content: _changed(content, content.index(b"digests.npy") + 200),
+    "changed answer": lambda content: _changed(content, content.index(b"proba.npy") + 160),
+    "lacks answers": lambda content: content.replace(b"proba.npy", b"other.npy"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_damaged_file_is_set_aside_and_its_texts_are_missing(tmp_path, damage, number):
+    store = SoftLabelStore(tmp_path)
+    texts = [f"{number}" for number in range(20)]
+    store.write("key", {text: row(text) for text in texts[:10]})
+    store.write("key", {text: row(text) for text in texts[10:]})
+    path = store._answers("key")[number]
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.warns(UserWarning, match=rf"{path.name}' of the cache is damaged .*again") as noted:
+        found = store.read("key", texts)
+    assert len(noted) == 1
+    assert len(found) == 10
+    for text, proba in found.items():
+        np.testing.assert_array_equal(proba, row(text))
+    assert [*tmp_path.rglob("*.damaged")] == [path.with_name(f"{path.name}.damaged")]
+    assert store.read("key", texts).keys() == found.keys()  # without a warning
+    store.write("key", {text: row(text) for text in texts})
+    assert len(store.read("key", texts)) == 20
+
+
+def test_a_damaged_journal_is_set_aside(tmp_path):
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        store.append("key", {"a": row("a"), "b": row("b")})
+        (path,) = store._answers("key")
+        path.write_bytes(_changed(path.read_bytes(), 20))
+        with pytest.warns(UserWarning, match=r"journal' of the cache is damaged"):
+            assert store.read("key", ["a", "b"]) == {}
+    assert store.teachers() == []
+    store.clear("key")
+    assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
+
+
+def test_damage_does_not_keep_teachers_from_being_listed(tmp_path):
+    store = SoftLabelStore(tmp_path)
+    for text in ("a", "b"):
+        store.write("key", {text: row(text)})
+    store._answers("key")[0].write_bytes(b"PK")
+    with pytest.warns(UserWarning, match="is damaged"):
+        (teacher,) = store.teachers()
+    assert teacher.n_texts == 1
+
+
+def test_answers_are_found_while_they_are_in_a_journal_and_in_a_shard(tmp_path):
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        for text in "abc":
+            store.append("key", {text: row(text)})
+        assert [path.suffix for path in store._answers("key")] == [".journal"]
+        assert SoftLabelStore(tmp_path).read("key", [*"abcd"]).keys() == {*"abc"}
+        (teacher,) = store.teachers()
+        assert teacher.n_texts == 3
+    assert [path.suffix for path in store._answers("key")] == [".npz"]
+    for text, proba in store.read("key", [*"abcd"]).items():
+        np.testing.assert_array_equal(proba, row(text))
+
+
+def test_a_long_journal_becomes_a_shard_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("skdistill.labelling._store._SHARD", 4)
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        for text in "abcdef":
+            store.append("key", {text: row(text)})
+        suffixes = [path.suffix for path in store._answers("key")]
+        assert sorted(suffixes) == [".journal", ".npz"]
+    assert len(store.read("key", [*"abcdef"])) == 6
+
+
+def test_many_small_shards_become_one(tmp_path):
+    store, n_files = SoftLabelStore(tmp_path), []
+    texts = [f"{number}" for number in range(50)]
+    for text in texts:
+        with store.turn("key", []):
+            store.append("key", {text: row(text)})
+        n_files.append(len(store._answers("key")))
+    assert max(n_files) == 16
+    assert min(n_files[16:]) == 1
+    found = store.read("key", texts)
+    assert found.keys() == {*texts}
+    for text, proba in found.items():
+        np.testing.assert_array_equal(proba, row(text))
+
+
+def test_fits_are_kept_apart(tmp_path):
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        store.append("key", {"a": row("a")}, "first")
+        store.append("key", {"a": row("bb"), "b": row("b")}, "second")
+    assert {*store.fits("key")} == {"first", "second"}
+    assert store.read("key", ["a", "b"], "first").keys() == {"a"}
+    np.testing.assert_array_equal(store.read("key", ["a"], "second")["a"], row("bb"))
+    assert store.read("key", ["a", "b"]) == {}
+
+
+def wait_for_a_turn(folder, texts):
+    with SoftLabelStore(folder).turn("key", texts):
+        return [path.name for path in SoftLabelStore(folder).folder("key").glob("*.request")]
+
+
+@needs_posix
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_waiting_for_a_busy_lock_leaves_no_request(tmp_path, is_taken):
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        running = start(wait_for_a_turn, tmp_path, ["a", "b", "a"])
+        while not [*store.folder("key").glob("*.request")]:
+            time.sleep(0.01)
+        store.append("key", {"a": row("a")})
+        if is_taken:
+            assert store.take_requests("key") == ["b"]
+    assert finish(*running) == []
+    assert not [*store.folder("key").glob("*.request")]
+
+
+@needs_posix
+def test_the_request_of_a_killed_process_is_removed_unanswered(tmp_path):
+    store = SoftLabelStore(tmp_path)
+    with store.turn("key", []):
+        process, receiver = start(wait_for_a_turn, tmp_path, ["a"])
+        while not [*store.folder("key").glob("*.request")]:
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        receiver.close()
+        assert store.take_requests("key") == []
+        assert not [*store.folder("key").glob("*.request")]

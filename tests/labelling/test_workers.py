@@ -92,7 +92,8 @@ def backend(request):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 100)
+    monkeypatch.setattr("skdistill.labelling._pace.FEW", 100)
+    monkeypatch.setattr("skdistill.labelling._pace.MANY", 100)
 
 
 def check_labels(proba, texts=TEXTS):
@@ -134,14 +135,14 @@ def test_a_worker_that_dies_costs_no_finished_shard(
     backend, tmp_path, small_shards, monkeypatch, caplog
 ):
     log, kept = tmp_path / "log", []
-    write = SoftLabelStore.write
+    append = SoftLabelStore.append
 
-    def note_what_is_kept(self, key, labelled):
-        write(self, key, labelled)
+    def note_what_is_kept(self, key, labelled, fit):
+        append(self, key, labelled, fit)
         if not Path(f"{log}-died").exists():
             kept.extend(labelled)
 
-    monkeypatch.setattr(SoftLabelStore, "write", note_what_is_kept)
+    monkeypatch.setattr(SoftLabelStore, "append", note_what_is_kept)
     teacher = NotingTeacher(log, fatal=TEXTS[1500])
     with backend:
         proba = SoftLabeler(teacher, X, Y, memory=tmp_path / "memory").label(TEXTS)

@@ -1,4 +1,8 @@
+import os
 import pickle
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -6,10 +10,11 @@ from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.utils import get_tags
 
-from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier
+from _faults import call_in_process, hashed_proba, needs_posix
+from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, TextPool
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._transfer_set import make_transfer_set
 
@@ -51,13 +56,22 @@ def test_the_function_is_given_a_list_whatever_the_container():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ([[0.5, 0.5]], r"func\(texts\) must have shape \(2, 2\).* has shape \(1, 2\)"),
-        ([[0.2, 0.3, 0.5]] * 2, r"must have shape \(2, 2\).* has shape \(2, 3\)"),
-        ([0.5, 0.5], r"must have shape \(2, 2\).* has shape \(2,\)"),
-        ([[0.5, 0.5], [3.0, 1.0]], r"func\(texts\)\[1\] sums to 4, not to 1"),
-        ([[1.5, -0.5]] * 2, r"func\(texts\)\[0\] contains a negative or non-finite number"),
-        ([[0.5, 0.5], [np.nan, 1.0]], r"func\(texts\)\[1\] contains a negative or non-finite"),
-        (None, r"must have shape \(2, 2\)"),
+        ([[0.5, 0.5]], r"2 of the 2 texts .*'b': func returned 1 rows for 2 texts\)"),
+        ([[0.2, 0.3, 0.5]] * 2, r"'b': \[0.2, 0.3, 0.5\] has 3 numbers for 2 classes\)"),
+        ([0.5, 0.7], r"texts\[0\], 'a': 0.5 is one number; return the probability of each class"),
+        ([[0.5, 0.5], [3.0, 1.0]], r"texts\[1\], 'b': \[3.0, 1.0\] sums to 4, not to 1"),
+        ([[0.5, 0.5], [0.5, 0.44]], r"texts\[1\], 'b': \[0.5, 0.44\] sums to 0.94, not to 1"),
+        ([[1.5, -0.5]] * 2, r"'b': \[1.5, -0.5\] contains a negative or non-finite number\)"),
+        ([[0.5, 0.5], [np.nan, 1.0]], r"texts\[1\], 'b': .* contains a negative or non-finite"),
+        (None, r"func returned an object None for 2 texts"),
+        ("calm", r"func returned an object 'calm' for 2 texts"),
+        ({"calm": 1}, r"func returned an object {'calm': 1} for 2 texts"),
+        (["calm", "CALM"], r"texts\[1\], 'b': 'CALM' is none of the classes"),
+        ([{"loud": 0.5, "calm": "half"}] * 2, r"holds 'half', not a number"),
+        ([{"loud": 0.5, "quiet": 0.5}] * 2, r"has the key 'quiet', which is not a class"),
+        ([["calm"], "calm"], r"texts\[0\], 'a': \['calm'\] is neither a label nor probabilities"),
+        ([None, "calm"], r"texts\[0\], 'a': None is neither a label nor probabilities"),
+        ([{"calm": 0.3}, "calm"], r"texts\[0\], 'a': {'calm': 0.3} sums to 0.3, not to 1"),
     ],
 )
 def test_answers_that_are_no_probabilities_are_refused(answer, message):
@@ -66,9 +80,257 @@ def test_answers_that_are_no_probabilities_are_refused(answer, message):
         teacher.predict_proba(["a", "b"])
 
 
-def test_sums_are_rounded_away():
-    teacher = FunctionTeacherClassifier(lambda texts: [[0.3333, 0.6666]] * len(texts)).fit(X, Y)
-    np.testing.assert_allclose(teacher.predict_proba(["a"]).sum(axis=1), 1, atol=1e-6)
+@pytest.mark.parametrize("as_given", [list, np.array])
+def test_rounded_answers_are_normalised(as_given):
+    rows = [[0.33, 0.66], [0.3, 0.65], [0.55, 0.5], [0.5, 0.5]]
+    teacher = FunctionTeacherClassifier(lambda texts: as_given(rows)).fit(X, Y)
+    proba = teacher.predict_proba([*"abcd"])
+    np.testing.assert_allclose(proba, [[p / (p + q), q / (p + q)] for p, q in rows], rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [["calm", "loud"], [3, 1], [True, False], np.array([2, 5])])
+def test_a_label_is_an_answer(labels):
+    first, second = labels
+    answers = [first, {second: 0.25, first: 0.75}, second, {second: 1}]
+    teacher = FunctionTeacherClassifier(lambda texts: answers, classes=labels).fit(X)
+    np.testing.assert_array_equal(teacher.classes_, sorted(labels))
+    column = teacher.classes_.tolist().index(first)
+    np.testing.assert_array_equal(teacher.predict_proba([*"abcd"])[:, column], [1, 0.75, 0, 0])
+    table = FunctionTeacherClassifier(lambda texts: np.array([first, second]), classes=labels)
+    np.testing.assert_array_equal(table.fit(X).predict(["a", "b"]), [first, second])
+
+
+def test_columns_follow_the_given_classes():
+    teacher = FunctionTeacherClassifier(lambda texts: [[0.9, 0.1]], classes=["loud", "calm"])
+    assert teacher.fit(X).predict(["a"]) == ["loud"]
+    np.testing.assert_array_equal(teacher.predict_proba(["a"]), np.float32([[0.1, 0.9]]))
+    teacher.fit(X, Y)
+    assert teacher.predict(["a"]) == ["loud"]
+
+
+def test_labels_must_be_among_the_given_classes():
+    teacher = FunctionTeacherClassifier(ask, classes=["calm", "wild"])
+    with pytest.raises(ValueError, match=r"y\[1\] is 'loud', a label that is not in classes"):
+        teacher.fit(X, Y)
+    with pytest.raises(ValueError, match="at least two labels, each of them once"):
+        teacher.set_params(classes=["calm", "calm"]).fit(X)
+    with pytest.raises(ValueError, match="y has one column per label, but classes is for"):
+        teacher.set_params(classes=[0, 1]).fit(X, np.eye(6, 2, dtype=int))
+    with pytest.raises(ValueError, match="requires y"):
+        FunctionTeacherClassifier(ask).fit(X)
+
+
+def test_several_labels_are_read_from_arrays_and_dicts():
+    y = np.eye(6, 3, dtype=int) + np.eye(6, 3, k=1, dtype=int)
+    answers = [[0.25, 1, 0.5], {0: 0.25, 2: 1}]
+    teacher = FunctionTeacherClassifier(lambda texts: answers).fit(X, y)
+    np.testing.assert_array_equal(teacher.predict_proba(["a", "b"]), [[0.25, 1, 0.5], [0.25, 0, 1]])
+    for odd, message in [([0.2, 1.1, 0], "a number above 1"), (1, "the probability of each label")]:
+        answers[1] = odd
+        with pytest.raises(ValueError, match=message):
+            teacher.predict_proba(["a", "b"])
+
+
+POOL = [f"text {number}" for number in range(500)]
+
+
+def make_service(fault=None):
+    """Make a function that notes what it is asked for, and fails at a text while it has a fault."""
+    asked, faults = [], [fault]
+
+    def answer(texts):
+        if POOL[400] in texts and faults[0] is not None:
+            faults[0]()
+        asked.extend(texts)
+        return hashed_proba(texts)
+
+    answer.asked, answer.faults = asked, faults
+    return answer
+
+
+def lose_connection():
+    raise OSError("no route")
+
+
+def press_ctrl_c():
+    raise KeyboardInterrupt
+
+
+def send_ctrl_c():
+    """Interrupt the main thread, from any thread."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
+
+
+def make_service_teacher(service, **params):
+    # A version, because the function changes when its fault is mended.
+    return FunctionTeacherClassifier(service, classes=["calm", "loud"], version=1, **params)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 4])
+@pytest.mark.parametrize(
+    "fault", [lose_connection, press_ctrl_c, pytest.param(send_ctrl_c, marks=needs_posix)]
+)
+def test_an_error_costs_one_batch(tmp_path, fault, n_jobs):
+    service = make_service(fault)
+    teacher = make_service_teacher(service, n_jobs=n_jobs, batch_size=10)
+    with pytest.raises((OSError, KeyboardInterrupt)) as failure:
+        SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
+    n_kept = len(service.asked)
+    assert n_kept >= 400
+    assert failure.value.__notes__ == [
+        f"{n_kept} of 500 answers are kept in {str(tmp_path)!r}; call again to ask for the others "
+        "only."
+    ]
+    service.faults[0] = None
+    proba = SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
+    assert sorted(service.asked) == sorted(POOL)
+    np.testing.assert_array_equal(proba, hashed_proba(POOL).astype(np.float32))
+
+
+def ask_until_killed(folder):
+    service = make_service(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    SoftLabeler(make_service_teacher(service), X, None, memory=folder).label(POOL)
+
+
+@needs_posix
+def test_a_killed_process_costs_one_batch(tmp_path):
+    assert call_in_process(ask_until_killed, tmp_path) == signal.SIGKILL
+    service = make_service()
+    proba = SoftLabeler(make_service_teacher(service), X, None, memory=tmp_path).label(POOL)
+    assert len(service.asked) <= 500 - 399 + 32
+    np.testing.assert_array_equal(proba, hashed_proba(POOL).astype(np.float32))
+
+
+def test_odd_answers_are_named_and_the_others_kept(tmp_path):
+    asked = []
+    odd = {"text 7", "text 8", "text 100", "text 499"}
+
+    def answer(texts):
+        asked.extend(texts)
+        return [
+            None if text in odd else row
+            for text, row in zip(texts, hashed_proba(texts), strict=True)
+        ]
+
+    teacher = FunctionTeacherClassifier(answer, version="a", batch_size=50)
+    with pytest.raises(
+        ValueError, match=r"4 of the 500 texts .*\(texts\[7\], 'text 7'; "
+    ) as failure:
+        SoftLabeler(teacher, X, Y, memory=tmp_path).label(POOL)
+    assert "496 of 500 answers are kept" in failure.value.__notes__[0]
+    asked.clear()
+    kept = odd.copy()
+    odd.clear()
+    SoftLabeler(teacher, X, Y, memory=tmp_path).label(POOL)
+    assert {*asked} == kept
+
+
+def test_a_function_without_a_usable_answer_is_not_asked_for_everything():
+    asked = []
+
+    def answer(texts):
+        asked.extend(texts)
+        return [[0.5, 0.2, 0.3]] * len(texts)
+
+    with pytest.raises(ValueError, match=r"32 of the 32 texts .* has 3 numbers for 2 classes"):
+        FunctionTeacherClassifier(answer).fit(X, Y).predict_proba(POOL)
+    assert asked == POOL[:32]
+
+
+def test_failures_and_odd_answers_are_asked_again_after_increasing_times(monkeypatch):
+    asked, waited = [], []
+    monkeypatch.setattr("time.sleep", waited.append)
+    outcomes = [OSError("busy"), [[0.2, 0.8], None, None], [[0.3, 0.7], "nonsense"], ["loud"]]
+
+    def answer(texts):
+        asked.append(texts)
+        outcome = outcomes[len(asked) - 1]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    teacher = FunctionTeacherClassifier(answer, max_retries=3).fit(X, Y)
+    proba = teacher.predict_proba(["a", "b", "c"])
+    np.testing.assert_array_equal(proba, np.float32([[0.2, 0.8], [0.3, 0.7], [0, 1]]))
+    assert asked == [["a", "b", "c"], ["a", "b", "c"], ["b", "c"], ["c"]]
+    assert waited == [1, 2, 4]
+
+
+def test_nothing_is_asked_again_by_default():
+    service = make_service(lose_connection)
+    with pytest.raises(OSError, match="no route"):
+        make_service_teacher(service).fit(X).predict_proba(POOL)
+    assert len(service.asked) == 384
+
+
+def test_batches_are_asked_for_in_threads():
+    barrier, sizes = threading.Barrier(3, timeout=30), []
+
+    def answer(texts):
+        barrier.wait()  # until three calls are under way
+        sizes.append(len(texts))
+        return hashed_proba(texts)
+
+    teacher = FunctionTeacherClassifier(answer, batch_size=5, n_jobs=3).fit(X, Y)
+    proba = teacher.predict_proba(POOL[:45])
+    np.testing.assert_array_equal(proba, hashed_proba(POOL[:45]).astype(np.float32))
+    assert sizes == [5] * 9
+
+
+@pytest.mark.parametrize("params", [{}, {"classes": ["no", "yes"]}], ids=["y", "classes"])
+def test_cross_validation_asks_for_each_text_once(tmp_path, params):
+    asked = []
+
+    def answer(texts):
+        asked.extend(texts)
+        return hashed_proba(texts)
+
+    teacher = FunctionTeacherClassifier(answer, **params)
+    student = DistilledMLPClassifier(teacher, memory=tmp_path, max_epochs=1, random_state=0)
+    labels = np.array(["no", "yes"] * 180)
+    pool = TextPool(POOL[360:])
+    cross_validate(student, POOL[:360], labels, cv=3, params={"X_unlabeled": pool})
+    assert sorted(asked) == sorted(POOL)
+
+
+def test_an_edited_function_is_asked_again_and_a_version_prevents_it(tmp_path):
+    asked = []
+
+    def label(func, **params):
+        teacher = FunctionTeacherClassifier(func, **params)
+        asked.clear()
+        proba = SoftLabeler(teacher, X, Y, memory=tmp_path).label(["a", "b"])
+        return proba[0, 0], len(asked)
+
+    def make(share):
+        def answer(texts):
+            asked.extend(texts)
+            return [[share, 1 - share]] * len(texts)
+
+        return answer
+
+    assert label(make(0.25)) == (0.25, 2)
+    assert label(make(0.25)) == (0.25, 0)
+    assert label(make(0.5)) == (0.5, 2)
+    assert label(make(0.25), version=1) == (0.25, 2)
+    assert label(make(0.5), version=1) == (0.25, 0)
+    assert label(make(0.5), version=2) == (0.5, 2)
+
+
+def test_a_client_needs_a_version(tmp_path):
+    client = open(os.devnull)  # noqa: SIM115
+
+    def answer(texts):
+        assert client
+        return hashed_proba(texts)
+
+    with pytest.raises(TypeError, match=r"closure 'client' of .*answer.* version=") as failure:
+        SoftLabeler(FunctionTeacherClassifier(answer), X, Y, memory=tmp_path).label(["a"])
+    assert len(str(failure.value)) < 500
+    teacher = FunctionTeacherClassifier(answer, version=1)
+    assert SoftLabeler(teacher, X, Y, memory=tmp_path).label(["a"]).shape == (1, 2)
+    client.close()
 
 
 def test_bad_input_is_refused():
@@ -90,7 +352,7 @@ def test_predicting_needs_a_fit(method):
 
 def test_clone_pickle_and_tags():
     teacher = FunctionTeacherClassifier(ask)
-    assert clone(teacher).get_params() == {"func": ask}
+    assert clone(teacher).get_params() == teacher.get_params()
     copy = pickle.loads(pickle.dumps(teacher.fit(X, Y)))
     np.testing.assert_array_equal(copy.predict_proba(X), teacher.predict_proba(X))
     assert get_tags(teacher).input_tags.string

@@ -44,6 +44,7 @@ from transformers.utils import logging as transformers_logging
 
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers import _transformer as teacher_module
@@ -692,7 +693,7 @@ class TestFromFinetuned:
         np.testing.assert_array_equal(
             again.predict_proba(topics[0]), learned.predict_proba(topics[0])
         )
-        assert again._fingerprint() == learned._fingerprint()
+        assert describe(again) == describe(learned)
         direct = pipeline("text-classification", model=str(tmp_path), device=-1)
         assert [row["label"] for row in direct(topics[0][:9])] == learned.predict(
             topics[0][:9]
@@ -722,7 +723,7 @@ class TestFromFinetuned:
         assert getattr(teacher.model_.config, "use_cache", None) is use_cache
         teacher.save_pretrained(tmp_path / "saved")
         saved = TransformerTeacherClassifier.from_finetuned(tmp_path / "saved")
-        assert saved._fingerprint() == teacher._fingerprint()
+        assert describe(saved) == describe(teacher)
 
     def test_may_be_fitted_further(self, finetuned_checkpoint, rows):
         teacher = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, max_epochs=1)
@@ -778,16 +779,17 @@ class TestPickle:
         joblib.dump((teacher, texts), tmp_path / "teacher.joblib")
         script = (
             "import sys, joblib, torch; torch.set_num_threads(1);"
+            "from skdistill.labelling._description import describe;"
             "teacher, texts = joblib.load(sys.argv[1]);"
             "joblib.dump((teacher.predict_proba(texts), joblib.hash(teacher),"
-            " teacher._fingerprint()), sys.argv[2])"
+            " describe(teacher)), sys.argv[2])"
         )
         files = [str(tmp_path / "teacher.joblib"), str(tmp_path / "answer.joblib")]
         subprocess.run([sys.executable, "-W", "error", "-c", script, *files], check=True)
         answer, hash_there, fingerprint_there = joblib.load(files[1])
         np.testing.assert_array_equal(answer, proba)
         assert hash_there == joblib.hash(teacher)
-        assert fingerprint_there == teacher._fingerprint()
+        assert fingerprint_there == describe(teacher)
 
     def test_hash_depends_on_weights_alone(self, tiny_checkpoint, rows):
         one, same = (quick(tiny_checkpoint).fit(*rows) for _ in range(2))
@@ -825,31 +827,29 @@ class TestPickle:
 class TestFingerprint:
     def test_of_a_recipe(self, tiny_checkpoint, tmp_path):
         teacher = TransformerTeacherClassifier(tiny_checkpoint)
-        fingerprint = teacher._fingerprint()
+        fingerprint = describe(teacher)
         assert int(fingerprint, 16) > 0
         moved = shutil.copytree(tiny_checkpoint, tmp_path / "moved")
         same = {"model_name": moved, "verbose": 1, "device": "cpu", "checkpoint_dir": "somewhere"}
-        assert clone(teacher).set_params(**same)._fingerprint() == fingerprint
+        assert describe(clone(teacher).set_params(**same)) == fingerprint
         for change in ({"lr": 1e-5}, {"random_state": 0}, {"model_name": "other"}):
-            assert clone(teacher).set_params(**change)._fingerprint() != fingerprint
+            assert describe(clone(teacher).set_params(**change)) != fingerprint
         halve(moved)
-        assert teacher.set_params(model_name=moved)._fingerprint() != fingerprint
+        assert describe(teacher.set_params(model_name=moved)) != fingerprint
 
     def test_of_a_fitted_one(self, tiny_checkpoint, rows):
         teacher = quick(tiny_checkpoint).fit(*rows)
-        fingerprint = teacher._fingerprint()
+        fingerprint = describe(teacher)
         teacher.predict(rows[0])
-        assert teacher._fingerprint() == fingerprint
-        assert pickle.loads(pickle.dumps(teacher))._fingerprint() == fingerprint
-        assert fingerprint != quick(tiny_checkpoint)._fingerprint()
+        assert describe(teacher) == fingerprint
+        assert describe(pickle.loads(pickle.dumps(teacher))) == fingerprint
+        assert fingerprint != describe(quick(tiny_checkpoint))
         other = quick(tiny_checkpoint, random_state=1).fit(*rows)
-        assert other._fingerprint() != fingerprint
+        assert describe(other) != fingerprint
 
     def test_of_other_classes(self, finetuned_checkpoint):
         fingerprints = {
-            TransformerTeacherClassifier.from_finetuned(
-                finetuned_checkpoint, **params
-            )._fingerprint()
+            describe(TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, **params))
             for params in ({}, {"classes": list("abc")}, {"max_length": 16}, {"precision": "bf16"})
         }
         assert len(fingerprints) == 4

@@ -19,6 +19,7 @@ from skdistill import (
     TransformerTeacherClassifier,
     ZeroShotTeacherClassifier,
 )
+from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import needs_no_labels
@@ -193,7 +194,7 @@ def test_pickle(checkpoint, texts, tmp_path):
     for again in (pickle.loads(pickle.dumps(teacher)), joblib.load(tmp_path / "teacher.joblib")):
         np.testing.assert_array_equal(again.predict_proba(texts), teacher.predict_proba(texts))
         np.testing.assert_array_equal(again.predict(texts), teacher.predict(texts))
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
     assert len(pickle.dumps(clone(teacher))) < 2_000
 
 
@@ -211,14 +212,28 @@ def test_names_for_the_memory(checkpoint, texts):
         if fit:
             for one in (teacher, same, *others):
                 one.fit(texts)
-        names = [one._fingerprint() for one in (teacher, *others)]
-        assert same._fingerprint() == names[0]
+        names = [describe(one) for one in (teacher, *others)]
+        assert describe(same) == names[0]
         assert len(set(names)) == len(names)
     by_dict = [
-        make_teacher(checkpoint, dict(pairs), multi_label=True)._fingerprint()
+        describe(make_teacher(checkpoint, dict(pairs), multi_label=True))
         for pairs in ([(1, "trains"), (2, "cooking")], [(2, "cooking"), (1, "trains")])
     ]
     assert by_dict[0] != by_dict[1]
+
+
+def test_numbered_classes_and_several_labels_have_names_of_their_own(checkpoint):
+    phrases = {0: "cooking", 1: "trains"}
+    teachers = [
+        make_teacher(checkpoint, labels, multi_label=multi_label)
+        for labels in (phrases, {0: "trains", 1: "cooking"}, {1: "cooking", 0: "trains"})
+        for multi_label in (False, True)
+    ]
+    keys = [teacher_fingerprint(teacher, [], None) for teacher in teachers]
+    assert len({*keys}) == len(keys) - 1
+    assert keys[2] == keys[4]  # sorted, unless a text may have several labels
+    same = make_teacher(checkpoint, dict(phrases), multi_label=False)
+    assert teacher_fingerprint(same, ["a"], np.array([0])) == keys[0]
 
 
 def test_memory_keeps_answers_whatever_the_rows_are(checkpoint, texts, tmp_path, monkeypatch):

@@ -2,9 +2,9 @@
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,21 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
 from skdistill._core.labels import check_probabilities
 from skdistill._core.progress import progress_bar
-from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._fingerprint import (
+    fitted_fingerprint,
+    note_changes,
+    teacher_fingerprint,
+)
+from skdistill.labelling._pace import Pace
 from skdistill.labelling._store import SoftLabelStore, check_memory_location, digest_texts
 from skdistill.labelling._teacher import (
+    answers_in_parts,
     check_classes,
     fit_teacher,
     has_frozen_part,
@@ -28,9 +35,6 @@ from skdistill.labelling._teacher import (
 )
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
-
-# Number of texts labelled between two writes to disk: the most that an interruption can lose.
-_SHARD = 8192
 
 
 class SoftLabeler:
@@ -129,36 +133,64 @@ class SoftLabeler:
         """
         answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
-        if location is None:
-            if answers.wanted.any():
-                self.fitted_teacher()  # now, to keep fitting out of the bar
-            with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
-                for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
-                    answers.add(rows, [*shard.values()])
-                    bar.update(len(rows))
+        if location is not None:
+            self._label_with_memory(answers, texts, SoftLabelStore(location))
             return answers.of_all()
-        store = SoftLabelStore(location)
+        if answers.wanted.any():
+            self.fitted_teacher()  # now, to keep fitting out of the bar
+        with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
+            for rows, shard in self._ask(texts, answers.wanted, Path(folder), is_kept=False):
+                answers.add(rows, [*shard.values()])
+                bar.update(len(rows))
+        return answers.of_all()
+
+    def _label_with_memory(self, answers: "_Answers", texts: Texts, store: SoftLabelStore) -> None:
+        """Take answers from a store; ask the teacher for the others, and store them."""
         key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
-        answers.look_up(store, key)
-        n_missing = int(np.count_nonzero(answers.wanted))
-        turn = store.turn(key, compress(texts, answers.wanted)) if n_missing else nullcontext()
-        with turn:
-            if n_missing:  # other processes may have labelled them meanwhile
-                answers.look_up(store, key)
-                n_missing = int(np.count_nonzero(answers.wanted))
-            if n_missing:
-                self.fitted_teacher()
-            with self._progress(answers, n_known=len(answers) - n_missing) as bar:
-                for rows, shard in self._ask(texts, answers.wanted, store.folder(key)):
-                    store.write(key, shard)
+        is_complete = answers.look_up_all(store, key)
+        if not is_complete:
+            with store.turn(key, compress(texts, answers.wanted)):
+                # Other processes may have labelled them meanwhile.
+                is_complete = answers.look_up_all(store, key)
+                if not is_complete:
+                    self._ask_and_keep(answers, texts, store, key)
+        if is_complete:
+            self._progress(answers, n_known=len(answers)).close()
+
+    def _ask_and_keep(
+        self, answers: "_Answers", texts: Texts, store: SoftLabelStore, key: str
+    ) -> None:
+        """Fit the teacher, ask it for the texts that this fit has not labelled, and keep answers.
+
+        If a fit is random, the next one is another teacher, whose answers must not be mixed in.
+        """
+        fit = self._fit_fingerprint()
+        answers.look_up(store, key, fit)
+        ask = partial(self._ask, folder=store.folder(key), is_kept=True)
+        try:
+            with self._progress(answers, n_known=answers.n_known) as bar:
+                for rows, shard in ask(texts, answers.wanted):
+                    store.append(key, shard, fit)
                     answers.add(rows, [*shard.values()])
                     bar.update(len(rows))
             # Waiting processes would have to fit the teacher again, so label their texts here.
-            while n_missing and (wanted := store.take_requests(key)):
-                everything = np.ones(len(wanted), dtype=bool)
-                for _, shard in self._ask(wanted, everything, store.folder(key)):
-                    store.write(key, shard)
-        return answers.of_all()
+            while wanted := store.take_requests(key, fit):
+                for _, shard in ask(wanted, np.ones(len(wanted), dtype=bool)):
+                    store.append(key, shard, fit)
+        except BaseException as error:
+            error.add_note(
+                f"{answers.n_known} of {len(answers)} answers are kept in {str(store.location)!r}; "
+                "call again to ask for the others only."
+            )
+            raise
+        finally:
+            note_changes(key, self.teacher, self.X, self.y, self.sample_weight)
+
+    def _fit_fingerprint(self) -> str:
+        """Fit the teacher, and return what tells this fit from others; "" if it is frozen."""
+        if isinstance(self.teacher, FrozenEstimator):
+            return ""
+        return fitted_fingerprint(self.fitted_teacher()) or uuid.uuid4().hex[:16]
 
     def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a progress bar over distinct texts; with a store, it shows hits and misses."""
@@ -228,18 +260,18 @@ class SoftLabeler:
         return held_out, np.concatenate(parts)[order]
 
     def _ask(
-        self, texts: Texts, wanted: np.ndarray, folder: Path
+        self, texts: Texts, wanted: np.ndarray, folder: Path, *, is_kept: bool
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Label the wanted texts, shard by shard; yield row numbers and probabilities by text."""
+        """Label the wanted texts; yield row numbers and probabilities by text, as they come."""
         if not wanted.any():
             return
         teacher = self.fitted_teacher()
         check_classes(teacher, self.classes, self.multilabel)
-        n_workers = count_workers()
-        if n_workers > 1:
-            shards = label_in_workers(teacher, texts, wanted, _SHARD, n_workers, folder)
+        n_workers, pace = count_workers(), Pace(is_kept=is_kept)
+        if n_workers > 1 and answers_in_parts(teacher) is None:
+            shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)
         else:
-            shards = label_here(teacher, texts, wanted, _SHARD)
+            shards = label_here(teacher, texts, wanted, pace)
         for rows, shard, answer in shards:
             proba = check_probabilities(
                 answer,
@@ -275,10 +307,24 @@ class _Answers:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def look_up(self, store: SoftLabelStore, teacher_key: str) -> None:
-        """Look up the missing probabilities in a store."""
+    @property
+    def n_known(self) -> int:
+        """The number of distinct texts whose probabilities are known."""
+        return len(self) - int(np.count_nonzero(self.wanted))
+
+    def look_up_all(self, store: SoftLabelStore, teacher_key: str) -> bool:
+        """Look up all probabilities, of one fit of the teacher; return whether all are known."""
+        for fit in store.fits(teacher_key):
+            self.look_up(store, teacher_key, fit)
+            if not self.wanted.any():
+                return True
+            self.wanted[self._first] = True
+        return not len(self)
+
+    def look_up(self, store: SoftLabelStore, teacher_key: str, fit: str) -> None:
+        """Look up the missing probabilities in a store, of one fit of the teacher."""
         asked = np.flatnonzero(self.wanted[self._first])
-        numbers, proba = store.find(teacher_key, self._digests[asked])
+        numbers, proba = store.find(teacher_key, self._digests[asked], fit)
         if len(numbers):
             self._proba[asked[numbers]] = proba
             self.wanted[self._first[asked[numbers]]] = False

@@ -3,9 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-
-from skdistill.labelling._fingerprint import identity
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 
 class SharedTeacher(ClassifierMixin, BaseEstimator):
@@ -31,9 +29,6 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
 
     def __sklearn_clone__(self) -> Self:
         return self
-
-    def _fingerprint(self) -> Any:
-        return identity(clone(self.estimator))
 
     def fit(self, X: list[str], y: np.ndarray) -> Self:
         """Fit the teacher, unless it is fitted already."""

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdistill._core.multilabel import gives_several_labels, has_labels
 
+# Takes texts; yields positions in them, with the probabilities of these texts.
+PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
 # Packages whose lines mean nothing to the reader of a warning.
 _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 
@@ -54,6 +57,17 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
 def learns_nothing(teacher: BaseEstimator) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
+
+
+def answers_in_parts(teacher: Any) -> PredictInParts | None:
+    """Return the method of a teacher that yields answers as they come, or None.
+
+    It takes texts and yields positions in them, with the probabilities of these texts. Teachers
+    that are asked in this way are asked in this process.
+    """
+    if isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    return getattr(teacher, "_predict_in_parts", None)
 
 
 def has_frozen_part(teacher: BaseEstimator) -> bool:

@@ -5,12 +5,13 @@ import logging
 import pickle
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import closing
 from itertools import compress, islice
 from math import ceil
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from joblib.parallel import get_active_backend
 from skdistill._core.files import replacing
 from skdistill._core.multilabel import join_columns
 from skdistill._core.threads import at_most
+from skdistill.labelling._pace import Pace
+from skdistill.labelling._teacher import answers_in_parts
 
 _logger = logging.getLogger(__name__)
 
@@ -75,20 +78,29 @@ def _is_dask_worker() -> bool:
 
 
 def label_here(
-    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, pace: Pace
 ) -> Iterator[Shard]:
-    """Label the wanted texts in this process, in shards of `size` texts."""
-    for rows, shard in _cut(texts, wanted, size):
-        yield rows, shard, join_columns(teacher.predict_proba(shard))
+    """Label the wanted texts in this process; yield answers as they come."""
+    predict_in_parts = answers_in_parts(teacher)
+    if predict_in_parts is not None:
+        rows, chosen = np.flatnonzero(wanted), [*compress(texts, wanted.tolist())]
+        for part, proba in predict_in_parts(chosen):
+            yield rows[part], [chosen[row] for row in part], proba
+        return
+    for rows, shard in _cut(texts, wanted, lambda: pace.size):
+        start = perf_counter()
+        proba = join_columns(teacher.predict_proba(shard))
+        pace.note(len(rows), perf_counter() - start)
+        yield rows, shard, proba
 
 
 def label_in_workers(
-    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int, folder: Path
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, pace: Pace, n_workers: int, folder: Path
 ) -> Iterator[Shard]:
     """Label texts in the workers of joblib's active backend; yield shards as they finish.
 
-    Each worker loads the teacher once, from a `folder` that all of them can access. A shard has at
-    most `size` texts. If a worker dies, another one labels its shard, and `texts` are read again.
+    Each worker loads the teacher once, from a `folder` that all of them can access. If a worker
+    dies, another one labels its shard, and `texts` are read again.
 
     Raises
     ------
@@ -97,14 +109,16 @@ def label_in_workers(
     """
     missing, deaths = wanted.copy(), 0
     even = ceil(np.count_nonzero(wanted) / (_SHARDS_EACH * n_workers))
-    size = min(size, max(even, _SMALLEST_SHARD))
+    most = max(even, _SMALLEST_SHARD)
     path = folder / "teacher.pickle"
     key = _write_teacher(teacher, path)
     try:
         while missing.any():
+            shards = _cut(texts, missing.copy(), lambda: min(pace.size, most))
             try:
-                for rows, shard, proba in _run(path, key, texts, missing, size, n_workers):
+                for rows, shard, (proba, seconds) in _run(path, key, shards, n_workers):
                     yield rows, shard, proba
+                    pace.note(len(rows), seconds)
                     missing[rows], deaths = False, 0
             except _signs_of_death() as error:
                 deaths += 1
@@ -121,11 +135,14 @@ def label_in_workers(
 
 
 def _cut(
-    texts: Iterable[str], wanted: np.ndarray, size: int
+    texts: Iterable[str], wanted: np.ndarray, size: Callable[[], int]
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     rows, chosen = np.flatnonzero(wanted), compress(texts, wanted.tolist())
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size], list(islice(chosen, size))
+    start = 0
+    while start < len(rows):
+        shard = [*islice(chosen, size())]
+        yield rows[start : start + len(shard)], shard
+        start += len(shard)
 
 
 def _write_teacher(teacher: Any, path: Path) -> str:
@@ -137,12 +154,12 @@ def _write_teacher(teacher: Any, path: Path) -> str:
 
 
 def _run(
-    path: Path, key: str, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int
+    path: Path, key: str, shards: Iterator[tuple[np.ndarray, list[str]]], n_workers: int
 ) -> Iterator[Shard]:
+    """Label shards in workers; yield their answers with the seconds that each took."""
     given: dict[int, tuple[np.ndarray, list[str]]] = {}
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
-    shards = _cut(texts, wanted.copy(), size)
     if not backend.supports_return_generator:  # the caller labels the rest in further rounds
         shards = islice(shards, n_workers)
 
@@ -196,7 +213,9 @@ def _label_in_worker(
             _loaded.clear()
             _loaded[key] = _read_teacher(path, key)
         with at_most(max(1, cpu_count() // n_workers)):
-            return number, join_columns(_loaded[key].predict_proba(texts))
+            start = perf_counter()
+            proba = join_columns(_loaded[key].predict_proba(texts))
+            return number, (proba, perf_counter() - start)
 
 
 def _read_teacher(path: str, key: str) -> Any:

@@ -142,8 +142,8 @@ class DistilledClassifier(
             with joblib.parallel_config("dask"):  # or ("loky", n_jobs=4)
                 student.fit(X, y, X_unlabeled=pool)
 
-        Each worker loads the fitted teacher once. With `memory`, every finished shard of texts is
-        saved; if a worker dies, only unfinished shards are labelled again. Workers on several
+        Each worker loads the fitted teacher once. With `memory`, all finished texts are
+        saved; if a worker dies, only unfinished ones are labelled again. Workers on several
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
         worker labels the texts of its own candidates. We test Loky and Dask, but not Ray.
         """

@@ -13,6 +13,7 @@ import transformers
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+import skdistill
 from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
@@ -143,28 +144,51 @@ class TransformerClassifier(LogitClassifier):
         with explaining_saves(folder), filling(folder) as draft:
             save_checkpoint(self.model_, self.tokenizer_, draft)
 
-    def _fingerprint(self) -> str:
-        """Return a hash that identifies the model or, before ``fit``, how it will be trained."""
+    def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what the probabilities depend on: a student's `memory` hashes it.
+
+        Parameters
+        ----------
+        X, y, sample_weight : object
+            The rows that an unfitted teacher will be fitted on.
+
+        Returns
+        -------
+        object
+            Versions of packages, with the fitted model or, before ``fit``, how it will be trained.
+        """
+        versions = skdistill.__version__, torch.__version__, transformers.__version__
         if not self.__sklearn_is_fitted__():
-            return self._recipe()
-        return hash_of(
-            (
-                hash_checkpoint(self.model_, self.tokenizer_),
-                self.max_length_,
-                self.classes_.tolist(),
-                self._reading(),
-                str(_PRODUCTS.get(self.precision)),
+            return (
+                *versions,
+                type(self),
+                self._pretrained(),
+                self._settings(),
+                X,
+                y,
+                sample_weight,
             )
+        return (
+            *versions,
+            hash_checkpoint(self.model_, self.tokenizer_),
+            self.max_length_,
+            self.classes_.tolist(),
+            self._reading(),
+            str(_PRODUCTS.get(self.precision)),
         )
+
+    def _pretrained(self) -> str:
+        """Return the name of the pretrained model or, if it is a folder, a hash of its content."""
+        name = os.fspath(self.model_name)
+        return hash_folder(name) if os.path.isdir(name) else name
+
+    def _settings(self) -> dict[str, Any]:
+        return {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
 
     def _recipe(self) -> str:
         """Return a hash of the parameters and the pretrained model, but not of the data."""
-        params = {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
-        name = os.fspath(self.model_name)
-        origin = hash_folder(name) if os.path.isdir(name) else name
-        return hash_of(
-            (type(self).__module__, type(self).__qualname__, origin, joblib.hash(params))
-        )
+        parts = type(self).__module__, type(self).__qualname__, self._pretrained()
+        return hash_of((*parts, joblib.hash(self._settings())))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

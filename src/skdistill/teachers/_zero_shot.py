@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdistill._core.estimators import fit_context
 from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
-from skdistill.teachers._base import TransformerClassifier, hash_of
+from skdistill.teachers._base import TransformerClassifier
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
 from skdistill.teachers.huggingface._loading import (
@@ -274,9 +274,21 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     def _reading(self) -> Any:
         return self.hypotheses_, self._outputs, self.multilabel_
 
-    def _recipe(self) -> str:
-        # joblib's hash of a dict ignores the order of the classes; the hypotheses keep it.
-        return hash_of((super()._recipe(), self._candidates()[1]))
+    def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what the probabilities depend on: the model and the hypotheses, but no rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight : object
+            Ignored, because nothing is learned from them.
+
+        Returns
+        -------
+        object
+            The value whose hash is the key of a student's `memory`.
+        """
+        fingerprint = super().__skdistill_fingerprint__(None, None, None)
+        return fingerprint, *self._candidates()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,187 @@
+"""What the code of a function or class consists of, apart from its name, place and comments."""
+
+import dis
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
+from typing import Any
+
+from skdistill.labelling._owners import installed_version, module_file
+
+_LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+_VARIABLE_LOADS = _LOADS | {"LOAD_DEREF"}
+_ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
+_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF", "STORE_ATTR"}
+_PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"}
+# Methods that change their object.
+_CHANGING_METHODS = frozenset(
+    (
+        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop"),
+        *("popitem", "remove", "setdefault", "update"),
+    )
+)
+# Functions of a class that Python makes for its annotations.
+_ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
+_ABSENT = "absent"
+
+
+def function_parts(function: FunctionType) -> dict[str, Any]:
+    """Return what a function does: its bytecode, constants, defaults, and the values it refers to.
+
+    A global or closure variable that the function itself changes, such as a counter or a log, is
+    not among them.
+
+    Examples
+    --------
+    >>> from skdistill.labelling._code import function_parts
+    >>> asked, prompt = [], "food or travel?"
+    >>> def ask(texts):
+    ...     asked.extend(texts)
+    ...     return [prompt + text for text in texts]
+    >>> function_parts(ask)["global"]
+    {'prompt': 'food or travel?'}
+    """
+    code = function.__code__
+    instructions = [*_instructions(code)]
+    changed = _changed_names(instructions)
+    return {
+        "code": _code_parts(code, function.__doc__),
+        "default": (function.__defaults__, function.__kwdefaults__),
+        "closure": {
+            name: _content(cell)
+            for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)
+            if name not in changed
+        },
+        "global": _referenced(instructions, function.__globals__, changed),
+    }
+
+
+def class_parts(owner: type) -> dict[str, Any]:
+    """Return the entries of a class that are its own, and its base classes.
+
+    Class attributes that its methods change are not among them.
+    """
+    entries = {name: entry for name, entry in vars(owner).items() if _is_code(name, entry)}
+    functions = [function for entry in entries.values() if (function := _function_of(entry))]
+    changed = set[str]().union(
+        *(_changed_names([*_instructions(function.__code__)]) for function in functions)
+    )
+    kept = {k: v for k, v in entries.items() if k not in changed or _function_of(v) is not None}
+    return {"base": owner.__bases__, "entry": kept}
+
+
+def _function_of(entry: Any) -> FunctionType | None:
+    entry = getattr(entry, "__func__", getattr(entry, "fget", entry))
+    return entry if isinstance(entry, FunctionType) else None
+
+
+def _is_code(name: str, entry: Any) -> bool:
+    """Return whether an entry of a class was written by its author, and is no annotation."""
+    if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _ANNOTATE:
+        return False
+    # Others with two underscores are made by Python, some of them at the first use.
+    is_special = name.startswith("__") and name.endswith("__")
+    return not is_special or callable(entry) or isinstance(entry, classmethod | property)
+
+
+def _code_parts(code: CodeType, docstring: str | None = None) -> tuple[Any, ...]:
+    constants = code.co_consts
+    if docstring is not None and constants and constants[0] == docstring:
+        constants = constants[1:]
+    n_arguments = code.co_argcount + code.co_kwonlyargcount
+    return (
+        code.co_code,
+        code.co_exceptiontable,
+        code.co_names,
+        code.co_freevars,
+        code.co_varnames[:n_arguments],
+        (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
+        code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS),
+        [_code_parts(part) if isinstance(part, CodeType) else part for part in constants],
+    )
+
+
+def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _instructions(constant)
+
+
+def _changed_names(instructions: list[dis.Instruction]) -> set[str]:
+    """Return the names of variables and attributes that are assigned to or changed in place."""
+    changed = {step.argval for step in instructions if step.opname in _STORES}
+    # All parts of an expression, as in `self.log.append(1)`, begin at the same place.
+    loaded = defaultdict(set)
+    for step in instructions:
+        if step.opname in _VARIABLE_LOADS or step.opname in _ATTRIBUTE_LOADS:
+            loaded[_start(step)].add(step.argval)
+    for step in instructions:
+        is_method = step.opname in _ATTRIBUTE_LOADS and step.argval in _CHANGING_METHODS
+        if is_method or step.opname in _PART_STORES:
+            changed |= loaded[_start(step)]
+    return changed
+
+
+def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
+    positions = step.positions
+    return None if positions is None else (positions.lineno, positions.col_offset)
+
+
+def _referenced(
+    instructions: list[dis.Instruction], variables: dict[str, Any], changed: set[str]
+) -> dict[str, Any]:
+    """Return the global values that bytecode refers to, by name; builtins are left out."""
+    found: dict[str, Any] = {}
+    builtins = variables.get("__builtins__", {})
+    if isinstance(builtins, ModuleType):
+        builtins = vars(builtins)
+    for position, step in enumerate(instructions):
+        name = step.argval
+        if step.opname == "IMPORT_NAME":
+            found[f"import {name}"] = _imported(name)
+        if step.opname not in _LOADS:
+            continue
+        if name in variables:
+            names, value = _through_modules(name, variables[name], instructions[position + 1 :])
+            if names[-1] not in changed or isinstance(value, ModuleType):
+                found[".".join(names)] = value
+        elif name not in builtins and name not in changed:
+            found[name] = _ABSENT
+    return found
+
+
+def _through_modules(
+    name: str, value: Any, following: list[dis.Instruction]
+) -> tuple[list[str], Any]:
+    """Follow attributes such as `helpers.clean` into modules of the user."""
+    names = [name]
+    for step in following:
+        is_own = isinstance(value, ModuleType) and installed_version(value.__name__) is None
+        if not is_own or step.opname not in _ATTRIBUTE_LOADS or not hasattr(value, step.argval):
+            break
+        names.append(step.argval)
+        value = getattr(value, step.argval)
+    return names, value
+
+
+def _imported(name: str) -> Any:
+    """Return the version or, for a module of the user, the content of an imported module."""
+    version = installed_version(name) if name else None
+    if version is not None:
+        return version
+    file = module_file(name) if name else None
+    return file.read_bytes() if file is not None and file.is_file() else _ABSENT
+
+
+def module_parts(module: ModuleType) -> Any:
+    """Return the name and version of a module or, for one of the user, its content."""
+    return module.__name__, _imported(module.__name__)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return _ABSENT

@@ -1,0 +1,87 @@
+"""Where code comes from: Python, an installed package with a version, or the user."""
+
+import importlib.util
+import sys
+import sysconfig
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_OWN_PACKAGE = "skdistill"
+
+
+def installed_name(value: Any) -> tuple[str, str] | None:
+    """Return the full name of an installed function or class, and its package's version.
+
+    The result is None for code of the user, and for code that an import does not give back, such as
+    a function inside a function.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skdistill.labelling._owners import installed_name
+    >>> installed_name(LogisticRegression)[0]
+    'sklearn.linear_model._logistic.LogisticRegression'
+    >>> installed_name(lambda text: text) is None
+    True
+    """
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    version = installed_version(module)
+    if version is None:
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return (f"{module}.{name}", version) if found is value else None
+
+
+def installed_version(module: str) -> str | None:
+    """Return the version of a module's package, "" for Python's own, or None for the user's."""
+    return _package_version(module.partition(".")[0])
+
+
+@cache
+def _package_version(package: str) -> str | None:
+    if package in sys.stdlib_module_names or package == "builtins":
+        return ""
+    module = sys.modules.get(package)
+    if package != _OWN_PACKAGE and not _is_installed(package, module):
+        return None
+    version = getattr(module, "__version__", None)
+    return version if isinstance(version, str) else _distribution_version(package)
+
+
+def _is_installed(package: str, module: ModuleType | None) -> bool:
+    if package in ("__main__", "__mp_main__"):
+        return False
+    file = module_file(package, module)
+    roots = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")} | {*_site_folders()}
+    return file is not None and any(file.is_relative_to(root) for root in roots)
+
+
+def _site_folders() -> list[str]:
+    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+
+
+def module_file(name: str, module: ModuleType | None = None) -> Path | None:
+    """Return the file of a module, or the folder of a package without one."""
+    try:
+        spec = importlib.util.find_spec(name) if module is None else module.__spec__
+    except (ImportError, ValueError):  # no such module, or one without a spec
+        return None
+    if spec is None:
+        return None
+    if spec.origin is not None and Path(spec.origin).exists():
+        return Path(spec.origin)
+    folders = [*(spec.submodule_search_locations or ())]
+    return Path(folders[0]) if folders else None
+
+
+def _distribution_version(package: str) -> str:
+    for distribution in metadata.packages_distributions().get(package, ()):
+        return metadata.version(distribution)
+    return "unknown"
