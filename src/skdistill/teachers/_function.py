@@ -15,7 +15,8 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.labels import check_known_labels, check_label_column, check_labels
+from skdistill._core.label_columns import check_known_labels
+from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
 from skdistill.teachers._answers import AnswerReader
 
