@@ -73,7 +73,7 @@ def test_labels_keep_their_type_in_every_container(container, labels, kind):
         pa.array([1, None, 2]),
         ["a", pd.NaT, "b"],
     ],
-    ids=repr,
+    ids=lambda labels: type(labels).__name__,
 )
 def test_a_missing_label_is_named_by_its_row(missing):
     with pytest.raises(ValueError, match=r"^y\[1\] is missing \(.*\); drop rows"):
@@ -108,7 +108,7 @@ def test_lists_of_names_are_refused_with_the_tool_to_use(y):
         (pd.Series(pd.to_datetime(["2020-01-01"])), r"y\[0\] is of type Timestamp"),
         (np.array(["2020-01-01"], dtype="M8[ns]"), r"y\[0\] is of type datetime64"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_label_is_named(y, message):
     with pytest.raises(ValueError, match=message):
