@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from conftest import make_checkpoint
 from skdistill import TextAugmenter, TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface._source import check_source
 
@@ -124,7 +125,7 @@ def test_names_and_revisions_of_the_hub(name, revision):
 def refused(folder, message):
     for load in (
         lambda: TransformerTeacherClassifier(folder).fit(X, Y),
-        lambda: TransformerTeacherClassifier(folder)._fingerprint(),
+        lambda: describe(TransformerTeacherClassifier(folder)),
         lambda: TransformerTeacherClassifier.from_finetuned(folder),
     ):
         with pytest.raises(ValueError, match=message) as refusal:
