@@ -73,6 +73,16 @@ def test_balanced_class_weight_is_scikit_learns():
     np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-6)
 
 
+def test_balanced_classes_have_equal_weight_whatever_the_rows_weigh():
+    weights = np.array([1.0, 2.0, 3.0])
+    transfer = make(class_weight="balanced", sample_weight=weights)
+    codes = transfer.label
+    totals = [transfer.sample_weight[codes == code].sum() for code in (0, 1)]
+    np.testing.assert_allclose(totals, 1.5, rtol=1e-6)
+    without = make(class_weight="balanced", sample_weight=weights * (codes == 0))
+    assert (without.sample_weight > 0).tolist() == (codes == 0).tolist()
+
+
 def test_unlabelled_texts_that_nothing_can_label():
     with pytest.raises(ValueError, match="no teacher to label it"):
         make(X_unlabeled=POOL)
