@@ -196,7 +196,7 @@ def test_frozen_teachers_cannot_be_held_back_from_rows(noisy):
     ("cv", "message"),
     [
         (ShuffleSplit(1, test_size=0.5, random_state=0), "holds out only 30 of the 60 rows"),
-        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds out some row twice"),
+        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds out a row twice"),
     ],
 )
 def test_splits_that_are_no_folds_are_refused(noisy, cv, message):

@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2Tokenizer
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _inference as _inference
 from skdistill.teachers.huggingface import _int8 as _int8
@@ -117,14 +118,14 @@ class TestEveryFamily:
         np.testing.assert_array_equal(
             again.predict_proba(odd_texts), teacher.predict_proba(odd_texts)
         )
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
 
     def test_saved_folder(self, name, teacher, odd_texts, tmp_path):
         teacher.save_pretrained(tmp_path)
         again = finetuned(tmp_path)
         assert is_finetuned(tmp_path)
         assert again.classes_.tolist() == teacher.classes_.tolist()
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
         np.testing.assert_array_equal(
             again.predict_proba(odd_texts), teacher.predict_proba(odd_texts)
         )
@@ -139,7 +140,7 @@ class TestEveryFamily:
         monkeypatch.setattr(_trainer.WeightedTrainer, "train", None)
         again = clone(teacher).fit(topics[0][:96], topics[1][:96])
         assert again.history_ == teacher.history_
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
 
     @pytest.mark.parametrize("precision", ["bf16", "int8"])
     def test_other_precisions(self, name, teacher, odd_texts, precision):
@@ -183,7 +184,7 @@ def test_resumes_an_interrupted_training(name, checkpoints, rows, tmp_path, monk
             unfinished.fit(*rows)
     resumed = clone(unfinished).fit(*rows)
     assert resumed.history_ == straight.history_
-    assert resumed._fingerprint() == straight._fingerprint()
+    assert describe(resumed) == describe(straight)
 
 
 class TestPadding:

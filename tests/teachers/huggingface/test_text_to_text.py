@@ -13,6 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _examples as _examples
 from skdistill.teachers.huggingface import _int8 as _int8
@@ -210,7 +211,7 @@ class TestLearning:
             quick(checkpoint, trainer_args={"label_smoothing_factor": factor}).fit(*rows)
             for factor in (0.0, 0.5)
         )
-        assert plain._fingerprint() != smooth._fingerprint()
+        assert describe(plain) != describe(smooth)
 
 
 class TestChoiceOfHead:
@@ -257,7 +258,7 @@ class TestLabels:
         assert is_finetuned(tmp_path)
         again = finetuned(tmp_path)
         assert again.classes_.tolist() == TOPICS
-        assert again._fingerprint() == learned._fingerprint()
+        assert describe(again) == describe(learned)
         other_order = finetuned(tmp_path, ["trains", "cooking", "sailing"])
         np.testing.assert_array_equal(
             other_order.predict_proba(topics[0][:20]), learned.predict_proba(topics[0][:20])
