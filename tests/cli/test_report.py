@@ -269,7 +269,7 @@ def test_a_teacher_and_a_card_of_several_labels(tagger, tmp_path, topics, capsys
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("2", "label[1] is '2'; if texts have several labels, write some of"),
+        ("2", "label[1] is '2', but must list labels from"),
         ("trains", "label[1] is 'trains'"),
         ("1 0 1", "label[1] is '1 0 1'"),
     ],

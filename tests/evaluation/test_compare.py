@@ -273,7 +273,7 @@ def test_a_reference_that_is_never_right_is_refused_before_others_are_trained(sp
     X_train, y_train, X_test, _ = split
     wrong = np.where(teacher.predict(X_test) == "trains", "cooking", "trains")
     models = {"a": Untrainable(), "teacher": FrozenEstimator(teacher)}
-    with pytest.raises(ValueError, match="'teacher' classifies no test text correctly"):
+    with pytest.raises(ValueError, match="'teacher' does not classify any test text correctly"):
         compare(models, X_train, y_train, X_test, wrong, reference="teacher")
 
 

@@ -346,7 +346,7 @@ def test_distillation_from_noise_hurts(split):
         **ARGUMENTS,
     )
     assert report.helped is False
-    assert report.verdict.startswith("Distillation harmed: the student is ")
+    assert report.verdict.startswith("Distillation hurt: the student is ")
 
 
 def test_distillation_of_gold_labels_does_not_help(topics):
@@ -439,7 +439,7 @@ def test_a_teacher_that_is_never_right_is_refused(split):
     teacher = make_tfidf_baseline().fit([*X, *X_test], [swap[label] for label in [*y, *y_test]])
     wrong = teacher.predict(X_test) == [swap[label] for label in y_test]
     X_test = [text for text, kept in zip(X_test, wrong, strict=True) if kept]
-    with pytest.raises(ValueError, match="classifies no test text correctly"):
+    with pytest.raises(ValueError, match="does not classify any test text correctly"):
         distillation_report(
             make_student(FrozenEstimator(teacher)), X, y, X_test=X_test, y_test=y_test[wrong]
         )

@@ -36,7 +36,7 @@ def make_report(low, high, **changes):
             -0.02,
             -0.01,
             False,
-            ["Distillation harmed", "1.50 points less", "(-2.00 to -1.00) is below 0"],
+            ["Distillation hurt", "1.50 points less", "(-2.00 to -1.00) is below 0"],
         ),
         (
             -0.01,

@@ -151,7 +151,9 @@ def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
     log.with_name("stop").touch()
     with pytest.raises(KeyboardInterrupt) as interrupt:
         label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
-    note = f"4 of 7 answers are kept in {str(tmp_path)!r}; call again to ask for the others only."
+    note = (
+        f"4 of 7 answers are kept in {str(tmp_path)!r}; repeat the call to request only the rest."
+    )
     assert interrupt.value.__notes__ == [note]
     log.with_name("stop").unlink()
     label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
@@ -227,9 +229,7 @@ def test_held_out_rows_need_a_teacher_to_fit_and_folds_apart():
     with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(frozen, X, Y).label_held_out(2)
     twice = [([0, 1], [2, 3]), ([0, 1], [3])]
-    with pytest.raises(
-        ValueError, match="holds out some row twice; it must hold out each row once"
-    ):
+    with pytest.raises(ValueError, match="holds out a row twice; it must hold out each row once"):
         SoftLabeler(DummyClassifier(), X, Y).label_held_out(twice)
 
 

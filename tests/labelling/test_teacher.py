@@ -89,7 +89,7 @@ def test_a_missing_teacher_says_how_to_go_on(name, told):
 def test_a_teacher_of_numbers_is_told_from_one_of_texts():
     student = DistilledMLPClassifier(LogisticRegression(), max_epochs=1)
     with pytest.raises(
-        ValueError, match=r"gets raw texts\. Put a vectorizer before it, as in make_"
+        ValueError, match=r"receives raw texts\. Put a vectorizer before it, as in make_"
     ):
         student.fit(X, Y)
 

@@ -73,6 +73,16 @@ def test_balanced_class_weight_is_scikit_learns():
     np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-6)
 
 
+def test_balanced_classes_have_equal_weight_whatever_the_rows_weigh():
+    weights = np.array([1.0, 2.0, 3.0])
+    transfer = make(class_weight="balanced", sample_weight=weights)
+    codes = transfer.label
+    totals = [transfer.sample_weight[codes == code].sum() for code in (0, 1)]
+    np.testing.assert_allclose(totals, 1.5, rtol=1e-6)
+    without = make(class_weight="balanced", sample_weight=weights * (codes == 0))
+    assert (without.sample_weight > 0).tolist() == (codes == 0).tolist()
+
+
 def test_unlabelled_texts_that_nothing_can_label():
     with pytest.raises(ValueError, match="no teacher to label it"):
         make(X_unlabeled=POOL)
@@ -186,7 +196,7 @@ def test_frozen_teachers_cannot_be_held_back_from_rows(noisy):
     ("cv", "message"),
     [
         (ShuffleSplit(1, test_size=0.5, random_state=0), "holds out only 30 of the 60 rows"),
-        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds out some row twice"),
+        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds out a row twice"),
     ],
 )
 def test_splits_that_are_no_folds_are_refused(noisy, cv, message):

@@ -109,9 +109,9 @@ def test_sensitivity_of_bags_of_words_and_of_bigrams(topics):
         ({"X": "a b"}, "X is a single string"),
         ({"n_shuffles": 0}, "n_shuffles must be at least 1, got 0"),
         ({"window": 1}, "window must be at least 2 words, or None, got 1"),
-        ({"y": ["no", "no"]}, "no text with two different words correctly"),
-        ({"X": ["a", "a a"]}, "no text with two different words correctly"),
-        ({"X": ["a a b", "a a c"], "window": 2}, "no text with two different words"),
+        ({"y": ["no", "no"]}, "two different words, but estimator"),
+        ({"X": ["a", "a a"]}, "two different words, but estimator"),
+        ({"X": ["a a b", "a a c"], "window": 2}, "two different words"),
         ({"estimator": Rule(first_word, classes=["yes"])}, "a single class"),
     ],
 )

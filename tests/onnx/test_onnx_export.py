@@ -316,7 +316,7 @@ def test_the_metadata_are_enough_to_make_ids(params, topics, texts, tmp_path):
 
 def test_metadata_without_an_analyzer_are_refused(topics, texts, tmp_path):
     student = make_mlp(analyzer=str.split).fit(*topics)
-    with pytest.raises(ValueError, match="pass some as `texts`"):
+    with pytest.raises(ValueError, match="pass such texts as `texts`"):
         export_onnx(student, tmp_path / "student.onnx")
     export_onnx(student, tmp_path / "student.onnx", texts=texts)
     metadata = open_session(tmp_path / "student.onnx").get_modelmeta().custom_metadata_map

@@ -125,7 +125,7 @@ def packed(data):
         ({"model": {"multilabel": 1}}, "not of type bool"),
         (
             {"model": {"multilabel": True, "classes": {"type": "i", "values": [1, 2]}}},
-            "neither names nor numbers",
+            "neither strings nor the numbers",
         ),
         ({"model": {"classes/type": "O"}}, "not one of"),
         ({"model": {"classes/values": ["no", 1]}}, "1 is not of type str"),

@@ -178,8 +178,8 @@ def test_every_option_learns_from_a_teacher(params):
 
 def test_early_stopping_counts_labels():
     student = make_student(early_stopping=True, max_epochs=5, lr=1e-9).fit(TEXTS, LABELS)
-    # Untrained, it says of nearly no text that it has a label: most labels are right, few texts.
-    assert student.history_[0]["valid_fidelity"] > 0.4
+    # Untrained, a student has half of all labels right, but hardly all three of a text.
+    assert 0.4 < student.history_[0]["valid_fidelity"] < 0.7
 
 
 ASKED: list[str] = []

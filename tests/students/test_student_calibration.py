@@ -207,7 +207,7 @@ def test_what_cannot_calibrate_says_why(mlp, data, topics):
     with pytest.raises(ValueError, match="at least 10 texts with known features, but X has 9"):
         mlp.calibrate([*X[:9], *["unheard"] * 20], y[:29])
     texts, is_right = np.array(X), mlp.predict(X) == y
-    with pytest.raises(ValueError, match="makes no error on the"):
+    with pytest.raises(ValueError, match="makes no errors on the"):
         mlp.calibrate(texts[is_right], y[is_right])
     with pytest.raises(ValueError, match="do not agree with y at all"):
         mlp.calibrate(texts[~is_right], y[~is_right])

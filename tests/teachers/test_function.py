@@ -179,8 +179,8 @@ def test_an_error_costs_one_batch(tmp_path, fault, n_jobs):
     n_kept = len(service.asked)
     assert n_kept >= 400
     assert failure.value.__notes__ == [
-        f"{n_kept} of 500 answers are kept in {str(tmp_path)!r}; call again to ask for the others "
-        "only."
+        f"{n_kept} of 500 answers are kept in {str(tmp_path)!r}; repeat the call to request only "
+        "the rest."
     ]
     service.faults[0] = None
     proba = SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)

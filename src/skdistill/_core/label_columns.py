@@ -153,7 +153,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
         return np.array(values, dtype=np.uint64)
     except OverflowError:
         raise ValueError(
-            f"{name} has integers that do not fit 64 bits; make them strings."
+            f"{name} has integers that do not fit in 64 bits; convert them to strings."
         ) from None
 
 
@@ -168,8 +168,8 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
             raise ValueError(
                 f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
                 "ones and "
-                "zeros with one column per label, as sklearn.preprocessing.MultiLabelBinarizer "
-                "makes them."
+                "zeros with one column per label, such as "
+                "sklearn.preprocessing.MultiLabelBinarizer returns."
             )
         for column, item in enumerate(value):
             if is_missing(item):

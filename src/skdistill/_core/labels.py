@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
 from skdistill._core.label_columns import as_labels, columns_in_order, label_names
@@ -86,6 +87,35 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
+
+
+def weigh_classes(
+    class_weight: dict[Any, float] | str | None,
+    classes: np.ndarray,
+    codes: np.ndarray,
+    sample_weight: np.ndarray,
+) -> np.ndarray:
+    """Return the weight of each class; ``"balanced"`` counts rows by their weights.
+
+    A class without a row of positive weight has the weight 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.labels import weigh_classes
+    >>> weigh_classes("balanced", np.array(["a", "b"]), np.array([0, 0, 1]), np.array([1, 1, 6]))
+    array([2.        , 0.66666667])
+    """
+    rows = sample_weight > 0
+    present = np.unique(codes[rows])
+    weights = np.zeros(len(classes))
+    weights[present] = compute_class_weight(
+        class_weight,
+        classes=classes[present],
+        y=classes[codes[rows]],
+        sample_weight=sample_weight[rows],
+    )
+    return weights
 
 
 def _are_probabilities(y: np.ndarray) -> bool:

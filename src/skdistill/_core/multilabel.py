@@ -150,8 +150,8 @@ def read_labels(rows: Iterable[Any], labels: np.ndarray, *, name: str) -> np.nda
         if len({*found} & columns.keys()) < len(found):
             how = "spaces" if separator == " " else "|"
             raise ValueError(
-                f"{name}[{row}] is {text!r:.80}; if texts have several labels, write some of "
-                f"{[*columns]!s:.80}, each at most once, separated by {how}."
+                f"{name}[{row}] is {text!r:.80}, but must list labels from {[*columns]!s:.80}, "
+                f"separated by {how} and without repeats."
             )
         indicators[row, [columns[label] for label in found]] = 1
     return indicators

@@ -95,7 +95,7 @@ def write_card(
         If Jinja2 is not installed.
     """
     if X is None and (y is not None or teacher is not None or controls):
-        raise ValueError("y, teacher and controls need texts to be measured on; pass X.")
+        raise ValueError("y, teacher and controls require test texts; pass them as X.")
     if isinstance(limits, str):
         raise ValueError("limits is a single string; pass a list of sentences.")
     template = _load_template()

@@ -61,8 +61,10 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     if arguments.inputs is not None and export is not _export_onnx:
         arguments.usage_error("--inputs is only for .onnx files; remove it")
-    if (arguments.precision is None) is (export is _export_skd):
-        arguments.usage_error("--precision is for .skd files, which require it")
+    if export is _export_skd and arguments.precision is None:
+        arguments.usage_error("a .skd output requires --precision")
+    if export is not _export_skd and arguments.precision is not None:
+        arguments.usage_error("--precision is only for .skd files; remove it")
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes

@@ -213,7 +213,8 @@ def compare(
         )
         if name == reference and not rows[name]["accuracy"]:
             raise ValueError(
-                f"The reference {name!r} classifies no test text correctly; check its labels."
+                f"The reference {name!r} does not classify any test text correctly; check its "
+                "labels."
             )
     table = ModelTable(make_table([rows[name] for name in models]))
     if plot:

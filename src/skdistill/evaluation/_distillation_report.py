@@ -167,7 +167,7 @@ def distillation_report(
     of_teacher = _Run(Measurement.of(data.test_codes, teacher_proba, teacher_proba))
     teacher_scores = _score([of_teacher], fold)
     if not teacher_scores.accuracy:
-        raise ValueError("The teacher classifies no test text correctly; check its labels.")
+        raise ValueError("The teacher does not classify any test text correctly; check its labels.")
     students, twins = [], []
     for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
         students.append(_train(distilled, seed, data, teacher_proba, soft_labels))

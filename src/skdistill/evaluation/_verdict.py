@@ -92,10 +92,10 @@ class DistillationReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence: distillation helped, it harmed, or so few test texts cannot tell."""
+        """One sentence: distillation helped, it hurt, or there are too few test texts to tell."""
         outcome, link, reading = {
             True: ("Distillation helped", "and", "is above 0"),
-            False: ("Distillation harmed", "and", "is below 0"),
+            False: ("Distillation hurt", "and", "is below 0"),
             None: (f"Cannot tell with {self.n_test:,} test texts", "but", "contains 0"),
         }[self.helped]
         points = 100 * self.difference

@@ -180,7 +180,7 @@ class SoftLabeler:
         except BaseException as error:
             error.add_note(
                 f"{answers.n_known} of {len(answers)} answers are kept in {str(store.location)!r}; "
-                "call again to ask for the others only."
+                "repeat the call to request only the rest."
             )
             raise
         finally:
@@ -226,7 +226,9 @@ class SoftLabeler:
             If the teacher is frozen, a row is held out twice, or there are no labels.
         """
         if self.y is None:
-            raise ValueError("teacher_cv needs labels, but y is None; pass y, or leave it at None.")
+            raise ValueError(
+                "teacher_cv needs labels, but y is None; pass y, or set teacher_cv=None."
+            )
         if has_frozen_part(self.teacher):
             raise ValueError(
                 "teacher_cv fits the teacher on parts of the rows, but the teacher is frozen. Pass "
@@ -255,7 +257,7 @@ class SoftLabeler:
         held_out = np.concatenate(rows)[order]
         if len(np.unique(held_out)) < len(held_out):
             raise ValueError(
-                f"teacher_cv={cv!r} holds out some row twice; it must hold out each row once."
+                f"teacher_cv={cv!r} holds out a row twice; it must hold out each row once."
             )
         return held_out, np.concatenate(parts)[order]
 

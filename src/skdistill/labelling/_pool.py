@@ -112,7 +112,7 @@ class MissingTexts:
     def __iter__(self) -> Iterator[str]:
         raise ValueError(
             "A pickled student does not contain its unlabelled texts. Pass them with "
-            "set_params(unlabeled=TextPool(...)), or set unlabeled=None to do without."
+            "set_params(unlabeled=TextPool(...)), or set unlabeled=None to train without them."
         )
 
 

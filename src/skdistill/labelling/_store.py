@@ -350,8 +350,8 @@ def _setting_damage_aside(path: Path) -> Iterator[None]:
         with suppress(FileNotFoundError):
             path.rename(aside)
         warnings.warn(
-            f"The file {str(path)!r} of the cache is damaged ({error}). It is now called "
-            f"{aside.name!r}, and the teacher is asked for its texts again.",
+            f"The cache file {str(path)!r} is damaged ({error}). It was renamed to {aside.name!r}, "
+            "and the teacher will label its texts again.",
             stacklevel=2,
         )
 

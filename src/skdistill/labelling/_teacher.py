@@ -86,8 +86,9 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     classes = np.asarray(teacher.classes_)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
-            f"The teacher's classes {classes.tolist()} must be sorted, and at least two, to train "
-            "a student without y; pass y, or use another teacher."
+            "To train a student without y, the teacher needs at least two classes, in sorted "
+            "order, "
+            f"but has {classes.tolist()}; pass y, or use another teacher."
         )
     return classes, False
 
@@ -138,7 +139,8 @@ def _fit(
     except ValueError as error:
         if any(sign in str(error) for sign in _NEEDS_NUMBERS):
             raise ValueError(
-                f"The teacher {name} takes numbers, but gets raw texts. Put a vectorizer before "
+                f"The teacher {name} expects numbers, but receives raw texts. Put a vectorizer "
+                "before "
                 "it, "
                 f"as in make_pipeline(TfidfVectorizer(), {name}())."
             ) from error

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.class_weight import compute_class_weight
 
-from skdistill._core.labels import check_probabilities
+from skdistill._core.labels import check_probabilities, weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import check_unlabeled
@@ -237,5 +236,5 @@ def _weights(
     if codes.ndim == 2:
         refuse_class_weight(class_weight)
         return np.concatenate([labelled, np.ones(len(pool_proba))])
-    by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+    by_class = weigh_classes(class_weight, classes, codes, labelled)
     return np.concatenate([labelled * by_class[codes], pool_proba @ by_class])

@@ -103,8 +103,8 @@ def word_order_sensitivity(
     rows = [row for row in np.flatnonzero(correct) if _can_be_shuffled(texts[row], window)]
     if not rows:
         raise ValueError(
-            "estimator classifies no text with two different words correctly; the sensitivity "
-            "needs at least one such text."
+            "The sensitivity needs at least one correctly classified text with two different "
+            "words, but estimator classifies none correctly."
         )
     rng = check_random_state(random_state)
     still_correct = np.zeros(len(rows))

@@ -297,7 +297,8 @@ def _compare(
             )
     if not n_compared:
         raise ValueError(
-            "A graph with inputs='strings' is exact for none of the given texts. Export the "
+            "A graph with inputs='strings' would not be exact for any of the given texts. Export "
+            "the "
             "student with inputs='ids'."
         )
     return {"n_texts": n_compared, "largest_difference": largest}
@@ -318,7 +319,7 @@ def make_texts(vocabulary: Vocabulary) -> list[str]:
     if callable(vocabulary.analyzer):
         raise ValueError(
             "The student's analyzer is a function and may expect texts in a certain form. To "
-            "compare probabilities, pass some as `texts`."
+            "compare probabilities, pass such texts as `texts`."
         )
     rng = np.random.default_rng(0)
     words = np.array([*encodable_words(vocabulary), "unheard-of"], dtype=object)

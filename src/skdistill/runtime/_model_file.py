@@ -212,7 +212,9 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
     estimator = _of_type(description["estimator"], dict)
     multilabel = _of_type(description["multilabel"], bool)
     if multilabel and classes.dtype.kind != "U" and classes.tolist() != [*range(len(classes))]:
-        raise ValueError("the classes of a multilabel model have neither names nor numbers")
+        raise ValueError(
+            "the classes of a multilabel model are neither strings nor the numbers 0, 1, 2, ..."
+        )
     return StoredModel(
         kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
     )

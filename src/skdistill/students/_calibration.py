@@ -162,8 +162,8 @@ class CalibratableStudent(LogitClassifier):
         low, high = TEMPERATURE_RANGE
         if temperature < low * _NEAR:
             raise ValueError(
-                f"No temperature fits, because the student makes no error on the {len(codes)} "
-                "texts; pass more texts, on which neither it nor its teacher was trained."
+                f"No temperature fits, because the student makes no errors on the {len(codes)} "
+                "texts; pass more texts that neither it nor its teacher was trained on."
             )
         if temperature > high / _NEAR:
             raise ValueError(

@@ -411,8 +411,8 @@ class FittedStudent(CalibratableStudent):
         check_is_fitted(self)
         if self._counts is None:
             raise ValueError(
-                "This student was loaded from an int8 file, which does not contain the counts of "
-                "the features. Prune before saving, or save in another precision."
+                "This student cannot be pruned: it was loaded from an int8 file, which has no "
+                "feature counts. Prune it before you save it, or save it with another precision."
             )
         n_listed = len(self._vocabulary.features) + 1
         if not isinstance(n_features, int | np.integer) or not 2 <= n_features <= n_listed:

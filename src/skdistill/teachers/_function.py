@@ -345,7 +345,7 @@ def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
     else:
         shown = "; ".join(f"{name}: {odd[row]}" for row, name in names.items()) + more
     return (
-        f"func gave no usable answer to {len(rows)} of the {n_asked} texts that it was asked for "
+        f"func returned no usable answer for {len(rows)} of the {n_asked} texts that it was given "
         f"({shown}). For each text, return a label, the probabilities of all classes, or a dict of "
         "labels and probabilities."
     )

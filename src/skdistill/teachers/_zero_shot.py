@@ -317,8 +317,8 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels contains {phrase!r} twice; scores could not tell these classes "
-                "apart."
+                f"candidate_labels contains {phrase!r} twice, so these classes would get the same "
+                "score."
             )
         seen.add(phrase)
     kinds = {

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
-from skdistill.students.training._loop import Recipe, train
+from skdistill.students.training._loop import FidelityEarlyStopping, Recipe, train
 from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._ragged import Ragged
@@ -148,13 +149,58 @@ def test_early_stopping_keeps_the_epoch_that_agreed_most():
     dataset, held_out = make_dataset(), make_dataset(40, seed=1)
     weights, history = fit(dataset, held_out=held_out, max_epochs=50, patience=3)
     agreements = [epoch["valid_fidelity"] for epoch in history]
+    losses = np.array([epoch["valid_loss"] for epoch in history])
     best = int(np.argmax(agreements))
-    assert len(history) == best + 1 + 3 < 50
+    # The last epoch with better fidelity, or with a lower loss than all before it.
+    lowest = np.minimum.accumulate(losses)
+    last = max(best, *np.flatnonzero(losses == lowest))
+    assert len(history) == last + 1 + 3 < 50
     network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     batch, targets = held_out.batch(np.arange(40))
     agreed = network(batch.ids, batch.offsets).argmax(1) == targets["proba"].argmax(1)
     assert agreed.float().mean().item() == pytest.approx(agreements[best])
+
+
+def test_early_stopping_goes_on_while_a_tie_in_fidelity_hides_progress():
+    # The teacher always prefers the first class, so a student soon agrees with it everywhere.
+    proba = np.tile(np.array([0.98, 0.01, 0.01], np.float32), (80, 1))
+    dataset = make_dataset(proba=proba)
+    weights, history = fit(dataset, held_out=dataset, max_epochs=12, patience=2, lr=0.01)
+    assert [epoch["valid_fidelity"] for epoch in history][-6:] == [1.0] * 6
+    losses = [epoch["valid_loss"] for epoch in history]
+    assert losses == sorted(losses, reverse=True)
+    alone, _ = fit(dataset, max_epochs=12, lr=0.01)
+    for name, value in alone.items():
+        np.testing.assert_array_equal(weights[name], value)
+
+
+@pytest.mark.parametrize(("multilabel", "expected"), [(True, 11 / 12), (False, 3 / 4)])
+def test_fidelity_by_hand(multilabel, expected):
+    logits = torch.tensor([[0.3, -0.2, -9], [0.1, 0.2, 0.4]])
+    proba = torch.tensor([[0.6, 0.4, 0.0], [0.9, 0.4, 0.7]])
+    batch = (None, {"proba": proba, "sample_weight": torch.tensor([3.0, 1.0])})
+    module, found = torch.nn.Linear(1, 1), {}
+    net = SimpleNamespace(module_=module, history=SimpleNamespace(record=found.__setitem__))
+    stopping = FidelityEarlyStopping(patience=1, multilabel=multilabel)
+    stopping.on_train_begin(net)
+    stopping.on_epoch_begin(net)
+    stopping.on_batch_end(net, batch, training=True, loss=9, y_pred=logits)
+    stopping.on_batch_end(net, batch, training=False, loss=1, y_pred=logits)
+    stopping.on_epoch_end(net)
+    assert found["valid_fidelity"] == pytest.approx(expected)
+
+
+def test_early_stopping_weighs_held_out_texts():
+    held_out = make_dataset(40, seed=1)
+    doubled = np.random.default_rng(2).integers(1, 3, 40)
+    repeated = held_out.take(np.repeat(np.arange(40), doubled))
+    weighted = held_out.take(np.arange(40))
+    weighted.targets["sample_weight"] = torch.from_numpy(doubled.astype(np.float32))
+    histories = [fit(make_dataset(), held_out=rows)[1] for rows in (repeated, weighted)]
+    fidelities = [[epoch["valid_fidelity"] for epoch in history] for history in histories]
+    assert fidelities[0] == pytest.approx(fidelities[1])
+    assert len({*fidelities[0]}) > 1
 
 
 def test_skorch_callbacks_work_and_may_stop():

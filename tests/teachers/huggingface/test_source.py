@@ -69,10 +69,10 @@ NAMES = {
     "C:\\models\\mine": "not a name on the Hub",
     "~": "'~' is not expanded: use os.path.expanduser",
     "~root/model": "'~' is not expanded: use os.path.expanduser",
-    "https://huggingface.co/owner/name": "part of the address behind huggingface.co/",
-    "http://127.0.0.1:1/owner/name": "part of the address behind huggingface.co/",
-    "file:///etc": "part of the address behind huggingface.co/",
-    "hf://owner/name": "part of the address behind huggingface.co/",
+    "https://huggingface.co/owner/name": "part of the address after huggingface.co/",
+    "http://127.0.0.1:1/owner/name": "part of the address after huggingface.co/",
+    "file:///etc": "part of the address after huggingface.co/",
+    "hf://owner/name": "part of the address after huggingface.co/",
     "owner/na\0me": "not a name on the Hub",
     "owner/name\n": "not a name on the Hub",
     "owner/na\r\nme": "not a name on the Hub",
@@ -168,10 +168,10 @@ def test_an_adapter_of_another_checkpoint(folder):
 
 
 LINKS = {
-    "outside": "link to a place outside the folder",
+    "outside": "link to a file outside the folder",
     "nowhere": "broken link",
     "in a circle": "broken link",
-    "to a device": "link to a place outside the folder",
+    "to a device": "link to a file outside the folder",
     "no link but a pipe": "not a regular file",
 }
 
@@ -212,7 +212,7 @@ def test_the_cache_of_the_hub_keeps_files_behind_links(finetuned, tmp_path):
     (snapshot / "config.json").unlink()
     (snapshot / "config.json").symlink_to("../../../config.json")
     shutil.copy(Path(finetuned, "config.json"), tmp_path)
-    refused(snapshot, "link to a place outside the folder")
+    refused(snapshot, "link to a file outside the folder")
 
 
 def test_code_beside_weights_is_never_run(folder):

@@ -4,7 +4,7 @@ import dis
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -104,10 +104,15 @@ def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
 class FidelityEarlyStopping(Callback):
     """Keep the weights that agree best with the teacher on held-out texts.
 
+    Fidelity has few values if there are few texts or one class prevails, so a lower loss decides
+    between epochs of equal fidelity, and postpones the end of training. Both count texts by their
+    weights.
+
     Parameters
     ----------
     patience : int
-        Number of epochs without better fidelity after which training stops.
+        Number of epochs with neither better fidelity nor a lower loss than any before, after which
+        training stops.
     multilabel : bool, default=False
         Whether a text may have several labels. If so, agreement is counted per label.
     """
@@ -118,38 +123,49 @@ class FidelityEarlyStopping(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Reset the state of earlier training."""
-        self.best_ = -1.0
+        self.best_ = (-1.0, 0.0)  # fidelity, negative loss
+        self.lowest_loss_ = inf
         self.best_weights_ = None
         self.waited_ = 0
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start counting."""
-        self.agreed_ = self.seen_ = 0
+        self.agreed_ = self.seen_ = self.loss_ = 0.0
 
     def on_batch_end(
-        self, net: NeuralNet, batch: Any, training: bool, y_pred: Any = None, **kwargs: Any
+        self,
+        net: NeuralNet,
+        batch: Any,
+        training: bool,
+        loss: Any = None,
+        y_pred: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Count the predictions on which student and teacher agree."""
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
+            weight = batch[1]["sample_weight"]
             if self.multilabel:
                 agreed = (logits > 0) == (proba > 0.5)
             else:
                 agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
-            self.agreed_ += int(agreed.sum())
-            self.seen_ += agreed.numel()
+            agreed = agreed.view(len(weight), -1).double().mean(dim=1)
+            self.agreed_ += float((weight * agreed).sum())
+            self.seen_ += float(weight.sum())
+            self.loss_ += len(weight) * float(loss)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the best weights, or stop."""
-        fidelity = self.agreed_ / self.seen_
+        fidelity = self.agreed_ / self.seen_ if self.seen_ else 0.0
         net.history.record("valid_fidelity", fidelity)
-        if fidelity > self.best_:
-            self.best_, self.waited_ = fidelity, 0
+        is_best = (fidelity, -self.loss_) > self.best_
+        if is_best:
+            self.best_ = fidelity, -self.loss_
             self.best_weights_ = deepcopy(net.module_.state_dict())
-        else:
-            self.waited_ += 1
-            if self.waited_ >= self.patience:
-                raise StopTraining
+        self.waited_ = 0 if is_best or self.loss_ < self.lowest_loss_ else self.waited_ + 1
+        self.lowest_loss_ = min(self.loss_, self.lowest_loss_)
+        if self.waited_ >= self.patience:
+            raise StopTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore the best weights."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from skdistill._core.labels import weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill.teachers.huggingface._inference import TokenisedTexts
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
@@ -76,16 +76,7 @@ def row_weights(
         refuse_class_weight(class_weight)
     if class_weight is None:
         return weights
-    rows = weights > 0
-    present = np.unique(codes[rows])
-    by_class = np.zeros(len(classes))
-    by_class[present] = compute_class_weight(
-        class_weight,
-        classes=classes[present],
-        y=classes[codes[rows]],
-        sample_weight=weights[rows],
-    )
-    return weights * by_class[codes]
+    return weights * weigh_classes(class_weight, classes, codes, weights)[codes]
 
 
 def split(

@@ -57,7 +57,7 @@ def _hint(name: str) -> str:
     if name.startswith("~"):
         return " ('~' is not expanded: use os.path.expanduser)"
     if "://" in name:
-        return " (give the part of the address behind huggingface.co/)"
+        return " (pass only the part of the address after huggingface.co/)"
     return ""
 
 
@@ -83,8 +83,8 @@ def _check_file(path: Path, folder: Path) -> None:
         raise ValueError(f"its file {path.name!r} is a broken link") from None
     if not any(target.is_relative_to(root) for root in _allowed_roots(folder)):
         raise ValueError(
-            f"its file {path.name!r} is a link to a place outside the folder; copy the file itself "
-            "there"
+            f"its file {path.name!r} is a link to a file outside the folder; replace the link with "
+            "a copy of that file"
         )
     if not target.is_file():
         raise ValueError(f"its {path.name!r} is not a regular file")
