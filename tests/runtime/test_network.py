@@ -160,6 +160,16 @@ def test_recurrent_tables_equal_the_network(cell, bidirectional, pooling, hidden
     check_equal(network, compiled, random_texts(100))
 
 
+def test_long_texts_are_read_in_parallel_wherever_they_are():
+    _, compiled = make_pair(RNNNetwork)
+    texts = random_texts(60)
+    texts[5::20] = ["cat dog " * 200] * 3
+    step, n_steps = compiled.step, []
+    compiled.step = lambda inputs, *rest: n_steps.append(len(inputs)) or step(inputs, *rest)
+    compiled.predict_proba(texts, n_characters=1000)
+    assert len(n_steps) == 2 * 400  # for both directions, the words of one long text
+
+
 def check_equal(network, compiled, texts):
     proba = compiled.predict_proba(texts)
     expected = torch_proba(network, texts)

@@ -7,13 +7,16 @@ import numpy as np
 from skdistill.runtime._network import CompiledNetwork, Graph
 from skdistill.runtime._products import N_ROWS, RowProduct, multiply_exactly
 from skdistill.text._ragged import Ragged
-from skdistill.text._vocabulary import Vocabulary
+from skdistill.text._vocabulary import Vocabulary, slices
 
 # Positions of ONNX's gates in torch's order. ONNX: update, reset, new; input, output, forget, cell.
 _ONNX_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
 # How the states of all steps are reduced, and from where.
 _REDUCE = {"max": np.maximum, "mean": np.add}
 _STARTS = {"max": -np.inf, "mean": 0}
+# Number of characters whose ids are kept at a time, and number of texts that are read in parallel.
+_CHARACTERS_TOGETHER = 2**24
+_TEXTS_TOGETHER = 2**11
 # An element type in the numbering of ONNX's `TensorProto`.
 _INT32 = 6
 
@@ -111,6 +114,23 @@ class CompiledRNN(CompiledNetwork):
         # The input has shape (n_tokens, n_directions, n_texts, hidden_dim).
         by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
         return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim]), None
+
+    def decision_function(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
+        # A step costs nearly the same for one text as for hundreds, so texts of similar length are
+        # read together, wherever they are.
+        if len(texts) == 1:
+            return super().decision_function(texts)
+        logits = np.empty((len(texts), len(self.log_prior)), dtype=np.float32)
+        for together in slices(texts, _CHARACTERS_TOGETHER):
+            some = texts[together]
+            ids = Ragged.concatenate(
+                [self.vocabulary.encode_run(some[run]) for run in slices(some, n_characters)]
+            )
+            order = np.argsort(-ids.lengths, kind="stable")
+            for start in range(0, len(some), _TEXTS_TOGETHER):
+                rows = order[start : start + _TEXTS_TOGETHER]
+                logits[together.start + rows] = self._logits(ids.take(rows))
+        return logits
 
     def _first_layer(self, ids: Ragged) -> np.ndarray:
         order = np.argsort(-ids.lengths, kind="stable")

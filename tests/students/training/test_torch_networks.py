@@ -3,6 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from skdistill.students.training import _rnn as rnn_module
 from skdistill.students.training._cnn import CNNNetwork, convolve_within_rows
 from skdistill.students.training._mlp import MLPNetwork, score_windows, softmax_within_rows
 from skdistill.students.training._network import pool
@@ -216,3 +217,41 @@ def test_pool_equals_a_loop(how):
         for row in vectors.split(offsets.diff().tolist())
     ]
     torch.testing.assert_close(pool(how, vectors, rows, offsets), torch.stack(expected))
+
+
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_training_reads_long_texts_in_pieces(pooling, bidirectional, monkeypatch):
+    network = make(RNNNetwork, hidden_dim=4, pooling=pooling, bidirectional=bidirectional)
+    ids, offsets = flat(TEXTS)
+    vectors, rows = network.embedding(ids), torch.repeat_interleave(offsets.diff())
+    longest = []
+    original = rnn_module.read_side_by_side
+    monkeypatch.setattr(
+        rnn_module,
+        "read_side_by_side",
+        lambda *arguments: longest.append(arguments[-1]) or original(*arguments),
+    )
+    network.train()
+    whole = network.represent(vectors, rows, offsets)
+    assert max(longest) == 8
+    longest.clear()
+    monkeypatch.setattr(rnn_module, "_LONGEST_PIECE", 3)
+    in_pieces = network.represent(vectors, rows, offsets)
+    assert max(longest) == 3
+    for row, text in enumerate(TEXTS):
+        if not text:
+            assert not in_pieces[row].any()
+            continue
+        pieces = network.embedding(torch.tensor(text)).split(3)
+        read = [states(network, piece) for piece in pieces]
+        sizes = torch.tensor([len(piece) for piece in pieces])[:, None]
+        expected = [
+            (torch.stack(parts) * sizes / len(text)).sum(dim=0)
+            if how == "mean"
+            else torch.stack(parts).amax(dim=0)
+            for how, parts in zip(pooling, zip(*read, strict=True), strict=True)
+        ]
+        torch.testing.assert_close(in_pieces[row], torch.cat(expected))
+    network.eval()
+    torch.testing.assert_close(network.represent(vectors, rows, offsets), whole, rtol=0, atol=0)
