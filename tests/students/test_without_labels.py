@@ -170,7 +170,7 @@ def test_memory_is_shared_with_fits_on_labels(frozen, topics, tmp_path, monkeypa
     ids=str,
 )
 def test_parameters_that_need_labels_say_so(frozen, topics, params, message):
-    with pytest.raises(ValueError, match=f"{message}.*, but y is None; pass y, or set"):
+    with pytest.raises(ValueError, match=f"{message}.*, but y is None; pass y, or leave"):
         make_student(frozen, **params).fit(topics[0])
 
 
