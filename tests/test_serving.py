@@ -102,7 +102,7 @@ def test_rounding_on_disk_is_the_rounding_of_compile(student, texts, precision, 
 def test_an_int8_file_cannot_be_pruned(student, tmp_path):
     student.save(tmp_path / "model.skd", precision="int8")
     loaded = type(student).load(tmp_path / "model.skd")
-    with pytest.raises(ValueError, match=r"int8 file.*Prune before saving"):
+    with pytest.raises(ValueError, match=r"int8 file.*Prune it before you save"):
         loaded.prune_vocabulary(2)
 
 

@@ -168,7 +168,7 @@ def test_a_teacher_that_knows_nothing_is_refused():
         ("one text", [0], {}, ValueError, "single string"),
         (["a b", None], [0, 1], {}, ValueError, r"X\[1\]"),
         (["a b", "b a"], [0], {}, ValueError, "2"),
-        (["a b", "b a"], np.array(["x", np.nan], object), {}, ValueError, "contains NaN"),
+        (["a b", "b a"], np.array(["x", np.nan], object), {}, ValueError, r"y\[1\] is miss"),
         (ORDERED, WHO, {"max_loss": 2}, ValueError, "max_loss"),
         (ORDERED, WHO, {"n_shuffles": 0}, ValueError, "n_shuffles"),
     ],

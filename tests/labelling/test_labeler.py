@@ -407,7 +407,7 @@ def test_a_damaged_file_costs_its_own_texts_only(tmp_path):
     path = min(memory.rglob("*.npz"), key=lambda path: path.stat().st_mtime)
     path.write_bytes(path.read_bytes()[:50])
     log.write_text("")
-    with pytest.warns(UserWarning, match=r"npz' of the cache is damaged"):
+    with pytest.warns(UserWarning, match=r"npz' is damaged"):
         proba = label_texts(HashTeacher(log), X, Y, texts, memory=memory)
     np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
     assert notes(log) == (1, texts[:10])

@@ -136,7 +136,7 @@ def test_a_damaged_file_is_set_aside_and_its_texts_are_missing(tmp_path, damage,
     store.write("key", {text: row(text) for text in texts[10:]})
     path = store._answers("key")[number]
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    with pytest.warns(UserWarning, match=rf"{path.name}' of the cache is damaged .*again") as noted:
+    with pytest.warns(UserWarning, match=rf"{path.name}' is damaged .*again") as noted:
         found = store.read("key", texts)
     assert len(noted) == 1
     assert len(found) == 10
@@ -154,7 +154,7 @@ def test_a_damaged_journal_is_set_aside(tmp_path):
         store.append("key", {"a": row("a"), "b": row("b")})
         (path,) = store._answers("key")
         path.write_bytes(_changed(path.read_bytes(), 20))
-        with pytest.warns(UserWarning, match=r"journal' of the cache is damaged"):
+        with pytest.warns(UserWarning, match=r"journal' is damaged"):
             assert store.read("key", ["a", "b"]) == {}
     assert store.teachers() == []
     store.clear("key")

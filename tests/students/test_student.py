@@ -491,7 +491,8 @@ def test_labels_of_any_type(split, labels):
     )
     student = make_student().fit(X, y)
     predicted = student.predict(X_test)
-    assert predicted.dtype == student.classes_.dtype == np.unique(y).dtype
+    # Objects that are all text become text.
+    assert predicted.dtype == student.classes_.dtype == np.array(y.tolist()).dtype
     assert student.predict_proba(X_test).shape == (len(X_test), 2)
 
 
@@ -744,3 +745,22 @@ def test_embeddings_that_no_teacher_has_are_refused_before_it_is_fitted():
 
     with pytest.raises(ValueError, match="needs a teacher with token embeddings"):
         make_student(teacher=Untouched(), embedding_init="teacher").fit(["a", "b"], [0, 1])
+
+
+def test_a_script_without_spaces_is_noticed():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["food", "travel"], 100)
+    own = {"food": "饭汤茶", "travel": "车船路"}
+    characters = [chr(code) for code in range(0x4E00, 0x4E28)]
+    texts = [
+        "".join(rng.permutation([*rng.choice(characters, 6), *rng.choice([*own[label]], 2)]))
+        for label in y
+    ]
+    with pytest.warns(UserWarning, match="100% of the words occur only once") as caught:
+        words = make_student().fit(texts[::2], y[::2])
+    assert caught[0].filename == __file__
+    assert words.score(texts[1::2], y[1::2]) == 0.5
+    # The suite turns warnings into errors, so these do not warn.
+    for analyzer in ("char", list):
+        student = make_student(analyzer=analyzer, vocabulary_size=300, max_epochs=20)
+        assert student.fit(texts[::2], y[::2]).score(texts[1::2], y[1::2]) > 0.9

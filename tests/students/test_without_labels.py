@@ -170,7 +170,7 @@ def test_memory_is_shared_with_fits_on_labels(frozen, topics, tmp_path, monkeypa
     ids=str,
 )
 def test_parameters_that_need_labels_say_so(frozen, topics, params, message):
-    with pytest.raises(ValueError, match=f"{message}.*, but y is None; pass y, or set"):
+    with pytest.raises(ValueError, match=f"{message}.*, but y is None; pass y, or leave"):
         make_student(frozen, **params).fit(topics[0])
 
 
@@ -217,7 +217,7 @@ def test_rows_cannot_be_held_out_without_labels(frozen, topics):
 def test_reports_need_labels(frozen, topics):
     with pytest.raises(ValueError, match="requires y"):
         distillation_report(make_student(frozen), topics[0], None)
-    with pytest.raises(ValueError, match="1d array"):
+    with pytest.raises(ValueError, match="requires y"):
         recommend_student(frozen, topics[0], None)
 
 

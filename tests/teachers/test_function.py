@@ -172,6 +172,15 @@ def make_service_teacher(service, **params):
     "fault", [lose_connection, press_ctrl_c, pytest.param(send_ctrl_c, marks=needs_posix)]
 )
 def test_an_error_costs_one_batch(tmp_path, fault, n_jobs):
+    # A shell that starts Python in the background has it ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        check_an_error_costs_one_batch(tmp_path, fault, n_jobs)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def check_an_error_costs_one_batch(tmp_path, fault, n_jobs):
     service = make_service(fault)
     teacher = make_service_teacher(service, n_jobs=n_jobs, batch_size=10)
     with pytest.raises((OSError, KeyboardInterrupt)) as failure:

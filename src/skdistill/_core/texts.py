@@ -83,7 +83,7 @@ def as_list(column: Any) -> list[Any]:
     for method in ("to_pylist", "to_list", "tolist"):
         if hasattr(column, method):
             return list(getattr(column, method)())
-    return list(column)
+    return list(column if isinstance(column, Iterable) else np.asarray(column).tolist())
 
 
 def is_missing(value: Any) -> bool:

@@ -3,6 +3,7 @@
 Only `fit` imports torch; a fitted student predicts without it.
 """
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from copy import deepcopy
@@ -34,6 +35,7 @@ from skdistill.students._parameters import StudentParameters
 from skdistill.students.training._embedding_init import find_embedding_source, initial_embedding
 from skdistill.students.training._schedule import TrainingSchedule, fit_budget, make_schedule
 from skdistill.text._ragged import Ragged
+from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
 from skdistill.text._vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -155,6 +157,8 @@ class DistilledClassifier(
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
         architecture, vocabulary_options = self._check_parameters(labels)
+        if self.analyzer == "word":
+            _warn_of_single_words(texts)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
@@ -371,6 +375,17 @@ class DistilledClassifier(
             teacher is None or get_tags(teacher).classifier_tags.multi_label
         )
         return tags
+
+
+def _warn_of_single_words(texts: list[str]) -> None:
+    share = share_of_single_words(texts)
+    if share > MOSTLY_SINGLE:
+        warnings.warn(
+            f"In a sample of X, {share:.0%} of the words occur only once, as in languages that "
+            "write no spaces, so the student can learn little from words. Use "
+            'analyzer="char", or pass a tokenizer as the analyzer.',
+            stacklevel=5,  # past fit and the wrappers around it
+        )
 
 
 @dataclass(frozen=True)
