@@ -192,6 +192,31 @@ class TestPrediction:
         np.testing.assert_allclose(teacher.decision_function(texts), logits, rtol=0, atol=1e-5)
         assert teacher.predict(texts).tolist() == [TOPICS[i] for i in logits.argmax(axis=1)]
 
+    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "10%"), (5, "20%"), (20, "100%")])
+    def test_says_what_share_of_texts_it_cuts(self, tiny_checkpoint, topics, n_long, share):
+        texts = [
+            f"{text} {'rail ' * 30 * (row < n_long)}" for row, text in enumerate(topics[0][:20])
+        ]
+        teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1)
+        calls = [teacher.fit, lambda X, y: teacher.predict_proba(X)]
+        for call in calls:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                call(texts, topics[1][:20])
+            found = [w for w in caught if "reads only the first" in str(w.message)]
+            if share is None:
+                assert not found
+                continue
+            assert str(found[0].message) == (
+                f"About {share} of the texts have 24 tokens or more, and the teacher reads only "
+                "the first 24. If the ends of texts matter, raise max_length."
+            )
+            assert found[0].filename == __file__
+        if share == "100%":
+            teacher.set_params(max_length=500).max_length_ = 24
+            with pytest.warns(UserWarning, match="divide them, or use another model"):
+                teacher.predict(texts)
+
     def test_length_limit_of_each_family(self, family_checkpoint):
         teacher = TransformerTeacherClassifier.from_finetuned(family_checkpoint, max_length=512)
         is_roberta = AutoConfig.from_pretrained(family_checkpoint).model_type == "roberta"

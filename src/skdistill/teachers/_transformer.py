@@ -20,7 +20,7 @@ from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import resolve_device
-from skdistill.teachers._base import TransformerClassifier, hash_of
+from skdistill.teachers._base import TransformerClassifier, hash_of, warn_of_cut_texts
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
 from skdistill.teachers.huggingface._examples import Examples, row_weights, split
 from skdistill.teachers.huggingface._heads import (
@@ -74,8 +74,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         checkpoint's ``config.json``: models such as ``T5ForConditionalGeneration``, and so the
         plain ``t5-small``, write the label; all others use a classification layer.
     max_length : int, default=128
-        Maximum number of tokens per text, special tokens included; longer texts are truncated.
-        The model's own limit applies if it is lower.
+        Maximum number of tokens per text, special tokens included; longer texts are truncated, and
+        a warning says so if they are a tenth or more of the texts. The model's own limit applies if
+        it is lower.
     max_epochs : int or "auto", default="auto"
         Maximum number of passes over the labelled texts. ``"auto"`` makes 4, or more if these have
         fewer than 150 steps: a pretrained model learns little from fewer, whatever the texts.
@@ -306,8 +307,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Warns
         -----
         UserWarning
-            If the fitted teacher answers no better than chance on its own training texts, of which
-            at most 256 are tried.
+            If a tenth of the texts or more are longer than `max_length`. If the fitted teacher
+            answers no better than chance on its own training texts, of which at most 256 are tried.
         """
         # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision
@@ -327,6 +328,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             )
             max_length = usable_length(model, tokenizer, self.max_length)
             tokens = tokenise(tokenizer, model, texts, max_length)
+            warn_of_cut_texts(tokens, max_length, self.max_length, stacklevel=5)
             training, validation = split(
                 Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
