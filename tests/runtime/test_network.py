@@ -1,7 +1,9 @@
 import math
+import platform
 import subprocess
 import sys
 
+import alone
 import numpy as np
 import pytest
 import torch
@@ -264,3 +266,25 @@ def test_expit_is_exact_at_its_ends():
     np.testing.assert_allclose(found[0, 1:5], np.array(exact), rtol=1e-5, atol=1e-44)
     doubles = expit(logits.astype(np.float64))
     np.testing.assert_allclose(doubles[0, 0], math.exp(-200), rtol=1e-12)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep memory")
+def test_predictions_reuse_the_memory_of_earlier_ones():
+    code = (
+        "import resource, alone\n"
+        "network, texts = alone.make_network('attention'), alone.make_texts(50) * 200\n"
+        "for _ in range(3): network.predict_proba(texts)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): network.predict_proba(texts)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=alone.__file__.removesuffix("alone.py"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    # Each page of 4 kB that is new to the process counts as one.
+    assert int(done.stdout) < 500
