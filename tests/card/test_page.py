@@ -440,9 +440,9 @@ def test_several_labels_a_text(topics, tmp_path):
 def test_what_does_not_fit_is_an_error_and_writes_nothing(topics, tmp_path):
     student, (X, y) = fit(topics), topics
     wrong = [
-        ({"y": y}, "to be measured on; pass X"),
-        ({"teacher": student}, "to be measured on; pass X"),
-        ({"controls": {"LR": student}}, "to be measured on; pass X"),
+        ({"y": y}, "require test texts; pass them as X"),
+        ({"teacher": student}, "require test texts; pass them as X"),
+        ({"controls": {"LR": student}}, "require test texts; pass them as X"),
         ({"class_names": ["one", "two"]}, "class_names must contain a name for each of the 3"),
         ({"class_names": "abc"}, "class_names must contain a name for each of the 3"),
         ({"limits": "None."}, "limits is a single string"),

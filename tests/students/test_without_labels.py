@@ -217,7 +217,7 @@ def test_rows_cannot_be_held_out_without_labels(frozen, topics):
 def test_reports_need_labels(frozen, topics):
     with pytest.raises(ValueError, match="requires y"):
         distillation_report(make_student(frozen), topics[0], None)
-    with pytest.raises(ValueError, match="1d array"):
+    with pytest.raises(ValueError, match="requires y"):
         recommend_student(frozen, topics[0], None)
 
 

@@ -655,7 +655,9 @@ class TestEarlyStopping:
 
     def test_too_few_rows_of_a_class(self, tiny_checkpoint, rows):
         labels = np.array(["a"] * 47 + ["b"])
-        with pytest.raises(ValueError, match="at least 2 texts of each class, but the class 'b' has 1"):
+        with pytest.raises(
+            ValueError, match="at least 2 texts of each class, but the class 'b' has 1"
+        ):
             quick(tiny_checkpoint, early_stopping=True).fit(rows[0], labels)
 
 

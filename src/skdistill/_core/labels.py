@@ -9,6 +9,9 @@ from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
 from skdistill._core.label_columns import as_labels, columns_in_order, label_names
 
+# In the words of scikit-learn's checks.
+_NO_LABELS = "This classifier requires y to be passed, but the target y is None."
+
 
 def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, and the number of each row's class.
@@ -45,7 +48,7 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     (array(['no', 'yes'], dtype='<U3'), array([0, 1, 0]))
     """
     if y is None:
-        raise ValueError("This classifier requires y to be passed, but the target y is None.")
+        raise ValueError(_NO_LABELS)
     names = label_names(y)
     y = as_labels(y)
     if multilabel and is_multilabel(y):
@@ -76,6 +79,8 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     ValueError
         If `y` has another shape, a missing value, or continuous values.
     """
+    if y is None:
+        raise ValueError(_NO_LABELS)
     y = as_labels(y)
     if y.ndim == 2 and _are_probabilities(y):
         raise ValueError(
@@ -97,7 +102,7 @@ def weigh_classes(
 ) -> np.ndarray:
     """Return the weight of each class; ``"balanced"`` counts rows by their weights.
 
-    A class without a row of positive weight has the weight 0.
+    It leaves the weight of a class at 1 if no row of it has a positive weight.
 
     Examples
     --------
@@ -106,9 +111,12 @@ def weigh_classes(
     >>> weigh_classes("balanced", np.array(["a", "b"]), np.array([0, 0, 1]), np.array([1, 1, 6]))
     array([2.        , 0.66666667])
     """
+    if class_weight != "balanced":
+        weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        return weights
     rows = sample_weight > 0
     present = np.unique(codes[rows])
-    weights = np.zeros(len(classes))
+    weights = np.ones(len(classes))
     weights[present] = compute_class_weight(
         class_weight,
         classes=classes[present],
