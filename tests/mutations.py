@@ -68,7 +68,7 @@ def edits(node: ast.AST, code: bytes, starts: list[int]) -> Iterator[tuple[int, 
             yield span(node)[0], span(node)[0] + len("not "), ""
         case ast.UnaryOp(op=ast.USub() | ast.Invert()):
             yield span(node)[0], span(node)[0] + 1, ""
-        case ast.Return(value=ast.expr()):
+        case ast.Return(value=ast.expr()) if not isinstance(node.value, ast.Constant):
             yield *span(node.value), "None"
         case ast.Constant(value=bool(value)):
             yield *span(node), str(not value)

@@ -45,7 +45,8 @@ def test_what_has_no_effect_stays():
     assert not changes("def f(a: int | str) -> bool | None:\n    g(a, strict=True)\n")
     assert not changes("raise ValueError(f'{a + 1} is below {b:.3f}')")
     assert not changes("if TYPE_CHECKING:\n    import a\n")
-    assert not changes("def f():\n    '''Return 1.'''\n")
+    assert not changes("def f():\n    '''Return 1.'''\n    return\n")
+    assert changes("def f():\n    return False") == {"return True"}  # None is as false
 
 
 def test_a_mutant_has_the_whole_module():
