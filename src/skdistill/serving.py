@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels, check_known_labels
+from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import share_of_equal
 from skdistill._core.texts import check_texts
 from skdistill.runtime._explanation import Explanations, explain
@@ -321,14 +321,9 @@ def parity_report(
         "agreement": share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
-        labels = as_labels(y)
-        if labels.ndim == 1 and not exact.multilabel_:
-            check_known_labels(labels, exact.classes_, names=("y", "the student's classes"))
-        if labels.shape != predicted.shape:
-            raise ValueError(
-                f"y has shape {labels.shape}, but must have shape {predicted.shape}: "
-                f"pass the labels of the {len(texts)} texts in X."
-            )
+        multilabel = exact.multilabel_
+        codes = find_labels(y, exact.classes_, n_rows=len(texts), multilabel=multilabel)
+        labels = codes if multilabel else exact.classes_[codes]
         report["accuracy"] = share_of_equal(predicted, labels)
         report["rounded_accuracy"] = share_of_equal(rounded_predicted, labels)
         report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]

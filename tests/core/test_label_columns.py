@@ -8,9 +8,12 @@ import pytest
 from scipy.sparse import csr_array
 
 from skdistill._core.label_columns import (
+    as_label_column,
     as_labels,
     check_known_labels,
+    check_same_kind,
     columns_in_order,
+    find_labels,
     label_names,
 )
 
@@ -107,6 +110,8 @@ def test_lists_of_names_are_refused_with_the_tool_to_use(y):
         ([datetime(2020, 1, 1)], r"y\[0\] is of type datetime"),
         (pd.Series(pd.to_datetime(["2020-01-01"])), r"y\[0\] is of type Timestamp"),
         (np.array(["2020-01-01"], dtype="M8[ns]"), r"y\[0\] is of type datetime64"),
+        (np.array([b"a"]), r"y\[0\] is of type bytes"),
+        ([b"a"], r"y\[0\] is of type bytes"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -164,3 +169,68 @@ def test_columns_follow_the_classes_by_name():
 def test_the_number_1_is_not_the_string_1():
     with pytest.raises(ValueError, match=r"y\[0\] is '1', a label that is not in the classes"):
         check_known_labels(np.array(["1"]), np.array([0, 1]), names=("y", "the classes"))
+
+
+@pytest.mark.parametrize("module", [pd, pl], ids=["pandas", "polars"])
+def test_named_columns_of_labels_follow_the_classes(module):
+    y = module.DataFrame({"b": [1, 0], "a": [0, 0]})
+    classes = np.array(["a", "b"])
+    assert as_labels(y, classes=classes).tolist() == [[0, 1], [0, 0]]
+    # Numbered classes have no names to go by.
+    assert as_labels(y, classes=np.array([0, 1])).tolist() == [[1, 0], [0, 0]]
+    with pytest.raises(ValueError, match=r"y has the columns \['b', 'a'\], which are not the cl"):
+        as_labels(y, classes=np.array(["a", "c"]))
+
+
+def test_columns_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"y has the columns \['a', 'a'\]; give each column"):
+        as_labels(pd.DataFrame([[0, 1], [1, 0]], columns=["a", "a"]))
+
+
+def test_a_column_of_labels_has_one_dimension():
+    for y in (["a", "b"], pd.DataFrame({"y": ["a", "b"]}), np.array([["a"], ["b"]])):
+        assert as_label_column(y).tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"y must contain one label per text, but has shape \(2, "):
+        as_label_column(np.eye(2))
+
+
+def test_labels_are_found_among_the_classes():
+    classes = np.array(["a", "b", "c"])
+    found = find_labels(pd.Series(["c", "a"]), classes, n_rows=2, multilabel=False)
+    assert found.tolist() == [2, 0]
+    table = pd.DataFrame({"c": [1], "a": [0], "b": [0]}, dtype="boolean")
+    found = find_labels(table, classes, n_rows=1, multilabel=True)
+    assert found.tolist() == [[0, 0, 1]]
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("y", "multilabel", "message"),
+    [
+        (["a"], False, "T and y must have the same number of rows, but have 2 and 1"),
+        (["a", "d"], False, r"y\[1\] is 'd', a label that is not in the classes"),
+        ([0, 1], False, r"y\[0\] is 0, a label that is not in the classes"),
+        (["a", None], False, r"y\[1\] is missing"),
+        (np.eye(2), False, r"y must have shape \(2,\), one label per text, but has .*\(2, 2\)"),
+        (np.eye(2), True, r"y must have shape \(2, 3\), .* but has shape \(2, 2\)"),
+        ([[0, 1, 2]] * 2, True, r"ones and zeros, but they are \[0, 1, 2\]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_labels_that_are_not_found_are_named(y, multilabel, message):
+    with pytest.raises(ValueError, match=message):
+        find_labels(
+            y,
+            np.array(["a", "b", "c"]),
+            n_rows=2,
+            multilabel=multilabel,
+            names=("T", "y", "the classes"),
+        )
+
+
+def test_strings_are_not_compared_with_numbers():
+    words, numbers = np.array(["1", "0"]), np.array([1, 0])
+    check_same_kind(numbers, np.array([True]), names=("a", "b"))
+    check_same_kind(words, words, names=("a", "b"))
+    with pytest.raises(ValueError, match="a contains strings, such as '1', but b contains numbers"):
+        check_same_kind(words, numbers, names=("a", "b"))

@@ -239,12 +239,12 @@ def test_estimators_that_are_refused(estimators, error, message, split):
     [
         ({"reference": "b"}, r"reference must be one of the names \['a'\], got 'b'"),
         ({"X_train": None}, r"needed to train \['a'\]"),
-        ({"y_train": ["x"]}, "X and y must have the same number"),
+        ({"y_train": ["x"]}, "X_train and y_train must have the same number"),
         ({"X_test": ["t"]}, "X_test and y_test must have the same number"),
         ({"y_test": ["cooking", "x"], "X_test": ["s", "t"]}, r"y_test\[1\] is 'x', a label that"),
         ({"y_test": [[0, 1]], "X_test": ["t"]}, r"shape \(1, 2\), which does not match"),
         ({"X_test": ["t", None]}, r"X_test\[1\] is missing"),
-        ({"y_test": None}, r"should be a 1d array, got an array of shape \(\)"),
+        ({"y_test": ["trains", None], "X_test": ["s", "t"]}, r"y_test\[1\] is missing"),
         ({"X_unlabeled": "one text"}, "X_unlabeled is a single string"),
     ],
 )

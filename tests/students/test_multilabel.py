@@ -216,7 +216,7 @@ def test_files_hold_it(student, tmp_path, precision):
 def test_parity_report_counts_texts_with_all_labels_right(student):
     report = parity_report(student, NEW_TEXTS, NEW_LABELS)
     assert report["accuracy"] == student.score(NEW_TEXTS, NEW_LABELS)
-    with pytest.raises(ValueError, match=r"y has shape \(100,\), but must have shape \(100, 3\)"):
+    with pytest.raises(ValueError, match=r"y must have shape \(100, 3\), .* has shape \(100,\)"):
         parity_report(student, NEW_TEXTS, NEW_LABELS[:, 0])
 
 
@@ -250,7 +250,7 @@ def test_bad_labels_are_refused():
         check_labels(LABELS, n_rows=2, multilabel=True)
     with pytest.raises(ValueError, match="should be a 1d array"):
         check_labels(LABELS, n_rows=len(LABELS))
-    with pytest.raises(ValueError, match=r"y_test must have 3 columns.* has the shape \(300,\)"):
+    with pytest.raises(ValueError, match=r"y_test must have shape \(300, 3\), .* shape \(300,\)"):
         distillation_report(
             make_student(teacher=make_teacher()), TEXTS, LABELS, X_test=TEXTS, y_test=LABELS[:, 0]
         )
@@ -270,7 +270,7 @@ def test_what_cannot_be_says_why():
     with pytest.raises(ValueError, match="Use sample_weight instead"):
         make_student(class_weight="balanced").fit(TEXTS, LABELS)
     single = make_tfidf_baseline().fit(TEXTS, LABELS[:, 0])
-    with pytest.raises(ValueError, match="fit the teacher on labels of that form"):
+    with pytest.raises(ValueError, match="fit the teacher on the same columns"):
         make_student(teacher=FrozenEstimator(single)).fit(TEXTS, LABELS)
 
 

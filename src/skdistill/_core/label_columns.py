@@ -1,4 +1,4 @@
-"""Turn labels from any container into an array; only NumPy is imported."""
+"""Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
 from collections.abc import Iterable
 from numbers import Number
@@ -8,13 +8,13 @@ import numpy as np
 
 from skdistill._core.texts import as_list, is_missing
 
-# Arrays of booleans, integers, floats, strings and bytes are labels already.
-_PLAIN = "biufUS"
+# Arrays of booleans, integers, floats and strings are labels already.
+_PLAIN = "biufU"
 # A row of one of these types holds several labels, or none.
 _SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
-def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
+def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> np.ndarray:
     """Return labels from any container as an array whose type is that of the labels.
 
     Parameters
@@ -24,6 +24,9 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
         label. A table with a single column is that column.
     name : str, default="y"
         The name of the labels in error messages.
+    classes : ndarray of shape (n_labels,) or None, default=None
+        The known labels. If they are names and `y` is a table with one named column per label, the
+        columns are put in their order.
 
     Returns
     -------
@@ -33,8 +36,9 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is missing, is a list of names, or is of no type for labels; or if some labels
-        are strings and others are not. The message names the row.
+        If a label is missing, is a list of names, or is of no type for labels; if some labels are
+        strings and others are not; or if the columns have the same name or are not the known
+        labels. The message names the row or the columns.
     TypeError
         If `y` is not iterable, or is a single string.
 
@@ -53,13 +57,19 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
+        if len({*columns}) < len(columns):
+            raise ValueError(
+                f"{name} has the columns {columns!s:.200}; give each column a name of its own."
+            )
+        if classes is not None and classes.dtype.kind == "U" and label_names(y) is not None:
+            columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
         if y.dtype.kind in _PLAIN:
             _refuse_nan(y, name)
             return y
-        if y.dtype.kind in "mM":
+        if y.dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
     if isinstance(y, str | bytes | dict) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
@@ -89,6 +99,12 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     columns = _columns(table)
     if columns is None or columns == [*range(len(columns))]:
         return table
+    columns = _in_order(columns, classes, name)
+    return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
+
+
+def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
+    """Return the names of columns in the order of the classes, which they must equal."""
     place = {str(column): column for column in columns}
     wanted = [*map(str, classes.tolist())]
     if len(place) < len(columns) or place.keys() != {*wanted}:
@@ -97,7 +113,108 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
             f"{classes.tolist()!s:.200}. Name the columns after the classes, or pass an array with "
             "its columns in their order."
         )
-    return np.column_stack([np.asarray(table[place[label]], dtype=float) for label in wanted])
+    return [place[label] for label in wanted]
+
+
+def as_label_column(y: Any, *, name: str = "y") -> np.ndarray:
+    """Return labels, one per text, as an array of shape (n_rows,): see `as_labels`.
+
+    Raises
+    ------
+    ValueError
+        If there are several columns.
+    """
+    labels = as_labels(y, name=name)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must contain one label per text, but has shape {labels.shape}.")
+    return labels
+
+
+def find_labels(
+    y: Any,
+    classes: np.ndarray,
+    *,
+    n_rows: int,
+    multilabel: bool,
+    names: tuple[str, str, str] = ("X", "y", "the student's classes"),
+) -> np.ndarray:
+    """Return the column of each text's class, or ones and zeros if a text may have several labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        Labels from any container.
+    classes : ndarray of shape (n_classes,)
+        The known labels.
+    n_rows : int
+        Number of texts.
+    multilabel : bool
+        Whether a text may have several labels.
+    names : tuple of (str, str, str), default=("X", "y", "the student's classes")
+        The names of the texts, `y` and `classes` in error messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
+        Positions in `classes`; if a text may have several labels, `y`, with the columns of a table
+        in the order of `classes`.
+
+    Raises
+    ------
+    ValueError
+        If `y` has another shape, an unknown or missing label, or columns that are not the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import find_labels
+    >>> find_labels(["yes", "no"], np.array(["no", "yes"]), n_rows=2, multilabel=False)
+    array([1, 0])
+    """
+    rows, name, known = names
+    labels = as_labels(y, name=name, classes=classes)
+    if labels.ndim == 2 and labels.shape[1] == 1 and not multilabel:
+        labels = labels[:, 0]
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{rows} and {name} must have the same number of rows, but have {n_rows} and "
+            f"{len(labels)}."
+        )
+    shape = (n_rows, len(classes)) if multilabel else (n_rows,)
+    if labels.shape != shape:
+        content = (
+            "one row per text and one column per label" if multilabel else "one label per text"
+        )
+        raise ValueError(
+            f"{name} must have shape {shape}, {content}, but has shape {labels.shape}."
+        )
+    if multilabel:
+        check_ones_and_zeros(labels, name=name)
+        return labels.astype(np.int64)
+    check_known_labels(labels, classes, names=(name, known))
+    place = {label: column for column, label in enumerate(classes.tolist())}
+    return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
+
+
+def check_ones_and_zeros(labels: np.ndarray, *, name: str = "y") -> None:
+    """Refuse other values in a matrix with one column per label."""
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            f"{name} has one column per label, so its values must be ones and zeros, but they are "
+            f"{np.unique(labels).tolist()!s:.200}."
+        )
+
+
+def check_same_kind(labels: np.ndarray, others: np.ndarray, *, names: tuple[str, str]) -> None:
+    """Refuse to compare strings with other labels; `names` are the names of the two arrays."""
+    kinds = ["strings" if array.dtype.kind == "U" else "numbers" for array in (labels, others)]
+    if kinds[0] != kinds[1] and len(labels) and len(others):
+        raise ValueError(
+            f"{names[0]} contains {kinds[0]}, such as {labels.tolist()[0]!r:.40}, but {names[1]} "
+            f"contains {kinds[1]}, such as {others.tolist()[0]!r:.40}; convert one of them."
+        )
 
 
 def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
@@ -167,8 +284,7 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
             raise ValueError(
                 f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
-                "ones and "
-                "zeros with one column per label, such as "
+                "ones and zeros with one column per label, such as "
                 "sklearn.preprocessing.MultiLabelBinarizer returns."
             )
         for column, item in enumerate(value):
@@ -197,6 +313,5 @@ def _missing(value: Any, where: str) -> ValueError:
 def _not_a_label(value: Any, name: str, row: int) -> ValueError:
     return ValueError(
         f"{name}[{row}] is of type {type(value).__name__}: {value!r:.60}. Unknown label type: "
-        "labels "
-        "must be strings, integers or booleans."
+        "labels must be strings, integers or booleans."
     )

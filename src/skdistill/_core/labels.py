@@ -7,7 +7,12 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
-from skdistill._core.label_columns import as_labels, columns_in_order, label_names
+from skdistill._core.label_columns import (
+    as_labels,
+    check_ones_and_zeros,
+    columns_in_order,
+    label_names,
+)
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
@@ -15,7 +20,9 @@ _BLOCK = 4_096
 _NO_LABELS = "This classifier requires y to be passed, but the target y is None."
 
 
-def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(
+    y: Any, *, n_rows: int, multilabel: bool = False, names: tuple[str, str] = ("X", "y")
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, and the number of each row's class.
 
     Parameters
@@ -28,6 +35,8 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
         Number of texts.
     multilabel : bool, default=False
         Whether several labels per text are allowed.
+    names : tuple of (str, str), default=("X", "y")
+        The names of the texts and of the labels in error messages.
 
     Returns
     -------
@@ -51,30 +60,26 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     """
     if y is None:
         raise ValueError(_NO_LABELS)
-    names = label_names(y)
-    y = as_labels(y)
+    columns, name = label_names(y), names[1]
+    y = as_labels(y, name=name)
     if multilabel and is_multilabel(y):
         indicators = y
-        check_same_length(n_rows, len(indicators), names=("X", "y"))
-        if not np.isin(indicators, (0, 1)).all():
-            raise ValueError(
-                "y has one column per label, so its values must be ones and zeros, but they are "
-                f"{np.unique(indicators).tolist()}."
-            )
-        classes = np.arange(indicators.shape[1]) if names is None else names
+        check_same_length(n_rows, len(indicators), names=names)
+        check_ones_and_zeros(indicators, name=name)
+        classes = np.arange(indicators.shape[1]) if columns is None else columns
         return classes, indicators.astype(np.int64)
-    y = check_label_column(y, n_rows=n_rows)
+    y = check_label_column(y, n_rows=n_rows, names=names)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            "A classifier needs at least 2 classes, but y has only one class: "
+            f"A classifier needs at least 2 classes, but {name} has only one class: "
             f"{classes.tolist()[0]!r}."
         )
     return classes, codes
 
 
-def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
-    """Return class labels, one per text, as an array.
+def check_label_column(y: Any, *, n_rows: int, names: tuple[str, str] = ("X", "y")) -> np.ndarray:
+    """Return class labels, one per text, as an array; `names` are those of texts and labels.
 
     Raises
     ------
@@ -83,15 +88,22 @@ def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
     """
     if y is None:
         raise ValueError(_NO_LABELS)
-    y = as_labels(y)
+    name = names[1]
+    y = as_labels(y, name=name)
     if y.ndim == 2 and _are_probabilities(y):
         raise ValueError(
-            "y contains probabilities; pass a label for each text as y, and a teacher's "
+            f"{name} contains probabilities; pass a label for each text as {name}, and a teacher's "
             "probabilities as teacher_proba."
         )
+    if y.ndim == 2 and y.shape[1] > 1:
+        # The first words are those of scikit-learn.
+        raise ValueError(
+            f"{name} should be a 1d array with one label per text, but has shape {y.shape}; pass "
+            "one of its columns."
+        )
     y = column_or_1d(y, warn=True)
-    check_same_length(n_rows, len(y), names=("X", "y"))
-    assert_all_finite(y, input_name="y")
+    check_same_length(n_rows, len(y), names=names)
+    assert_all_finite(y, input_name=name)
     check_classification_targets(y)
     return y
 

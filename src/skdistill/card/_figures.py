@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels
-from skdistill._core.labels import check_labels, check_probabilities, check_same_length
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_probabilities
 from skdistill._core.multilabel import has_labels, join_columns
 from skdistill._core.texts import check_texts
 from skdistill.metrics._fidelity import fidelity
@@ -84,7 +84,9 @@ def measure(
     classes or shapes do not match.
     """
     texts = check_texts(X)
-    labels = None if y is None else _read_labels(model, y, len(texts))
+    labels = None
+    if y is not None:
+        labels = find_labels(y, model.classes, n_rows=len(texts), multilabel=model.multilabel)
     rounded = model.rounded("int8").compile()
     if proba is None:
         proba = model.compile().predict_proba(texts)
@@ -118,32 +120,6 @@ def measure(
         confusion=found.confusion,
         reliability=(bins.confidence[used], bins.accuracy[used], bins.n_texts[used]),
     )
-
-
-def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
-    """Return class indices or, for multilabel data, an indicator matrix."""
-    n_classes = len(model.classes)
-    if model.multilabel:
-        _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
-        if indicators.shape != (n_texts, n_classes):
-            raise ValueError(
-                f"y must have one column for each of the {n_classes} labels, got shape "
-                f"{indicators.shape}."
-            )
-        return indicators
-    values = as_labels(y)
-    if values.ndim != 1:
-        raise ValueError(f"y must be a 1-D array of labels, got shape {values.shape}.")
-    check_same_length(n_texts, len(values), names=("X", "y"))
-    columns = {name: column for column, name in enumerate(model.classes.tolist())}
-    codes = np.array([columns.get(value, -1) for value in values.tolist()])
-    if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        raise ValueError(
-            f"y[{row}] is {values.tolist()[row]!r}, which is not one of the student's classes "
-            f"{model.classes.tolist()!s:.200}."
-        )
-    return codes
 
 
 def _ask(

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.label_columns import check_known_labels
-from skdistill._core.labels import check_labels, check_same_length
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_labels
 from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
@@ -158,7 +158,12 @@ def distillation_report(
     seeds = rng.randint(2**31 - 1, size=n_seeds).tolist()
     data = _split(X, y, X_test, y_test, test_size, rng)
     labeler = SoftLabeler(
-        student.teacher, data.texts, data.labels, memory=student.memory, verbose=verbose
+        student.teacher,
+        data.texts,
+        data.labels,
+        classes=data.classes,
+        memory=student.memory,
+        verbose=verbose,
     )
     pool = as_pool(student._unlabeled_or(X_unlabeled))
     soft_labels = _label_once(student, labeler, data, pool)
@@ -259,19 +264,15 @@ def _split(
             stratify=None if multilabel else codes,
             random_state=rng,
         )
-    elif multilabel:
-        test_texts = check_texts(X_test, name="X_test")
-        _, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
-        if test_codes.shape[1:] != codes.shape[1:]:
-            raise ValueError(
-                f"y_test must have {len(classes)} columns, one for each label in y, but has the "
-                f"shape {test_codes.shape}."
-            )
     else:
-        test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
-        check_same_length(len(test_texts), len(test_labels), names=("X_test", "y_test"))
-        check_known_labels(test_labels, classes, names=("y_test", "y"))
-        test_codes = np.searchsorted(classes, test_labels)
+        test_texts = check_texts(X_test, name="X_test")
+        test_codes = find_labels(
+            y_test,
+            classes,
+            n_rows=len(test_texts),
+            multilabel=multilabel,
+            names=("X_test", "y_test", "y"),
+        )
     if len(test_texts) < 2:
         raise ValueError("One test text is not enough; pass at least two.")
     return _Split(texts, codes, test_texts, test_codes, classes)

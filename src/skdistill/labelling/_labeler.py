@@ -54,6 +54,8 @@ class SoftLabeler:
     y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
         Labels of `X`: ones and zeros in the multilabel case, None for a teacher that needs no
         labels (see `needs_no_labels`).
+    classes : ndarray of shape (n_labels,) or None, default=None
+        The labels of the columns of `y` in the multilabel case; None numbers them.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Weights to pass to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
@@ -82,6 +84,7 @@ class SoftLabeler:
         X: list[str],
         y: np.ndarray | None,
         *,
+        classes: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         memory: str | os.PathLike[str] | joblib.Memory | None = None,
         verbose: int = 0,
@@ -89,6 +92,7 @@ class SoftLabeler:
         self.teacher = teacher
         self.X = X
         self.y = None if y is None else np.asarray(y)
+        self._columns = classes
         self.sample_weight = sample_weight
         self.memory = memory
         self.verbose = verbose
@@ -96,7 +100,7 @@ class SoftLabeler:
 
     @property
     def classes(self) -> np.ndarray:
-        """The sorted labels; in the multilabel case, the column numbers."""
+        """The sorted labels; in the multilabel case, the labels of the columns."""
         return self._form[0]
 
     @property
@@ -108,8 +112,9 @@ class SoftLabeler:
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
             return own_classes(self.fitted_teacher(), self.X[0])
-        multilabel = self.y.ndim == 2
-        return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
+        if self.y.ndim == 1:
+            return np.unique(self.y), False
+        return np.arange(self.y.shape[1]) if self._columns is None else self._columns, True
 
     def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; fit the teacher only if some are not cached.
@@ -247,6 +252,7 @@ class SoftLabeler:
                 self.teacher,
                 [self.X[row] for row in train],
                 self.y[train],
+                classes=self._columns,
                 sample_weight=None if self.sample_weight is None else self.sample_weight[train],
                 memory=self.memory,
                 verbose=self.verbose,

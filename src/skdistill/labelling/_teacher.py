@@ -97,8 +97,8 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
     """Raise an error if the classes of a fitted teacher differ from those of `y`."""
     if multilabel and not has_labels(teacher, classes):
         raise ValueError(
-            f"The teacher's classes {teacher.classes_!r} differ from those of y, which is "
-            f"multilabel with {len(classes)} labels; fit the teacher on labels of that form."
+            f"The teacher's classes {teacher.classes_!r:.200} differ from the columns of y, "
+            f"{classes.tolist()!s:.200}; fit the teacher on the same columns in the same order."
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(
@@ -140,9 +140,7 @@ def _fit(
         if any(sign in str(error) for sign in _NEEDS_NUMBERS):
             raise ValueError(
                 f"The teacher {name} expects numbers, but receives raw texts. Put a vectorizer "
-                "before "
-                "it, "
-                f"as in make_pipeline(TfidfVectorizer(), {name}())."
+                f"before it, as in make_pipeline(TfidfVectorizer(), {name}())."
             ) from error
         if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
             raise ValueError(

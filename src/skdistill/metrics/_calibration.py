@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from skdistill._core.label_columns import as_label_column, check_same_kind
 from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
@@ -61,7 +62,7 @@ def expected_calibration_error(
     0.25
     """
     if classes is None:
-        classes = np.unique(np.asarray(y_true))
+        classes = np.unique(as_label_column(y_true, name="y_true"))
     return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
 
 
@@ -91,11 +92,13 @@ class CalibrationBins:
         cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
     ) -> "CalibrationBins":
         """Group texts into bins: see :func:`expected_calibration_error`."""
-        y_true, classes = np.asarray(y_true), np.asarray(classes)
+        y_true = as_label_column(y_true, name="y_true")
+        classes = as_label_column(classes, name="classes")
         if n_bins < 1:
             raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
         if not len(y_true):
             raise ValueError("y_true has no rows; the calibration error needs at least one.")
+        check_same_kind(y_true, classes, names=("y_true", "classes"))
         proba = check_probabilities(
             proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
         ).astype(np.float64)

@@ -207,7 +207,9 @@ class DistilledClassifier(
             labeler = labeler_for(None)
             return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
         labels = Labels.gold(y, n_rows=len(texts))
-        return labels, None if self.teacher is None else labeler_for(labels.y)
+        if self.teacher is None:
+            return labels, None
+        return labels, labeler_for(labels.y, classes=labels.classes)
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
         """Check the parameters; return the options of the network and of the vocabulary."""

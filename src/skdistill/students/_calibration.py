@@ -10,8 +10,7 @@ from scipy.special import expit, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import LogitClassifier
-from skdistill._core.label_columns import check_known_labels
-from skdistill._core.labels import check_labels
+from skdistill._core.label_columns import find_labels
 from skdistill._core.texts import check_texts
 from skdistill.metrics._calibration import TEMPERATURE_RANGE, temperature_of
 from skdistill.metrics._scores import Measurement
@@ -137,16 +136,14 @@ class CalibratableStudent(LogitClassifier):
 
     def _read_codes(self, y: Any, *, n_rows: int) -> np.ndarray:
         """Return the column of each text's class; ones and zeros for several labels."""
-        found, codes = check_labels(y, n_rows=n_rows, multilabel=self.multilabel_)
+        codes = find_labels(y, self.classes_, n_rows=n_rows, multilabel=self.multilabel_)
         if not self.multilabel_:
-            check_known_labels(found[codes], self.classes_, names=("y", "the student's classes"))
-            columns = {label: column for column, label in enumerate(self.classes_.tolist())}
-            return np.array([columns[label] for label in found.tolist()])[codes]
-        if codes.shape != (n_rows, len(self.classes_)):
-            raise ValueError(
-                f"y has shape {codes.shape}, but must have one column for each of the "
-                f"{len(self.classes_)} labels of the student."
-            )
+            if len(np.unique(codes)) < 2:
+                raise ValueError(
+                    f"y has only one class: {self.classes_.tolist()[codes[0]]!r}; calibration "
+                    "needs texts of several classes."
+                )
+            return codes
         if codes.all() or not codes.any():
             raise ValueError(
                 f"All values of y are {codes.flat[0]}; calibration needs ones and zeros."

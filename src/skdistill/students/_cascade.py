@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
+from skdistill._core.label_columns import find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import fit_teacher
@@ -351,23 +352,12 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         check_is_fitted(self)
         texts = check_texts(X)
-        labels = np.asarray(y)
-        if labels.shape != (len(texts),):
-            raise ValueError(
-                f"y must contain one label for each of the {len(texts)} texts, but has shape "
-                f"{labels.shape}."
-            )
-        unknown = ~np.isin(labels, self.classes_)
-        if unknown.any():
-            row = int(unknown.argmax())
-            raise ValueError(
-                f"y[{row}] is {labels.tolist()[row]!r}, which is not one of the classes "
-                f"{self.classes_.tolist()}; drop or rename such labels."
-            )
+        names = ("X", "y", "the cascade's classes")
+        codes = find_labels(y, self.classes_, n_rows=len(texts), multilabel=False, names=names)
         return cascade_curve(
             self.student_.predict_proba(texts),
             self.teacher_.predict_proba(texts),
-            np.searchsorted(self.classes_, labels),
+            codes,
             teacher_cost=self.teacher_cost,
         )
 

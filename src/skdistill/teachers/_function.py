@@ -9,13 +9,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import check_known_labels
+from skdistill._core.label_columns import as_label_column, as_labels, check_known_labels
 from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
 from skdistill.teachers._answers import AnswerReader
@@ -176,7 +175,7 @@ class FunctionTeacherClassifier(TextClassifier):
         return self
 
     def _given_classes(self) -> np.ndarray:
-        classes = column_or_1d(self.classes)
+        classes = as_label_column(self.classes, name="classes")
         if len(classes) < 2 or len(np.unique(classes)) < len(classes):
             raise ValueError(
                 "classes must contain at least two labels, each of them once, but it is "
@@ -185,7 +184,7 @@ class FunctionTeacherClassifier(TextClassifier):
         return classes
 
     def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
-        if is_multilabel(y):
+        if is_multilabel(as_labels(y)):
             raise ValueError(
                 "y has one column per label, but classes is for texts with one label each; leave "
                 "classes out."

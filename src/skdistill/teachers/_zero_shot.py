@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._core.estimators import fit_context
-from skdistill._core.labels import check_label_column, check_labels
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_label_column
 from skdistill._core.texts import check_texts
 from skdistill.teachers._base import TransformerClassifier
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
@@ -240,17 +241,15 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             )
         labels = [*phrases] if self.multi_label else sorted(phrases)
         hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
-        return np.arange(len(labels)) if self.multi_label else np.asarray(labels), hypotheses
+        if self.multi_label and not isinstance(labels[0], str):
+            return np.arange(len(labels)), hypotheses
+        return np.asarray(labels), hypotheses
 
     def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
         if self.multi_label:
-            _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
-            if codes.shape != (n_rows, len(classes)):
-                raise ValueError(
-                    f"y must have shape ({n_rows}, {len(classes)}), with a 0 or 1 for each "
-                    "candidate, but has "
-                    f"shape {np.shape(y)}."
-                )
+            find_labels(
+                y, classes, n_rows=n_rows, multilabel=True, names=("X", "y", "candidate_labels")
+            )
             return
         known = set(classes.tolist())
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
