@@ -5,6 +5,8 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
@@ -415,3 +417,32 @@ def test_voting_teachers_are_averaged(weights):
     parts = [ask(X + pool), ask_length(X + pool)]
     expected = np.average(parts, axis=0, weights=weights)
     np.testing.assert_allclose(transfer.proba, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [
+        (pd.Series(["loud", "calm"]), str),
+        (pa.array(["loud", "calm"]), str),
+        (pd.array([1, 0], dtype="Int64"), int),
+    ],
+    ids=["pandas", "pyarrow", "nullable"],
+)
+def test_classes_keep_their_type(classes, kind):
+    teacher = FunctionTeacherClassifier(lambda texts: [[0.2, 0.8]] * len(texts), classes=classes)
+    predicted = teacher.fit(["so what"]).predict(["wow !"]).tolist()
+    assert predicted == [list(classes)[1] if kind is int else "calm"]
+    assert type(predicted[0]) is kind
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["calm", None], r"classes\[1\] is missing"),
+        (["calm", float("nan")], r"classes\[1\] is missing"),
+        (["calm", 1], "classes mixes strings and other labels"),
+    ],
+)
+def test_classes_are_checked_as_labels_are(classes, message):
+    with pytest.raises(ValueError, match=message):
+        FunctionTeacherClassifier(len, classes=classes).fit(["so what"])

@@ -53,6 +53,10 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
+        twice = [column for column in columns if columns.count(column) > 1]
+        if twice or not columns:
+            fault = f"two columns named {twice[0]!r}" if twice else "no columns"
+            raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
@@ -61,7 +65,7 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
             return y
         if y.dtype.kind in "mM":
             raise _not_a_label(y.flat[0], name, 0)
-    if isinstance(y, str | bytes | dict) or (
+    if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
     ):
         raise TypeError(f"{name} must be a column of labels, not {type(y).__name__}.")

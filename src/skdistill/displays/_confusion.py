@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_same_length
 from skdistill.displays._base import PanelsDisplay
 from skdistill.displays._style import require_matplotlib, with_style, wrapped
@@ -293,7 +294,7 @@ class ConfusionMatricesDisplay(PanelsDisplay):
                 "y_true is multilabel, but a confusion matrix needs one label per text. Pass one "
                 "column at a time, as in y_true[:, 0]."
             )
-        true = column_or_1d(y_true)
+        true = column_or_1d(as_labels(y_true, name="y_true"))
         predicted = {name: column_or_1d(own) for name, own in predictions.items()}
         for name, own in predicted.items():
             check_same_length(len(true), len(own), names=("y_true", f"predictions[{name!r}]"))

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_same_length
 from skdistill._core.multilabel import as_questions, join_columns
 from skdistill.displays._base import Display
@@ -309,7 +310,7 @@ class ReliabilityDisplay(Display):
             y_true, y_proba = np.ravel(y_true), as_questions(np.asarray(y_proba, float))
             classes = [0, 1]
         else:
-            y_true = column_or_1d(y_true)
+            y_true = column_or_1d(as_labels(y_true, name="y_true"))
             classes = np.unique(y_true) if classes is None else classes
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
         display = cls(

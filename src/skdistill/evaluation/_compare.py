@@ -13,7 +13,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.label_columns import check_known_labels
+from skdistill._core.label_columns import as_labels, check_known_labels
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
@@ -273,6 +273,7 @@ def _check_training_texts(
 def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
     """Return the test texts and labels; a single class is allowed."""
     texts = check_texts(X, name="X_test")
+    y = as_labels(y, name="y_test")
     if is_multilabel(y):
         _, labels = check_labels(y, n_rows=len(texts), multilabel=True)
     else:

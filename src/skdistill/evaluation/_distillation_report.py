@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.label_columns import check_known_labels
+from skdistill._core.label_columns import as_labels, check_known_labels
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
@@ -268,7 +268,8 @@ def _split(
                 f"shape {test_codes.shape}."
             )
     else:
-        test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
+        test_texts = check_texts(X_test, name="X_test")
+        test_labels = column_or_1d(as_labels(y_test, name="y_test"))
         check_same_length(len(test_texts), len(test_labels), names=("X_test", "y_test"))
         check_known_labels(test_labels, classes, names=("y_test", "y"))
         test_codes = np.searchsorted(classes, test_labels)

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
@@ -61,7 +62,7 @@ def expected_calibration_error(
     0.25
     """
     if classes is None:
-        classes = np.unique(np.asarray(y_true))
+        classes = np.unique(as_labels(y_true, name="y_true"))
     return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
 
 
@@ -91,7 +92,7 @@ class CalibrationBins:
         cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
     ) -> "CalibrationBins":
         """Group texts into bins: see :func:`expected_calibration_error`."""
-        y_true, classes = np.asarray(y_true), np.asarray(classes)
+        y_true, classes = as_labels(y_true, name="y_true"), np.asarray(classes)
         if n_bins < 1:
             raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
         if not len(y_true):

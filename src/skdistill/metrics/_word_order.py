@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_same_length
 from skdistill._core.texts import check_texts
 
@@ -90,7 +91,7 @@ def word_order_sensitivity(
     >>> word_order_sensitivity(bigrams.fit(texts, y), texts, y)
     0.0
     """
-    texts, labels = check_texts(X), np.asarray(y)
+    texts, labels = check_texts(X), as_labels(y)
     check_same_length(len(texts), len(labels), names=("X", "y"))
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles must be at least 1, got {n_shuffles}.")

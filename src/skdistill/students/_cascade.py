@@ -17,6 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import fit_teacher
@@ -351,7 +352,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         check_is_fitted(self)
         texts = check_texts(X)
-        labels = np.asarray(y)
+        labels = as_labels(y)
         if labels.shape != (len(texts),):
             raise ValueError(
                 f"y must contain one label for each of the {len(texts)} texts, but has shape "

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import check_known_labels
+from skdistill._core.label_columns import as_labels, check_known_labels
 from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
 from skdistill.teachers._answers import AnswerReader
@@ -176,7 +176,7 @@ class FunctionTeacherClassifier(TextClassifier):
         return self
 
     def _given_classes(self) -> np.ndarray:
-        classes = column_or_1d(self.classes)
+        classes = column_or_1d(as_labels(self.classes, name="classes"))
         if len(classes) < 2 or len(np.unique(classes)) < len(classes):
             raise ValueError(
                 "classes must contain at least two labels, each of them once, but it is "
@@ -324,7 +324,7 @@ class FunctionTeacherClassifier(TextClassifier):
             return "function", func, self._given_classes().tolist(), False
         if y is None:
             return "function", func
-        labels = np.asarray(y)
+        labels = as_labels(y)
         columns = np.arange(labels.shape[1]) if labels.ndim == 2 else np.unique(labels)
         return "function", func, columns.tolist(), labels.ndim == 2
 
