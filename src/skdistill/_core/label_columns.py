@@ -171,8 +171,7 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
             raise ValueError(
                 f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
-                "ones and "
-                "zeros with one column per label, such as "
+                "ones and zeros with one column per label, such as "
                 "sklearn.preprocessing.MultiLabelBinarizer returns."
             )
         for column, item in enumerate(value):
@@ -201,6 +200,5 @@ def _missing(value: Any, where: str) -> ValueError:
 def _not_a_label(value: Any, name: str, row: int) -> ValueError:
     return ValueError(
         f"{name}[{row}] is of type {type(value).__name__}: {value!r:.60}. Unknown label type: "
-        "labels "
-        "must be strings, integers or booleans."
+        "labels must be strings, integers or booleans."
     )

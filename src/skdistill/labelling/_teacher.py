@@ -87,8 +87,7 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
             "To train a student without y, the teacher needs at least two classes, in sorted "
-            "order, "
-            f"but has {classes.tolist()}; pass y, or use another teacher."
+            f"order, but has {classes.tolist()}; pass y, or use another teacher."
         )
     return classes, False
 
@@ -140,9 +139,7 @@ def _fit(
         if any(sign in str(error) for sign in _NEEDS_NUMBERS):
             raise ValueError(
                 f"The teacher {name} expects numbers, but receives raw texts. Put a vectorizer "
-                "before "
-                "it, "
-                f"as in make_pipeline(TfidfVectorizer(), {name}())."
+                f"before it, as in make_pipeline(TfidfVectorizer(), {name}())."
             ) from error
         if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
             raise ValueError(

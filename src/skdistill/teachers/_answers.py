@@ -43,7 +43,7 @@ class AnswerReader:
         answers : array-like of shape (n_texts, n_classes), or sequence of labels or dicts
             What the function returned.
         n_texts : int
-            Number of texts that it was given.
+            Number of texts passed to it.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class AnswerReader:
             try:
                 values[self._position[label]] = share
             except (TypeError, ValueError):
-                raise ValueError(f"{_short(row)} holds {_short(share)}, not a number") from None
+                raise ValueError(f"{_short(row)} contains {_short(share)}, not a number") from None
         return values
 
     def _checked(self, values: np.ndarray, row: Any) -> np.ndarray:

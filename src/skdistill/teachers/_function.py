@@ -179,7 +179,7 @@ class FunctionTeacherClassifier(TextClassifier):
         classes = column_or_1d(as_labels(self.classes, name="classes"))
         if len(classes) < 2 or len(np.unique(classes)) < len(classes):
             raise ValueError(
-                "classes must contain at least two labels, each of them once, but it is "
+                "classes must contain at least two labels, without repeats, but is "
                 f"{classes.tolist()}."
             )
         return classes
@@ -287,7 +287,7 @@ class FunctionTeacherClassifier(TextClassifier):
                 answers = self.func([texts[row] for row in rows[missing]])
             except Exception as error:
                 if attempt < self.max_retries:
-                    _logger.warning("%s; asking again", repr(error))
+                    _logger.warning("func raised %s; retrying", repr(error))
                     continue
                 if len(missing) == len(rows):
                     raise
@@ -345,7 +345,7 @@ def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
     else:
         shown = "; ".join(f"{name}: {odd[row]}" for row, name in names.items()) + more
     return (
-        f"func returned no usable answer for {len(rows)} of the {n_asked} texts that it was given "
+        f"func returned no usable answer for {len(rows)} of the {n_asked} texts passed to it "
         f"({shown}). For each text, return a label, the probabilities of all classes, or a dict of "
         "labels and probabilities."
     )

@@ -248,8 +248,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
             if codes.shape != (n_rows, len(classes)):
                 raise ValueError(
                     f"y must have shape ({n_rows}, {len(classes)}), with a 0 or 1 for each "
-                    "candidate, but has "
-                    f"shape {np.shape(y)}."
+                    f"candidate, but has shape {np.shape(y)}."
                 )
             return
         known = set(classes.tolist())
@@ -340,8 +339,6 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     if lengths.max() >= max_length:
         raise ValueError(
             f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
-            "special "
-            "tokens included, and leaves no room for a text: the model reads at most "
-            f"{max_length}. "
-            "Raise max_length or shorten the hypothesis."
+            "special tokens included, and leaves no room for a text: the model reads at most "
+            f"{max_length}. Raise max_length or shorten the hypothesis."
         )
