@@ -79,3 +79,11 @@ def test_bootstrap_is_deterministic_and_its_memory_bounded(monkeypatch):
 def test_bootstrap_says_what_does_not_fit(changes, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(**{"differences": [[0.0, 1.0]], **changes})
+
+
+def test_the_least_that_is_allowed():
+    low, high = paired_bootstrap([[0.0, 1.0]], n_resamples=1)
+    assert low == high
+    for confidence_level in (0, 1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            paired_bootstrap([[0.0, 1.0]], confidence_level=confidence_level)

@@ -195,3 +195,9 @@ def test_fitting_a_temperature_says_what_does_not_fit(proba, codes, message):
 def test_applying_a_temperature_says_what_does_not_fit(proba, temperature, message):
     with pytest.raises(ValueError, match=message):
         apply_temperature(proba, temperature)
+
+
+def test_means_of_bins_with_one_text_and_with_none():
+    bins = CalibrationBins.of(["a", "b"], [[0.9, 0.1], [0.6, 0.4]], ["a", "b"], n_bins=4)
+    np.testing.assert_allclose(bins.confidence, [np.nan, np.nan, 0.6, 0.9], atol=1e-6)
+    np.testing.assert_array_equal(bins.accuracy, [np.nan, np.nan, 0, 1])

@@ -35,3 +35,9 @@ def test_retention():
     assert retention(0.5, 0.6) == pytest.approx(1.2)
     with pytest.raises(ValueError, match="teacher_score must be positive, got 0"):
         retention(0.0, 0.5)
+
+
+def test_a_label_is_predicted_above_one_half():
+    teacher, student = [[0.5, 0.6], [0.5, 0.9]], [[0.4, 0.7], [0.51, 0.9]]
+    assert fidelity(teacher, student, multilabel=True) == 0.5
+    assert fidelity(student, teacher, multilabel=True) == 0.5
