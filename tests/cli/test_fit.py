@@ -400,10 +400,11 @@ def test_an_interruption_says_what_is_kept(
 
 
 def test_an_interrupted_fine_tuning_goes_on(
-    folder, tmp_path, model, topics, tiny_checkpoint, capsys
+    folder, tmp_path, model, topics, tiny_checkpoint, capsys, monkeypatch
 ):
     from transformers import Trainer
 
+    monkeypatch.setattr("skdistill.cli._teacher_choice.VERY_FEW_TEXTS", 1)
     step, calls = Trainer.training_step, []
 
     def interrupt_in_second_epoch(*args, **kwargs):
