@@ -187,15 +187,21 @@ def check_an_error_costs_one_batch(tmp_path, fault, n_jobs):
     teacher = make_service_teacher(service, n_jobs=n_jobs, batch_size=10)
     with pytest.raises((OSError, KeyboardInterrupt)) as failure:
         SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
-    n_kept = len(service.asked)
-    assert n_kept >= 400
-    assert failure.value.__notes__ == [
+    (note,) = failure.value.__notes__
+    n_kept = int(note.partition(" ")[0])
+    assert note == (
         f"{n_kept} of 500 answers are kept in {str(tmp_path)!r}; repeat the call to request only "
         "the rest."
-    ]
+    )
+    # Ctrl-C may reach the main thread anywhere, and then costs the batches under way.
+    n_lost = 10 * n_jobs if fault is send_ctrl_c and n_jobs > 1 else 0
+    n_asked = len(service.asked)
+    assert n_asked >= 400
+    assert n_asked - n_lost <= n_kept <= n_asked
     service.faults[0] = None
     proba = SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
-    assert sorted(service.asked) == sorted(POOL)
+    assert set(service.asked) == set(POOL)
+    assert len(service.asked) == len(POOL) + n_asked - n_kept
     np.testing.assert_array_equal(proba, hashed_proba(POOL).astype(np.float32))
 
 

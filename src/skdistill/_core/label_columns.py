@@ -49,6 +49,8 @@ def as_labels(y: Any, *, name: str = "y") -> np.ndarray:
     ...
     ValueError: y[1] is missing (None); drop rows without a label, or pass them as unlabelled texts.
     """
+    if y is None:
+        raise ValueError(f"{name} is None, but must contain labels.")
     if hasattr(y, "toarray"):
         return np.asarray(y.toarray())
     columns = _columns(y)
