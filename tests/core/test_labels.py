@@ -1,3 +1,6 @@
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -119,3 +122,24 @@ def test_probabilities_are_normalised():
 def test_bad_probabilities(proba, message):
     with pytest.raises(ValueError, match=message):
         check_probabilities(proba, n_rows=2, n_classes=2, name="p")
+
+
+def test_many_probabilities_are_checked_in_blocks_without_copies_of_all():
+    proba = np.random.default_rng(0).dirichlet(np.ones(50), 20_000)
+    check = partial(check_probabilities, n_rows=20_000, n_classes=50, name="proba")
+    check(proba)
+    tracemalloc.start()
+    checked = check(proba * 0.9995)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(checked, proba, rtol=1e-6)
+    assert peak < 2 * checked.nbytes + proba.nbytes  # the scaled copy is the test's own
+    proba[13_000, 0] += 0.1
+    with pytest.raises(ValueError, match=r"proba\[13000\] sums to 1\.1, not to 1"):
+        check(proba)
+    proba[12_000, 0] = -1
+    with pytest.raises(ValueError, match=r"proba\[12000\] contains a negative"):
+        check(proba)
+    proba[3_000, 0] = 1.5
+    with pytest.raises(ValueError, match=r"proba\[3000\] contains a number above 1"):
+        check(proba, multilabel=True)

@@ -248,3 +248,16 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
         cascade.curve(["a", "b"], ["has a", "maybe"])
     with pytest.raises(ValueError, match="one label for each of the 2 texts"):
         cascade.curve(["a", "b"], ["has a"])
+
+
+@pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])
+def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_out):
+    cascade = CascadeClassifier(make_student(), validation_fraction=0.05, random_state=0)
+    codes = np.tile([0, 1], n_texts // 2)
+    training, held_out = cascade._split(np.arange(n_texts), codes, 2)
+    assert len(held_out) == n_held_out
+    assert sorted([*training, *held_out]) == [*range(n_texts)]
+    for rows in (training, held_out):
+        assert set(codes[rows]) == {0, 1}
+    with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
+        cascade._split(np.arange(3), np.array([0, 1, 1]), 2)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -26,6 +27,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
@@ -53,7 +55,9 @@ from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _int8 as _int8
 from skdistill.teachers.huggingface import _losses as _losses
 from skdistill.teachers.huggingface import _trainer as _trainer
-from skdistill.teachers.huggingface._inference import tokenise
+from skdistill.teachers.huggingface._examples import Examples
+from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
+from skdistill.text._ragged import Ragged
 
 FAMILIES = ["bert", "roberta", "distilbert"]
 TOPICS = ["cooking", "sailing", "trains"]
@@ -187,6 +191,31 @@ class TestPrediction:
         )
         np.testing.assert_allclose(teacher.decision_function(texts), logits, rtol=0, atol=1e-5)
         assert teacher.predict(texts).tolist() == [TOPICS[i] for i in logits.argmax(axis=1)]
+
+    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "10%"), (5, "20%"), (20, "100%")])
+    def test_says_what_share_of_texts_it_cuts(self, tiny_checkpoint, topics, n_long, share):
+        texts = [
+            f"{text} {'rail ' * 30 * (row < n_long)}" for row, text in enumerate(topics[0][:20])
+        ]
+        teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1)
+        calls = [teacher.fit, lambda X, y: teacher.predict_proba(X)]
+        for call in calls:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                call(texts, topics[1][:20])
+            found = [w for w in caught if "reads only the first" in str(w.message)]
+            if share is None:
+                assert not found
+                continue
+            assert str(found[0].message) == (
+                f"About {share} of the texts have 24 tokens or more, and the teacher reads only "
+                "the first 24. If the ends of texts matter, raise max_length."
+            )
+            assert found[0].filename == __file__
+        if share == "100%":
+            teacher.set_params(max_length=500).max_length_ = 24
+            with pytest.warns(UserWarning, match="divide them, or use another model"):
+                teacher.predict(texts)
 
     def test_length_limit_of_each_family(self, family_checkpoint):
         teacher = TransformerTeacherClassifier.from_finetuned(family_checkpoint, max_length=512)
@@ -597,6 +626,65 @@ class TestWeights:
     def test_wrong_weights(self, tiny_checkpoint, rows, sample_weight, message):
         with pytest.raises(ValueError, match=message):
             quick(tiny_checkpoint).fit(*rows, sample_weight=sample_weight)
+
+
+class TestNumberOfSteps:
+    @pytest.mark.parametrize(
+        ("n_texts", "batch_size", "n_epochs"), [(40, 8, 30), (41, 8, 25), (304, 8, 4), (400, 8, 4)]
+    )
+    def test_few_texts_are_read_more_often(
+        self, tiny_checkpoint, topics, monkeypatch, n_texts, batch_size, n_epochs
+    ):
+        chosen = {}
+
+        def fine_tune(model, training, validation, setting):
+            chosen.update(setting.arguments)
+            return []
+
+        monkeypatch.setattr(_finetune, "fine_tune", fine_tune)
+        rows = topics[0][:n_texts], topics[1][:n_texts]
+        quick(tiny_checkpoint, max_epochs="auto", batch_size=batch_size).fit(*rows)
+        assert chosen["num_train_epochs"] == n_epochs
+        quick(tiny_checkpoint, max_epochs=2, batch_size=batch_size).fit(*rows)
+        assert chosen["num_train_epochs"] == 2
+
+    def test_a_teacher_that_learned_nothing_says_so(self, tiny_checkpoint, topics, recwarn):
+        texts, labels = topics
+        with pytest.warns(UserWarning, match="hardly learned anything") as caught:
+            quick(tiny_checkpoint, max_epochs=1, lr=1e-9).fit(texts[:100], labels[:100])
+        assert caught[0].filename == __file__
+        recwarn.clear()
+        warnings.simplefilter("always")
+        quick(tiny_checkpoint, max_epochs=3, random_state=2).fit(texts[:400], labels[:400])
+        assert not recwarn.list
+
+    @pytest.mark.parametrize("n_labels", [1, 2])
+    def test_agreement_is_cohens_kappa(self, n_labels, monkeypatch):
+        rng = np.random.default_rng(0)
+        targets = rng.integers(0, 2 if n_labels == 2 else 3, (300, n_labels))
+        logits = rng.normal(size=(300, 3 if n_labels == 1 else n_labels))
+        logits += targets if n_labels == 2 else np.eye(3)[targets[:, 0]]
+        labels = logits > 0 if n_labels == 2 else logits.argmax(axis=1)[:, None]
+        weights = rng.random(300)
+        tokens = TokenisedTexts(
+            {"input_ids": Ragged.from_lengths(np.arange(300), np.ones(300, int))}, {}, "right"
+        )
+        examples = Examples(tokens, targets if n_labels == 2 else targets[:, 0], weights)
+        rows = np.unique(np.linspace(0, 299, 256).astype(int))
+
+        def compute_logits(model, tokens, **options):
+            return logits[tokens.fields["input_ids"].values]
+
+        monkeypatch.setattr(_losses, "compute_logits", compute_logits)
+        expected = cohen_kappa_score(
+            targets[rows].ravel(),
+            labels[rows].ravel().astype(int),
+            sample_weight=np.repeat(weights[rows], n_labels),
+        )
+        found = _losses.agreement(torch.nn.Identity(), examples, torch.device("cpu"))
+        assert found == pytest.approx(expected)
+        alike = replace(examples, targets=np.zeros_like(examples.targets))
+        assert np.isnan(_losses.agreement(torch.nn.Identity(), alike, torch.device("cpu")))
 
 
 class TestEarlyStopping:

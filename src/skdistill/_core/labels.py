@@ -9,6 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets, is_multilabel
 
 from skdistill._core.label_columns import as_labels, columns_in_order, label_names
 
+# Rows of probabilities to check at a time.
+_BLOCK = 4_096
 # In the words of scikit-learn's checks.
 _NO_LABELS = "This classifier requires y to be passed, but the target y is None."
 
@@ -193,28 +195,44 @@ def check_probabilities(
     """
     if classes is not None:
         proba = columns_in_order(proba, classes, name=name)
-    values = np.asarray(proba, dtype=np.float64)
+    values = np.asarray(proba)
+    if values.dtype not in (np.float32, np.float64):
+        values = np.asarray(proba, dtype=np.float64)
     if values.shape != (n_rows, n_classes):
         raise ValueError(
             f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "
             f"column per class in sorted order, but has shape {values.shape}."
         )
+    checked = np.empty(values.shape, dtype=np.float32)
+    # In blocks, because float64 copies of all rows can exceed the memory.
+    for start in range(0, n_rows, _BLOCK):
+        block = values[start : start + _BLOCK].astype(np.float64)
+        _check_values(block, start, name, atol, multilabel)
+        checked[start : start + _BLOCK] = (
+            block if multilabel else block / block.sum(axis=1, keepdims=True)
+        )
+    return checked
+
+
+def _check_values(values: np.ndarray, start: int, name: str, atol: float, multilabel: bool) -> None:
+    """Refuse rows that are no probabilities; `start` is the number of the first."""
     wrong = ~np.isfinite(values).all(axis=1) | (values < 0).any(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ValueError(f"{name}[{row}] contains a negative or non-finite number: {values[row]}.")
+        raise ValueError(
+            f"{name}[{start + row}] contains a negative or non-finite number: {values[row]}."
+        )
     if multilabel:
         wrong = (values > 1).any(axis=1)
         if wrong.any():
             row = int(wrong.argmax())
-            raise ValueError(f"{name}[{row}] contains a number above 1: {values[row]}.")
-        return values.astype(np.float32)
+            raise ValueError(f"{name}[{start + row}] contains a number above 1: {values[row]}.")
+        return
     totals = values.sum(axis=1)
     wrong = np.abs(totals - 1) > atol
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
-            f"{name}[{row}] sums to {totals[row]:.6g}, not to 1; pass probabilities, not logits "
-            "or votes."
+            f"{name}[{start + row}] sums to {totals[row]:.6g}, not to 1; pass probabilities, not "
+            "logits or votes."
         )
-    return (values / totals[:, None]).astype(np.float32)

@@ -146,8 +146,10 @@ def make_transfer_set(
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
-    parts = [part for part in known if part is not None]
-    proba = np.concatenate(parts).astype(np.float32, copy=False)
+    parts = [part for part in known if part is not None and len(part)]
+    # A table of probabilities can take most of the memory: copy it only if there are several.
+    proba = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    proba = proba.astype(np.float32, copy=False)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
     n_others = len(proba) - len(X)
     return TransferSet(

@@ -173,7 +173,9 @@ class CompiledNetwork(ABC):
         The network must be additive. The float64 arrays have shapes (n_features, n_classes) and
         (n_classes,).
         """
-        raise NotImplementedError(f"a {type(self).__name__} does not add up")
+        raise NotImplementedError(
+            f"the logits of a {type(self).__name__} are not sums over features"
+        )
 
     def decision_function(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
         """Compute the logits.

@@ -381,8 +381,8 @@ def _warn_of_single_words(texts: list[str]) -> None:
     share = share_of_single_words(texts)
     if share > MOSTLY_SINGLE:
         warnings.warn(
-            f"In a sample of X, {share:.0%} of the words occur only once, as in languages that "
-            "write no spaces, so the student can learn little from words. Use "
+            f"In a sample of X, {share:.0%} of the words occur only once, as happens in languages "
+            "that are written without spaces, so words are poor features. Use "
             'analyzer="char", or pass a tokenizer as the analyzer.',
             stacklevel=5,  # past fit and the wrappers around it
         )

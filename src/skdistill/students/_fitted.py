@@ -417,8 +417,8 @@ class FittedStudent(CalibratableStudent):
         n_listed = len(self._vocabulary.features) + 1
         if not isinstance(n_features, int | np.integer) or not 2 <= n_features <= n_listed:
             raise ValueError(
-                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the current "
-                "number of rows of the embedding without hash_buckets."
+                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the "
+                "student's current number of features without hash buckets."
             )
         embedding = self._weights["embedding.weight"]
         distances = np.linalg.norm(embedding[1:n_listed] - embedding[UNKNOWN], axis=1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -38,14 +39,34 @@ from skdistill.teachers.huggingface._text_to_text import LabelTexts
 # The data type of matrix products in prediction, if it is not float32.
 _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
+# Share of texts that are cut from which on there is a warning.
+_MANY_CUT = 0.1
+
 # Parameters that do not change what a model predicts.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
+
+
+def warn_of_cut_texts(
+    tokens: TokenisedTexts, limit: int, max_length: int, *, stacklevel: int = 4
+) -> None:
+    """Warn if many texts were cut to `limit` tokens, which is `max_length` or the model's own."""
+    share = float(np.mean(tokens.lengths >= limit)) if len(tokens) else 0.0
+    if share < _MANY_CUT:
+        return
+    remedy = "raise max_length" if limit == max_length else "divide them, or use another model"
+    warnings.warn(
+        # Rounded, so that Python shows the message once if texts come in batches.
+        f"About {round(share, 1):.0%} of the texts have {limit} tokens or more, and the teacher "
+        f"reads only the first {limit}. If the ends of texts matter, {remedy}.",
+        stacklevel=stacklevel,
+    )
 
 
 class TransformerClassifier(LogitClassifier):
     """Base class for classifiers that compute logits with a transformer.
 
-    Subclasses have the parameters `model_name`, `revision`, `device`, `precision` and `verbose`.
+    Subclasses have the parameters `model_name`, `revision`, `max_length`, `device`, `precision` and
+    `verbose`.
     Their `fit` sets `model_`, `tokenizer_`, `max_length_`, `classes_` and `multilabel_`.
     """
 
@@ -82,6 +103,7 @@ class TransformerClassifier(LogitClassifier):
         # Distinct texts in sorted order, so that a prediction does not depend on the rest of X.
         unique = sorted(set(texts))
         tokens = self._tokenise(unique)
+        warn_of_cut_texts(tokens, self.max_length_, self.max_length)
         with torch.inference_mode():
             model = self.model_.to(device)
             outputs = compute_logits(

@@ -50,7 +50,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Branch, tag or commit on the Hub; None is the latest.
     max_length : int, default=256
         Maximum number of tokens of text and hypothesis together, special tokens included; longer
-        texts are truncated. The model's own limit applies if it is lower.
+        texts are truncated, and a warning says so if they are a tenth or more of the texts. The
+        model's own limit applies if it is lower.
     device : str, default="auto"
         Name of a torch device. ``"auto"`` takes an accelerator if there is one, else the CPU. It is
         resolved at each use.

@@ -154,6 +154,27 @@ def test_dropouts_act_in_training_only(network_class):
     assert torch.equal(network(*batch), network(*batch))
 
 
+@pytest.mark.parametrize("rate", [0.15, 0.6])
+def test_word_dropout_makes_each_word_unknown_at_the_given_rate(rate):
+    torch.manual_seed(0)
+    network = MLPNetwork(LOG_PRIOR, 10, word_dropout=rate)
+    seen = []
+    network.embedding.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    ids, offsets = torch.arange(1, 9).repeat(5_000), torch.arange(0, 40_001, 8)
+    network(ids, offsets)
+    dropped = seen[0] == 0
+    assert torch.equal(seen[0][~dropped], ids[~dropped])
+    # By position within a text, and so independent of words and of their neighbours.
+    deviation = (rate * (1 - rate) / 5_000) ** 0.5
+    by_position = dropped.view(5_000, 8).double()
+    assert (by_position.mean(dim=0) - rate).abs().max() < 4 * deviation
+    together = (by_position[:, :-1] * by_position[:, 1:]).mean()
+    assert together == pytest.approx(rate**2, abs=4 * deviation)
+    network.eval()
+    network(ids, offsets)
+    assert torch.equal(seen[1], ids)
+
+
 @pytest.mark.parametrize("network_class", REPRESENT)
 def test_full_word_dropout_leaves_only_the_unknown_feature(network_class):
     network = network_class(LOG_PRIOR, 10, word_dropout=1.0)

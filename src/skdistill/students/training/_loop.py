@@ -21,6 +21,9 @@ from skdistill._core.torch import torch_seed
 from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
 
+# Number of features in a batch of held-out texts, about 300 bytes each.
+_VALIDATION_FEATURES = 2**16
+
 
 class StopTraining(Exception):  # noqa: N818
     """Ends training early without an error."""
@@ -330,6 +333,7 @@ def _make_net(
         iterator_train__by_length=recipe.by_length,
         iterator_valid=Batches,
         iterator_valid__batch_size=4096,
+        iterator_valid__n_features=_VALIDATION_FEATURES,
         train_split=None if held_out is None else predefined_split(held_out),
         callbacks=[*own, *recipe.callbacks],
         verbose=0,

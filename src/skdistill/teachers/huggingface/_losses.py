@@ -1,4 +1,4 @@
-"""Losses of a text classifier in training and validation."""
+"""Losses and scores of a text classifier in training and validation."""
 
 import numpy as np
 import torch
@@ -7,6 +7,9 @@ from torch.nn import functional as F
 
 from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._inference import compute_logits
+
+# Number of training texts that a fitted model is tried on.
+_N_TRIED = 256
 
 
 def cross_entropies(
@@ -47,3 +50,33 @@ def validate(model: nn.Module, examples: Examples, device: torch.device) -> dict
         "valid_loss": float(np.average(losses, weights=examples.weights)),
         "valid_accuracy": float(np.average(correct, weights=examples.weights)),
     }
+
+
+def agreement(model: nn.Module, examples: Examples, device: torch.device) -> float:
+    """Return Cohen's kappa between a model's labels and the targets, on at most 256 examples.
+
+    It is 0 for a model that answers at random, or always the same. It is NaN if all targets are the
+    same.
+    """
+    rows = np.unique(np.linspace(0, len(examples) - 1, _N_TRIED).astype(np.intp))
+    with torch.no_grad():
+        logits = compute_logits(
+            model.to(device),
+            examples.tokens.take(rows),
+            device=device,
+            label_texts=examples.label_texts,
+        )
+    targets = examples.targets[rows]
+    labels = logits.argmax(axis=1) if targets.ndim == 1 else logits > 0
+    weights = np.repeat(examples.weights[rows].astype(np.float64), targets[0].size)
+    return _kappa(targets.ravel(), labels.ravel().astype(np.int64), weights / weights.sum())
+
+
+def _kappa(targets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """Return Cohen's kappa, with weights that sum to 1; NaN if all targets are the same."""
+    if len(np.unique(targets)) == 1:
+        return np.nan
+    n_classes = 1 + max(targets.max(), labels.max())
+    shares = (np.bincount(codes, weights, n_classes) for codes in (targets, labels))
+    by_chance = float(np.dot(*shares))
+    return (float(weights @ (targets == labels)) - by_chance) / (1 - by_chance)
