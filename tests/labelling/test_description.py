@@ -299,3 +299,11 @@ def test_hashes_are_the_same_in_all_processes():
     )
     assert outputs == {f"{here}\n"}
     assert describe(OrderedDict(a=1)) == describe(OrderedDict(a=1))
+
+
+def test_arrays_of_other_kinds_are_described_by_content(tmp_path):
+    values = np.arange(6.0)
+    np.save(tmp_path / "values.npy", values)
+    assert describe(np.load(tmp_path / "values.npy", mmap_mode="r")) == describe(values)
+    masked = [np.ma.array(values, mask=values > limit) for limit in (2, 2, 3)]
+    assert describe(masked[0]) == describe(masked[1]) != describe(masked[2])
