@@ -400,10 +400,11 @@ def test_an_interruption_says_what_is_kept(
 
 
 def test_an_interrupted_fine_tuning_goes_on(
-    folder, tmp_path, model, topics, tiny_checkpoint, capsys
+    folder, tmp_path, model, topics, tiny_checkpoint, capsys, monkeypatch
 ):
     from transformers import Trainer
 
+    monkeypatch.setattr("skdistill.cli._teacher_choice.VERY_FEW_TEXTS", 1)
     step, calls = Trainer.training_step, []
 
     def interrupt_in_second_epoch(*args, **kwargs):
@@ -421,7 +422,7 @@ def test_an_interrupted_fine_tuning_goes_on(
         calls.clear()
         patch.setattr(Trainer, "training_step", lambda *a, **k: calls.append(a) or step(*a, **k))
         assert fit(*run, teacher=tiny_checkpoint) == 0
-    assert "fine-tuning goes on after epoch 1" in capsys.readouterr().err
+    assert "fine-tuning continues after epoch 1" in capsys.readouterr().err
     assert len(calls) == 7 * 4  # 8 epochs of 4 batches, of which the first was kept
     whole = tmp_path / "whole.skd"
     assert fit(folder / "train.csv", whole, "--quiet", teacher=tiny_checkpoint) == 0

@@ -120,10 +120,18 @@ def test_what_is_no_label_is_named(y, message):
         as_labels(y)
 
 
-@pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, 3])
+@pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, {"a", "b"}, 3])
 def test_what_is_no_column_is_named(y):
     with pytest.raises(TypeError, match="y must be a column of labels, not"):
         as_labels(y)
+
+
+def test_tables_need_one_name_for_each_label():
+    table = pd.DataFrame([[0, 1], [1, 0]], columns=["a", "a"])
+    with pytest.raises(ValueError, match="y has two columns named 'a'"):
+        as_labels(table)
+    with pytest.raises(ValueError, match="y has no columns"):
+        as_labels(pd.DataFrame(index=[0, 1]))
 
 
 def test_numbers_beyond_the_signed_range_are_exact():
@@ -180,11 +188,6 @@ def test_named_columns_of_labels_follow_the_classes(module):
     assert as_labels(y, classes=np.array([0, 1])).tolist() == [[1, 0], [0, 0]]
     with pytest.raises(ValueError, match=r"y has the columns \['b', 'a'\], which are not the cl"):
         as_labels(y, classes=np.array(["a", "c"]))
-
-
-def test_columns_of_one_name_are_refused():
-    with pytest.raises(ValueError, match=r"y has the columns \['a', 'a'\]; give each column"):
-        as_labels(pd.DataFrame([[0, 1], [1, 0]], columns=["a", "a"]))
 
 
 def test_a_column_of_labels_has_one_dimension():

@@ -245,6 +245,7 @@ def test_estimators_that_are_refused(estimators, error, message, split):
         ({"y_test": [[0, 1]], "X_test": ["t"]}, r"shape \(1, 2\), which does not match"),
         ({"X_test": ["t", None]}, r"X_test\[1\] is missing"),
         ({"y_test": ["trains", None], "X_test": ["s", "t"]}, r"y_test\[1\] is missing"),
+        ({"y_test": None}, "y_test is None, but must contain labels"),
         ({"X_unlabeled": "one text"}, "X_unlabeled is a single string"),
     ],
 )

@@ -6,6 +6,8 @@ import json
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
@@ -78,6 +80,22 @@ def test_predictions_are_of_the_labels_own_type(case):
     assert student.predict(TEXTS).tolist() == y.tolist()
     assert student.score(TEXTS, y) == 1
     assert accuracy_score(y.tolist(), student.predict(TEXTS)) == 1
+
+
+def test_the_score_reads_labels_as_fit_does():
+    y = ["food", "food", "travel", "travel"] * 10
+    student = DistilledMLPClassifier(max_epochs=20, lr=0.05, random_state=0).fit(TEXTS, y)
+    for container in (tuple, pd.Series, pl.Series, pa.array, np.array):
+        assert student.score(TEXTS, container(y)) == 1
+    weights = np.arange(40)
+    right = student.predict(TEXTS) == y[::-1]
+    expected = np.average(right, weights=weights)
+    assert student.score(TEXTS, y[::-1], sample_weight=weights) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"y\[1\] is missing"):
+        student.score(TEXTS[:2], ["food", None])
+    several = pd.DataFrame({"a": [1, 0], "b": [0, 1]}, dtype="Int64")
+    both = DistilledMLPClassifier(max_epochs=200, lr=0.05, random_state=0)
+    assert both.fit(TEXTS[1:3], several).score(TEXTS[1:3], several) == 1
 
 
 def test_every_way_of_keeping_a_student_keeps_its_labels(case, tmp_path):

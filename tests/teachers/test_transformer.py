@@ -308,7 +308,7 @@ class TestPrediction:
         too_large = [row for row, size in enumerate(sizes) if size > 200]
         # All later batches are smaller at once, not each after a failure of its own.
         assert 1 <= len(too_large) == too_large[-1] + 1 < 5
-        assert caplog.text.count("do not fit the memory of cpu") == len(too_large)
+        assert caplog.text.count("do not fit in the memory of cpu") == len(too_large)
 
     def test_a_text_that_fits_nowhere_says_what_to_do(self, learned, monkeypatch):
         def fail(self, input_ids, attention_mask=None, token_type_ids=None):

@@ -53,14 +53,16 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     ...
     ValueError: y[1] is missing (None); drop rows without a label, or pass them as unlabelled texts.
     """
+    if y is None:
+        raise ValueError(f"{name} is None, but must contain labels.")
     if hasattr(y, "toarray"):
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
-        if len({*columns}) < len(columns):
-            raise ValueError(
-                f"{name} has the columns {columns!s:.200}; give each column a name of its own."
-            )
+        twice = [column for column in columns if columns.count(column) > 1]
+        if twice or not columns:
+            fault = f"two columns named {twice[0]!r}" if twice else "no columns"
+            raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
         if classes is not None and classes.dtype.kind == "U" and label_names(y) is not None:
             columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
@@ -71,7 +73,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
             return y
         if y.dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
-    if isinstance(y, str | bytes | dict) or (
+    if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
     ):
         raise TypeError(f"{name} must be a column of labels, not {type(y).__name__}.")

@@ -283,8 +283,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         if self.mask_p + self.replace_p > 1:
             raise ValueError(
                 f"mask_p={self.mask_p} and replace_p={self.replace_p} add up to more than 1, but a "
-                "word is "
-                "either masked or replaced."
+                "word is either masked or replaced."
             )
         if self.tagger is not None and self.word_vectors is not None:
             raise ValueError(
@@ -297,8 +296,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
             warnings.warn(
                 f"The words of X have more than {_LONG_WORDS} characters on average. For a script "
-                "without "
-                'spaces between words, use analyzer="char".',
+                'without spaces between words, use analyzer="char".',
                 stacklevel=5,  # past fit and the wrappers around it
             )
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
+from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import join_columns
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
@@ -83,7 +84,7 @@ def measure_model(
     >>> row["accuracy"], row["n_parameters"]
     (1.0, 6)
     """
-    y = np.asarray(y)
+    y = as_labels(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
     found = Measurement(

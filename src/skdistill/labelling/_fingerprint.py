@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 
+from skdistill._core.label_columns import as_labels
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
 
@@ -78,4 +79,4 @@ def _current_fingerprint(
 
 def _plain(y: np.ndarray | None) -> Any:
     """Return labels as Python values, whatever the container and the width of the type."""
-    return None if y is None else np.asarray(y).tolist()
+    return None if y is None else as_labels(y).tolist()

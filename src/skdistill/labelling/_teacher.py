@@ -87,8 +87,7 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
             "To train a student without y, the teacher needs at least two classes, in sorted "
-            "order, "
-            f"but has {classes.tolist()}; pass y, or use another teacher."
+            f"order, but has {classes.tolist()}; pass y, or use another teacher."
         )
     return classes, False
 

@@ -223,8 +223,7 @@ def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
         row = int(unknown.argmax())
         raise ValueError(
             f"{name}[{row}] is {str(y[row])!r}, which is not one of the classes "
-            f"{', '.join(names):.200}; "
-            f"drop or rename such rows ({unknown.sum()} of {len(y)})."
+            f"{', '.join(names):.200}; drop or rename such rows ({unknown.sum()} of {len(y)})."
         )
 
 

@@ -298,8 +298,7 @@ def _compare(
     if not n_compared:
         raise ValueError(
             "A graph with inputs='strings' would not be exact for any of the given texts. Export "
-            "the "
-            "student with inputs='ids'."
+            "the student with inputs='ids'."
         )
     return {"n_texts": n_compared, "largest_difference": largest}
 

@@ -82,12 +82,13 @@ batch_size : int or "auto", default="auto"
 lr : float or "auto", default="auto"
     Adam's learning rate at the first step. It decreases linearly to 0.
 early_stopping : bool, default=False
-    Whether to hold out texts and stop training when the student's agreement with the teacher on
-    them stops improving. The student keeps the weights that agreed best.
+    Whether to hold out texts and stop training when neither the student's agreement with the
+    teacher on them nor their loss improves any more, but not before 150 steps. The student keeps
+    the weights that agreed best and, among equals, those with the lowest loss.
 validation_fraction : float, default=0.1
     Share of the transfer set held out for early stopping.
 n_iter_no_change : int, default=3
-    Number of epochs without better agreement after which training stops.
+    Number of epochs without better agreement or a lower loss after which training stops.
 random_state : int, RandomState instance or None, default=None
     Seed for initial weights, batches and dropout. Teacher and augmenter have their own.
 device : str, default="auto"

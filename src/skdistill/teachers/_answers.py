@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.label_columns import columns_in_order
+
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
 
@@ -43,7 +45,7 @@ class AnswerReader:
         answers : array-like of shape (n_texts, n_classes), or sequence of labels or dicts
             What the function returned.
         n_texts : int
-            Number of texts that it was given.
+            Number of texts passed to it.
 
         Returns
         -------
@@ -52,6 +54,8 @@ class AnswerReader:
         odd : dict of int to str
             For each odd row, what is wrong with it. If the number of answers is wrong, every row.
         """
+        if len(getattr(answers, "columns", ())) > 1:
+            answers = columns_in_order(answers, np.asarray(self._columns), name="func(texts)")
         rows = _as_rows(answers)
         if rows is None or len(rows) != n_texts:
             found = f"{len(rows)} rows" if rows is not None else f"an object {_short(answers)}"
@@ -123,7 +127,7 @@ class AnswerReader:
             try:
                 values[self._position[label]] = share
             except (TypeError, ValueError):
-                raise ValueError(f"{_short(row)} holds {_short(share)}, not a number") from None
+                raise ValueError(f"{_short(row)} contains {_short(share)}, not a number") from None
         return values
 
     def _checked(self, values: np.ndarray, row: Any) -> np.ndarray:

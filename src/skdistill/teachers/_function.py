@@ -178,7 +178,7 @@ class FunctionTeacherClassifier(TextClassifier):
         classes = as_label_column(self.classes, name="classes")
         if len(classes) < 2 or len(np.unique(classes)) < len(classes):
             raise ValueError(
-                "classes must contain at least two labels, each of them once, but it is "
+                "classes must contain at least two labels, without repeats, but is "
                 f"{classes.tolist()}."
             )
         return classes
@@ -286,7 +286,7 @@ class FunctionTeacherClassifier(TextClassifier):
                 answers = self.func([texts[row] for row in rows[missing]])
             except Exception as error:
                 if attempt < self.max_retries:
-                    _logger.warning("%s; asking again", repr(error))
+                    _logger.warning("func raised %s; retrying", repr(error))
                     continue
                 if len(missing) == len(rows):
                     raise
@@ -298,6 +298,10 @@ class FunctionTeacherClassifier(TextClassifier):
                 break
             reasons = dict(enumerate(reasons.values()))
         return rows, proba, {int(rows[missing[i]]): reason for i, reason in reasons.items()}
+
+    def __sklearn_clone__(self) -> Self:
+        # The function may hold a connection, which cannot be copied, or count its calls.
+        return type(self)(**self.get_params(deep=False))
 
     def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Return what the answers depend on: the function or its version, and the labels.
@@ -323,7 +327,7 @@ class FunctionTeacherClassifier(TextClassifier):
             return "function", func, self._given_classes().tolist(), False
         if y is None:
             return "function", func
-        labels = np.asarray(y)
+        labels = as_labels(y)
         columns = np.arange(labels.shape[1]) if labels.ndim == 2 else np.unique(labels)
         return "function", func, columns.tolist(), labels.ndim == 2
 
@@ -344,7 +348,7 @@ def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
     else:
         shown = "; ".join(f"{name}: {odd[row]}" for row, name in names.items()) + more
     return (
-        f"func returned no usable answer for {len(rows)} of the {n_asked} texts that it was given "
+        f"func returned no usable answer for {len(rows)} of the {n_asked} texts passed to it "
         f"({shown}). For each text, return a label, the probabilities of all classes, or a dict of "
         "labels and probabilities."
     )

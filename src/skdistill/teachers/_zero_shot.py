@@ -339,8 +339,6 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     if lengths.max() >= max_length:
         raise ValueError(
             f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
-            "special "
-            "tokens included, and leaves no room for a text: the model reads at most "
-            f"{max_length}. "
-            "Raise max_length or shorten the hypothesis."
+            "special tokens included, and leaves no room for a text: the model reads at most "
+            f"{max_length}. Raise max_length or shorten the hypothesis."
         )

@@ -145,7 +145,8 @@ def test_weight_two_equals_the_row_twice_in_full_batches(loss):
         np.testing.assert_allclose(a[name], b[name], rtol=1e-5, atol=1e-6)
 
 
-def test_early_stopping_keeps_the_epoch_that_agreed_most():
+def test_early_stopping_keeps_the_epoch_that_agreed_most(monkeypatch):
+    monkeypatch.setattr("skdistill.students.training._loop.MIN_STEPS", 0)
     dataset, held_out = make_dataset(), make_dataset(40, seed=1)
     weights, history = fit(dataset, held_out=held_out, max_epochs=50, patience=3)
     agreements = [epoch["valid_fidelity"] for epoch in history]
@@ -173,6 +174,16 @@ def test_early_stopping_goes_on_while_a_tie_in_fidelity_hides_progress():
     alone, _ = fit(dataset, max_epochs=12, lr=0.01)
     for name, value in alone.items():
         np.testing.assert_array_equal(weights[name], value)
+
+
+@pytest.mark.parametrize(("batch_size", "n_epochs"), [(16, 30), (15, 25), (1, 2)])
+def test_early_stopping_waits_for_150_steps(batch_size, n_epochs):
+    # Nothing improves: the rate is too low to change a prediction.
+    options = {"max_epochs": 60, "patience": 1, "lr": 1e-20, "batch_size": batch_size}
+    dataset = make_dataset()
+    _, history = fit(dataset, held_out=dataset, **options)
+    assert len({epoch["valid_loss"] for epoch in history}) == 1
+    assert len(history) == n_epochs
 
 
 @pytest.mark.parametrize(("multilabel", "expected"), [(True, 11 / 12), (False, 3 / 4)])

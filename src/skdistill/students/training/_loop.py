@@ -20,6 +20,7 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
 from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._schedule import MIN_STEPS
 
 # Number of features in a batch of held-out texts, about 300 bytes each.
 _VALIDATION_FEATURES = 2**16
@@ -115,7 +116,8 @@ class FidelityEarlyStopping(Callback):
     ----------
     patience : int
         Number of epochs with neither better fidelity nor a lower loss than any before, after which
-        training stops.
+        training stops. It never stops before the fewest steps of a schedule: until then, many
+        classes or a rare one may improve neither.
     multilabel : bool, default=False
         Whether a text may have several labels. If so, agreement is counted per label.
     """
@@ -129,7 +131,7 @@ class FidelityEarlyStopping(Callback):
         self.best_ = (-1.0, 0.0)  # fidelity, negative loss
         self.lowest_loss_ = inf
         self.best_weights_ = None
-        self.waited_ = 0
+        self.waited_ = self.n_steps_ = 0
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start counting."""
@@ -145,6 +147,7 @@ class FidelityEarlyStopping(Callback):
         **kwargs: Any,
     ) -> None:
         """Count the predictions on which student and teacher agree."""
+        self.n_steps_ += training
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
             weight = batch[1]["sample_weight"]
@@ -167,7 +170,7 @@ class FidelityEarlyStopping(Callback):
             self.best_weights_ = deepcopy(net.module_.state_dict())
         self.waited_ = 0 if is_best or self.loss_ < self.lowest_loss_ else self.waited_ + 1
         self.lowest_loss_ = min(self.loss_, self.lowest_loss_)
-        if self.waited_ >= self.patience:
+        if self.waited_ >= self.patience and self.n_steps_ >= MIN_STEPS:
             raise StopTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:

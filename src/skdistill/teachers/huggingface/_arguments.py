@@ -87,8 +87,7 @@ def training_arguments(
     if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
         raise ValueError(
             f"You requested device={str(device)!r}, but the Trainer uses "
-            f"{str(arguments.device)!r}. To "
-            "choose one of several accelerators, set an environment variable, such as "
-            'CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+            f"{str(arguments.device)!r}. To choose one of several accelerators, set an environment "
+            'variable, such as CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
         )
     return arguments

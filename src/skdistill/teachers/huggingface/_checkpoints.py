@@ -80,9 +80,8 @@ class Checkpoints:
         if any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
             warnings.warn(
                 f"checkpoint_dir={str(self.root)!r} contains checkpoints of other fits (other "
-                "texts, labels "
-                "or parameters), but none of this one. This fit starts from the beginning, in "
-                f"{self.folder.name}.",
+                "texts, labels or parameters), but none of this one. This fit starts from the "
+                f"beginning, in {self.folder.name}.",
                 UserWarning,
                 stacklevel=6,  # past fit and the wrappers around it
             )

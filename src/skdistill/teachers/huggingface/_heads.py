@@ -63,8 +63,7 @@ def choose_head(name: str, config: Any, head: str) -> str:
     if head == "text-to-text" and not config.is_encoder_decoder:
         raise ValueError(
             f'head="text-to-text" needs an encoder-decoder such as T5, but the checkpoint {name!r} '
-            "has "
-            f'the type {config.model_type!r}; use head="auto" or "classification".'
+            f'has the type {config.model_type!r}; use head="auto" or "classification".'
         )
     return head
 
@@ -138,10 +137,8 @@ def inference_outputs(name: str, config: Any) -> tuple[int, int]:
     if entailment is None:
         raise ValueError(
             f"The checkpoint {name!r} does not say which of its outputs is entailment: its "
-            "label2id is "
-            f"{config.label2id}. Use a model that was fine-tuned for natural language inference, "
-            "or name "
-            'that output "entailment" in its config.json.'
+            f"label2id is {config.label2id}. Use a model that was fine-tuned for natural language "
+            'inference, or name that output "entailment" in its config.json.'
         )
     contradiction = _output_called("contradict", config)
     if contradiction is None:
@@ -186,9 +183,8 @@ def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np
     if classes is None and _unnamed(config):
         raise ValueError(
             f"The checkpoint {name!r} generates text, and its configuration does not list the "
-            "labels it "
-            "was fine-tuned to generate. Pass them, as in classes=['negative', 'positive'], or "
-            f"fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, y)."
+            "labels it was fine-tuned to generate. Pass them, as in classes=['negative', "
+            f"'positive'], or fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
     labels = _names(config) if classes is None else np.asarray(classes)
     if len(labels) < 2:

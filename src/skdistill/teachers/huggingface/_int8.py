@@ -97,14 +97,12 @@ def check_int8_device(device: torch.device) -> None:
     if device.type != "cpu":
         raise ValueError(
             f'precision="int8" runs only on the CPU, but the device is {str(device)!r}. Use '
-            'device="cpu" or '
-            'another precision; "bf16" is fast on accelerators.'
+            'device="cpu" or another precision; "bf16" is fast on accelerators.'
         )
     if not torch.backends.mkldnn.is_available() or platform.machine().lower() not in _PROCESSORS:
         raise ValueError(
             'precision="int8" needs an x86 processor and a torch build with oneDNN, but this '
-            "machine "
-            f'({platform.machine()}) lacks one of them; use precision="auto".'
+            f'machine ({platform.machine()}) lacks one of them; use precision="auto".'
         )
 
 
@@ -133,8 +131,7 @@ def quantised(model: Any) -> Any:
         if not layers:
             raise ValueError(
                 f'precision="int8" quantizes linear layers, but {type(encoder).__name__} has none; '
-                "use "
-                'precision="auto" or "bf16".'
+                'use precision="auto" or "bf16".'
             )
         for name, layer in layers.items():
             encoder.set_submodule(name, Int8Linear(layer))

@@ -138,10 +138,8 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
             raise
         raise ImportError(
             f"The checkpoint {name!r} has no tokenizer.json, only a SentencePiece file. Run `pip "
-            "install "
-            "sentencepiece protobuf` to read it, or save the tokenizer once where these are "
-            "installed, "
-            "which writes a tokenizer.json."
+            "install sentencepiece protobuf` to read it, or save the tokenizer once where these "
+            "are installed, which writes a tokenizer.json."
         ) from error
 
 
@@ -276,29 +274,23 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
         if tokenizer.eos_token is None:
             raise ValueError(
                 "The checkpoint's tokenizer has neither a padding nor an end-of-text token, so "
-                "texts of "
-                "different lengths cannot form a batch. Set tokenizer.pad_token and save the "
-                "tokenizer in the "
-                "checkpoint's folder."
+                "texts of different lengths cannot form a batch. Set tokenizer.pad_token and save "
+                "the tokenizer in the checkpoint's folder."
             )
         if model.config.is_encoder_decoder:
             raise ValueError(
                 "The checkpoint's tokenizer has no padding token. The end-of-text token cannot "
-                "replace it, "
-                "because an encoder-decoder looks for the end of each text. Set "
-                "tokenizer.pad_token and save "
-                "the tokenizer in the checkpoint's folder."
+                "replace it, because an encoder-decoder looks for the end of each text. Set "
+                "tokenizer.pad_token and save the tokenizer in the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
     n_tokens = getattr(model.config, "vocab_size", None)
     if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
         raise ValueError(
             f"The tokenizer's padding token {tokenizer.pad_token!r} has the id "
-            f"{tokenizer.pad_token_id}, "
-            f"but the model has embeddings for only {n_tokens} tokens. Call "
-            "model.resize_token_embeddings(len(tokenizer)) and save both, or set "
-            "tokenizer.pad_token to a "
-            "token that the model has."
+            f"{tokenizer.pad_token_id}, but the model has embeddings for only {n_tokens} tokens. "
+            "Call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
+            "tokenizer.pad_token to a token that the model has."
         )
     model.config.pad_token_id = tokenizer.pad_token_id
 

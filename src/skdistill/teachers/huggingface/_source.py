@@ -48,8 +48,7 @@ def check_source(name: str, revision: str | None = None) -> None:
     elif not _HUB_NAME.fullmatch(name) or ".." in name or len(name) > _MAX_HUB_NAME:
         raise FileNotFoundError(
             f"it is not a folder{_hint(name)}, and not a name on the Hub, which has the form "
-            "'name' or "
-            "'owner/name' and consists of letters, digits, '-', '_' and '.'"
+            "'name' or 'owner/name' and consists of letters, digits, '-', '_' and '.'"
         )
 
 
@@ -113,8 +112,7 @@ def _check_references(path: Path, folder: Path) -> None:
     if path.name == "adapter_config.json" and content.get("base_model_name_or_path"):
         raise ValueError(
             "its 'adapter_config.json' makes it an adapter of another checkpoint; merge the two "
-            "and save "
-            "the result"
+            "and save the result"
         )
     for key, named in _named_files(path, content):
         target = folder / str(named)

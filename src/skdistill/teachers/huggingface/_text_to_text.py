@@ -118,6 +118,5 @@ def _refuse_equal_tokens(texts: list[str], rows: list[list[int]]) -> None:
     if confused:
         raise ValueError(
             f"The tokenizer encodes the labels {confused[0]} as the same tokens, so a text-to-text "
-            "model "
-            'cannot tell them apart; rename them or use head="classification".'
+            'model cannot tell them apart; rename them or use head="classification".'
         )
