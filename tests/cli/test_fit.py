@@ -451,3 +451,20 @@ def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
     assert err.splitlines()[-1] == "skdistill fit: interrupted; nothing was written"
     assert "Traceback" not in err
     assert not model.exists()
+
+
+@pytest.mark.parametrize("labels", [["0 2", "1", "0"], ["a|b", "a", "b"]], ids=["numbers", "names"])
+def test_what_predict_writes_for_several_labels_is_no_class(labels, tmp_path, capsys):
+    table = pd.DataFrame({"text": ["one", "two", "three"] * 4, "label": labels * 4})
+    table.to_csv(tmp_path / "several.csv", index=False)
+    assert cli.main(["fit", str(tmp_path / "several.csv"), "-o", str(tmp_path / "s.skd")]) == 1
+    told = capsys.readouterr().err
+    assert f"several.csv: label contains {labels[0]!r}, several labels of one text." in told
+
+
+@pytest.mark.parametrize("labels", [["a|b", "c", "a"], ["0 2", "x", "1"], ["in a", "in", "b"]])
+def test_classes_may_look_like_lists(labels, tmp_path):
+    table = pd.DataFrame({"text": ["one", "two", "three"] * 4, "label": labels * 4})
+    table.to_csv(tmp_path / "one.csv", index=False)
+    fit(tmp_path / "one.csv", tmp_path / "s.skd", teacher="none")
+    assert CompiledClassifier.load(tmp_path / "s.skd").classes_.tolist() == sorted(labels)

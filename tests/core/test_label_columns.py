@@ -1,4 +1,5 @@
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,9 @@ def test_lists_of_names_are_refused_with_the_tool_to_use(y):
         (np.array(["2020-01-01"], dtype="M8[ns]"), r"y\[0\] is of type datetime64"),
         (np.array([b"a"]), r"y\[0\] is of type bytes"),
         ([b"a"], r"y\[0\] is of type bytes"),
+        ([1, Decimal(2)], r"y\[1\] is of type Decimal"),
+        (["a", "b\0"], r"y\[1\] is 'b\\x00', which ends in a NUL"),
+        (np.array(["a\0", 1j], dtype=object)[1:], r"y\[0\] is of type complex"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -411,3 +411,18 @@ def test_a_damaged_file_costs_its_own_texts_only(tmp_path):
         proba = label_texts(HashTeacher(log), X, Y, texts, memory=memory)
     np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
     assert notes(log) == (1, texts[:10])
+
+
+class Unsorted(DummyClassifier):
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = self.classes_[::-1]
+        return self
+
+
+def test_classes_that_are_not_sorted_are_an_error():
+    for teacher in (Unsorted(), FrozenEstimator(Unsorted().fit(X, Y))):
+        with pytest.raises(ValueError, match=r"classes \[.*\] differ from those of y, \["):
+            label_texts(teacher, X, Y, TEXTS)
+    with pytest.raises(ValueError, match="at least two classes, in sorted order"):
+        label_texts(FrozenEstimator(Unsorted().fit(X, Y)), X, None, TEXTS)

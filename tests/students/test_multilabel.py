@@ -33,9 +33,12 @@ from skdistill._core.multilabel import (
     as_questions,
     has_labels,
     join_columns,
+    read_labels,
     share_of_equal,
+    write_labels,
 )
 from skdistill.metrics._fidelity import fidelity
+from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
 
 KINDS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
@@ -176,10 +179,25 @@ def test_every_option_learns_from_a_teacher(params):
     assert f1_score(NEW_LABELS, student.predict(NEW_TEXTS), average="micro") > 0.9
 
 
-def test_early_stopping_counts_labels():
-    student = make_student(early_stopping=True, max_epochs=5, lr=1e-9).fit(TEXTS, LABELS)
-    # Untrained, a student has half of all labels right, but hardly all three of a text.
-    assert 0.4 < student.history_[0]["valid_fidelity"] < 0.7
+def test_early_stopping_counts_labels(monkeypatch):
+    held_out = []
+    hold_out = TransferDataset.hold_out
+
+    def remember(dataset, fraction, seed):
+        held_out.extend(np.random.default_rng(seed).permutation(300)[: int(fraction * 300)])
+        return hold_out(dataset, fraction, seed)
+
+    monkeypatch.setattr(TransferDataset, "hold_out", remember)
+    # After one short epoch, most logits have the sign of the label's share.
+    student = make_student(early_stopping=True, max_epochs=1, lr=0.003).fit(TEXTS, LABELS)
+    predicted = student.predict([TEXTS[row] for row in held_out])
+    expected = (predicted == LABELS[held_out]).mean()
+    assert len(held_out) == 30
+    assert student.history_[0]["valid_fidelity"] == pytest.approx(expected)
+    proba = student.predict_proba([TEXTS[row] for row in held_out])
+    # Neither a threshold of 0.5 on logits nor equality of all labels gives this share.
+    assert ((logit(proba) > 0.5) == LABELS[held_out]).mean() != pytest.approx(expected)
+    assert (predicted == LABELS[held_out]).all(axis=1).mean() != pytest.approx(expected)
 
 
 ASKED: list[str] = []
@@ -284,3 +302,12 @@ def test_what_cannot_be_says_why():
 )
 def test_all_labels_of_a_text_must_be_equal(labels, others, share):
     assert share_of_equal(np.array(labels), np.array(others)) == share
+
+
+@pytest.mark.parametrize("name", ["b|c", "", " a"])
+def test_names_that_cannot_be_listed_are_refused(name):
+    labels = np.array(["a", name])
+    with pytest.raises(ValueError, match=r"The label '.*' cannot be listed in a column"):
+        write_labels(np.eye(2), labels)
+    with pytest.raises(ValueError, match="cannot be listed in a column"):
+        read_labels(["a"], labels, name="label")

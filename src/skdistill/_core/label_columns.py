@@ -1,7 +1,6 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
 from collections.abc import Iterable
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -248,6 +247,7 @@ def _columns(y: Any) -> list[Any] | None:
 def _from_values(values: list[Any], name: str) -> np.ndarray:
     kinds = set(map(type, values))
     if kinds <= {str}:
+        _refuse_nul(values, name)
         return np.array(values, dtype=str)
     if any(issubclass(kind, _SEVERAL) for kind in kinds):
         return _from_rows(values, name)
@@ -255,7 +255,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
     for row, value in enumerate(values):
         if is_missing(value):
             raise _missing(value, f"{name}[{row}]")
-        if not isinstance(value, str | Number | np.generic):
+        if not _is_label(value):
             raise _not_a_label(value, name, row)
         if isinstance(value, str) != isinstance(first, str):
             raise ValueError(
@@ -263,6 +263,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
                 f"earlier row is {first!r:.40}. Make all labels strings, or all numbers."
             )
     if isinstance(first, str):
+        _refuse_nul(values, name)
         return np.array([str(value) for value in values])
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
@@ -293,6 +294,22 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
             if is_missing(item):
                 raise _missing(item, f"{name}[{row}, {column}]")
     return np.asarray(values)
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, np.generic):
+        return value.dtype.kind in _PLAIN
+    return isinstance(value, str | int | float)
+
+
+def _refuse_nul(values: list[str], name: str) -> None:
+    """Refuse strings that NumPy would shorten, so that two labels might become one."""
+    for row, value in enumerate(values):
+        if value.endswith("\0"):
+            raise ValueError(
+                f"{name}[{row}] is {str(value)!r:.60}, which ends in a NUL character; remove it, "
+                "because NumPy does not keep it."
+            )
 
 
 def _is_text(value: Any) -> bool:

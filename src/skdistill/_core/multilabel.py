@@ -116,7 +116,16 @@ def write_labels(indicators: np.ndarray, labels: np.ndarray) -> list[str]:
 
 
 def _separator(labels: np.ndarray) -> str:
-    return "|" if labels.dtype.kind == "U" else " "
+    """Return what separates labels in a row; refuse names that could not be told apart in it."""
+    if labels.dtype.kind != "U":
+        return " "
+    for label in labels.tolist():
+        if not label or "|" in label or label != label.strip():
+            raise ValueError(
+                f"The label {label!r} cannot be listed in a column, where | separates labels; "
+                "train the student on columns whose names have no | and no space at either end."
+            )
+    return "|"
 
 
 def read_labels(rows: Iterable[Any], labels: np.ndarray, *, name: str) -> np.ndarray:
@@ -139,7 +148,7 @@ def read_labels(rows: Iterable[Any], labels: np.ndarray, *, name: str) -> np.nda
     ------
     ValueError
         If a row contains anything else or a label twice. The message names the row, counted from
-        0.
+        0. Also if a name is empty, or contains the separator.
     """
     columns = {str(label): number for number, label in enumerate(labels.tolist())}
     texts = [*map(str, rows)]

@@ -210,17 +210,18 @@ def _read_texts(
 
 
 def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
-    """Refuse label numbers as ``skdistill predict`` writes them for several labels per text."""
-    rows = [name.split() for name in names.tolist()]
-    if any(len(row) > 1 for row in rows) and all(
-        number.isdecimal() for row in rows for number in row
-    ):
-        several = next(name for name in names.tolist() if len(name.split()) > 1)
-        raise ValueError(
-            f"{column} contains {several!r}, several labels of one text. This command trains on "
-            "one label per text; for several, fit a student in Python on a matrix of ones and "
-            "zeros."
-        )
+    """Refuse lists of labels as ``skdistill predict`` writes them for several labels per text."""
+    known = {*names.tolist()}
+    numbered = all(number.isdecimal() for name in known for number in name.split())
+    for label in names.tolist():
+        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
+        parts = label.split("|")
+        if (numbered and len(label.split()) > 1) or (len(parts) > 1 and known.issuperset(parts)):
+            raise ValueError(
+                f"{column} contains {label!r}, several labels of one text. This command trains on "
+                "one label per text; for several, fit a student in Python on a matrix of ones and "
+                "zeros."
+            )
 
 
 def _check(arguments: argparse.Namespace) -> None:
