@@ -65,7 +65,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels; with `multi_label`, the numbers of the candidates in the given order.
+        The sorted labels; with `multi_label`, the candidates in the given order, or their numbers
+        if they are not strings.
     multilabel_ : bool
         Whether a text may have several labels.
     hypotheses_ : list of str, of length n_classes
