@@ -145,22 +145,60 @@ def test_weight_two_equals_the_row_twice_in_full_batches(loss):
         np.testing.assert_allclose(a[name], b[name], rtol=1e-5, atol=1e-6)
 
 
-def test_early_stopping_keeps_the_epoch_that_agreed_most(monkeypatch):
+def test_early_stopping_keeps_the_epoch_with_the_lowest_loss_of_those_that_agreed(monkeypatch):
     monkeypatch.setattr("skdistill.students.training._loop.MIN_STEPS", 0)
     dataset, held_out = make_dataset(), make_dataset(40, seed=1)
     weights, history = fit(dataset, held_out=held_out, max_epochs=50, patience=3)
-    agreements = [epoch["valid_fidelity"] for epoch in history]
+    agreements = np.array([epoch["valid_fidelity"] for epoch in history])
     losses = np.array([epoch["valid_loss"] for epoch in history])
-    best = int(np.argmax(agreements))
     # The last epoch with better fidelity, or with a lower loss than all before it.
     lowest = np.minimum.accumulate(losses)
-    last = max(best, *np.flatnonzero(losses == lowest))
+    last = max(np.argmax(agreements), *np.flatnonzero(losses == lowest))
     assert len(history) == last + 1 + 3 < 50
+    highest = agreements.max()
+    near = agreements >= highest - np.sqrt(highest * (1 - highest) / 40)
+    assert not near.all()
+    best = int(np.argmin(np.where(near, losses, np.inf)))
     network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     batch, targets = held_out.batch(np.arange(40))
-    agreed = network(batch.ids, batch.offsets).argmax(1) == targets["proba"].argmax(1)
+    logits = network(batch.ids, batch.offsets)
+    agreed = logits.argmax(1) == targets["proba"].argmax(1)
     assert agreed.float().mean().item() == pytest.approx(agreements[best])
+    assert DistillationLoss()(logits, targets).item() == pytest.approx(losses[best])
+
+
+@pytest.mark.parametrize("n_ignored", [0, 900])
+@pytest.mark.parametrize(
+    ("n_agreed", "losses", "kept"),
+    [
+        ([50, 80, 80], [3, 2, 1], 2),
+        ([50, 80, 80], [1, 1, 1], 2),
+        ([80, 83], [1.0, 1.1], 0),  # a standard error of 83 of 100 is 3.8
+        ([79, 83], [1.0, 1.1], 1),
+        ([83, 80, 79], [1.0, 0.9, 0.8], 1),
+        ([80, 83, 84], [1.0, 1.1, 1.2], 2),
+        ([100, 99], [2, 1], 0),
+        ([0, 0, 0], [1, 2, 1.5], 0),
+    ],
+)
+def test_the_kept_epoch_by_hand(n_agreed, losses, kept, n_ignored):
+    module = torch.nn.Linear(1, 1)
+    net = SimpleNamespace(module_=module, history=SimpleNamespace(record=lambda *pair: None))
+    stopping = FidelityEarlyStopping(patience=9)
+    stopping.on_train_begin(net)
+    weights = torch.tensor([2.0] * 100 + [0.0] * n_ignored)
+    for epoch, (n, loss) in enumerate(zip(n_agreed, losses, strict=True)):
+        torch.nn.init.constant_(module.bias, epoch)
+        proba = torch.tensor([[0.9, 0.1]]).repeat(len(weights), 1)
+        logits = -proba
+        logits[:n] *= -1
+        batch = (None, {"proba": proba, "sample_weight": weights})
+        stopping.on_epoch_begin(net)
+        stopping.on_batch_end(net, batch, training=False, loss=loss, y_pred=logits)
+        stopping.on_epoch_end(net)
+    stopping.on_train_end(net)
+    assert module.bias.item() == kept
 
 
 def test_early_stopping_goes_on_while_a_tie_in_fidelity_hides_progress():
