@@ -26,6 +26,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import make_tfidf_baseline
 from skdistill.labelling import _owners
+from skdistill.labelling._code import class_parts, function_parts
 from skdistill.labelling._description import describe
 
 X = ["good", "bad", "good film", "bad film"] * 3
@@ -299,3 +300,42 @@ def test_hashes_are_the_same_in_all_processes():
     )
     assert outputs == {f"{here}\n"}
     assert describe(OrderedDict(a=1)) == describe(OrderedDict(a=1))
+
+
+def test_arrays_of_other_kinds_are_described_by_content(tmp_path):
+    values = np.arange(6.0)
+    np.save(tmp_path / "values.npy", values)
+    assert describe(np.load(tmp_path / "values.npy", mmap_mode="r")) == describe(values)
+    masked = [np.ma.array(values, mask=values > limit) for limit in (2, 2, 3)]
+    assert describe(masked[0]) == describe(masked[1]) != describe(masked[2])
+
+
+RULES = {"soup": 0}
+SEEN: list[str] = []
+
+
+class Answer:
+    words = ("soup",)
+    n_calls = 0
+
+    def __init__(self, words=None):
+        if words is not None:
+            self.words = words
+
+    def __call__(self, texts):
+        type(self).n_calls += 1
+        return [text in self.words for text in texts]
+
+
+def test_an_attribute_of_an_object_hides_no_variable_of_its_name():
+    def ask(texts):
+        answer = Answer()
+        answer.RULES = 1
+        SEEN.append(RULES.copy().pop("soup"))
+        return texts
+
+    assert function_parts(ask)["global"] == {"Answer": Answer, "RULES": RULES}
+
+
+def test_defaults_of_a_class_count_and_its_counters_do_not():
+    assert class_parts(Answer)["entry"].keys() == {"words", "__init__", "__call__"}

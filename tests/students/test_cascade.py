@@ -3,9 +3,10 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -261,3 +262,24 @@ def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_o
         assert set(codes[rows]) == {0, 1}
     with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
         cascade._split(np.arange(3), np.array([0, 1, 1]), 2)
+
+
+class NamesColumns(ClassifierMixin, BaseEstimator):
+    """A teacher whose probabilities are a table with its columns in another order."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        fast = np.array(["train" in text for text in X], dtype=float)
+        return pd.DataFrame({"travel": fast, "food": 1 - fast})
+
+
+def test_a_table_from_the_teacher_is_read_by_its_names():
+    X, y = ["a warm soup", "fresh bread", "a fast train", "late train"] * 10, ["food"] * 2
+    y = np.array((y + ["travel"] * 2) * 10)
+    cascade = CascadeClassifier(make_tfidf_baseline(), NamesColumns(), random_state=0).fit(X, y)
+    assert cascade.curve(X, y)["accuracy"].iloc[-1] == 1
+    cascade.threshold_ = np.inf  # asks the teacher for every text
+    assert cascade.score(X, y) == 1

@@ -452,3 +452,35 @@ def test_classes_keep_their_type(classes, kind):
 def test_classes_are_checked_as_labels_are(classes, message):
     with pytest.raises(ValueError, match=message):
         FunctionTeacherClassifier(len, classes=classes).fit(["so what"])
+
+
+def test_a_table_of_answers_is_read_by_its_names():
+    def ask(texts):
+        loud = np.array(["!" in text for text in texts], dtype=float)
+        return pd.DataFrame({"loud": loud, "calm": 1 - loud})
+
+    teacher = FunctionTeacherClassifier(ask, classes=["calm", "loud"]).fit(["so what"])
+    assert teacher.predict(["wow !", "oh"]).tolist() == ["loud", "calm"]
+    teacher.set_params(func=lambda texts: ask(texts).rename(columns={"loud": "noisy"}))
+    with pytest.raises(ValueError, match=r"func\(texts\) has the columns \['noisy', 'calm'\]"):
+        teacher.predict(["wow !"])
+
+
+class Client:
+    """Something that cannot be copied, and counts its calls."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.n_calls = 0
+
+    def __call__(self, texts):
+        with self.lock:
+            self.n_calls += 1
+        return ["calm"] * len(texts)
+
+
+def test_a_clone_shares_the_client_of_a_service():
+    client = Client()
+    teacher = FunctionTeacherClassifier(client, classes=["calm", "loud"])
+    clone(teacher).fit(["so what"]).predict(["oh"])
+    assert client.n_calls == 1

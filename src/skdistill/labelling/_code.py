@@ -2,7 +2,6 @@
 
 import dis
 import inspect
-from collections import defaultdict
 from collections.abc import Iterator
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
@@ -12,7 +11,7 @@ from skdistill.labelling._owners import installed_version, module_file
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _VARIABLE_LOADS = _LOADS | {"LOAD_DEREF"}
 _ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
-_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF", "STORE_ATTR"}
+_VARIABLE_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"}
 _PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"}
 # Methods that change their object.
 _CHANGING_METHODS = frozenset(
@@ -44,14 +43,14 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     """
     code = function.__code__
     instructions = [*_instructions(code)]
-    changed = _changed_names(instructions)
+    changed = _Changes(instructions)
     return {
         "code": _code_parts(code, function.__doc__),
         "default": (function.__defaults__, function.__kwdefaults__),
         "closure": {
             name: _content(cell)
             for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)
-            if name not in changed
+            if name not in changed.variables
         },
         "global": _referenced(instructions, function.__globals__, changed),
     }
@@ -65,7 +64,7 @@ def class_parts(owner: type) -> dict[str, Any]:
     entries = {name: entry for name, entry in vars(owner).items() if _is_code(name, entry)}
     functions = [function for entry in entries.values() if (function := _function_of(entry))]
     changed = set[str]().union(
-        *(_changed_names([*_instructions(function.__code__)]) for function in functions)
+        *(_Changes([*_instructions(function.__code__)]).attributes for function in functions)
     )
     kept = {k: v for k, v in entries.items() if k not in changed or _function_of(v) is not None}
     return {"base": owner.__bases__, "entry": kept}
@@ -109,19 +108,45 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
             yield from _instructions(constant)
 
 
-def _changed_names(instructions: list[dis.Instruction]) -> set[str]:
-    """Return the names of variables and attributes that are assigned to or changed in place."""
-    changed = {step.argval for step in instructions if step.opname in _STORES}
-    # All parts of an expression, as in `self.log.append(1)`, begin at the same place.
-    loaded = defaultdict(set)
-    for step in instructions:
-        if step.opname in _VARIABLE_LOADS or step.opname in _ATTRIBUTE_LOADS:
-            loaded[_start(step)].add(step.argval)
-    for step in instructions:
-        is_method = step.opname in _ATTRIBUTE_LOADS and step.argval in _CHANGING_METHODS
-        if is_method or step.opname in _PART_STORES:
-            changed |= loaded[_start(step)]
-    return changed
+class _Changes:
+    """The variables and attributes that bytecode assigns to or changes in place, by name.
+
+    An assignment to an attribute of a local object, such as ``self.x = 1``, changes no variable
+    and no attribute of a class.
+    """
+
+    def __init__(self, instructions: list[dis.Instruction]):
+        self.variables = set[str]()
+        self.attributes = set[str]()
+        # All parts of an expression, as in `self.log.append(1)`, begin at the same place. For each
+        # place, the name that was loaded last; None for the result of a call.
+        loaded: dict[Any, tuple[str, str] | None] = {}
+        for step in instructions:
+            place, name = _start(step), step.argval
+            if step.opname in _VARIABLE_STORES:
+                self.variables.add(name)
+            elif step.opname in _VARIABLE_LOADS:
+                loaded[place] = ("variable", name)
+            elif step.opname.startswith("LOAD_FAST"):
+                loaded[place] = ("local", name[-1] if isinstance(name, tuple) else name)
+            elif step.opname in _ATTRIBUTE_LOADS:
+                if name in _CHANGING_METHODS:
+                    self._add(loaded.get(place))
+                loaded[place] = ("attribute", name)
+            elif "CALL" in step.opname:
+                loaded[place] = None
+            elif step.opname in _PART_STORES:
+                self._add(loaded.get(place))
+                if step.opname.endswith("ATTR") and not _is_instance(loaded.get(place)):
+                    self.attributes.add(name)
+
+    def _add(self, changed: tuple[str, str] | None) -> None:
+        if changed is not None and changed[0] != "local":
+            (self.variables if changed[0] == "variable" else self.attributes).add(changed[1])
+
+
+def _is_instance(owner: tuple[str, str] | None) -> bool:
+    return owner is not None and owner[0] == "local" and owner[1] != "cls"
 
 
 def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
@@ -130,7 +155,7 @@ def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
 
 
 def _referenced(
-    instructions: list[dis.Instruction], variables: dict[str, Any], changed: set[str]
+    instructions: list[dis.Instruction], variables: dict[str, Any], changed: _Changes
 ) -> dict[str, Any]:
     """Return the global values that bytecode refers to, by name; builtins are left out."""
     found: dict[str, Any] = {}
@@ -145,9 +170,10 @@ def _referenced(
             continue
         if name in variables:
             names, value = _through_modules(name, variables[name], instructions[position + 1 :])
-            if names[-1] not in changed or isinstance(value, ModuleType):
+            own = changed.variables if len(names) == 1 else changed.attributes
+            if names[-1] not in own or isinstance(value, ModuleType):
                 found[".".join(names)] = value
-        elif name not in builtins and name not in changed:
+        elif name not in builtins and name not in changed.variables:
             found[name] = _ABSENT
     return found
 

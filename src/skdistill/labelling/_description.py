@@ -113,7 +113,10 @@ class _Description:
             self._write(kind.__name__, repr(value).encode())
         elif kind in (bytes, bytearray):
             self._write("bytes", value)
-        elif kind is np.ndarray or isinstance(value, np.generic):
+        elif isinstance(value, np.ma.MaskedArray):
+            self._add_array(np.ma.getdata(value))
+            self._add_array(np.ma.getmaskarray(value))
+        elif kind in (np.ndarray, np.memmap) or isinstance(value, np.generic):
             self._add_array(np.asarray(value))
         elif kind is type and installed_name(value):
             self._add_all("class", installed_name(value))

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, columns_in_order
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import fit_teacher
@@ -248,7 +248,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         held_out = [texts[row] for row in validation]
         curve = cascade_curve(
             student.predict_proba(held_out),
-            teacher.predict_proba(held_out),
+            _by_class(teacher.predict_proba(held_out), classes),
             codes[validation],
             teacher_cost=self.teacher_cost,
         )
@@ -327,7 +327,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         proba = np.array(self.student_.predict_proba(texts))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked):
-            proba[asked] = self.teacher_.predict_proba([texts[row] for row in asked])
+            answers = self.teacher_.predict_proba([texts[row] for row in asked])
+            proba[asked] = _by_class(answers, self.classes_)
         return proba
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
@@ -367,7 +368,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             )
         return cascade_curve(
             self.student_.predict_proba(texts),
-            self.teacher_.predict_proba(texts),
+            _by_class(self.teacher_.predict_proba(texts), self.classes_),
             np.searchsorted(self.classes_, labels),
             teacher_cost=self.teacher_cost,
         )
@@ -382,3 +383,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
+
+
+def _by_class(answers: Any, classes: np.ndarray) -> Any:
+    """Return the teacher's probabilities; those in a table with names are aligned by them."""
+    return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")

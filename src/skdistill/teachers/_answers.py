@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.label_columns import columns_in_order
+
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
 
@@ -52,6 +54,8 @@ class AnswerReader:
         odd : dict of int to str
             For each odd row, what is wrong with it. If the number of answers is wrong, every row.
         """
+        if len(getattr(answers, "columns", ())) > 1:
+            answers = columns_in_order(answers, np.asarray(self._columns), name="func(texts)")
         rows = _as_rows(answers)
         if rows is None or len(rows) != n_texts:
             found = f"{len(rows)} rows" if rows is not None else f"an object {_short(answers)}"

@@ -300,6 +300,10 @@ class FunctionTeacherClassifier(TextClassifier):
             reasons = dict(enumerate(reasons.values()))
         return rows, proba, {int(rows[missing[i]]): reason for i, reason in reasons.items()}
 
+    def __sklearn_clone__(self) -> Self:
+        # The function may hold a connection, which cannot be copied, or count its calls.
+        return type(self)(**self.get_params(deep=False))
+
     def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Return what the answers depend on: the function or its version, and the labels.
 
