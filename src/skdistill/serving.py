@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels, check_known_labels
+from skdistill._core.label_columns import as_labels_of, check_known_labels
 from skdistill._core.multilabel import share_of_equal
 from skdistill._core.texts import check_texts
 from skdistill.runtime._explanation import Explanations, explain
@@ -321,7 +321,7 @@ def parity_report(
         "agreement": share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
-        labels = as_labels(y)
+        labels = as_labels_of(y, exact.classes_)
         if labels.ndim == 1 and not exact.multilabel_:
             check_known_labels(labels, exact.classes_, names=("y", "the student's classes"))
         if labels.shape != predicted.shape:

@@ -153,3 +153,26 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
         np.testing.assert_array_equal(student.predict_proba(NEW), expected)
     with pytest.raises(ValueError, match="teacher_proba has the columns"):
         fits[0].fit(TEXTS, y, teacher_proba=table.rename(columns={"food": "foot"}))
+
+
+def test_a_table_of_several_labels_is_read_by_its_names_after_fit(tmp_path):
+    y = pd.DataFrame({"to eat": [1, 1, 0, 0] * 10, "moves": [0, 0, 1, 1] * 10})
+    student = DistilledMLPClassifier(max_epochs=20, lr=0.05, random_state=0).fit(TEXTS, y)
+    turned = y[["moves", "to eat"]]
+    assert student.score(TEXTS, turned) == student.score(TEXTS, y) == 1
+    assert parity_report(student, TEXTS, turned)["accuracy"] == 1
+    pages = []
+    for number, labels in enumerate((y, turned)):
+        path = tmp_path / f"{number}.html"
+        student.to_html(path, TEXTS, labels)
+        pages.append(path.read_text("utf-8"))
+    assert pages[0] == pages[1]
+    noisy = y.copy()
+    noisy.iloc[:6] = 1 - noisy.iloc[:6]
+    temperatures = [
+        student.calibrate(TEXTS, labels).calibration_["temperature"]
+        for labels in (noisy, noisy[["moves", "to eat"]])
+    ]
+    assert temperatures[0] == pytest.approx(temperatures[1], rel=1e-3)
+    with pytest.raises(ValueError, match="y has the columns"):
+        student.score(TEXTS, y.rename(columns={"moves": "rests"}))

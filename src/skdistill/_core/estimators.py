@@ -15,7 +15,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import _param_validation
 
 import skdistill
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels_of
 from skdistill._core.multilabel import decide
 
 # scikit-learn fills in `{estimator_name}`.
@@ -151,7 +151,11 @@ class TextClassifier(
         """
         from sklearn.metrics import accuracy_score  # takes a while
 
-        return float(accuracy_score(as_labels(y), self.predict(X), sample_weight=sample_weight))
+        return float(
+            accuracy_score(
+                as_labels_of(y, self.classes_), self.predict(X), sample_weight=sample_weight
+            )
+        )
 
     def _winners(self, X: Iterable[str]) -> np.ndarray:
         """Return the column of each text's class; ones and zeros for several labels."""

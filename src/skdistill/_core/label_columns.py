@@ -106,6 +106,20 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     return np.column_stack([np.asarray(table[place[label]], dtype=float) for label in wanted])
 
 
+def as_labels_of(y: Any, classes: np.ndarray, *, name: str = "y") -> np.ndarray:
+    """Return labels as an array; a table of several labels has its columns put in order by name.
+
+    Raises
+    ------
+    ValueError
+        See `as_labels`; also if both the classes and the columns have names, and these differ.
+    """
+    if classes.dtype.kind == "U" and label_names(y) is not None:
+        as_labels(y, name=name)  # names the row of a missing value
+        y = columns_in_order(y, classes, name=name)
+    return as_labels(y, name=name)
+
+
 def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
     """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, as_labels_of
 from skdistill._core.labels import check_labels, check_probabilities, check_same_length
 from skdistill._core.multilabel import has_labels, join_columns
 from skdistill._core.texts import check_texts
@@ -124,6 +124,7 @@ def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
     """Return class indices or, for multilabel data, an indicator matrix."""
     n_classes = len(model.classes)
     if model.multilabel:
+        y = as_labels_of(y, model.classes)
         _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
         if indicators.shape != (n_texts, n_classes):
             raise ValueError(

@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import LogitClassifier
-from skdistill._core.label_columns import check_known_labels
+from skdistill._core.label_columns import as_labels_of, check_known_labels
 from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill.metrics._calibration import TEMPERATURE_RANGE, temperature_of
@@ -137,6 +137,8 @@ class CalibratableStudent(LogitClassifier):
 
     def _read_codes(self, y: Any, *, n_rows: int) -> np.ndarray:
         """Return the column of each text's class; ones and zeros for several labels."""
+        if self.multilabel_ and y is not None:
+            y = as_labels_of(y, self.classes_)
         found, codes = check_labels(y, n_rows=n_rows, multilabel=self.multilabel_)
         if not self.multilabel_:
             check_known_labels(found[codes], self.classes_, names=("y", "the student's classes"))
