@@ -732,6 +732,15 @@ def test_silent_unless_asked(split, capfd):
     assert "training student" in err
 
 
+def test_held_out_texts_do_not_shorten_training(split):
+    options = {"max_epochs": "auto", "validation_fraction": 0.5}
+    lengths = [
+        make_student(early_stopping=early_stopping, **options).fit(split[0], split[1]).n_iter_
+        for early_stopping in (False, True)
+    ]
+    assert lengths == [22, 38]  # at least 150 steps of 64 of the 400 or 200 texts
+
+
 def test_early_stopping_needs_texts_to_train_on():
     student = make_student(early_stopping=True)
     with pytest.raises(ValueError, match="early_stopping holds out 1 of 1 texts"):

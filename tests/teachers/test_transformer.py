@@ -658,33 +658,47 @@ class TestNumberOfSteps:
         quick(tiny_checkpoint, max_epochs=3, random_state=2).fit(texts[:400], labels[:400])
         assert not recwarn.list
 
-    @pytest.mark.parametrize("n_labels", [1, 2])
-    def test_agreement_is_cohens_kappa(self, n_labels, monkeypatch):
+    @staticmethod
+    def agreement(monkeypatch, targets, logits, weights):
+        """Return the agreement of texts with these logits, numbered by their only token."""
+        monkeypatch.setattr(
+            _losses,
+            "compute_logits",
+            lambda model, tokens, **options: logits[tokens.fields["input_ids"].values],
+        )
+        n_texts = len(targets)
+        ids = Ragged.from_lengths(np.arange(n_texts), np.ones(n_texts, int))
+        examples = Examples(TokenisedTexts({"input_ids": ids}, {}, "right"), targets, weights)
+        return _losses.agreement(torch.nn.Identity(), examples, torch.device("cpu"))
+
+    def test_agreement_is_cohens_kappa(self, monkeypatch):
         rng = np.random.default_rng(0)
-        targets = rng.integers(0, 2 if n_labels == 2 else 3, (300, n_labels))
-        logits = rng.normal(size=(300, 3 if n_labels == 1 else n_labels))
-        logits += targets if n_labels == 2 else np.eye(3)[targets[:, 0]]
-        labels = logits > 0 if n_labels == 2 else logits.argmax(axis=1)[:, None]
-        weights = rng.random(300)
-        tokens = TokenisedTexts(
-            {"input_ids": Ragged.from_lengths(np.arange(300), np.ones(300, int))}, {}, "right"
-        )
-        examples = Examples(tokens, targets if n_labels == 2 else targets[:, 0], weights)
+        targets, weights = rng.integers(0, 3, 300), rng.random(300)
+        logits = rng.normal(size=(300, 3)) + np.eye(3)[targets]
         rows = np.unique(np.linspace(0, 299, 256).astype(int))
-
-        def compute_logits(model, tokens, **options):
-            return logits[tokens.fields["input_ids"].values]
-
-        monkeypatch.setattr(_losses, "compute_logits", compute_logits)
         expected = cohen_kappa_score(
-            targets[rows].ravel(),
-            labels[rows].ravel().astype(int),
-            sample_weight=np.repeat(weights[rows], n_labels),
+            targets[rows], logits[rows].argmax(axis=1), sample_weight=weights[rows]
         )
-        found = _losses.agreement(torch.nn.Identity(), examples, torch.device("cpu"))
-        assert found == pytest.approx(expected)
-        alike = replace(examples, targets=np.zeros_like(examples.targets))
-        assert np.isnan(_losses.agreement(torch.nn.Identity(), alike, torch.device("cpu")))
+        assert self.agreement(monkeypatch, targets, logits, weights) == pytest.approx(expected)
+        assert np.isnan(self.agreement(monkeypatch, np.zeros_like(targets), logits, weights))
+
+    def test_agreement_on_labels_is_by_label(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        targets = (rng.random((200, 3)) < [0.9, 0.1, 0.4]).astype(np.int64)
+        logits = rng.normal(size=(200, 3)) + targets - 0.5
+        weights = rng.random(200)
+        above, below = 0.0, 0.0
+        for target, label in zip(targets.T, (logits > 0).T, strict=True):
+            kappa = cohen_kappa_score(target, label, sample_weight=weights)
+            by_no_chance = np.average(target != label, weights=weights) / (1 - kappa)
+            above += kappa * by_no_chance
+            below += by_no_chance
+        found = self.agreement(monkeypatch, targets, logits, weights)
+        assert found == pytest.approx(above / below)
+        always = np.tile([5.0, -5.0, -5.0], (200, 1))
+        assert self.agreement(monkeypatch, targets, always, weights) == pytest.approx(0)
+        alike = np.tile([1, 0, 0], (200, 1))
+        assert np.isnan(self.agreement(monkeypatch, alike, logits, weights))
 
 
 class TestEarlyStopping:

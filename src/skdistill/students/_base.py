@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -259,6 +260,9 @@ class DistilledClassifier(
         return sum(parameter.numel() for parameter in network.parameters())
 
     def _schedule(self, n_texts: int) -> TrainingSchedule:
+        """Choose the settings for the texts that are trained on, without those held out."""
+        if self.early_stopping:
+            n_texts = max(1, n_texts - ceil(self.validation_fraction * n_texts))
         return make_schedule(
             n_texts=n_texts,
             dropout=self.dropout,

@@ -84,7 +84,7 @@ lr : float or "auto", default="auto"
 early_stopping : bool, default=False
     Whether to hold out texts and stop training when neither the student's agreement with the
     teacher on them nor their loss improves any more, but not before 150 steps. The student keeps
-    the weights that agreed best and, among equals, those with the lowest loss.
+    the weights with the lowest loss among those that agreed best, within one standard error.
 validation_fraction : float, default=0.1
     Share of the transfer set held out for early stopping.
 n_iter_no_change : int, default=3

@@ -4,7 +4,7 @@ import dis
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import ceil, inf, isfinite
+from math import ceil, inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -108,9 +108,9 @@ def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
 class FidelityEarlyStopping(Callback):
     """Keep the weights that agree best with the teacher on held-out texts.
 
-    Fidelity has few values if there are few texts or one class prevails, so a lower loss decides
-    between epochs of equal fidelity, and postpones the end of training. Both count texts by their
-    weights.
+    Fidelity has few values if there are few texts or one class prevails, and differs by chance. So
+    the loss decides between epochs whose fidelity is within one standard error of the highest [1]_,
+    and a lower loss postpones the end of training. Both count texts by their weights.
 
     Parameters
     ----------
@@ -120,6 +120,11 @@ class FidelityEarlyStopping(Callback):
         classes or a rare one may improve neither.
     multilabel : bool, default=False
         Whether a text may have several labels. If so, agreement is counted per label.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. H. Friedman, R. A. Olshen and C. J. Stone, "Classification and Regression
+       Trees", Wadsworth, 1984, section 3.4.3.
     """
 
     def __init__(self, patience: int, multilabel: bool = False):
@@ -128,14 +133,14 @@ class FidelityEarlyStopping(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Reset the state of earlier training."""
-        self.best_ = (-1.0, 0.0)  # fidelity, negative loss
-        self.lowest_loss_ = inf
+        self.highest_fidelity_ = self.kept_fidelity_ = -1.0
+        self.lowest_loss_ = self.kept_loss_ = inf
         self.best_weights_ = None
         self.waited_ = self.n_steps_ = 0
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start counting."""
-        self.agreed_ = self.seen_ = self.loss_ = 0.0
+        self.agreed_ = self.seen_ = self.squares_ = self.loss_ = 0.0
 
     def on_batch_end(
         self,
@@ -158,20 +163,28 @@ class FidelityEarlyStopping(Callback):
             agreed = agreed.view(len(weight), -1).double().mean(dim=1)
             self.agreed_ += float((weight * agreed).sum())
             self.seen_ += float(weight.sum())
+            self.squares_ += float((weight**2).sum())
             self.loss_ += len(weight) * float(loss)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the best weights, or stop."""
         fidelity = self.agreed_ / self.seen_ if self.seen_ else 0.0
         net.history.record("valid_fidelity", fidelity)
-        is_best = (fidelity, -self.loss_) > self.best_
-        if is_best:
-            self.best_ = fidelity, -self.loss_
-            self.best_weights_ = deepcopy(net.module_.state_dict())
-        self.waited_ = 0 if is_best or self.loss_ < self.lowest_loss_ else self.waited_ + 1
+        improved = fidelity > self.highest_fidelity_ or self.loss_ < self.lowest_loss_
+        self.waited_ = 0 if improved else self.waited_ + 1
+        self.highest_fidelity_ = max(fidelity, self.highest_fidelity_)
         self.lowest_loss_ = min(self.loss_, self.lowest_loss_)
+        lowest = self.highest_fidelity_ - self._standard_error()
+        if fidelity >= lowest and (self.loss_ <= self.kept_loss_ or self.kept_fidelity_ < lowest):
+            self.kept_fidelity_, self.kept_loss_ = fidelity, self.loss_
+            self.best_weights_ = deepcopy(net.module_.state_dict())
         if self.waited_ >= self.patience and self.n_steps_ >= MIN_STEPS:
             raise StopTraining
+
+    def _standard_error(self) -> float:
+        """Return the standard error of the highest fidelity."""
+        variance = self.highest_fidelity_ * (1 - self.highest_fidelity_)
+        return sqrt(variance * self.squares_) / self.seen_ if self.seen_ else 0.0
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore the best weights."""

@@ -56,7 +56,7 @@ def agreement(model: nn.Module, examples: Examples, device: torch.device) -> flo
     """Return Cohen's kappa between a model's labels and the targets, on at most 256 examples.
 
     It is 0 for a model that answers at random, or always the same. It is NaN if all targets are the
-    same.
+    same. If a text may have several labels, agreement by chance is that of each label.
     """
     rows = np.unique(np.linspace(0, len(examples) - 1, _N_TRIED).astype(np.intp))
     with torch.no_grad():
@@ -66,17 +66,26 @@ def agreement(model: nn.Module, examples: Examples, device: torch.device) -> flo
             device=device,
             label_texts=examples.label_texts,
         )
-    targets = examples.targets[rows]
-    labels = logits.argmax(axis=1) if targets.ndim == 1 else logits > 0
-    weights = np.repeat(examples.weights[rows].astype(np.float64), targets[0].size)
-    return _kappa(targets.ravel(), labels.ravel().astype(np.int64), weights / weights.sum())
+    several = examples.targets.ndim == 2
+    labels = (logits > 0).astype(np.int64) if several else logits.argmax(axis=1)[:, None]
+    return _kappa(
+        examples.targets[rows].reshape(labels.shape),
+        labels,
+        examples.weights[rows].astype(np.float64),
+    )
 
 
 def _kappa(targets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Return Cohen's kappa, with weights that sum to 1; NaN if all targets are the same."""
-    if len(np.unique(targets)) == 1:
+    """Return Cohen's kappa of columns of codes, one row per text; NaN if all targets are alike."""
+    if (targets == targets[0]).all():
         return np.nan
-    n_classes = 1 + max(targets.max(), labels.max())
-    shares = (np.bincount(codes, weights, n_classes) for codes in (targets, labels))
-    by_chance = float(np.dot(*shares))
-    return (float(weights @ (targets == labels)) - by_chance) / (1 - by_chance)
+    weights = weights / weights.sum()
+    n_codes = 1 + max(targets.max(), labels.max())
+    by_chance = np.mean(
+        [
+            np.bincount(target, weights, n_codes) @ np.bincount(label, weights, n_codes)
+            for target, label in zip(targets.T, labels.T, strict=True)
+        ]
+    )
+    agreed = weights @ (targets == labels).mean(axis=1)
+    return float((agreed - by_chance) / (1 - by_chance))
