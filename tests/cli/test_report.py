@@ -177,9 +177,9 @@ def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
     [
         (
             "text,label\nx,trains\ny,planes\n",
-            "label[1] is 'planes', which is not one of the classes",
+            "line 3 has the label 'planes', which is not one of the classes",
         ),
-        ("text,label\nx,\n", "label[0] is missing"),
+        ("text,label\nx,\n", "line 2 has no label; add it"),
         ("text,class\nx,trains\n", "has no column 'label'"),
         ("text,label\n", "has no rows"),
     ],
@@ -269,9 +269,9 @@ def test_a_teacher_and_a_card_of_several_labels(tagger, tmp_path, topics, capsys
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("2", "label[1] is '2', but must list labels from"),
-        ("trains", "label[1] is 'trains'"),
-        ("1 0 1", "label[1] is '1 0 1'"),
+        ("2", "line 3 has the label '2', which is not one of the classes 0, 1"),
+        ("trains", "line 3 has the label 'trains'"),
+        ("1 0 1", "line 3 has a label twice, '1 0 1'; write the labels"),
     ],
 )
 def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, message):

@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from uuid import uuid4
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 # The name of a file until it is complete.
@@ -138,6 +140,41 @@ def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
         )
         arguments = (message,) if error.errno is None else (error.errno, message)
         raise OSError(*arguments) from error
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str]) -> Iterator[bool]:
+    """Lock a file inside the block, without waiting; the end of the process frees it, too.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, which is created if it does not exist.
+
+    Yields
+    ------
+    bool
+        Whether this process got the lock.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdistill._core.files import locked
+    >>> with TemporaryDirectory() as folder, locked(f"{folder}/lock") as is_mine:
+    ...     with locked(f"{folder}/lock") as is_another:
+    ...         is_mine, is_another
+    (True, False)
+    """
+    with open(path, "ab") as file:
+        if sys.platform == "win32":
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except OSError:
+                yield False
+                return
+            yield True
+        else:
+            yield _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open_draft(path: Path) -> tuple[Path, BinaryIO]:

@@ -17,6 +17,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     cache = _options.add_command(
         commands,
         "cache",
+        usage="{info,clear} FOLDER [options]",
         summary="show or clear a folder of cached teacher probabilities",
         description="Show or clear the teacher probabilities in a folder that you passed as "
         "`fit --cache` or as a student's parameter `memory`.",

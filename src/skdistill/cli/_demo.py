@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -11,6 +11,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     demo = _options.add_command(
         commands,
         "demo",
+        usage="[options]",
         summary="train and compare a baseline, an MLP, a teacher and a distilled MLP",
         description="Train a TF-IDF baseline, a small MLP, a transformer teacher and an MLP "
         "distilled from the teacher. Then print a table, draw a figure and save the student.",
@@ -39,8 +40,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="FILE",
         help="a .csv, .jsonl, .parquet or .txt file of unlabelled texts",
     )
-    _options.add_text_column(demo)
-    _options.add_label_column(demo)
+    _inputs.add_text_column(demo)
+    _inputs.add_label_column(demo)
     _add_work_options(demo)
     demo.set_defaults(
         run=_run,

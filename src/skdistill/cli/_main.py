@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from skdistill import __version__
-from skdistill.cli import _cache, _demo, _export, _fit, _predict, _report
-from skdistill.cli._options import EXIT_STATUS
+from skdistill.cli import _cache, _demo, _explain, _export, _fit, _predict, _report
+from skdistill.cli._options import EXIT_STATUS, CommandParser
 
 _FAILURE = 1
+_USAGE = 2
 _INTERRUPTED = 130
 # torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
@@ -53,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "skdistill"):
+            raise
+        print(_what_to_install(name, package), file=sys.stderr)
+        return _USAGE
     except (OSError, ValueError, TypeError, ImportError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return _FAILURE
@@ -65,6 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted{arguments.after_interruption(arguments)}", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _what_to_install(name: str, package: str) -> str:
+    """Return the error about a package that is not installed; `name` is the command's."""
+    return (
+        f"{name}: error: this command needs the package {package}, which is not installed. Run "
+        "'pip install skdistill' for all that it needs; `predict` and `explain` work without."
+    )
 
 
 def _open_missing_streams() -> None:
@@ -122,8 +137,10 @@ def make_parser() -> argparse.ArgumentParser:
         after_interruption=lambda arguments: "",
         memory_advice="close other programs, or pass fewer or shorter texts",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (_fit, _report, _predict, _export, _cache, _demo):
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
+    )
+    for command in (_demo, _fit, _report, _predict, _explain, _export, _cache):
         command.add_command(commands)
     return parser
 

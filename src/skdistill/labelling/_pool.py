@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from skdistill._core.texts import check_texts
-from skdistill.datasets._files import ParquetTexts
+from skdistill.datasets._parquet import ParquetTexts
 from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
 
 

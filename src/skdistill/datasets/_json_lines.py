@@ -1,0 +1,88 @@
+"""jsonl files: one JSON object per line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from skdistill.datasets._source import Rows, Source, TableFile, opened
+from skdistill.datasets._streams import in_parts
+
+
+class JsonLines(TableFile):
+    """One JSON object per line; blank lines are skipped."""
+
+    def read(
+        self, source: Source, columns: Mapping[str, str], size: int, *, whole: bool = False
+    ) -> Iterator[Rows]:
+        """Yield the rows of a file, `size` at a time."""
+        with opened(source, newline="\n") as (file, encoding):
+            for part in in_parts(_objects(file, source, columns, encoding), size):
+                numbers, rows = [number for number, _ in part], [row for _, row in part]
+                names = [*dict.fromkeys(name for row in rows for name in row)]
+                values = {name: [row[name] for row in rows] for name in columns}
+                yield Rows(names, values, numbers, rows)
+
+    def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
+        """Write whole rows with added keys."""
+        cells = zip(*added.values(), strict=True)
+        for row, more in zip(rows.whole, cells, strict=True):
+            line = json.dumps(row | dict(zip(added, more, strict=True)), ensure_ascii=False)
+            # A lone surrogate has no UTF-8 encoding, so it is written as a JSON escape.
+            file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def from_texts(self, column: str, texts: list[str]) -> Rows:
+        """Return rows that contain only texts."""
+        rows = [{column: text} for text in texts]
+        return Rows([column], {column: texts}, range(len(texts)), rows)
+
+
+def _objects(
+    lines: Iterator[str], source: Source, columns: Mapping[str, str], encoding: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects and their lines; refuse bad lines, skip blank ones."""
+    n_blank = 0
+    for number, raw in enumerate(lines, 1):
+        line = raw.strip(" \t\r\n")
+        if not line:
+            n_blank += 1
+            continue
+        fault = source.fault_of(line, encoding)
+        found: Any = None
+        if fault is None:
+            found = _parse(line, source, columns)
+            if isinstance(found, dict):
+                source.left_out.n_blank += n_blank
+                n_blank = 0
+                yield number, found
+                continue
+        source.refuse_row(number, *(fault or found))
+
+
+def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
+    """Return the object of a line, or its fault and advice."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"is not valid JSON: {error}", "write one JSON object per line"
+    for name, option in columns.items():
+        if not isinstance(row, dict):
+            return f"is not a JSON object with the key {name!r}", "write one JSON object per line"
+        if name not in row:
+            keys = ", ".join(row) or "no keys"
+            hint = source.options.named(option, "NAME") if source.options.shell else option
+            advice = f"its keys are {keys:.200}. Choose the right one with {hint}"
+            return f"is not a JSON object with the key {name!r}", advice
+        if line.count(f'"{name}"') > 1 and _is_twice(line, name):
+            return f"has the key {name!r} twice", "remove one of them"
+    return row
+
+
+def _is_twice(line: str, name: str) -> bool:
+    """Return whether an object has a key twice; Python keeps the last one."""
+    found: list[list[str]] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        found.append([key for key, _ in pairs])
+
+    json.loads(line, object_pairs_hook=note)
+    return found[-1].count(name) > 1  # the outermost object comes last
