@@ -36,14 +36,27 @@ def test_demo_passes_its_options_on(calls):
     assert calls == [demo.Demo(**texts, **expected)]
 
 
-@pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])
-def test_bad_input_ends_with_a_message_and_status_1(kind, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("kind", "status"), [(OSError, 1), (ValueError, 1), (TypeError, 1), (ImportError, 2)]
+)
+def test_an_error_ends_with_a_message_and_a_status(kind, status, monkeypatch, capsys):
     def fail(*args, **kwargs):
         raise kind("the file is wrong; mend it")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert cli.main(["demo"]) == status
     assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'sklearn.x'", name="sklearn.x")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skdistill demo: error: this command needs the package scikit-learn, wh")
+    assert "pip install skdistill" in line
 
 
 def ask_torch_for_too_much():

@@ -8,7 +8,6 @@ from skdistill.metrics._scores import (
     Measurement,
     TeacherComparison,
     as_percent,
-    check_known,
     evaluate,
     most_confused,
 )
@@ -83,20 +82,6 @@ def test_nothing_is_retained_of_a_teacher_that_is_never_right():
     found = evaluate(y, np.eye(2), ["a", "b"], np.array([[0, 1.0], [0, 1]]))
     assert (found.teacher.accuracy, found.teacher.retention) == (0, None)
     assert "retention" not in as_percent(found)
-
-
-def test_an_unknown_label_is_named_with_its_row():
-    y = np.array(["a", "x", "b", "z"])
-    message = r"^t.csv: label\[1\] is 'x', which is not one of the classes a, b; .*\(2 of 4\)\.$"
-    with pytest.raises(ValueError, match=message):
-        check_known(y, ["a", "b"], "t.csv: label")
-    check_known(y, ["a", "b", "x", "z"], "t.csv: label")
-
-
-def test_a_message_does_not_list_thousands_of_classes():
-    with pytest.raises(ValueError, match=r"not one of the classes name 0, name 1, ") as info:
-        check_known(np.array(["x"]), [f"name {number}" for number in range(5000)], "label")
-    assert len(str(info.value)) < 400
 
 
 def test_figures_for_readers_are_per_cent(answers):

@@ -33,7 +33,6 @@ from skdistill._core.multilabel import (
     as_questions,
     has_labels,
     join_columns,
-    read_labels,
     share_of_equal,
     write_labels,
 )
@@ -309,5 +308,3 @@ def test_names_that_cannot_be_listed_are_refused(name):
     labels = np.array(["a", name])
     with pytest.raises(ValueError, match=r"The label '.*' cannot be listed in a column"):
         write_labels(np.eye(2), labels)
-    with pytest.raises(ValueError, match="cannot be listed in a column"):
-        read_labels(["a"], labels, name="label")

@@ -3,7 +3,6 @@
 Each label then has two columns, so functions for class probabilities also work for labels.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -102,13 +101,11 @@ def write_labels(indicators: np.ndarray, labels: np.ndarray) -> list[str]:
     Examples
     --------
     >>> import numpy as np
-    >>> from skdistill._core.multilabel import read_labels, write_labels
+    >>> from skdistill._core.multilabel import write_labels
     >>> write_labels(np.array([[1, 0, 1], [0, 0, 0]]), np.arange(3))
     ['0 2', '']
     >>> write_labels(np.array([[1, 1]]), np.array(["sci fi", "new"]))
     ['sci fi|new']
-    >>> read_labels(["0 2", ""], np.arange(3), name="label").tolist()
-    [[1, 0, 1], [0, 0, 0]]
     """
     written = [*map(str, labels.tolist())]
     separator = _separator(labels)
@@ -126,44 +123,6 @@ def _separator(labels: np.ndarray) -> str:
                 "train the student on columns whose names have no | and no space at either end."
             )
     return "|"
-
-
-def read_labels(rows: Iterable[Any], labels: np.ndarray, *, name: str) -> np.ndarray:
-    """Read labels from what `write_labels` writes.
-
-    Parameters
-    ----------
-    rows : iterable of str or int
-        Each text's labels; an empty string if it has none.
-    labels : ndarray of shape (n_labels,)
-        The names or numbers of the labels.
-    name : str
-        The name of the column in error messages.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_labels), dtype int64
-
-    Raises
-    ------
-    ValueError
-        If a row contains anything else or a label twice. The message names the row, counted from
-        0. Also if a name is empty, or contains the separator.
-    """
-    columns = {str(label): number for number, label in enumerate(labels.tolist())}
-    texts = [*map(str, rows)]
-    separator = _separator(labels)
-    indicators = np.zeros((len(texts), len(labels)), dtype=np.int64)
-    for row, text in enumerate(texts):
-        found = [*filter(None, (label.strip() for label in text.split(separator)))]
-        if len({*found} & columns.keys()) < len(found):
-            how = "spaces" if separator == " " else "|"
-            raise ValueError(
-                f"{name}[{row}] is {text!r:.80}, but must list labels from {[*columns]!s:.80}, "
-                f"separated by {how} and without repeats."
-            )
-        indicators[row, [columns[label] for label in found]] = 1
-    return indicators
 
 
 def refuse_class_weight(class_weight: Any) -> None:

@@ -15,6 +15,8 @@ from skdistill.cli._options import EXIT_STATUS, CommandParser
 _FAILURE = 1
 _USAGE = 2
 _INTERRUPTED = 130
+# Packages that have another name than their module.
+_PACKAGES = {"sklearn": "scikit-learn"}
 # torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -30,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 for success, 1 for unusable input or too little memory, 130 if
-        interrupted. Standard error says what is wrong and how to fix it. Wrong arguments exit the
-        process with status 2.
+        The exit status: 0 for success, 1 for unusable input or too little memory, 2 if a package
+        is not installed, 130 if interrupted. Standard error says what is wrong and how to fix it.
+        Wrong arguments exit the process with status 2.
 
     Examples
     --------
@@ -54,13 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "skdistill"):
-            raise
-        print(_what_to_install(name, package), file=sys.stderr)
+    except ImportError as error:
+        if (error.name or "").startswith("skdistill"):
+            raise  # a fault of the program itself
+        print(f"{name}: error: {_what_to_install(error)}", file=sys.stderr)
         return _USAGE
-    except (OSError, ValueError, TypeError, ImportError) as error:
+    except (OSError, ValueError, TypeError) as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return _FAILURE
     except (MemoryError, RuntimeError) as error:
@@ -74,11 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _what_to_install(name: str, package: str) -> str:
-    """Return the error about a package that is not installed; `name` is the command's."""
+def _what_to_install(error: ImportError) -> str:
+    """Return the error about a package that is not installed; messages of our own stay."""
+    package = (error.name or "").partition(".")[0]
+    if not package:
+        return str(error)
     return (
-        f"{name}: error: this command needs the package {package}, which is not installed. Run "
-        "'pip install skdistill' for all that it needs; `predict` and `explain` work without."
+        f"this command needs the package {_PACKAGES.get(package, package)}, which is not "
+        "installed. Run 'pip install skdistill' for all that it needs; `predict` and `explain` "
+        "need only NumPy and SciPy."
     )
 
 

@@ -45,9 +45,7 @@ class Parquet(TableFile):
 
     def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
         """Write whole rows with added columns."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        pa, pq = _import_arrow()
         table = pa.Table.from_batches([rows.whole])
         for name, values in added.items():
             table = table.append_column(name, pa.array(values))
@@ -55,16 +53,13 @@ class Parquet(TableFile):
 
     def from_texts(self, column: str, texts: list[str]) -> Rows:
         """Return rows that contain only texts."""
-        import pyarrow as pa
-
+        pa, _ = _import_arrow()
         batch = pa.record_batch({column: texts})
         return Rows([column], {column: texts}, range(len(texts)), batch)
 
     def join(self, parts: list[Path], file: BinaryIO) -> None:
         """Concatenate parts into one file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        pa, pq = _import_arrow()
         # A column that is empty throughout a part has no type there.
         schema = pa.unify_schemas([pq.read_schema(part) for part in parts])
         with pq.ParquetWriter(file, schema) as writer:
@@ -73,13 +68,24 @@ class Parquet(TableFile):
                     writer.write_table(table.read().cast(schema))
 
 
+def _import_arrow() -> tuple[Any, Any]:
+    """Return the modules pyarrow and pyarrow.parquet."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            "parquet files need pyarrow; run 'pip install pyarrow', or use csv or jsonl files."
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
 def _to_list(column: "Array") -> list[Any]:
     """Return the values of a column; a value that is not in UTF-8 stays bytes."""
     try:
         return column.to_pylist()
     except UnicodeDecodeError:
-        import pyarrow as pa
-
+        pa, _ = _import_arrow()
         return [*map(_decode, column.cast(pa.large_binary()).to_pylist())]
 
 
@@ -145,15 +151,7 @@ def _parquet_files(location: Path) -> list[Path]:
 
 @contextmanager
 def _opened(source: Source, columns: Mapping[str, str]) -> Iterator["ParquetFile"]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {source.name} needs pyarrow. Run 'pip install pyarrow', or use a csv or "
-            "jsonl file."
-        ) from error
-
+    pa, pq = _import_arrow()
     with source.open() as file:
         try:
             with pq.ParquetFile(file, page_checksum_verification=True) as table:
