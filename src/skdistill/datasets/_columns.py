@@ -90,8 +90,11 @@ class _LabelReader:
 
     def add(self, rows: Rows) -> set[int]:
         """Add the labels of some rows; refuse bad ones, and return their places."""
-        bad = set()
+        bad: set[int] = set()
         columns = [rows.columns[name] for name in self.labels.names]
+        if not self.labels.is_list and len(columns) == 1 and self._are_plain(columns[0]):
+            self._found += columns[0]
+            return bad
         read: Callable[[tuple[Any, ...], int], tuple[Any, str]] = self._read_label
         if self.labels.is_list:
             read = self._read_list
@@ -105,6 +108,13 @@ class _LabelReader:
             else:
                 self._found.append(found)
         return bad
+
+    def _are_plain(self, column: list[Any]) -> bool:
+        """Return whether a column, not the first, has only strings that are right as labels."""
+        if self._last_type is not str or {*map(type, column)} != {str}:
+            return False
+        found = {*column}
+        return not any(map(label_fault, found)) and (self._known is None or found <= self._known)
 
     def _advice(self, fault: str) -> str:
         if len(self.labels.names) > 1:

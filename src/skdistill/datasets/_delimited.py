@@ -2,17 +2,20 @@
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from skdistill.datasets._source import Rows, Source, TableFile, check_columns, opened
 from skdistill.datasets._streams import in_parts
+from skdistill.datasets._values import damage_of
 
 # A field with more characters is taken for one whose quote is never closed.
 _LONGEST_FIELD = 2**26
 # Lines that may be read again to find the next row after bad ones.
 _MOST_READ_AGAIN = 1_000_000
+# Characters to read at a time.
+_BLOCK = 2**16
 _SEPARATORS = ",;\t"
 _NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
@@ -89,13 +92,14 @@ class Delimited(TableFile):
 class _Lines:
     """The lines of a file, of which those since the start of a row can be read again."""
 
-    def __init__(self, lines: Iterable[str], source: Source, encoding: str):
-        self._lines = iter(lines)
-        self._again: deque[str] = deque()
+    def __init__(self, file: TextIO, source: Source, encoding: str):
+        self._file = file
+        self._next: deque[str] = deque()
         self._source = source
         self._encoding = encoding
         self._n_read_again = 0
         self._is_strict = False
+        self._has_faults = False
         self._taken: list[str] = []
         # The number of the line on which the row starts.
         self.first = 1
@@ -104,11 +108,25 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._lines)
+        if not self._next:
+            self._read_more()
+        line = self._next.popleft()
         self._taken.append(line)
-        if self._is_strict and (fault := self._source.fault_of(line, self._encoding)):
+        if (
+            self._has_faults
+            and self._is_strict
+            and (fault := self._source.fault_of(line, self._encoding))
+        ):
             raise self._source.bad_row(self.first + len(self._taken) - 1, *fault)
         return line
+
+    def _read_more(self) -> None:
+        """Read some lines; from the first fault in any, each line is checked."""
+        lines = self._file.readlines(_BLOCK)
+        if not lines:
+            raise StopIteration
+        self._has_faults = self._has_faults or bool(damage_of("".join(lines)))
+        self._next.extend(lines)
 
     def accept(self) -> None:
         """Go on to the next row."""
@@ -117,7 +135,7 @@ class _Lines:
 
     def rewind(self) -> None:
         """Read the row again."""
-        self._again.extendleft(reversed(self._taken))
+        self._next.extendleft(reversed(self._taken))
         self._taken.clear()
 
     def end_header(self) -> None:
@@ -138,6 +156,8 @@ class _Lines:
 
     def is_damaged(self) -> bool:
         """Refuse the row if one of its lines cannot be decoded; return whether that is so."""
+        if not self._has_faults:
+            return False
         for number, line in enumerate(self._taken, self.first):
             if fault := self._source.fault_of(line, self._encoding):
                 self._source.refuse_row(number, *fault)
@@ -147,7 +167,7 @@ class _Lines:
     def leave_first(self) -> bool:
         """Go on to the line after the first one of a bad row; return whether that is possible."""
         self._n_read_again += len(self._taken)
-        self._again.extendleft(reversed(self._taken[1:]))
+        self._next.extendleft(reversed(self._taken[1:]))
         self._taken.clear()
         self.first += 1
         return self._n_read_again <= _MOST_READ_AGAIN
@@ -168,7 +188,7 @@ def _full_rows(
             for row in _parse(lines, sep):
                 if is_lenient and lines.is_damaged():
                     pass
-                elif _is_blank(row, n_fields):
+                elif (len(row) < 2 or not row[0]) and _is_blank(row, n_fields):
                     n_blank += 1
                 elif len(row) != n_fields:
                     n_found = "1 field" if len(row) == 1 else f"{len(row)} fields"

@@ -40,22 +40,21 @@ def _objects(
     lines: Iterator[str], source: Source, columns: Mapping[str, str], encoding: str
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects and their lines; refuse bad lines, skip blank ones."""
-    n_blank = 0
+    n_blank, left_out = 0, source.left_out
     for number, raw in enumerate(lines, 1):
         line = raw.strip(" \t\r\n")
         if not line:
             n_blank += 1
             continue
-        fault = source.fault_of(line, encoding)
-        found: Any = None
-        if fault is None:
-            found = _parse(line, source, columns)
-            if isinstance(found, dict):
-                source.left_out.n_blank += n_blank
+        fault = None if line.isascii() else source.fault_of(line, encoding)
+        found: Any = fault or _parse(line, source, columns)
+        if type(found) is dict:
+            if n_blank:
+                left_out.n_blank += n_blank
                 n_blank = 0
-                yield number, found
-                continue
-        source.refuse_row(number, *(fault or found))
+            yield number, found
+        else:
+            source.refuse_row(number, *found)
 
 
 def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
@@ -64,11 +63,12 @@ def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         return f"is not valid JSON: {error}", "write one JSON object per line"
-    for name, option in columns.items():
-        if not isinstance(row, dict):
+    for name in columns:
+        if type(row) is not dict:
             return f"is not a JSON object with the key {name!r}", "write one JSON object per line"
         if name not in row:
             keys = ", ".join(row) or "no keys"
+            option = columns[name]
             hint = source.options.named(option, "NAME") if source.options.shell else option
             advice = f"its keys are {keys:.200}. Choose the right one with {hint}"
             return f"is not a JSON object with the key {name!r}", advice
