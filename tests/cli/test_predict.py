@@ -327,7 +327,7 @@ def test_several_labels_a_text(tmp_path):
         (
             "in.csv",
             "text,label\nx,1\n",
-            "already has a column 'label'; rename it or choose another",
+            "already has a column 'label'; choose another name for the new",
         ),
         ("in.csv", b"text\nx\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
         ("in.jsonl", b'{"text": "na\xefve"}', "in.jsonl, line 1 is not in UTF-8 (byte 0xef)"),

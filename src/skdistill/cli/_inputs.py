@@ -42,10 +42,10 @@ class Texts:
     def describe(self) -> str:
         """Return the numbers of texts in words."""
         n_test = "no" if self.test is None else f"{len(self.test.texts):,}"
-        calibration = "" if self.held_out is None else f"{len(self.held_out.texts):,} held-out, "
+        held_out = "" if self.held_out is None else f", {len(self.held_out.texts):,} held-out"
         return (
-            f"{len(self.labelled.texts):,} labelled, {len(self.unlabelled):,} unlabelled, "
-            f"{calibration}and {n_test} test texts; {len(self.names)} {self.noun}"
+            f"{len(self.labelled.texts):,} labelled, {len(self.unlabelled):,} unlabelled{held_out} "
+            f"and {n_test} test texts; {len(self.names)} {self.noun}"
         )
 
 

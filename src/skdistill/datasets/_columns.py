@@ -9,7 +9,14 @@ import numpy as np
 from skdistill._core.texts import is_missing
 from skdistill.datasets._files import count_of, read_rows
 from skdistill.datasets._source import Rows, Source
-from skdistill.datasets._values import NO_LABEL, LabelKinds, damage_of, label_fault, read_mark
+from skdistill.datasets._values import (
+    NO_LABEL,
+    LabelKinds,
+    damage_of,
+    label_fault,
+    listed,
+    read_mark,
+)
 
 # Rows in memory at a time, beside the texts and labels.
 _PART = 2**14
@@ -170,10 +177,9 @@ class _LabelReader:
             return
         for label in labels:
             if label not in self._known:
-                listed = ", ".join(sorted(self._known))
                 raise ValueError(
                     f"{self._place(number)} has the label {label!r}, which is not one of the "
-                    f"classes {listed:.200}; drop or rename such rows."
+                    f"classes {listed(sorted(self._known))}; drop or rename such rows."
                 )
 
     def result(self) -> tuple[np.ndarray, np.ndarray | None]:

@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 from skdistill.datasets._source import Rows, Source, TableFile, opened
 from skdistill.datasets._streams import in_parts
+from skdistill.datasets._values import listed
 
 
 class JsonLines(TableFile):
@@ -67,10 +68,9 @@ def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
         if type(row) is not dict:
             return f"is not a JSON object with the key {name!r}", "write one JSON object per line"
         if name not in row:
-            keys = ", ".join(row) or "no keys"
             option = columns[name]
             hint = source.options.named(option, "NAME") if source.options.shell else option
-            advice = f"its keys are {keys:.200}. Choose the right one with {hint}"
+            advice = f"its keys are {listed(row)}. Choose the right one with {hint}"
             return f"is not a JSON object with the key {name!r}", advice
         if line.count(f'"{name}"') > 1 and _is_twice(line, name):
             return f"has the key {name!r} twice", "remove one of them"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from skdistill._core.encodings import decoded, encoding_title, undecodable
+from skdistill.datasets._values import listed
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,9 @@ def check_columns(source: Source, there: Sequence[str], wanted: Mapping[str, str
                 f"{source.name} has {n_found} columns named {column!r}; rename all but one of them."
             )
         if not n_found:
-            listed = ", ".join(there)
             hint = source.options.named(option, "NAME") if source.options.shell else option
             also = f" or {source.options.named('sep')}" if source.kind in (".csv", ".tsv") else ""
             raise ValueError(
-                f"{source.name} has no column {column!r}; its columns are {listed:.200}. Choose "
+                f"{source.name} has no column {column!r}; its columns are {listed(there)}. Choose "
                 f"the right one with {hint}{also if len(there) == 1 else ''}."
             )

@@ -31,6 +31,12 @@ def damage_of(text: str) -> str:
     return f"half of a surrogate pair (\\u{ord(found[0]):04x})"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names for an error message, on one line; long lists are cut."""
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names)
+    return f"{shown:.200}"
+
+
 def label_fault(label: Any) -> str:
     """Return what is wrong with a label, as the end of "has ..."; an empty string if nothing is."""
     if is_missing(label) or label == "":

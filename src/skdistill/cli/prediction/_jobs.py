@@ -104,7 +104,7 @@ def _predict_parts(
         parts.append(folder / f"part-{number:06d}")
         if not parts[-1].exists():
             kept = rows if job.keeps_columns else kind.from_texts(job.text_column, texts)
-            _check_names(kept, columns)
+            _check_names(kept, columns, job.source)
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
         count(len(texts))
     if not parts:
@@ -124,12 +124,12 @@ def _write_part(
             kind.write(inner, rows, added, header)
 
 
-def _check_names(rows: Rows, columns: Columns) -> None:
+def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
     taken = [name for name in columns.names if name in rows.names]
     if taken:
         raise ValueError(
-            f"the input already has a column {taken[0]!r}; rename it or choose another name for "
-            "the new column with --output-column."
+            f"{source.name} already has a column {taken[0]!r}; choose another name for the new "
+            "column with --output-column."
         )
 
 
