@@ -3,7 +3,9 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
+import warnings
 from multiprocessing import Pipe
 
 import numpy as np
@@ -23,7 +25,7 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.cli import _fit
+from skdistill.cli import _fit, _training
 from skdistill.cli import _main as cli
 from skdistill.runtime._kinds import KINDS
 from skdistill.students import _base as _student_base
@@ -302,6 +304,13 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
         (["--teacher", "tfidf", "--checkpoint", "a"], "--checkpoint needs a transformer"),
         (["--teacher", "tfidf", "--save-teacher", "a"], "--save-teacher needs a transformer"),
         (["-o", "model.onnx"], "must end in .skd"),
+        (["--teacher", "tfidf", "--lr", "0.1"], "--lr needs a transformer"),
+        (["--lr", "0"], "0 is not a positive number"),
+        (["--ngram-range", "3,1"], "3,1 is not in order"),
+        (["--encoding", "latin0"], "'latin0' is not an encoding"),
+        (["--encoding", "hex"], "'hex' is not an encoding"),
+        (["--label-column", "text"], "must name different columns"),
+        (["--label-column", "a", "--label-column", "b", "--label-separator", "|"], "pass one"),
     ],
 )
 def test_arguments_that_contradict_each_other(folder, tmp_path, capsys, options, message):
@@ -481,3 +490,142 @@ def test_classes_may_look_like_lists(labels, tmp_path):
     table.to_csv(tmp_path / "one.csv", index=False)
     fit(tmp_path / "one.csv", tmp_path / "s.skd", teacher="none")
     assert CompiledClassifier.load(tmp_path / "s.skd").classes_.tolist() == sorted(labels)
+
+
+# ---- features, fine-tuning, several labels, calibration
+
+
+def test_characters_can_be_the_features_of_teacher_and_student(folder, model, topics):
+    options = ["--analyzer", "char", "--ngram-range", "1,3", "--n-parameters", 3000, "--quiet"]
+    assert fit(folder / "train.csv", model, *options) == 0
+    texts, labels = topics[0][:100], topics[1][:100]
+    teacher = make_tfidf_baseline(C=10)
+    teacher.set_params(tfidfvectorizer__analyzer="char", tfidfvectorizer__ngram_range=(1, 3))
+    options = {"analyzer": "char", "ngram_range": (1, 3), "n_parameters": 3000}
+    student = DistilledMLPClassifier(teacher, **options, random_state=0).fit(texts, labels)
+    found = CompiledClassifier.load(model).predict_proba(topics[0])
+    np.testing.assert_allclose(found, student.predict_proba(topics[0]), atol=1e-6)
+
+
+def test_fine_tuning_has_options(folder, model, tiny_checkpoint, monkeypatch):
+    seen, fit_teacher = [], Teacher.fit
+
+    def noted(self, X, y, **options):
+        seen.append((self.max_epochs, self.lr, self.batch_size))
+        return fit_teacher(self, X, y, **options)
+
+    monkeypatch.setattr(Teacher, "fit", noted)
+    options = ["--epochs", 1, "--lr", 3e-4, "--batch-size", 50, "--quiet"]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 0
+    assert seen == [(1, 3e-4, 50)]
+
+
+def test_a_finished_teacher_takes_no_options_of_fine_tuning(folder, ready_teacher, model, capsys):
+    assert fit(folder / "train.csv", model, "--epochs", 1, teacher=ready_teacher) == 1
+    assert "is already fine-tuned for these classes, so --epochs" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def tagged(topics, tmp_path_factory):
+    """Pairs of texts with the labels of both, as a list and as columns of ones and zeros."""
+    texts, labels = topics
+    pairs = [*zip(labels[:120:2].tolist(), labels[1:120:2].tolist(), strict=True)]
+    table = pd.DataFrame(
+        {
+            "text": [f"{a} {b}" for a, b in zip(texts[:120:2], texts[1:120:2], strict=True)],
+            "label": ["; ".join(sorted({*pair})) for pair in pairs],
+            **{name: [int(name in pair) for pair in pairs] for name in ("sailing", "cooking")},
+        }
+    )
+    path = tmp_path_factory.mktemp("tagged") / "tagged.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("way", ["a separator", "several columns"])
+def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
+    if way == "a separator":
+        options = ["--label-separator", ";"]
+        names = ["cooking", "sailing", "trains"]
+    else:
+        options = ["--label-column", "sailing", "--label-column", "cooking"]
+        names = ["sailing", "cooking"]
+    model = tmp_path / "model.skd"
+    more = ["--cache", tmp_path / "cache", "--json", "--test", tagged]
+    assert fit(tagged, model, *options, *more) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["classes"] == names
+    assert result["test"]["teacher"]["fidelity"] > 0
+    table = pd.read_csv(tagged)
+    y = np.array([[name in row for name in names] for row in table["label"]]).astype(int)
+    predicted = CompiledClassifier.load(model).predict(table["text"].tolist())
+    assert result["test"]["accuracy"] == (predicted == y).all(axis=1).mean()
+    assert cli.main(["report", str(model), str(tagged), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == result["test"]["accuracy"]
+
+
+def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_student_base, "make_schedule", make_schedule)
+    options = ["--label-separator", ";", "--test-fraction", 0.2, "--calibrate", "--json"]
+    monkeypatch.setattr(_training, "_MIN_HELD_OUT", 12)
+    assert fit(tagged, tmp_path / "model.skd", *options) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["n_labelled"], result["test"]["n_texts"]) == (36, 12)
+    assert result["calibration"]["n_texts"] == 12
+
+
+def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
+    options = ["--calibrate", "--n-parameters", 500, "--json"]
+    assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    result = json.loads(capsys.readouterr().out)
+    student = DistilledMLPClassifier.load(model)
+    assert (result["n_labelled"], result["calibration"]) == (80, student.calibration_)
+    assert student.transfer_size_ == 80
+    assert student.calibration_["n_texts"] == 20
+
+
+def test_a_student_that_cannot_be_calibrated_is_saved(folder, model, monkeypatch, capsys):
+    def refuse(*args):
+        raise ValueError("No temperature fits.")
+
+    monkeypatch.setattr(DistilledMLPClassifier, "calibrate", refuse)
+    options = ["--calibrate", "--n-parameters", 500]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    assert "warning: The student is not calibrated. No temperature" in capsys.readouterr().err
+    assert CompiledClassifier.load(model).classes_.tolist() == ["cooking", "sailing", "trains"]
+
+
+def test_few_texts_are_not_held_out(folder, model, capsys):
+    assert fit(folder / "small.csv", model, "--calibrate") == 1
+    assert "--calibrate holds out 20 texts, but" in capsys.readouterr().err
+
+
+def test_bad_rows_are_left_out_if_wanted(folder, tmp_path, model, capsys):
+    content = (folder / "train.csv").read_text(encoding="utf-8")
+    (tmp_path / "bad.csv").write_text(f"{content}one field\n,food\n", encoding="utf-8")
+    options = ["--n-parameters", 500, "--quiet"]
+    assert fit(tmp_path / "bad.csv", model, *options, teacher="none") == 1
+    told = capsys.readouterr().err
+    assert "bad.csv, line 102 has 1 field, but the header has 2; quote fields that" in told
+    assert "--skip-bad-rows leaves out such rows" in told
+    assert fit(tmp_path / "bad.csv", model, *options, "--skip-bad-rows", teacher="none") == 0
+    assert "bad.csv: left out 2 bad rows (the first: line 102 has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--text-column", "x"], ["--sep", "ab"], ["--label-column", "x"]], ids=str
+)
+def test_a_mistake_is_found_before_anything_slow_is_loaded(folder, model, wrong):
+    words = ["fit", str(folder / "train.csv"), "-o", str(model), *wrong]
+    code = (
+        "import sys; from skdistill.cli._main import main\n"
+        f"try: status = main({words!r})\n"
+        "except SystemExit as error: status = error.code\n"
+        "slow = {'torch', 'sklearn', 'pandas', 'transformers', 'datasets'} & {*sys.modules}\n"
+        "print(status > 0, slow)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True set()\n"
+    assert wrong[0] in done.stderr

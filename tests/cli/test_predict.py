@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from _faults import call_in_process, needs_posix, strike
@@ -48,7 +49,7 @@ def write(path, texts, **columns):
 
 def read(path):
     if path.suffix == ".parquet":
-        return pd.read_parquet(path).to_dict("list")
+        return pq.read_table(path).to_pydict()
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             names, *rows = csv.reader(file)
@@ -382,3 +383,140 @@ def test_neither_torch_nor_scikit_learn_is_loaded(model, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# ---- what is written
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_the_best_labels_come_with_their_probabilities(model, tmp_path, small_parts, kind):
+    source, target = write(tmp_path / "in.txt", []), tmp_path / f"out.{kind}"
+    texts = ["warm soup", "fast bus", "soup bus"]
+    source.write_text("\n".join(texts), encoding="utf-8")
+    assert predict(model, source, target, "--top-k", 5, "--threshold", 0.5) == 0
+    found = read(target)
+    assert [*found] == ["text", "label_1", "proba_1", "label_2", "proba_2"]
+    served = CompiledClassifier.load(model)
+    proba = served.predict_proba(texts)
+    assert found["label_1"] == served.predict(texts).tolist()
+    np.testing.assert_allclose([*map(float, found["proba_1"])], proba.max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose([*map(float, found["proba_2"])], proba.min(axis=1), rtol=1e-6)
+    assert found["label_2"] == [""] * 3 if kind == "csv" else [None] * 3
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_unsure_label_is_left_empty(model, tmp_path, small_parts, kind):
+    texts = ["unheard-of", "nothing", "warm soup", "fast bus", "unheard-of"]
+    source, target = write(tmp_path / f"in.{kind}", texts), tmp_path / f"out.{kind}"
+    assert predict(model, source, target, "--threshold", 0.7, "--proba") == 0
+    none = "" if kind == "csv" else None
+    assert read(target)["label"] == [none, none, "food", "travel", none]
+
+
+def test_a_threshold_decides_about_each_of_several_labels(tmp_path, lines_in, capsys):
+    X = ["soup", "soup train", "train", "bus"] * 5
+    y = pd.DataFrame([[1, 0], [1, 1], [0, 1], [0, 0]] * 5, columns=["food", "travel"])
+    student = DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(X, y)
+    student.save(tmp_path / "model.skd")
+    proba = student.predict_proba(X[:4])
+    threshold = float(np.sort(proba, axis=None)[-2:].mean())
+    lines_in("\n".join(X[:4]).encode())
+    assert predict(tmp_path / "model.skd", "--threshold", threshold) == 0
+    names = student.classes_
+    expected = ["|".join(names[row >= threshold]) for row in proba]
+    assert capsys.readouterr().out.splitlines() == expected
+    lines_in("\n".join(X[:4]).encode())
+    assert predict(tmp_path / "model.skd", "--top-k", 1) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "label_1\tproba_1"
+    assert [row.split("\t")[0] for row in rows] == names[proba.argmax(axis=1)].tolist()
+
+
+def test_labels_may_contain_anything_and_are_still_one_line(tmp_path, lines_in, capsys):
+    labels = ["a\nb", "a\tb", "a\\nb", "a\u2028b", "a\rb"]
+    X = ["soup", "bus", "x", "train", "late"]
+    student = DistilledMLPClassifier(max_epochs=60, random_state=0).fit(X * 4, labels * 4)
+    student.save(tmp_path / "model.skd")
+    lines_in("\n".join(X).encode())
+    assert predict(tmp_path / "model.skd", "--proba") == 0
+    header, *rows = capsys.readouterr().out.split("\n")[:-1]
+    escaped = [label.encode("unicode_escape").decode() for label in student.predict(X)]
+    assert [row.split("\t")[0] for row in rows] == escaped
+    assert header.split("\t")[1:] == [
+        f"proba_{label.encode('unicode_escape').decode()}" for label in student.classes_
+    ]
+    source = write(tmp_path / "in.csv", X)
+    assert predict(tmp_path / "model.skd", source, tmp_path / "out.csv") == 0
+    assert read(tmp_path / "out.csv")["label"] == student.predict(X).tolist()
+
+
+def test_numbers_as_labels_are_printed_as_they_are(tmp_path, lines_in, capsys):
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0)
+    student.fit(["soup", "bus"] * 4, [1234567.0, 2.0] * 4).save(tmp_path / "model.skd")
+    lines_in(b"soup\nbus\n")
+    assert predict(tmp_path / "model.skd") == 0
+    assert capsys.readouterr().out == "1234567.0\n2.0\n"
+
+
+def test_a_file_says_what_was_done(model, tmp_path, capsys):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.tsv"
+    assert predict(model, source, target, "--proba") == 0
+    assert capsys.readouterr().err == (
+        f"skdistill predict: labelled 6 texts of {source}; wrote {target} with the columns label, "
+        "proba_food, proba_travel\n"
+    )
+    with target.open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file, delimiter="\t")]
+    assert [row["text"] for row in rows] == TEXTS
+    assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label-column", "x"], "--output-column names the new column"),
+        (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
+        (["--top-k", "0"], "0 is not positive"),
+        (["--threshold", "1.5"], "1.5 is not between 0 and 1"),
+    ],
+)
+def test_options_that_make_no_sense(model, options, message, capsys):
+    with pytest.raises(SystemExit) as info:
+        predict(model, *options)
+    assert info.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_ranked_label_needs_a_name_of_its_own(model, capsys):
+    assert predict(model, "--top-k", 2, "--output-column", "proba") == 1
+    assert "'proba' is the name of a probability column" in capsys.readouterr().err
+
+
+def test_bad_lines_are_left_out_if_wanted(model, lines_in, capsys):
+    content = b"warm soup\n\xff\nfast bus\na\0b\nfresh bread\n"
+    lines_in(content)
+    assert predict(model) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "food\n"
+    assert "standard input, line 2 is not in UTF-8 (byte 0xff); name the encod" in captured.err
+    lines_in(content)
+    assert predict(model, "--skip-bad-rows") == 0
+    captured = capsys.readouterr()
+    assert captured.out == "food\ntravel\nfood\n"
+    assert "standard input: left out 2 bad rows (the first: line 2 is not in UTF-8" in captured.err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8"])
+def test_lines_may_have_another_encoding(model, lines_in, capsys, encoding):
+    lines_in("warm soup, naïve\nfast bus\n".encode(encoding))
+    assert predict(model, "--encoding", encoding) == 0
+    assert capsys.readouterr().out == "food\ntravel\n"
+
+
+@needs_posix
+def test_rows_of_other_options_are_not_resumed(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    call_in_process(predict_until_killed, (model, source, target), 3)
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target, "--encoding", "utf-8") == 0
+    assert sizes == [2, 2, 2]

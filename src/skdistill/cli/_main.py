@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _what_to_install(error: ImportError) -> str:
     """Return the error about a package that is not installed; messages of our own stay."""
     package = (error.name or "").partition(".")[0]
-    if not package:
+    if not isinstance(error, ModuleNotFoundError) or not package:
         return str(error)
     return (
         f"this command needs the package {_PACKAGES.get(package, package)}, which is not "

@@ -77,7 +77,8 @@ class Delimited(TableFile):
     def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
         """Write whole rows with added columns, in UTF-8."""
         text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        writer = csv.writer(text, delimiter=self.sep, lineterminator="\n")
+        # Fields that contain a character of the line end are quoted, so it has both.
+        writer = csv.writer(_UnixLines(text), delimiter=self.sep, lineterminator="\r\n")
         if header:
             writer.writerow([*rows.names, *added])
         cells = zip(*added.values(), strict=True)
@@ -87,6 +88,17 @@ class Delimited(TableFile):
     def from_texts(self, column: str, texts: list[str]) -> Rows:
         """Return rows that contain only texts."""
         return Rows([column], {column: texts}, range(len(texts)), [[text] for text in texts])
+
+
+class _UnixLines:
+    """Write rows, which end with a carriage return and a line feed, with a line feed only."""
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, row: str) -> int:
+        """Write a row."""
+        return self._file.write(f"{row[:-2]}\n")
 
 
 class _Lines:
