@@ -54,7 +54,7 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     return bool(required) and not any(required)
 
 
-def learns_nothing(teacher: BaseEstimator) -> bool:
+def learns_nothing(teacher: Any) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
 
