@@ -12,7 +12,6 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
@@ -192,10 +191,9 @@ class SoftLabeler:
             note_changes(key, self.teacher, self.X, self.y, self.sample_weight)
 
     def _fit_fingerprint(self) -> str:
-        """Fit the teacher, and return what tells this fit from others; "" if it is frozen."""
-        if isinstance(self.teacher, FrozenEstimator):
-            return ""
-        return fitted_fingerprint(self.fitted_teacher()) or uuid.uuid4().hex[:16]
+        """Fit the teacher, and return what tells this fit from others."""
+        fit = fitted_fingerprint(self.fitted_teacher())
+        return uuid.uuid4().hex[:16] if fit is None else fit
 
     def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a progress bar over distinct texts; with a store, it shows hits and misses."""

@@ -81,9 +81,9 @@ class FunctionTeacherClassifier(TextClassifier):
     Notes
     -----
     The code of a function is its bytecode, with constants, defaults, closure variables, and the
-    global variables, functions and classes that it refers to. Code of installed packages counts by
-    name and version. Comments, docstrings, and variables that the function itself changes, do not
-    count. If the function refers to an object with unknown content, such as the client of a
+    global variables, functions, classes and modules that it refers to. Code of installed packages
+    counts by name and version. Comments, docstrings, and variables that the function itself
+    changes, do not count. If the function refers to an object with unknown content, such as the client of a
     service, `memory` requires a `version`.
 
     `fit` and `memory` depend on the labels but not on the texts, so the folds of a cross-validation
@@ -102,6 +102,9 @@ class FunctionTeacherClassifier(TextClassifier):
     >>> student.fit(["so what", "wow !", "yes !", "oh", "no"]).predict(["what !"])
     array(['loud'], dtype='<U4')
     """
+
+    # The answers depend on the function and the labels only.
+    _learns_nothing = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "func": [callable],
