@@ -330,7 +330,8 @@ class _Answers:
     def look_up(self, store: SoftLabelStore, teacher_key: str, fit: str) -> None:
         """Look up the missing probabilities in a store, of one fit of the teacher."""
         asked = np.flatnonzero(self.wanted[self._first])
-        numbers, proba = store.find(teacher_key, self._digests[asked], fit)
+        digests, n_classes = self._digests[asked], self._proba.shape[1]
+        numbers, proba = store.find(teacher_key, digests, fit, n_classes)
         if len(numbers):
             self._proba[asked[numbers]] = proba
             self.wanted[self._first[asked[numbers]]] = False
