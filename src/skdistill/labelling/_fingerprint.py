@@ -19,7 +19,7 @@ _aliases: dict[str, str] = {}
 def teacher_fingerprint(
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None = None,
 ) -> str:
     """Hash everything that a teacher's probabilities depend on, to 32 hexadecimal digits.
@@ -41,7 +41,7 @@ def note_changes(
     fingerprint: str,
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None = None,
 ) -> None:
     """Keep a teacher's fingerprint although answering has changed something that it refers to."""
@@ -69,7 +69,7 @@ def fitted_fingerprint(teacher: BaseEstimator) -> str | None:
 def _current_fingerprint(
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None,
 ) -> str:
     if isinstance(teacher, SharedTeacher):
@@ -80,7 +80,8 @@ def _current_fingerprint(
         return describe(getattr(teacher.estimator, PROTOCOL)(None, None, None))
     recipe = clone(teacher)
     if hasattr(recipe, PROTOCOL):
-        parts = getattr(recipe, PROTOCOL)(X, _plain(y), sample_weight)
+        labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain
+        parts = getattr(recipe, PROTOCOL)(X, labels, sample_weight)
         return describe(parts, is_fitted=learns_nothing(recipe))
     return describe((recipe, X, _plain(y), sample_weight), is_fitted=False)
 

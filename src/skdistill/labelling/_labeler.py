@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
+from skdistill._core.label_columns import LabelTable
 from skdistill._core.labels import check_probabilities
 from skdistill._core.progress import progress_bar
 from skdistill.labelling._fingerprint import (
@@ -29,6 +30,7 @@ from skdistill.labelling._teacher import (
     check_classes,
     fit_teacher,
     has_frozen_part,
+    learns_nothing,
     own_classes,
     release_memory,
 )
@@ -115,6 +117,14 @@ class SoftLabeler:
             return np.unique(self.y), False
         return np.arange(self.y.shape[1]) if self._columns is None else self._columns, True
 
+    @property
+    def _lesson(self) -> Any:
+        """The labels to fit the teacher on; with their names, if it only reads the names."""
+        if self.y is None or self._columns is None or self._columns.dtype.kind != "U":
+            return self.y
+        is_table = self.y.ndim == 2 and learns_nothing(self.teacher)
+        return LabelTable(self.y, self._columns) if is_table else self.y
+
     def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; fit the teacher only if some are not cached.
 
@@ -150,7 +160,7 @@ class SoftLabeler:
 
     def _label_with_memory(self, answers: "_Answers", texts: Texts, store: SoftLabelStore) -> None:
         """Take answers from a store; ask the teacher for the others, and store them."""
-        key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
+        key = teacher_fingerprint(self.teacher, self.X, self._lesson, self.sample_weight)
         is_complete = answers.look_up_all(store, key)
         if not is_complete:
             with store.turn(key, compress(texts, answers.wanted)):
@@ -188,7 +198,7 @@ class SoftLabeler:
             )
             raise
         finally:
-            note_changes(key, self.teacher, self.X, self.y, self.sample_weight)
+            note_changes(key, self.teacher, self.X, self._lesson, self.sample_weight)
 
     def _fit_fingerprint(self) -> str:
         """Fit the teacher, and return what tells this fit from others."""
@@ -294,7 +304,7 @@ class SoftLabeler:
     def fitted_teacher(self) -> BaseEstimator:
         """Return the fitted teacher; fit it at the first call."""
         if self._fitted is None:
-            self._fitted = fit_teacher(self.teacher, self.X, self.y, self.sample_weight)
+            self._fitted = fit_teacher(self.teacher, self.X, self._lesson, self.sample_weight)
         return self._fitted
 
 
