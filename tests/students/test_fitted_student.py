@@ -87,6 +87,39 @@ def test_a_pickled_student_of_a_frozen_teacher_says_why_it_cannot_be(split):
     X, y, _ = split
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
     student = pickle.loads(pickle.dumps(DistilledMLPClassifier(teacher, **SMALL).fit(X, y)))
-    with pytest.raises(NotFittedError, match="a pickled student does not contain what its teacher"):
-        student.fit(X, y)
+    for labels in (y, None):
+        with pytest.raises(NotFittedError, match="a pickled student does not contain what its te"):
+            student.fit(X, labels)
     assert student.set_params(teacher=teacher).fit(X, y).transfer_size_ == 100
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_a_copy_of_a_frozen_student_is_frozen(copied, split):
+    X, y, _ = split
+    frozen = FrozenEstimator(DistilledMLPClassifier(**SMALL).fit(X, y))
+    other = copied(frozen)
+    assert type(other) is FrozenEstimator
+    np.testing.assert_array_equal(other.predict_proba(X), frozen.predict_proba(X))
+    others_student = copied(DistilledMLPClassifier(frozen, **SMALL).fit(X))
+    assert type(others_student.teacher) is FrozenEstimator
+
+
+def test_a_deep_copy_of_a_student_of_a_frozen_student_labels_as_before(split, tmp_path):
+    X, y, _ = split
+    frozen = FrozenEstimator(DistilledMLPClassifier(make_tfidf_baseline(), **SMALL).fit(X, y))
+    student = DistilledMLPClassifier(frozen, memory=tmp_path, **SMALL).fit(X)
+    copied = copy.deepcopy(student)
+    assert copied.teacher.estimator is not frozen.estimator
+    stored = sorted(tmp_path.rglob("*.npz"))
+    np.testing.assert_array_equal(copied.fit(X).predict_proba(X), student.predict_proba(X))
+    assert sorted(tmp_path.rglob("*.npz")) == stored
+
+
+def test_a_deep_copy_keeps_what_is_shared(split):
+    X, y, _ = split
+    frozen = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    student = DistilledMLPClassifier(frozen, **SMALL).fit(X, y)
+    copied, teacher = copy.deepcopy([student, frozen])
+    assert copied.teacher is teacher is not frozen

@@ -111,7 +111,7 @@ def fit_teacher(
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
-    _check_frozen_parts(teacher)
+    check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return _fit(teacher, X, y)
     name = _weight_parameter(teacher)
@@ -169,8 +169,8 @@ def _weight_parameter(teacher: BaseEstimator) -> str | None:
     return None if name is None else f"{step}__{name}"
 
 
-def _check_frozen_parts(teacher: BaseEstimator) -> None:
-    """Say why a frozen teacher is not fitted."""
+def check_frozen_parts(teacher: BaseEstimator) -> None:
+    """Raise an error if a frozen teacher, or a frozen part of it, is not fitted."""
     for part in (teacher, *teacher.get_params().values()):
         if isinstance(part, FrozenEstimator):
             try:

@@ -26,7 +26,7 @@ from skdistill.card._facts import name_teacher
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._store import check_memory_location
-from skdistill.labelling._teacher import needs_no_labels
+from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel
@@ -207,6 +207,8 @@ class DistilledClassifier(
             self._refuse_gold_parameters()
             labeler = labeler_for(None)
             return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
+        if y is None and self.teacher is not None:
+            check_frozen_parts(self.teacher)
         labels = Labels.gold(y, n_rows=len(texts))
         if self.teacher is None:
             return labels, None

@@ -3,7 +3,6 @@
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -26,6 +25,7 @@ from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.students._calibration import CalibratableStudent, read_calibration
+from skdistill.students._left_out import LeftOut
 from skdistill.students._stored_parameters import as_tuple, is_plain, without_removed
 from skdistill.text._vocabulary import UNKNOWN
 
@@ -478,12 +478,12 @@ class FittedStudent(CalibratableStudent):
             self.unlabeled = getattr(self, "unlabeled", None)
             self._compile()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # Unlike a pickle, a copy keeps the fitted state of a frozen teacher.
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        copied.__dict__.update(deepcopy(self.__dict__, memo))
-        return copied
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        constructor, arguments, state, *others = super().__reduce_ex__(protocol)
+        if "_runtime" in vars(self):
+            for name in ("teacher", "unlabeled"):
+                state[name] = LeftOut(getattr(self, name), state[name])
+        return constructor, arguments, state, *others
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))
