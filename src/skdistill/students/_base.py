@@ -22,7 +22,7 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
-from skdistill.card._facts import name_teacher
+from skdistill.card._facts import name_teacher, training_parameters
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._store import check_memory_location
@@ -368,6 +368,7 @@ class DistilledClassifier(
             "n_parameters_": model.n_parameters,
             "calibration_": None,
             "_record": record,
+            "_trained_with": training_parameters(self),
             "_vocabulary": plan.vocabulary,
             "_counts": ids.count_values(len(plan.vocabulary)).astype(np.float32),
             "_weights": weights,

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._core.estimators import stamp, unstamp
 from skdistill._core.exceptions import ModelFileError
 from skdistill._core.texts import check_texts
-from skdistill.card._facts import as_plain, describe_parameters
+from skdistill.card._facts import as_plain, describe_parameters, training_parameters
 from skdistill.card._page import write_card
 from skdistill.labelling._missing_teacher import MissingTeacher
 from skdistill.labelling._pool import TextPool, without_texts
@@ -48,6 +48,7 @@ class FittedStudent(CalibratableStudent):
     transfer_size_: int
     n_parameters_: int
     _record: dict[str, Any]
+    _trained_with: dict[str, Any]
     _counts: np.ndarray | None
     _fitted_architecture: dict[str, Any]
 
@@ -214,7 +215,8 @@ class FittedStudent(CalibratableStudent):
             "n_iter": self.n_iter_,
             "transfer_size": self.transfer_size_,
         }
-        given = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
+        now = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
+        given = now | self._trained_with
         parameters = {name: value for name, value in given.items() if is_plain(value)}
         stored = self._stored()
         estimator = stored.estimator | {"parameters": parameters, "figures": figures}
@@ -320,7 +322,7 @@ class FittedStudent(CalibratableStudent):
             limits=limits,
             license=license,
             example=example,
-            training=describe_parameters(self),
+            training=describe_parameters(type(self), self._trained_with),
         )
 
     @classmethod
@@ -370,6 +372,7 @@ class FittedStudent(CalibratableStudent):
             student.transfer_size_ = int(figures["transfer_size"])
             student._record = dict(model.estimator.get("record", {}))
             student.calibration_ = read_calibration(model.estimator.get("calibration"))
+            student._trained_with = training_parameters(student)
             if "teacher" not in parameters:  # files contain None, but no estimators
                 student.teacher = MissingTeacher(student._record.get("teacher"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -476,6 +479,8 @@ class FittedStudent(CalibratableStudent):
             self._record = getattr(self, "_record", {})
             self.calibration_ = getattr(self, "calibration_", None)
             self.unlabeled = getattr(self, "unlabeled", None)
+            if not hasattr(self, "_trained_with"):
+                self._trained_with = training_parameters(self)
             self._compile()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
