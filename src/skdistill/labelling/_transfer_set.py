@@ -134,9 +134,7 @@ def make_transfer_set(
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
-        known[1] = check(
-            unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows=pool_name
-        )
+        known[1] = check(unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows=pool_name)
     sources = _name_sources(known, pool, labeler, augmenter)
     if labeler is None:
         _check_nothing_to_label(pool, known[1], augmenter, pool_name)
