@@ -28,6 +28,7 @@ from skdistill.labelling._store import SoftLabelStore, check_memory_location, di
 from skdistill.labelling._teacher import (
     answers_in_parts,
     check_classes,
+    explain_errors,
     fit_teacher,
     has_frozen_part,
     learns_nothing,
@@ -112,7 +113,9 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return own_classes(self.fitted_teacher(), self.X[0])
+            teacher = self.fitted_teacher()
+            with explain_errors(teacher):
+                return own_classes(teacher, self.X[0])
         if self.y.ndim == 1:
             return np.unique(self.y), False
         return np.arange(self.y.shape[1]) if self._columns is None else self._columns, True
@@ -288,17 +291,18 @@ class SoftLabeler:
             shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)
         else:
             shards = label_here(teacher, texts, wanted, pace)
-        for rows, shard, answer in shards:
-            proba = check_probabilities(
-                answer,
-                n_rows=len(shard),
-                n_classes=len(self.classes),
-                classes=self.classes,
-                name="teacher.predict_proba(texts)",
-                rows="texts",
-                multilabel=self.multilabel,
-            )
-            yield rows, dict(zip(shard, proba, strict=True))
+        with explain_errors(teacher):
+            for rows, shard, answer in shards:
+                proba = check_probabilities(
+                    answer,
+                    n_rows=len(shard),
+                    n_classes=len(self.classes),
+                    classes=self.classes,
+                    name="teacher.predict_proba(texts)",
+                    rows="texts",
+                    multilabel=self.multilabel,
+                )
+                yield rows, dict(zip(shard, proba, strict=True))
         release_memory(teacher)
 
     def fitted_teacher(self) -> BaseEstimator:

@@ -22,7 +22,7 @@ from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import columns_in_order, find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
-from skdistill.labelling._teacher import fit_teacher
+from skdistill.labelling._teacher import explain_errors, fit_teacher
 from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
 
 _SAVED = ("max_teacher_rate", "validation_fraction", "teacher_cost")
@@ -249,7 +249,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         held_out = [texts[row] for row in validation]
         curve = cascade_curve(
             student.predict_proba(held_out),
-            _by_class(teacher.predict_proba(held_out), classes),
+            _ask(teacher, held_out, classes),
             codes[validation],
             teacher_cost=self.teacher_cost,
         )
@@ -328,8 +328,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         proba = np.array(self.student_.predict_proba(texts))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked):
-            answers = self.teacher_.predict_proba([texts[row] for row in asked])
-            proba[asked] = _by_class(answers, self.classes_)
+            asked_texts = [texts[row] for row in asked]
+            proba[asked] = _ask(self.teacher_, asked_texts, self.classes_)
         return proba
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
@@ -358,7 +358,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         codes = find_labels(y, self.classes_, n_rows=len(texts), multilabel=False, names=names)
         return cascade_curve(
             self.student_.predict_proba(texts),
-            _by_class(self.teacher_.predict_proba(texts), self.classes_),
+            _ask(self.teacher_, texts, self.classes_),
             codes,
             teacher_cost=self.teacher_cost,
         )
@@ -445,6 +445,8 @@ def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> Non
         )
 
 
-def _by_class(answers: Any, classes: np.ndarray) -> Any:
+def _ask(teacher: Any, texts: list[str], classes: np.ndarray) -> Any:
     """Return the teacher's probabilities; those in a table with names are aligned by them."""
+    with explain_errors(teacher):
+        answers = teacher.predict_proba(texts)
     return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")
