@@ -11,6 +11,7 @@ import sys
 import threading
 import types
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -168,6 +169,14 @@ def test_a_function_is_the_same_after_it_was_used():
     cell.Cleaner(2).transform(["a", "b"])
     copy.copy(cell.Cleaner(2))  # copyreg leaves a mark on the class
     assert (describe(cell.clean), describe(cell.Cleaner(2))) == before
+
+
+def test_a_pool_of_threads_is_the_same_before_and_after_use():
+    with ThreadPoolExecutor(2) as pool:
+        ask = run("def ask(texts): return [*pool.map(str, texts)]", pool=pool).ask
+        before = describe(ask)
+        assert ask([1, 2]) == ["1", "2"]
+        assert describe(ask) == before
 
 
 def test_closures_and_lambdas_differ_by_content():
