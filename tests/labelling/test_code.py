@@ -58,7 +58,7 @@ def write(tmp_path, monkeypatch):
     def write(files):
         for name, content in files.items():
             path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             own.add(name.removesuffix(".py").replace("/", ".").removesuffix(".__init__"))
         for name in own:
@@ -76,6 +76,7 @@ HELPERS = {
     "user_pk/__init__.py": "",
     "user_pk/sub.py": "def go(x):\n    from . import other\n    return other.go(x)",
     "user_pk/other.py": "def go(x): return 1  # comment",
+    "user_ns/deep/leaf.py": "def go(x): return 1  # comment",  # no __init__.py
 }
 # How a function uses another module, and where the code that it runs in the end is.
 USES = {
@@ -86,6 +87,7 @@ USES = {
         "user_pk/other.py",
     ),
     "part of a package": ("from user_pk import sub\n    return sub.go(x)", "user_pk/other.py"),
+    "part of a namespace": ("from user_ns.deep import leaf as n", "user_ns/deep/leaf.py"),
     "global": ("return user_a.go(x)", "user_b.py"),
     "alias": ("module = user_a\n    return module.go(x)", "user_b.py"),
 }

@@ -267,7 +267,7 @@ def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import
                 parts = tuple(part.name for part in node.names)
                 imports.append((node.module or "", node.level, parts))
         content = ast.dump(tree).encode("utf-8", "surrogatepass")
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass  # compiled or very deep code counts by its bytes
     return hashlib.blake2b(content, digest_size=16).hexdigest(), imports
 

@@ -23,8 +23,8 @@ from skdistill.labelling._teacher import learns_nothing
 _WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
 # Attributes that do not: in vectorizers, a memory address.
 _FORGOTTEN = _WITHOUT_EFFECT | {"_stop_words_id"}
-# Modules whose objects, such as locks, have no content that changes an answer.
-_WITHOUT_CONTENT = frozenset({"_thread", "threading", "logging", "queue"})
+# Modules whose objects, such as locks and pools, have no content that changes an answer.
+_WITHOUT_CONTENT = frozenset({"_thread", "concurrent", "threading", "logging", "queue"})
 # The protocol's name: a method, of an object or a function, that returns what identifies it.
 PROTOCOL = "__skdistill_fingerprint__"
 

@@ -1,5 +1,6 @@
 """Where code comes from: Python, an installed package with a version, or the user."""
 
+import pkgutil
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -97,13 +98,14 @@ def _find_spec(name: str) -> ModuleSpec | None:
     """Return the spec of a module; other than importlib's function, do not import its package."""
     if name in sys.modules:
         return getattr(sys.modules[name], "__spec__", None)
-    package, folders = name.rpartition(".")[0], None
-    if package:
-        spec = _find_spec(package)
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        folders = [*spec.submodule_search_locations]
-    specs = (finder.find_spec(name, folders) for finder in sys.meta_path)
+    package = name.rpartition(".")[0]
+    if not package:
+        specs = (finder.find_spec(name, None) for finder in sys.meta_path)
+    else:
+        above = _find_spec(package)
+        folders = () if above is None else above.submodule_search_locations or ()
+        finders = (pkgutil.get_importer(folder) for folder in folders)
+        specs = (finder.find_spec(name) for finder in finders if finder is not None)
     return next((spec for spec in specs if spec is not None), None)
 
 
