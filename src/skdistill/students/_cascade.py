@@ -14,10 +14,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import columns_in_order, find_labels
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import explain_errors, fit_teacher
@@ -219,10 +220,16 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If there is no teacher, if the classes of student or teacher differ from those of `y`,
-            or if there are too few texts to hold out some of each class.
+            If there is no teacher, if a text has several labels, if the classes of student or
+            teacher differ from those of `y`, or if there are too few texts to hold out some of
+            each class.
         """
         texts = check_texts(X)
+        if y is not None and is_multilabel(as_labels(y)):
+            raise ValueError(
+                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
+                "student without a cascade, or a cascade for each column."
+            )
         classes, codes = check_labels(y, n_rows=len(texts))
         student, teacher = self._make_pair()
         rows = np.arange(len(texts))
