@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 
 from datasets import Dataset
 from skdistill._core.labels import (
@@ -226,3 +227,26 @@ def test_several_labels_are_ones_and_zeros(y, message):
         check_labels(y, n_rows=2, multilabel=True)
     classes, codes = check_labels([[0.0, 1.0], [1.0, 1.0]], n_rows=2, multilabel=True)
     assert (classes.tolist(), codes.tolist()) == ([0, 1], [[0, 1], [1, 1]])
+
+
+PROBA = [[0.9, 0.1], [0.2, 0.8]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.tensor(PROBA, dtype=torch.bfloat16),
+        lambda: [torch.tensor(row, requires_grad=True) for row in PROBA],
+        lambda: iter(PROBA),
+    ],
+    ids=["bfloat16", "list of tensors", "iterator"],
+)
+def test_probabilities_may_be_tensors_and_iterators(make):
+    checked = check_probabilities(make(), n_rows=2, n_classes=2, name="p")
+    np.testing.assert_allclose(checked, PROBA, atol=1e-3)
+
+
+@pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
+def test_what_is_no_table_of_numbers_is_named(proba):
+    with pytest.raises(ValueError, match=r"p must have shape \(2, 2\), .* cannot make an array"):
+        check_probabilities(proba, n_rows=2, n_classes=2, name="p")

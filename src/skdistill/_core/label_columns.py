@@ -1,6 +1,6 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,48 @@ def label_names(y: Any) -> np.ndarray | None:
     if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
         return None
     return np.array(columns)
+
+
+class LabelTable:
+    """Labels with one named column per label, which are read as a data frame is.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows, n_labels)
+        Ones and zeros.
+    names : ndarray of shape (n_labels,)
+        The names of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import LabelTable, as_labels, label_names
+    >>> table = LabelTable(np.array([[1, 0]]), np.array(["food", "travel"]))
+    >>> label_names(table).tolist(), as_labels(table).tolist()
+    (['food', 'travel'], [[1, 0]])
+    """
+
+    ndim = 2
+
+    def __init__(self, labels: np.ndarray, names: np.ndarray):
+        self.columns = names.tolist()
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._labels[:, self.columns.index(name)]
+
+
+def from_tensors(values: Any) -> Any:
+    """Return a torch tensor as an array, and an iterator or list, also one of tensors, as a list.
+
+    Anything else is returned as it is. Numbers of low precision, which NumPy lacks, become float64.
+    """
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()[()]
+    if isinstance(values, list | tuple | Iterator):
+        return [from_tensors(row) if hasattr(row, "detach") else row for row in values]
+    return values
 
 
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:

@@ -11,6 +11,7 @@ from skdistill._core.label_columns import (
     as_labels,
     check_ones_and_zeros,
     columns_in_order,
+    from_tensors,
     label_names,
 )
 
@@ -181,7 +182,8 @@ def check_probabilities(
     rows : str, default="X"
         The name of the texts that the rows belong to in error messages.
     atol : float, default=1e-3
-        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4.
+        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4. It
+        is at least 0.004 for tensors of bfloat16.
     multilabel : bool, default=False
         Whether a text may have several labels. Rows may then have any sum, but no number may exceed
         1.
@@ -203,9 +205,18 @@ def check_probabilities(
     """
     if classes is not None:
         proba = columns_in_order(proba, classes, name=name)
-    values = np.asarray(proba)
-    if values.dtype not in (np.float32, np.float64):
-        values = np.asarray(proba, dtype=np.float64)
+    if str(getattr(proba, "dtype", "")) == "torch.bfloat16":
+        atol = max(atol, 4e-3)
+    proba = from_tensors(proba)
+    try:
+        values = np.asarray(proba)
+        if values.dtype not in (np.float32, np.float64):
+            values = np.asarray(proba, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must have shape ({n_rows}, {n_classes}), one row of numbers per text of "
+            f"{rows}, but NumPy cannot make an array of it: {error!s:.100}"
+        ) from None
     if values.shape != (n_rows, n_classes):
         raise ValueError(
             f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "

@@ -57,7 +57,7 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     return bool(required) and not any(required)
 
 
-def learns_nothing(teacher: BaseEstimator) -> bool:
+def learns_nothing(teacher: Any) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
 
@@ -110,7 +110,7 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
 
 
 def fit_teacher(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
+    teacher: BaseEstimator, X: list[str], y: Any, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
@@ -128,9 +128,7 @@ def fit_teacher(
         return _fit(teacher, X, y, **{name: sample_weight})
 
 
-def _fit(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, **weights: np.ndarray
-) -> BaseEstimator:
+def _fit(teacher: BaseEstimator, X: list[str], y: Any, **weights: np.ndarray) -> BaseEstimator:
     """Fit a teacher, and explain the errors of classifiers that are made for other inputs."""
     with explain_errors(teacher):
         try:

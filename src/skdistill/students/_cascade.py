@@ -1,8 +1,10 @@
 """A student that passes the texts it is unsure of on to its teacher."""
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 from numbers import Real
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +24,9 @@ from skdistill._core.label_columns import as_labels, columns_in_order, find_labe
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import explain_errors, fit_teacher
+from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
+
+_SAVED = ("max_teacher_rate", "validation_fraction", "teacher_cost")
 
 
 def cascade_curve(
@@ -247,11 +252,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
                 student.set_params(teacher=FrozenEstimator(teacher))
             student.fit(train_texts, train_labels, **student_params)
         for name, part in (("student", student), ("teacher", teacher)):
-            if not np.array_equal(part.classes_, classes):
-                raise ValueError(
-                    f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those "
-                    f"of y, {classes.tolist()}; fit it on labels from the same classes."
-                )
+            _check_classes(name, part, classes, "y")
         held_out = [texts[row] for row in validation]
         curve = cascade_curve(
             student.predict_proba(held_out),
@@ -369,6 +370,68 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             teacher_cost=self.teacher_cost,
         )
 
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Save the fitted cascade in a folder, without a pickle.
+
+        A `TransformerTeacherClassifier` is saved, too, as a checkpoint of transformers. Keep any
+        other teacher yourself, and pass it to :meth:`load`.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder, which is created if it does not exist. Existing files of these names are
+            replaced once all new ones are complete.
+
+        Raises
+        ------
+        TypeError
+            If the student is not one of skdistill's.
+        OSError
+            If the disk is full or the folder is not writable.
+        """
+        check_is_fitted(self)
+        figures = {
+            "threshold": None if self.threshold_ == inf else self.threshold_,
+            "teacher_rate": self.teacher_rate_,
+            "parameters": {name: getattr(self, name) for name in _SAVED},
+        }
+        student, teacher = unwrapped(self.student_), unwrapped(self.teacher_)
+        write_cascade(Path(folder), student, teacher, figures, self.curve_)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], teacher: Any = None) -> Self:
+        """Load a fitted cascade from a folder written by :meth:`save`.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder.
+        teacher : fitted classifier over texts, default=None
+            The teacher. Needed only if it is not in the folder.
+
+        Returns
+        -------
+        cascade : CascadeClassifier
+            The fitted cascade; student and teacher are frozen.
+
+        Raises
+        ------
+        ModelFileError
+            If a file is missing or damaged.
+        ValueError
+            If the folder does not contain the teacher and none is passed, or if the teacher's
+            classes differ from the student's.
+        """
+        stored = read_cascade(Path(folder), teacher, _SAVED)
+        student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
+        _check_classes("teacher", teacher, student.classes_, "the student")
+        cascade = cls(student, teacher, **stored.parameters)
+        cascade.classes_ = student.classes_
+        cascade.student_, cascade.teacher_ = student, teacher
+        cascade.curve_ = stored.curve
+        cascade.threshold_, cascade.teacher_rate_ = stored.threshold, stored.teacher_rate
+        return cascade
+
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, which passes all parameters of `fit` to the student.
 
@@ -379,6 +442,14 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
+
+
+def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
+    if not np.array_equal(part.classes_, classes):
+        raise ValueError(
+            f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "
+            f"{other}, {classes.tolist()}; fit it on labels from the same classes."
+        )
 
 
 def _ask(teacher: Any, texts: list[str], classes: np.ndarray) -> Any:
