@@ -267,6 +267,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         self.curve_ = curve
         self.threshold_ = float(chosen["threshold"])
         self.teacher_rate_ = float(chosen["teacher_rate"])
+        self._fitted_with = {name: getattr(self, name) for name in _SAVED}
         return self
 
     def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator]:
@@ -390,10 +391,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             If the disk is full or the folder is not writable.
         """
         check_is_fitted(self)
+        now = {name: getattr(self, name) for name in _SAVED}
         figures = {
             "threshold": None if self.threshold_ == inf else self.threshold_,
             "teacher_rate": self.teacher_rate_,
-            "parameters": {name: getattr(self, name) for name in _SAVED},
+            "parameters": now | getattr(self, "_fitted_with", {}),  # old pickles lack it
         }
         student, teacher = unwrapped(self.student_), unwrapped(self.teacher_)
         write_cascade(Path(folder), student, teacher, figures, self.curve_)
@@ -426,6 +428,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
         _check_classes("teacher", teacher, student.classes_, "the student")
         cascade = cls(student, teacher, **stored.parameters)
+        cascade._fitted_with = stored.parameters
         cascade.classes_ = student.classes_
         cascade.student_, cascade.teacher_ = student, teacher
         cascade.curve_ = stored.curve
