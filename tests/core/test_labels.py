@@ -197,10 +197,12 @@ def test_classes_weigh_as_scikit_learn_weighs_them():
     [
         ([[0.5, 0.5], [0.9, 0.1]], True),
         ([[0.5, 0.46], [0.9, 0.14]], True),
-        ([[0.5, 0.44], [0.9, 0.1]], False),
+        ([[0.5, 0.44], [0.9, 0.1]], True),
+        ([[0.9, 0.9], [0.1, 0.2]], True),
+        (np.array([[1 + 1e-6, 1e-6], [0.1, 0.9]], dtype=np.float32), True),
         ([[1.0, 0.0], [0.0, 1.0]], False),
         ([[1.5, -0.5], [0.5, 0.5]], False),
-        ([[0.5, 0.5], [0.5, 0.7]], False),
+        ([[0.5, 0.5], [0.5, 1.7]], False),
         ([[0, 1], [1, 0]], False),
     ],
 )
@@ -208,6 +210,23 @@ def test_probabilities_as_labels_are_noticed(y, are_probabilities):
     message = "y contains probabilities" if are_probabilities else "y should be a 1d array"
     with pytest.raises(ValueError, match=message):
         check_label_column(np.array(y), n_rows=2)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[0.9, 0.9], [0.1, 0.2]], "y contains probabilities; .* teacher's probabilities as teach"),
+        ([[0.0, 1.0], [1.0, 0.5]], "y contains probabilities"),
+        ([[-3.5, 2.0], [1.5, 0.0]], r"ones and zeros, but they are \[-3.5, 0.0, 1.5, 2.0\]"),
+        ([[1, 2], [0, 1]], r"ones and zeros, but they are \[0, 1, 2\]"),
+        (np.array([["a", "b"], ["b", "a"]]), "y should be a 1d array"),
+    ],
+)
+def test_several_labels_are_ones_and_zeros(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, n_rows=2, multilabel=True)
+    classes, codes = check_labels([[0.0, 1.0], [1.0, 1.0]], n_rows=2, multilabel=True)
+    assert (classes.tolist(), codes.tolist()) == ([0, 1], [[0, 1], [1, 1]])
 
 
 PROBA = [[0.9, 0.1], [0.2, 0.8]]

@@ -117,3 +117,17 @@ def test_damage_is_named(change, message, topics, transformer, tmp_path):
 
 def _edit(path, **entries):
     path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_parameters_that_are_set_after_fit_are_not_saved(topics, tmp_path):
+    teacher = make_tfidf_baseline().fit(*topics)
+    cascade = make_cascade(topics, teacher)
+    cascade.set_params(max_teacher_rate=0.9, teacher_cost=5).save(tmp_path / "one")
+    loaded = CascadeClassifier.load(tmp_path / "one", teacher)
+    assert (loaded.max_teacher_rate, loaded.teacher_cost) == (0.5, 100)
+    loaded.set_params(max_teacher_rate=0.9).save(tmp_path / "two")
+    assert CascadeClassifier.load(tmp_path / "two", teacher).max_teacher_rate == 0.5
+    # Pickles of earlier versions do not contain the parameters of fit.
+    del loaded._fitted_with
+    loaded.save(tmp_path / "three")
+    assert CascadeClassifier.load(tmp_path / "three", teacher).max_teacher_rate == 0.9

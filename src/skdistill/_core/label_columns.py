@@ -68,8 +68,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
         if y.dtype.kind in _PLAIN:
-            _refuse_nan(y, name)
-            return y
+            return _finite(y, name)
         if y.dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
     if isinstance(y, str | bytes | dict | set | frozenset) or (
@@ -309,7 +308,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
         return np.array([str(value) for value in values])
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
-        return array
+        return _finite(array, name)
     try:
         # NumPy makes floats of small and of very large integers together.
         return np.array(values, dtype=np.uint64)
@@ -335,7 +334,7 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         for column, item in enumerate(value):
             if is_missing(item):
                 raise _missing(item, f"{name}[{row}, {column}]")
-    return np.asarray(values)
+    return _finite(np.asarray(values), name)
 
 
 def _is_label(value: Any) -> bool:
@@ -358,10 +357,15 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _refuse_nan(y: np.ndarray, name: str) -> None:
-    if y.dtype.kind == "f" and np.isnan(y).any():
-        place = ", ".join(map(str, np.argwhere(np.isnan(y))[0]))
-        raise _missing(np.nan, f"{name}[{place}]")
+def _finite(y: np.ndarray, name: str) -> np.ndarray:
+    """Return labels, none of which may be NaN or infinite."""
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = np.argwhere(~np.isfinite(y))[0]
+        value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
+        if np.isnan(value):
+            raise _missing(np.nan, where)
+        raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
+    return y
 
 
 def _missing(value: Any, where: str) -> ValueError:

@@ -16,10 +16,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import columns_in_order, find_labels
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import explain_errors, fit_teacher
@@ -224,10 +225,16 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If there is no teacher, if the classes of student or teacher differ from those of `y`,
-            or if there are too few texts to hold out some of each class.
+            If there is no teacher, if a text has several labels, if the classes of student or
+            teacher differ from those of `y`, or if there are too few texts to hold out some of
+            each class.
         """
         texts = check_texts(X)
+        if y is not None and is_multilabel(as_labels(y)):
+            raise ValueError(
+                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
+                "student without a cascade, or a cascade for each column."
+            )
         classes, codes = check_labels(y, n_rows=len(texts))
         student, teacher = self._make_pair()
         rows = np.arange(len(texts))
@@ -260,6 +267,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         self.curve_ = curve
         self.threshold_ = float(chosen["threshold"])
         self.teacher_rate_ = float(chosen["teacher_rate"])
+        self._fitted_with = {name: getattr(self, name) for name in _SAVED}
         return self
 
     def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator]:
@@ -383,10 +391,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             If the disk is full or the folder is not writable.
         """
         check_is_fitted(self)
+        now = {name: getattr(self, name) for name in _SAVED}
         figures = {
             "threshold": None if self.threshold_ == inf else self.threshold_,
             "teacher_rate": self.teacher_rate_,
-            "parameters": {name: getattr(self, name) for name in _SAVED},
+            "parameters": now | getattr(self, "_fitted_with", {}),  # old pickles lack it
         }
         student, teacher = unwrapped(self.student_), unwrapped(self.teacher_)
         write_cascade(Path(folder), student, teacher, figures, self.curve_)
@@ -419,6 +428,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
         _check_classes("teacher", teacher, student.classes_, "the student")
         cascade = cls(student, teacher, **stored.parameters)
+        cascade._fitted_with = stored.parameters
         cascade.classes_ = student.classes_
         cascade.student_, cascade.teacher_ = student, teacher
         cascade.curve_ = stored.curve
