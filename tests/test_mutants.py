@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,8 @@ def test_survivors_are_listed_and_an_interrupted_run_resumes(tmp_path, monkeypat
     test.write_text("fails")  # nothing is run again
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["mutants.py"])
+    for name in ("PYTHONPATH", "OMP_NUM_THREADS"):  # which main sets, for this process, too
+        monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setattr(mutants, "__file__", str(test.parents[1] / "mutants.py"))
     assert mutants.main() == 1
     assert capsys.readouterr().out == done.stdout

@@ -12,11 +12,20 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.card._facts import describe_parameters, describe_record, name_teacher
+from skdistill.card._facts import (
+    describe_parameters,
+    describe_record,
+    name_teacher,
+    training_parameters,
+)
+
+
+def describe(student):
+    return describe_parameters(type(student), training_parameters(student))
 
 
 def test_defaults_are_not_told():
-    assert describe_parameters(DistilledMLPClassifier(make_tfidf_baseline())) == {}
+    assert describe(DistilledMLPClassifier(make_tfidf_baseline())) == {}
 
 
 def test_parameters_are_told_as_they_are_written():
@@ -30,7 +39,7 @@ def test_parameters_are_told_as_they_are_written():
         verbose=1,
         n_jobs=2,
     )
-    parameters = describe_parameters(student)["Parameters"]
+    parameters = describe(student)["Parameters"]
     assert sorted(parameters.split(", ")) == sorted(
         ["kernel_sizes=(2", "3)", "loss='mse'", "temperature=4.0", "augmenter=TextAugmenter"]
     )
@@ -39,7 +48,7 @@ def test_parameters_are_told_as_they_are_written():
 def test_numbers_of_numpy_are_told_as_pythons():
     weights = dict(zip(np.unique(["joy", "fear"]), np.array([2.0, 1.0]), strict=True))
     student = DistilledCNNClassifier(class_weight=weights, kernel_sizes=(np.int64(2),))
-    parameters = describe_parameters(student)["Parameters"]
+    parameters = describe(student)["Parameters"]
     assert parameters == "class_weight={'fear': 2.0, 'joy': 1.0}, kernel_sizes=(2,)"
 
 

@@ -29,10 +29,10 @@ def test_demo_has_defaults(calls):
 
 def test_demo_passes_its_options_on(calls):
     options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
-    more = "--output here --quick --no-plot --seed 7"
+    more = "--output here --full --no-plot --seed 7"
     assert cli.main(["demo", *options.split(), *more.split()]) == 0
     texts = {"data": "a.csv", "unlabeled": "b.txt", "text_column": "x", "label_column": "y"}
-    expected = {"teacher": "big", "output": Path("here"), "quick": True, "plot": False, "seed": 7}
+    expected = {"teacher": "big", "output": Path("here"), "full": True, "plot": False, "seed": 7}
     assert calls == [demo.Demo(**texts, **expected)]
 
 

@@ -241,3 +241,20 @@ def test_strings_are_not_compared_with_numbers():
     check_same_kind(words, words, names=("a", "b"))
     with pytest.raises(ValueError, match="a contains strings, such as '1', but b contains numbers"):
         check_same_kind(words, numbers, names=("a", "b"))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "container", [list, np.array, pd.Series, pl.Series, lambda labels: np.array(labels, np.float32)]
+)
+def test_the_row_of_an_infinite_label_is_named(container, value):
+    with pytest.raises(ValueError, match=rf"^y\[2\] is {value}; labels must be strings, integers"):
+        as_labels(container([1.0, 0.0, value, value]))
+
+
+def test_the_row_and_column_of_an_infinite_label_are_named():
+    for rows in ([[0.0, 1.0], [1.0, np.inf]], np.array([[0.0, 1.0], [1.0, np.inf]])):
+        with pytest.raises(ValueError, match=r"^y\[1, 1\] is inf"):
+            as_labels(rows)
+    with pytest.raises(ValueError, match=r"^y\['b'\]\[1\] is inf"):
+        as_labels(pd.DataFrame([[0.0, 1.0], [1.0, np.inf]], columns=["a", "b"]))

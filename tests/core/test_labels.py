@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 
 from datasets import Dataset
 from skdistill._core.labels import (
@@ -196,10 +197,12 @@ def test_classes_weigh_as_scikit_learn_weighs_them():
     [
         ([[0.5, 0.5], [0.9, 0.1]], True),
         ([[0.5, 0.46], [0.9, 0.14]], True),
-        ([[0.5, 0.44], [0.9, 0.1]], False),
+        ([[0.5, 0.44], [0.9, 0.1]], True),
+        ([[0.9, 0.9], [0.1, 0.2]], True),
+        (np.array([[1 + 1e-6, 1e-6], [0.1, 0.9]], dtype=np.float32), True),
         ([[1.0, 0.0], [0.0, 1.0]], False),
         ([[1.5, -0.5], [0.5, 0.5]], False),
-        ([[0.5, 0.5], [0.5, 0.7]], False),
+        ([[0.5, 0.5], [0.5, 1.7]], False),
         ([[0, 1], [1, 0]], False),
     ],
 )
@@ -207,3 +210,43 @@ def test_probabilities_as_labels_are_noticed(y, are_probabilities):
     message = "y contains probabilities" if are_probabilities else "y should be a 1d array"
     with pytest.raises(ValueError, match=message):
         check_label_column(np.array(y), n_rows=2)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[0.9, 0.9], [0.1, 0.2]], "y contains probabilities; .* teacher's probabilities as teach"),
+        ([[0.0, 1.0], [1.0, 0.5]], "y contains probabilities"),
+        ([[-3.5, 2.0], [1.5, 0.0]], r"ones and zeros, but they are \[-3.5, 0.0, 1.5, 2.0\]"),
+        ([[1, 2], [0, 1]], r"ones and zeros, but they are \[0, 1, 2\]"),
+        (np.array([["a", "b"], ["b", "a"]]), "y should be a 1d array"),
+    ],
+)
+def test_several_labels_are_ones_and_zeros(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, n_rows=2, multilabel=True)
+    classes, codes = check_labels([[0.0, 1.0], [1.0, 1.0]], n_rows=2, multilabel=True)
+    assert (classes.tolist(), codes.tolist()) == ([0, 1], [[0, 1], [1, 1]])
+
+
+PROBA = [[0.9, 0.1], [0.2, 0.8]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.tensor(PROBA, dtype=torch.bfloat16),
+        lambda: [torch.tensor(row, requires_grad=True) for row in PROBA],
+        lambda: iter(PROBA),
+    ],
+    ids=["bfloat16", "list of tensors", "iterator"],
+)
+def test_probabilities_may_be_tensors_and_iterators(make):
+    checked = check_probabilities(make(), n_rows=2, n_classes=2, name="p")
+    np.testing.assert_allclose(checked, PROBA, atol=1e-3)
+
+
+@pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
+def test_what_is_no_table_of_numbers_is_named(proba):
+    with pytest.raises(ValueError, match=r"p must have shape \(2, 2\), .* cannot make an array"):
+        check_probabilities(proba, n_rows=2, n_classes=2, name="p")

@@ -1,10 +1,12 @@
 import time
+import zipfile
 
 import joblib
 import numpy as np
 import pytest
 
 from _faults import finish, needs_posix, start
+from skdistill.labelling._journal import append_block
 from skdistill.labelling._store import (
     SoftLabelStore,
     StoredTeacher,
@@ -146,6 +148,82 @@ def test_a_damaged_file_is_set_aside_and_its_texts_are_missing(tmp_path, damage,
     assert store.read("key", texts).keys() == found.keys()  # without a warning
     store.write("key", {text: row(text) for text in texts})
     assert len(store.read("key", texts)) == 20
+
+
+DIGESTS = digest_texts(["a", "b"]).view(np.uint8).reshape(2, 16)
+GOOD = np.full((2, 2), 0.5, dtype=np.float32)
+
+
+def save_shard(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+def save_array(path):
+    with path.open("wb") as file:  # without the ending npy
+        np.save(file, GOOD)
+
+
+def save_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("digests.npy", "proba.npy"):
+            archive.writestr(name, "a text")
+
+
+def save_journal(proba):
+    return lambda path: append_block(path.with_suffix(".journal"), DIGESTS, proba)
+
+
+# Files that can be read but are not what the store has written, and why.
+WRONG = {
+    "three classes": (save_shard(digests=DIGESTS, proba=GOOD[:, [0, 0, 1]]), "of 3 classes, not 2"),
+    "journal of three classes": (save_journal(GOOD[:, [0, 0, 1]]), "of 3 classes, not 2"),
+    "nan": (save_shard(digests=DIGESTS, proba=GOOD * np.float32("nan")), "is no number"),
+    "infinite": (save_shard(digests=DIGESTS, proba=GOOD * np.float32("inf")), "is no number"),
+    "journal with nan": (save_journal(GOOD * np.float32("nan")), "is no number"),
+    "type": (save_shard(digests=DIGESTS, proba=GOOD.astype(np.float64)), "no table of prob"),
+    "one column": (save_shard(digests=DIGESTS, proba=GOOD[:, 0]), "no table of prob"),
+    "rows": (save_shard(digests=DIGESTS, proba=GOOD[:1]), "2 digests for 1 rows"),
+    "digests": (save_shard(digests=DIGESTS.astype(int), proba=GOOD), "no digests"),
+    "array": (save_array, "no npz file"),
+    "zip": (save_zip, "no digests"),
+    "names": (save_shard(one=DIGESTS, other=GOOD), "digests"),
+    "folder": (lambda path: path.mkdir(), "it is a folder"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_readable_but_wrong_file_is_set_aside(tmp_path, kind):
+    save, reason = WRONG[kind]
+    store, digests = SoftLabelStore(tmp_path), np.sort(digest_texts(["a", "b", "c"]))
+    store.write("key", {"c": row("c")})
+    save(store.folder("key") / "-wrong.npz")
+    with pytest.warns(UserWarning, match=rf"-wrong\..*' is damaged \(.*{reason}") as noted:
+        numbers, proba = store.find("key", digests, n_classes=2)
+    assert len(noted) == 1
+    assert bytes(digests[numbers[0]]) == bytes(digest_texts(["c"])[0])
+    np.testing.assert_array_equal(proba, [row("c")])
+    numbers, _ = store.find("key", digests, n_classes=2)  # without a warning
+    assert len(numbers) == 1
+    assert [path.stem for path in store.folder("key").glob("*.damaged")] in (
+        ["-wrong.npz"],
+        ["-wrong.journal"],
+    )
+    store.clear("key")
+    assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
+
+
+@pytest.mark.filterwarnings("ignore:The cache file")
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_files_stop_neither_listing_nor_writing(tmp_path, kind):
+    store = SoftLabelStore(tmp_path)
+    store.write("key", {"c": row("c")})
+    WRONG[kind][0](store.folder("key") / "-wrong.npz")
+    (teacher,) = store.teachers()
+    assert teacher.key == "key"
+    with store.turn("key", []):
+        store.append("key", {"d": row("d")})
+    _, proba = store.find("key", np.sort(digest_texts(["c", "d"])), n_classes=2)
+    np.testing.assert_array_equal(proba, [row("c"), row("d")])
 
 
 def test_a_damaged_journal_is_set_aside(tmp_path):

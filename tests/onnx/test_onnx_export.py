@@ -215,6 +215,16 @@ def test_a_vocabulary_with_what_no_string_of_onnx_can_hold(inputs, topics, tmp_p
 
 
 @pytest.mark.parametrize("inputs", ["ids", "strings"])
+def test_a_label_that_no_string_of_onnx_can_hold_is_named(inputs, topics, tmp_path):
+    student = make_mlp().fit(topics[0], np.where(topics[1] == "trains", "\ud800", "other"))
+    with pytest.raises(
+        ValueError, match=r"^The label '\\ud800' contains a lone surrogate, which ONN"
+    ):
+        export_onnx(student, tmp_path / "model.onnx", inputs=inputs)
+    assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.parametrize("inputs", ["ids", "strings"])
 def test_a_graph_that_differs_is_not_written(inputs, topics, tmp_path, monkeypatch):
     student = make_rnn().fit(*topics)
     (tmp_path / "student.onnx").write_text("earlier")

@@ -283,3 +283,13 @@ def test_a_table_from_the_teacher_is_read_by_its_names():
     assert cascade.curve(X, y)["accuracy"].iloc[-1] == 1
     cascade.threshold_ = np.inf  # asks the teacher for every text
     assert cascade.score(X, y) == 1
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.DataFrame])
+def test_several_labels_a_text_are_refused(container):
+    cascade = CascadeClassifier(make_student(make_tfidf_baseline()))
+    y = container([[0, 1], [1, 1]] * 20)
+    with pytest.raises(ValueError, match=r"takes one label per text, but y has shape \(40, 2\)"):
+        cascade.fit(["a", "b"] * 20, y)
+    with pytest.raises(ValueError, match="y contains probabilities"):
+        cascade.fit(["a", "b"] * 20, [[0.5, 0.5], [0.9, 0.1]] * 20)

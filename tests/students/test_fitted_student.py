@@ -10,7 +10,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from several_labels import make_texts
-from skdistill import CascadeClassifier, DistilledMLPClassifier, make_tfidf_baseline
+from skdistill import (
+    CascadeClassifier,
+    DistilledMLPClassifier,
+    TextAugmenter,
+    TextPool,
+    make_tfidf_baseline,
+)
 
 SMALL = {"max_epochs": 3, "random_state": 0, "vocabulary_size": 60}
 
@@ -87,6 +93,79 @@ def test_a_pickled_student_of_a_frozen_teacher_says_why_it_cannot_be(split):
     X, y, _ = split
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
     student = pickle.loads(pickle.dumps(DistilledMLPClassifier(teacher, **SMALL).fit(X, y)))
-    with pytest.raises(NotFittedError, match="a pickled student does not contain what its teacher"):
-        student.fit(X, y)
+    for labels in (y, None):
+        with pytest.raises(NotFittedError, match="a pickled student does not contain what its te"):
+            student.fit(X, labels)
     assert student.set_params(teacher=teacher).fit(X, y).transfer_size_ == 100
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_a_copy_of_a_frozen_student_is_frozen(copied, split):
+    X, y, _ = split
+    frozen = FrozenEstimator(DistilledMLPClassifier(**SMALL).fit(X, y))
+    other = copied(frozen)
+    assert type(other) is FrozenEstimator
+    np.testing.assert_array_equal(other.predict_proba(X), frozen.predict_proba(X))
+    others_student = copied(DistilledMLPClassifier(frozen, **SMALL).fit(X))
+    assert type(others_student.teacher) is FrozenEstimator
+
+
+def test_a_deep_copy_of_a_student_of_a_frozen_student_labels_as_before(split, tmp_path):
+    X, y, _ = split
+    frozen = FrozenEstimator(DistilledMLPClassifier(make_tfidf_baseline(), **SMALL).fit(X, y))
+    student = DistilledMLPClassifier(frozen, memory=tmp_path, **SMALL).fit(X)
+    copied = copy.deepcopy(student)
+    assert copied.teacher.estimator is not frozen.estimator
+    stored = sorted(tmp_path.rglob("*.npz"))
+    np.testing.assert_array_equal(copied.fit(X).predict_proba(X), student.predict_proba(X))
+    assert sorted(tmp_path.rglob("*.npz")) == stored
+
+
+def test_a_deep_copy_keeps_what_is_shared(split):
+    X, y, _ = split
+    frozen = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    student = DistilledMLPClassifier(frozen, **SMALL).fit(X, y)
+    copied, teacher = copy.deepcopy([student, frozen])
+    assert copied.teacher is teacher is not frozen
+
+
+def made_by(student, folder, X):
+    """Return what a student says of itself: its file, its card, a copy's card, explanations."""
+    student.save(folder / "model.skd")
+    student.to_html(folder / "card.html")
+    pickle.loads(pickle.dumps(student)).to_html(folder / "copy.html")
+    files = [(folder / name).read_bytes() for name in ("model.skd", "card.html", "copy.html")]
+    return *files, repr(student.explain(X[:2]))
+
+
+def test_parameters_that_are_set_after_fit_do_not_change_the_account_of_it(split, tmp_path):
+    X, y, _ = split
+    student = DistilledMLPClassifier(class_weight=dict.fromkeys(set(y), 2.0), **SMALL)
+    before = made_by(student.fit(X, y), tmp_path, X)
+    student.class_weight.clear()
+    student.set_params(max_epochs=777, loss="mse", hidden_layer_sizes=(3,), analyzer="char")
+    student.set_params(augmenter=TextAugmenter())
+    assert made_by(student, tmp_path, X) == before
+    assert made_by(student.set_params(unlabeled=TextPool(["one"])), tmp_path, X)[1:] == before[1:]
+    loaded = DistilledMLPClassifier.load(tmp_path / "model.skd")
+    assert loaded.max_epochs == 3
+    refitted = loaded.set_params(lr=0.5).fit(X, y)
+    refitted.to_html(tmp_path / "card.html")
+    assert "lr=0.5" in (tmp_path / "card.html").read_text()
+
+
+def test_a_file_has_the_current_parameters_that_no_training_depends_on(split, tmp_path):
+    X, y, _ = split
+    student = DistilledMLPClassifier(make_tfidf_baseline(), n_jobs=1, **SMALL).fit(X, y)
+    student.set_params(n_jobs=2, teacher=None).save(tmp_path / "model.skd")
+    loaded = DistilledMLPClassifier.load(tmp_path / "model.skd")
+    assert (loaded.n_jobs, loaded.teacher) == (2, None)
+
+
+def test_pickles_without_the_parameters_of_fit_state_the_current_ones(split, tmp_path):
+    student = DistilledMLPClassifier(**SMALL).fit(*split[:2])
+    before = made_by(student, tmp_path, split[0])
+    del student._trained_with
+    assert made_by(pickle.loads(pickle.dumps(student)), tmp_path, split[0]) == before

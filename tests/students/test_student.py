@@ -2,7 +2,7 @@ import io
 import pickle
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, UserList
 
 import joblib
 import numpy as np
@@ -756,15 +756,53 @@ def test_embeddings_that_no_teacher_has_are_refused_before_it_is_fitted():
         make_student(teacher=Untouched(), embedding_init="teacher").fit(["a", "b"], [0, 1])
 
 
-def test_a_script_without_spaces_is_noticed():
+def write_chinese(y):
+    """Write texts without spaces, of characters that tell the classes apart."""
     rng = np.random.default_rng(0)
-    y = np.repeat(["food", "travel"], 100)
     own = {"food": "饭汤茶", "travel": "车船路"}
     characters = [chr(code) for code in range(0x4E00, 0x4E28)]
-    texts = [
+    return [
         "".join(rng.permutation([*rng.choice(characters, 6), *rng.choice([*own[label]], 2)]))
         for label in y
     ]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_script_without_spaces_is_noticed_in_unlabelled_texts(in_memory):
+    texts = write_chinese(["food", "travel"] * 100)
+    X, y = texts[:20], ["food", "travel"] * 10
+    # A sequence that is no list counts as one on disk.
+    pool = TextPool(texts[20:] if in_memory else UserList(texts[20:]))
+    for params, given in (({}, {"X_unlabeled": pool}), ({"unlabeled": pool}, {})):
+        student = make_student(teacher=DummyClassifier(), max_epochs=1, **params)
+        with pytest.warns(UserWarning, match="the words occur only once") as caught:
+            student.fit(X, y, **given)
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "X_unlabeled"])
+def test_unlabelled_texts_are_called_by_the_parameter_that_was_given(name):
+    X, y, teacher = ["a b", "c d"], [0, 1], make_tfidf_baseline()
+
+    def fit(texts, teacher=None, **given):
+        pool = TextPool(texts)
+        if name == "unlabeled":
+            return make_student(teacher, unlabeled=pool).fit(X, y, **given)
+        other = TextPool(["other"])
+        return make_student(teacher, unlabeled=other).fit(X, y, X_unlabeled=pool, **given)
+
+    with pytest.raises(ValueError, match=f"^{name} is given, but there is no teacher to label it"):
+        fit(["one"])
+    for texts in (["one", None], UserList(["one", None])):
+        with pytest.raises(ValueError, match=rf"^{name}\[1\] is missing"):
+            fit(texts, teacher)
+    with pytest.raises(ValueError, match=rf"one row per text of {name} and"):
+        fit(["one"], unlabeled_proba=[[0.5, 0.5]] * 2)
+
+
+def test_a_script_without_spaces_is_noticed():
+    y = np.repeat(["food", "travel"], 100)
+    texts = write_chinese(y)
     with pytest.warns(UserWarning, match="100% of the words occur only once") as caught:
         words = make_student().fit(texts[::2], y[::2])
     assert caught[0].filename == __file__

@@ -8,15 +8,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.base import clone
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.utils import get_tags
 
 from _faults import call_in_process, hashed_proba, needs_posix
-from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, TextPool
+from skdistill import (
+    CascadeClassifier,
+    DistilledMLPClassifier,
+    FunctionTeacherClassifier,
+    TextPool,
+    make_tfidf_baseline,
+)
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._transfer_set import make_transfer_set
 
@@ -70,7 +77,7 @@ def test_the_function_is_given_a_list_whatever_the_container():
         ({"calm": 1}, r"func returned an object {'calm': 1} for 2 texts"),
         (["calm", "CALM"], r"texts\[1\], 'b': 'CALM' is none of the classes"),
         ([{"loud": 0.5, "calm": "half"}] * 2, r"contains 'half', not a number"),
-        ([{"loud": 0.5, "quiet": 0.5}] * 2, r"has the key 'quiet', which is not a class"),
+        ([{"loud": 0.5, "quiet": 0.5}] * 2, r"has the key 'quiet', which is none of the classes"),
         ([["calm"], "calm"], r"texts\[0\], 'a': \['calm'\] is neither a label nor probabilities"),
         ([None, "calm"], r"texts\[0\], 'a': None is neither a label nor probabilities"),
         ([{"calm": 0.3}, "calm"], r"texts\[0\], 'a': {'calm': 0.3} sums to 0.3, not to 1"),
@@ -484,3 +491,148 @@ def test_a_clone_shares_the_client_of_a_service():
     teacher = FunctionTeacherClassifier(client, classes=["calm", "loud"])
     clone(teacher).fit(["so what"]).predict(["oh"])
     assert client.n_calls == 1
+
+
+def yield_answers(texts):
+    yield from ask(texts)
+
+
+ANSWERS = {
+    "bfloat16": lambda texts: torch.tensor(ask(texts), dtype=torch.bfloat16),
+    "rows of bfloat16": lambda texts: [*torch.tensor(ask(texts), dtype=torch.bfloat16)],
+    "float16": lambda texts: torch.tensor(ask(texts), dtype=torch.float16),
+    "generator function": yield_answers,
+    "generator": lambda texts: (tuple(row) for row in ask(texts)),
+    "dicts of tensors": lambda texts: [
+        dict(zip(["calm", "loud"], torch.tensor(row, dtype=torch.bfloat16), strict=True))
+        for row in ask(texts)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_tensors_and_generators_are_answers(kind):
+    teacher = FunctionTeacherClassifier(ANSWERS[kind], classes=["calm", "loud"]).fit(X)
+    np.testing.assert_allclose(teacher.predict_proba(["a", "!"]), ask(["a", "!"]), atol=2e-3)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_tensors_of_labels_are_answers(as_list):
+    def answer(texts):
+        labels = torch.tensor(["!" in text for text in texts]).int()
+        return [*labels] if as_list else labels
+
+    teacher = FunctionTeacherClassifier(answer, classes=[0, 1]).fit(X)
+    assert teacher.predict_proba(["a", "!"]).tolist() == [[1, 0], [0, 1]]
+
+
+def draw(texts):
+    return [next(iter([])) for _ in texts]
+
+
+def draw_rows(texts):
+    for _ in texts:
+        yield next(iter([]))
+
+
+@pytest.mark.parametrize("func", [draw, draw_rows])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_iterator_at_its_end_is_explained(func, n_jobs):
+    teacher = FunctionTeacherClassifier(func, classes=["calm", "loud"], n_jobs=n_jobs).fit(X)
+    with pytest.raises(RuntimeError, match="func raised StopIteration, because an iterator"):
+        teacher.predict_proba(X)
+
+
+def test_a_generator_that_fails_is_asked_again(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    failures = [OSError("no connection")]
+
+    def answer(texts):
+        if failures:
+            raise failures.pop()
+        yield from ask(texts)
+
+    teacher = FunctionTeacherClassifier(answer, classes=["calm", "loud"], max_retries=1).fit(X)
+    assert teacher.predict(X).tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize("meta", [VotingClassifier, StackingClassifier])
+def test_a_meta_estimator_that_numbers_the_labels_is_explained(meta):
+    def make(teacher):
+        params = {"voting": "soft"} if meta is VotingClassifier else {"cv": 2}
+        return meta([("a", teacher), ("b", make_tfidf_baseline())], **params)
+
+    # As the message says: without classes, and with probabilities.
+    assert make(FunctionTeacherClassifier(ask)).fit(X, Y).predict(["oh !"]).tolist() == ["loud"]
+    given = FunctionTeacherClassifier(ask, classes=["calm", "loud"])
+    with pytest.raises(ValueError, match=r"y\[0\] is 0, a number, but .* leave classes out"):
+        make(given).fit(X, Y)
+    labels = FunctionTeacherClassifier(lambda texts: ["calm"] * len(texts))
+    with pytest.raises(ValueError, match=r"'calm' is none of the classes \[0, 1\]"):
+        make(labels).fit(X, Y).predict_proba(X)
+
+
+TABLE = pd.DataFrame({"loud": [0, 1] * 3, "brief": [1, 0] * 3})
+
+
+def ask_by_name(texts):
+    return [{"brief": 0.25, "loud": 0.75 if "!" in text else 0.125} for text in texts]
+
+
+@pytest.mark.parametrize(
+    "func", [ask_by_name, lambda texts: pd.DataFrame(ask_by_name(texts))], ids=["dicts", "table"]
+)
+def test_several_labels_are_answered_by_name(tmp_path, func):
+    expected = np.float32([[0.125, 0.25], [0.75, 0.25]])
+    teacher = FunctionTeacherClassifier(func).fit(X, TABLE)
+    assert teacher.classes_.tolist() == ["loud", "brief"]  # not sorted
+    np.testing.assert_array_equal(teacher.predict_proba(["a", "!"]), expected)
+    asked = []
+
+    def count(texts):
+        asked.extend(texts)
+        return func(texts)
+
+    def fit(teacher, **params):
+        return DistilledMLPClassifier(
+            teacher, memory=tmp_path, max_epochs=1, random_state=0, **params
+        ).fit(X, TABLE)
+
+    student = fit(FunctionTeacherClassifier(count, version=1))
+    assert student.classes_.tolist() == ["loud", "brief"]
+    fit(FunctionTeacherClassifier(count, version=1), teacher_cv=2)
+    fit(FrozenEstimator(FunctionTeacherClassifier(count, version=1).fit(X, TABLE)))
+    assert sorted(asked) == sorted(X)
+    # Labels of other names are other labels.
+    other = TABLE.rename(columns={"loud": "noisy"})
+    with pytest.raises(ValueError, match="loud"):
+        DistilledMLPClassifier(
+            FunctionTeacherClassifier(count, version=1), memory=tmp_path, max_epochs=1
+        ).fit(X, other)
+
+
+def test_arrays_of_several_labels_follow_the_columns_of_y():
+    teacher = FunctionTeacherClassifier(lambda texts: [[0.125, 0.25]] * len(texts)).fit(X, TABLE)
+    assert teacher.predict_proba(["a"]).tolist() == [[0.125, 0.25]]
+
+
+def test_a_frozen_teacher_is_not_paid_again(tmp_path):
+    asked = []
+
+    def count(texts):
+        asked.extend(texts)
+        return ask(texts)
+
+    texts, labels = [f"{text} {number}" for number in range(4) for text in X], [*Y] * 4
+    for teacher in (
+        FunctionTeacherClassifier(count, version=1),
+        FrozenEstimator(FunctionTeacherClassifier(count, version=1).fit(texts, labels)),
+    ):
+        student = DistilledMLPClassifier(teacher, memory=tmp_path, max_epochs=1, random_state=0)
+        student.fit(texts, labels)
+    # Some texts are new, so the others are looked up one by one.
+    student.fit([*texts, "new !"], [*labels, "loud"])
+    assert sorted(asked) == sorted([*texts, "new !"])
+    CascadeClassifier(student, max_teacher_rate=0.5).fit(texts, labels)
+    n_held_out = len(asked) - len(texts) - 1  # which the cascade asks for itself
+    assert 0 < n_held_out < len(texts)

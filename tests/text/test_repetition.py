@@ -1,4 +1,5 @@
 import json
+from collections import UserList
 from itertools import count
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_few_texts_and_texts_without_words_are_not_judged():
     assert share_of_single_words([f"word{i}" for i in range(49)]) == 0
     assert share_of_single_words([f"word{i}" for i in range(50)]) == 1
     assert share_of_single_words(["", "...", "🙂"] * 50) == 0
+
+
+def test_texts_in_several_parts_are_judged_together():
+    labelled = [f"word{i}" for i in range(30)]
+    assert share_of_single_words(labelled, ["the same words"] * 10) == 0
+    assert share_of_single_words(labelled, ["the same words"] * 30) == 0.25
+    # Of 1,500 texts, each fifth is taken; of those on disk, the first 294.
+    on_disk = UserList([f"other{i}" for i in range(294)] + ["again"] * 1176)
+    assert share_of_single_words(labelled, on_disk) == 1
+    assert share_of_single_words(labelled, [*on_disk]) == pytest.approx(65 / 300)
 
 
 def test_a_sample_spans_all_texts():

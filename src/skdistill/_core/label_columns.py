@@ -1,6 +1,6 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -68,8 +68,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
         if y.dtype.kind in _PLAIN:
-            _refuse_nan(y, name)
-            return y
+            return _finite(y, name)
         if y.dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
     if isinstance(y, str | bytes | dict | set | frozenset) or (
@@ -85,6 +84,48 @@ def label_names(y: Any) -> np.ndarray | None:
     if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
         return None
     return np.array(columns)
+
+
+class LabelTable:
+    """Labels with one named column per label, which are read as a data frame is.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows, n_labels)
+        Ones and zeros.
+    names : ndarray of shape (n_labels,)
+        The names of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import LabelTable, as_labels, label_names
+    >>> table = LabelTable(np.array([[1, 0]]), np.array(["food", "travel"]))
+    >>> label_names(table).tolist(), as_labels(table).tolist()
+    (['food', 'travel'], [[1, 0]])
+    """
+
+    ndim = 2
+
+    def __init__(self, labels: np.ndarray, names: np.ndarray):
+        self.columns = names.tolist()
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._labels[:, self.columns.index(name)]
+
+
+def from_tensors(values: Any) -> Any:
+    """Return a torch tensor as an array, and an iterator or list, also one of tensors, as a list.
+
+    Anything else is returned as it is. Numbers of low precision, which NumPy lacks, become float64.
+    """
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()[()]
+    if isinstance(values, list | tuple | Iterator):
+        return [from_tensors(row) if hasattr(row, "detach") else row for row in values]
+    return values
 
 
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
@@ -267,7 +308,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
         return np.array([str(value) for value in values])
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
-        return array
+        return _finite(array, name)
     try:
         # NumPy makes floats of small and of very large integers together.
         return np.array(values, dtype=np.uint64)
@@ -293,7 +334,7 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         for column, item in enumerate(value):
             if is_missing(item):
                 raise _missing(item, f"{name}[{row}, {column}]")
-    return np.asarray(values)
+    return _finite(np.asarray(values), name)
 
 
 def _is_label(value: Any) -> bool:
@@ -316,10 +357,15 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _refuse_nan(y: np.ndarray, name: str) -> None:
-    if y.dtype.kind == "f" and np.isnan(y).any():
-        place = ", ".join(map(str, np.argwhere(np.isnan(y))[0]))
-        raise _missing(np.nan, f"{name}[{place}]")
+def _finite(y: np.ndarray, name: str) -> np.ndarray:
+    """Return labels, none of which may be NaN or infinite."""
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = np.argwhere(~np.isfinite(y))[0]
+        value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
+        if np.isnan(value):
+            raise _missing(np.nan, where)
+        raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
+    return y
 
 
 def _missing(value: Any, where: str) -> ValueError:

@@ -3,19 +3,22 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets, is_multilabel
+from sklearn.utils.multiclass import check_classification_targets
 
 from skdistill._core.label_columns import (
     as_labels,
     check_ones_and_zeros,
     columns_in_order,
+    from_tensors,
     label_names,
 )
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
+# By how much a probability may exceed 1.
+_ROUNDING = 1e-3
 # In the words of scikit-learn's checks.
 _NO_LABELS = "This classifier requires y to be passed, but the target y is None."
 
@@ -62,12 +65,11 @@ def check_labels(
         raise ValueError(_NO_LABELS)
     columns, name = label_names(y), names[1]
     y = as_labels(y, name=name)
-    if multilabel and is_multilabel(y):
-        indicators = y
-        check_same_length(n_rows, len(indicators), names=names)
-        check_ones_and_zeros(indicators, name=name)
-        classes = np.arange(indicators.shape[1]) if columns is None else columns
-        return classes, indicators.astype(np.int64)
+    _refuse_probabilities(y, name)
+    if multilabel and y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
+        check_same_length(n_rows, len(y), names=names)
+        check_ones_and_zeros(y, name=name)
+        return np.arange(y.shape[1]) if columns is None else columns, y.astype(np.int64)
     y = check_label_column(y, n_rows=n_rows, names=names)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -90,11 +92,7 @@ def check_label_column(y: Any, *, n_rows: int, names: tuple[str, str] = ("X", "y
         raise ValueError(_NO_LABELS)
     name = names[1]
     y = as_labels(y, name=name)
-    if y.ndim == 2 and _are_probabilities(y):
-        raise ValueError(
-            f"{name} contains probabilities; pass a label for each text as {name}, and a teacher's "
-            "probabilities as teacher_proba."
-        )
+    _refuse_probabilities(y, name)
     if y.ndim == 2 and y.shape[1] > 1:
         # The first words are those of scikit-learn.
         raise ValueError(
@@ -103,7 +101,6 @@ def check_label_column(y: Any, *, n_rows: int, names: tuple[str, str] = ("X", "y
         )
     y = column_or_1d(y, warn=True)
     check_same_length(n_rows, len(y), names=names)
-    assert_all_finite(y, input_name=name)
     check_classification_targets(y)
     return y
 
@@ -140,14 +137,14 @@ def weigh_classes(
     return weights
 
 
-def _are_probabilities(y: np.ndarray) -> bool:
-    """Return whether rows of numbers sum to 1 and are not just ones and zeros."""
-    return (
-        y.dtype.kind == "f"
-        and y.shape[1] > 1
-        and bool((y >= 0).all() and (y % 1 != 0).any())
-        and np.allclose(y.sum(axis=1), 1, atol=0.05)
-    )
+def _refuse_probabilities(y: np.ndarray, name: str) -> None:
+    """Refuse a matrix of numbers between 0 and 1 that are not just ones and zeros."""
+    is_matrix = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind == "f"
+    if is_matrix and ((y >= 0) & (y <= 1 + _ROUNDING)).all() and (y % 1 != 0).any():
+        raise ValueError(
+            f"{name} contains probabilities; pass labels as {name}, and a teacher's probabilities "
+            "as teacher_proba."
+        )
 
 
 def check_same_length(n_expected: int, n_found: int, *, names: tuple[str, str]) -> None:
@@ -185,7 +182,8 @@ def check_probabilities(
     rows : str, default="X"
         The name of the texts that the rows belong to in error messages.
     atol : float, default=1e-3
-        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4.
+        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4. It
+        is at least 0.004 for tensors of bfloat16.
     multilabel : bool, default=False
         Whether a text may have several labels. Rows may then have any sum, but no number may exceed
         1.
@@ -207,9 +205,18 @@ def check_probabilities(
     """
     if classes is not None:
         proba = columns_in_order(proba, classes, name=name)
-    values = np.asarray(proba)
-    if values.dtype not in (np.float32, np.float64):
-        values = np.asarray(proba, dtype=np.float64)
+    if str(getattr(proba, "dtype", "")) == "torch.bfloat16":
+        atol = max(atol, 4e-3)
+    proba = from_tensors(proba)
+    try:
+        values = np.asarray(proba)
+        if values.dtype not in (np.float32, np.float64):
+            values = np.asarray(proba, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must have shape ({n_rows}, {n_classes}), one row of numbers per text of "
+            f"{rows}, but NumPy cannot make an array of it: {error!s:.100}"
+        ) from None
     if values.shape != (n_rows, n_classes):
         raise ValueError(
             f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "

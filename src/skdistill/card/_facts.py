@@ -9,32 +9,43 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-# Parameters that do not affect the trained model, and the teacher, which the record names.
-_OTHER = ("teacher", "memory", "callbacks", "n_jobs", "verbose")
+# Parameters that do not affect the trained model, and those that the training record describes.
+_OTHER = ("teacher", "unlabeled", "memory", "callbacks", "n_jobs", "verbose")
 _UNKNOWN = "unknown (not recorded)"
 
 
-def describe_parameters(student: BaseEstimator) -> dict[str, str]:
-    """Return the parameters of a student that are not at their defaults.
+def training_parameters(student: BaseEstimator) -> dict[str, Any]:
+    """Return the parameters that the trained model depends on, for later model files and cards.
 
     Examples
     --------
-    >>> from skdistill import DistilledMLPClassifier, make_tfidf_baseline
+    >>> from skdistill import DistilledMLPClassifier
+    >>> from skdistill.card._facts import training_parameters
+    >>> parameters = training_parameters(DistilledMLPClassifier(lr=0.01, memory="a/b"))
+    >>> parameters["lr"], "memory" in parameters
+    (0.01, False)
+    """
+    given = student.get_params(deep=False)
+    return {name: as_plain(value) for name, value in given.items() if name not in _OTHER}
+
+
+def describe_parameters(kind: type[BaseEstimator], parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a student that are not at the defaults of its class.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier
     >>> from skdistill.card._facts import describe_parameters
-    >>> describe_parameters(DistilledMLPClassifier(make_tfidf_baseline(), lr=0.01, memory="a/b"))
+    >>> describe_parameters(DistilledMLPClassifier, {"lr": 0.01, "loss": "kl"})
     {'Parameters': 'lr=0.01'}
     """
-    defaults = {name: given.default for name, given in signature(type(student)).parameters.items()}
-    given = {name: as_plain(value) for name, value in student.get_params(deep=False).items()}
-    changed = {
-        name: value
-        for name, value in given.items()
-        if name not in _OTHER and not _is_same(value, defaults[name])
-    }
-    if not changed:
-        return {}
-    values = [f"{name}={_name_value(value)}" for name, value in changed.items()]
-    return {"Parameters": ", ".join(values)}
+    defaults = {name: given.default for name, given in signature(kind).parameters.items()}
+    values = [
+        f"{name}={_name_value(value)}"
+        for name, value in parameters.items()
+        if not _is_same(value, defaults[name])
+    ]
+    return {"Parameters": ", ".join(values)} if values else {}
 
 
 def describe_record(

@@ -12,7 +12,6 @@ FEW_TEXTS = 5000
 FEW_TEXTS_TEACHER = {"max_epochs": 8}
 # With fewer, the teacher's own least number of steps takes more than eight epochs.
 VERY_FEW_TEXTS = 600
-QUICK_TEACHER = {"max_epochs": 3, "batch_size": 16}
 MINILM_FEW_TEXTS_LR = 2e-4
 
 
@@ -52,14 +51,12 @@ def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = 
     return sorted(config.id2label.values()) == [*classes]
 
 
-def teacher_settings(n_texts: int, *, is_default: bool, quick: bool = False) -> dict[str, Any]:
+def teacher_settings(n_texts: int, *, is_default: bool) -> dict[str, Any]:
     """Return the fine-tuning parameters that differ from the teacher's defaults.
 
-    They depend on the number of labelled texts, on whether the teacher is the default one, and on
-    whether speed matters more than accuracy (`quick`).
+    They depend on the number of labelled texts and on whether the teacher is the default one.
     """
     if n_texts >= FEW_TEXTS:
         return {}
-    few = FEW_TEXTS_TEACHER if n_texts >= VERY_FEW_TEXTS else {}
-    passes = QUICK_TEACHER if quick else few
+    passes = FEW_TEXTS_TEACHER if n_texts >= VERY_FEW_TEXTS else {}
     return {**passes, **({"lr": MINILM_FEW_TEXTS_LR} if is_default else {})}

@@ -20,7 +20,7 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.evaluation._verdict import DistillationReport, Scores
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import TextPool, as_pool
+from skdistill.labelling._pool import TextPool, as_pool, check_unlabeled
 from skdistill.labelling._transfer_set import make_transfer_set
 from skdistill.metrics._bootstrap import paired_bootstrap
 from skdistill.metrics._calibration import (
@@ -287,7 +287,7 @@ def _label_once(
         data.classes,
         data.codes,
         labeler=labeler,
-        X_unlabeled=pool,
+        X_unlabeled=check_unlabeled(pool, n_labeled=len(data.texts)),
         augmenter=student.augmenter,
         teacher_cv=student.teacher_cv,
     )

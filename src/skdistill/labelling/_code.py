@@ -1,8 +1,12 @@
 """What the code of a function or class consists of, apart from its name, place and comments."""
 
+import ast
 import dis
+import hashlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
@@ -23,6 +27,9 @@ _CHANGING_METHODS = frozenset(
 # Functions of a class that Python makes for its annotations.
 _ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
 _ABSENT = "absent"
+
+# What an import statement names: a module, the number of dots before it, and what is taken from it.
+_Import = tuple[str, int, tuple[str, ...]]
 
 
 def function_parts(function: FunctionType) -> dict[str, Any]:
@@ -57,17 +64,20 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
 
 
 def class_parts(owner: type) -> dict[str, Any]:
-    """Return the entries of a class that are its own, and its base classes.
+    """Return the entries of a class that are its own, its base classes and its metaclass.
 
     Class attributes that its methods change are not among them.
     """
-    entries = {name: entry for name, entry in vars(owner).items() if _is_code(name, entry)}
-    functions = [function for entry in entries.values() if (function := _function_of(entry))]
-    changed = set[str]().union(
-        *(_Changes([*_instructions(function.__code__)]).attributes for function in functions)
-    )
-    kept = {k: v for k, v in entries.items() if k not in changed or _function_of(v) is not None}
-    return {"base": owner.__bases__, "entry": kept}
+    functions = [f for entry in vars(owner).values() if (f := _function_of(entry)) is not None]
+    codes = [[*_instructions(function.__code__)] for function in functions]
+    used = {step.argval for code in codes for step in code if step.opname in _ATTRIBUTE_LOADS}
+    changed = set[str]().union(*(_Changes(code).attributes for code in codes))
+    entries = {
+        name: entry
+        for name, entry in vars(owner).items()
+        if _is_code(name, entry, used) and (name not in changed or _function_of(entry) is not None)
+    }
+    return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner)}
 
 
 def _function_of(entry: Any) -> FunctionType | None:
@@ -75,13 +85,17 @@ def _function_of(entry: Any) -> FunctionType | None:
     return entry if isinstance(entry, FunctionType) else None
 
 
-def _is_code(name: str, entry: Any) -> bool:
-    """Return whether an entry of a class was written by its author, and is no annotation."""
+def _is_code(name: str, entry: Any, used: set[str]) -> bool:
+    """Return whether an entry of a class was written by its author, and is no annotation.
+
+    `used` contains the attributes that the methods read.
+    """
     if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _ANNOTATE:
         return False
+    if not (name.startswith("__") and name.endswith("__")):
+        return True
     # Others with two underscores are made by Python, some of them at the first use.
-    is_special = name.startswith("__") and name.endswith("__")
-    return not is_special or callable(entry) or isinstance(entry, classmethod | property)
+    return name in used or callable(entry) or isinstance(entry, classmethod | property)
 
 
 def _code_parts(code: CodeType, docstring: str | None = None) -> tuple[Any, ...]:
@@ -102,7 +116,7 @@ def _code_parts(code: CodeType, docstring: str | None = None) -> tuple[Any, ...]
 
 
 def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    yield from dis.get_instructions(code)
+    yield from (step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG")
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
@@ -159,17 +173,18 @@ def _referenced(
 ) -> dict[str, Any]:
     """Return the global values that bytecode refers to, by name; builtins are left out."""
     found: dict[str, Any] = {}
+    imports = [*_imports(instructions)]
+    if imports:
+        found["import"] = _modules(_module_names(imports, variables.get("__package__")))
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
     for position, step in enumerate(instructions):
         name = step.argval
-        if step.opname == "IMPORT_NAME":
-            found[f"import {name}"] = _imported(name)
         if step.opname not in _LOADS:
             continue
         if name in variables:
-            names, value = _through_modules(name, variables[name], instructions[position + 1 :])
+            names, value = _through_owners(name, variables[name], instructions[position + 1 :])
             own = changed.variables if len(names) == 1 else changed.attributes
             if names[-1] not in own or isinstance(value, ModuleType):
                 found[".".join(names)] = value
@@ -178,32 +193,89 @@ def _referenced(
     return found
 
 
-def _through_modules(
+def _through_owners(
     name: str, value: Any, following: list[dis.Instruction]
 ) -> tuple[list[str], Any]:
-    """Follow attributes such as `helpers.clean` into modules of the user."""
+    """Follow attributes such as `helpers.clean` into modules and functions of the user."""
     names = [name]
     for step in following:
-        is_own = isinstance(value, ModuleType) and installed_version(value.__name__) is None
-        if not is_own or step.opname not in _ATTRIBUTE_LOADS or not hasattr(value, step.argval):
+        if step.opname not in _ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
             break
         names.append(step.argval)
         value = getattr(value, step.argval)
     return names, value
 
 
-def _imported(name: str) -> Any:
-    """Return the version or, for a module of the user, the content of an imported module."""
-    version = installed_version(name) if name else None
-    if version is not None:
-        return version
-    file = module_file(name) if name else None
-    return file.read_bytes() if file is not None and file.is_file() else _ABSENT
+def _counts_alone(owner: Any, name: str) -> bool:
+    """Return whether an attribute, where it is used, counts instead of its owner."""
+    if isinstance(owner, ModuleType):
+        return installed_version(owner.__name__) is None and hasattr(owner, name)
+    return isinstance(owner, FunctionType) and name in {*vars(owner), "__doc__"}
+
+
+def _imports(instructions: list[dis.Instruction]) -> Iterator[_Import]:
+    for level, parts, step in zip(instructions, instructions[1:], instructions[2:], strict=False):
+        if step.opname == "IMPORT_NAME":
+            yield step.argval, level.argval, parts.argval or ()
+
+
+def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[str]:
+    """Yield the full names of all modules that import statements in a package may load."""
+    for name, level, parts in imports:
+        if level and not package:
+            continue
+        if level:
+            base = str(package).rsplit(".", level - 1)[0]
+            name = f"{base}.{name}" if name else base
+        ends = [position for position, letter in enumerate(name) if letter == "."]
+        yield from (name[:end] for end in (*ends, len(name)))
+        yield from (f"{name}.{part}" for part in parts)
+
+
+def _modules(names: Iterable[str], files: dict[str, Path] | None = None) -> dict[str, str]:
+    """Return hashes of modules of the user and of those that they import, and other versions.
+
+    `files` contains the files of modules that an import does not find.
+    """
+    found: dict[str, str] = {}
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        version = installed_version(name)
+        if version is not None:
+            found[name.partition(".")[0]] = version
+        elif name not in found:
+            file = (files or {}).get(name) or module_file(name)
+            if file is not None and file.is_file():
+                state = file.stat()
+                found[name], imports = _read_module(file, (state.st_mtime_ns, state.st_size))
+                package = name if file.stem == "__init__" else name.rpartition(".")[0]
+                waiting += _module_names(imports, package)
+    return dict(sorted(found.items()))
+
+
+@cache
+def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import]]:
+    """Return a hash of a module's code, in which comments do not count, and what it imports."""
+    content, imports = file.read_bytes(), list[_Import]()
+    try:
+        tree = ast.parse(content)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                imports += [(part.name, 0, ()) for part in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                parts = tuple(part.name for part in node.names)
+                imports.append((node.module or "", node.level, parts))
+        content = ast.dump(tree).encode("utf-8", "surrogatepass")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass  # compiled or very deep code counts by its bytes
+    return hashlib.blake2b(content, digest_size=16).hexdigest(), imports
 
 
 def module_parts(module: ModuleType) -> Any:
-    """Return the name and version of a module or, for one of the user, its content."""
-    return module.__name__, _imported(module.__name__)
+    """Return a module's name, and its version or, for a module of the user, what it consists of."""
+    name, file = module.__name__, getattr(module, "__file__", None)
+    return name, _modules([name], None if file is None else {name: Path(file)})
 
 
 def _content(cell: Any) -> Any:

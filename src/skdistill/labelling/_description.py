@@ -1,4 +1,4 @@
-"""Hashes of values by content: the same in every process, whatever the order of sets and dicts."""
+"""Hashes of values by content: the same in every process, whatever the order of sets."""
 
 import copyreg
 import functools
@@ -16,14 +16,15 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from skdistill.labelling._code import class_parts, function_parts, module_parts
-from skdistill.labelling._owners import installed_name, installed_version
+from skdistill.labelling._owners import find_named, installed_name, installed_version
+from skdistill.labelling._teacher import learns_nothing
 
 # Parameters that do not change an estimator's predictions.
 _WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
 # Attributes that do not: in vectorizers, a memory address.
 _FORGOTTEN = _WITHOUT_EFFECT | {"_stop_words_id"}
-# Modules whose objects, such as locks, have no content that changes an answer.
-_WITHOUT_CONTENT = frozenset({"_thread", "threading", "logging", "queue"})
+# Modules whose objects, such as locks and pools, have no content that changes an answer.
+_WITHOUT_CONTENT = frozenset({"_thread", "concurrent", "threading", "logging", "queue"})
 # The protocol's name: a method, of an object or a function, that returns what identifies it.
 PROTOCOL = "__skdistill_fingerprint__"
 
@@ -33,7 +34,8 @@ def describe(value: Any, *, is_fitted: bool = True, by_code: bool = True) -> str
 
     Functions and classes count by their code, or by name and version if a package owns them; arrays
     by dtype, shape and content; estimators by parameters and fitted state; other objects by what
-    pickle would store. Neither identity nor order of insertion counts.
+    pickle would store. The order of a dict counts, because a prompt may be built from it; identity
+    and the order of attributes do not.
 
     Parameters
     ----------
@@ -54,8 +56,10 @@ def describe(value: Any, *, is_fitted: bool = True, by_code: bool = True) -> str
     --------
     >>> import numpy as np
     >>> from skdistill.labelling._description import describe
-    >>> describe({"a": {1, 2}, "b": 3.0}) == describe({"b": 3.0, "a": {2, 1}})
+    >>> describe({"a", "b"}) == describe({"b", "a"})
     True
+    >>> describe({"a": 1, "b": 2}) == describe({"b": 2, "a": 1})
+    False
     >>> describe(np.eye(3)[:, :2]) == describe(np.asfortranarray(np.eye(3)[:, :2]))
     True
     >>> describe(lambda text: text.lower()) == describe(lambda text: text.upper())
@@ -177,7 +181,7 @@ class _Description:
             with self._inside(type(value).__name__, is_fitted=True):
                 self.add(value.estimator)
         elif not isinstance(value, type) and callable(getattr(value, PROTOCOL, None)):
-            with self._inside(_name(value)):
+            with self._inside(_name(value), is_fitted=learns_nothing(value) or None):
                 self._add_protocol(value)
         elif isinstance(value, BaseEstimator):
             self._add_estimator(value)
@@ -189,13 +193,8 @@ class _Description:
             self._add_object(value)
 
     def _add_dict(self, value: Any) -> None:
-        items = [*value.items()]
-        if all(type(name) is str for name, _ in items):
-            items.sort(key=lambda item: item[0])
-        else:
-            items = sorted(((self.digest(key), part) for key, part in items), key=lambda i: i[0])
-        self._write("dict", b"%d" % len(items))
-        for key, part in items:
+        self._write("dict", b"%d" % len(value))
+        for key, part in value.items():
             self.add(key)
             self.add(part)
 
@@ -208,6 +207,8 @@ class _Description:
     def _add_estimator(self, value: BaseEstimator) -> None:
         if self._is_fitted:
             state = {k: v for k, v in value.__getstate__().items() if k not in _FORGOTTEN}
+            if "_fit_X" in state:  # the search tree of nearest neighbours counts its calls
+                state.pop("_tree", None)
         else:
             params = value.get_params(deep=False)
             state = {k: v for k, v in params.items() if k not in _WITHOUT_EFFECT}
@@ -254,7 +255,8 @@ class _Description:
         elif isinstance(value, np.dtype):
             self._write("dtype", repr(value.descr).encode())
         elif kind in _WRAPPERS:
-            self._add_all(kind.__name__, [getattr(value, name) for name in _WRAPPERS[kind]])
+            with self._inside(f"a {kind.__name__}", is_fitted=True):
+                self._add_all(kind.__name__, [getattr(value, name) for name in _WRAPPERS[kind]])
         else:
             self._add_reduced(value)
 
@@ -267,6 +269,8 @@ class _Description:
             raise TypeError(self._complaint(value, error)) from None
         if isinstance(reduced, str):
             module = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
+            if find_named(module, reduced) is not value:
+                raise TypeError(self._complaint(value, f"{module}.{reduced} is another object"))
             self._add_all("global", (module, reduced, installed_version(module) or ""))
             return
         constructor, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
@@ -281,7 +285,7 @@ class _Description:
             self.add(None if items is None else [*items])
             self.add(None if pairs is None else dict(pairs))
 
-    def _complaint(self, value: Any, error: Exception) -> str:
+    def _complaint(self, value: Any, error: object) -> str:
         kind = type(value)
         name = f"{kind.__module__}.{kind.__qualname__}"
         reason = str(error).partition("\n")[0][:100]

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from skdistill._core.label_columns import as_labels
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
+from skdistill.labelling._teacher import learns_nothing
 
 # Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
 # counts its calls, for example.
@@ -18,13 +19,14 @@ _aliases: dict[str, str] = {}
 def teacher_fingerprint(
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None = None,
 ) -> str:
     """Hash everything that a teacher's probabilities depend on, to 32 hexadecimal digits.
 
     For a `FrozenEstimator`, that is its fitted state. For an unfitted teacher, it is the class, the
-    parameters and the training rows, or what its method ``__skdistill_fingerprint__`` returns.
+    parameters and the training rows, or what its method ``__skdistill_fingerprint__`` returns. A
+    teacher that learns nothing has one fingerprint, frozen or not.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def note_changes(
     fingerprint: str,
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None = None,
 ) -> None:
     """Keep a teacher's fingerprint although answering has changed something that it refers to."""
@@ -51,10 +53,13 @@ def note_changes(
 def fitted_fingerprint(teacher: BaseEstimator) -> str | None:
     """Hash a fitted teacher's state, to 16 hexadecimal digits; None if it cannot be described.
 
-    Two fits with equal parameters and rows differ in it if the teacher is random.
+    Two fits with equal parameters and rows differ in it if the teacher is random. If each fit gives
+    the same, because the teacher is frozen or learns nothing, the result is "".
     """
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
+    if isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
+        return ""
     try:
         return describe(teacher, by_code=False)[:16]
     except TypeError:
@@ -64,16 +69,20 @@ def fitted_fingerprint(teacher: BaseEstimator) -> str | None:
 def _current_fingerprint(
     teacher: BaseEstimator,
     X: list[str],
-    y: np.ndarray | None,
+    y: Any,
     sample_weight: np.ndarray | None,
 ) -> str:
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
     if isinstance(teacher, FrozenEstimator):
-        return describe(teacher)
+        if not learns_nothing(teacher.estimator):
+            return describe(teacher)
+        return describe(getattr(teacher.estimator, PROTOCOL)(None, None, None))
     recipe = clone(teacher)
     if hasattr(recipe, PROTOCOL):
-        return describe(getattr(recipe, PROTOCOL)(X, _plain(y), sample_weight), is_fitted=False)
+        labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain
+        parts = getattr(recipe, PROTOCOL)(X, labels, sample_weight)
+        return describe(parts, is_fitted=learns_nothing(recipe))
     return describe((recipe, X, _plain(y), sample_weight), is_fitted=False)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
+from skdistill._core.label_columns import LabelTable
 from skdistill._core.labels import check_probabilities
 from skdistill._core.progress import progress_bar
 from skdistill.labelling._fingerprint import (
@@ -28,8 +28,10 @@ from skdistill.labelling._store import SoftLabelStore, check_memory_location, di
 from skdistill.labelling._teacher import (
     answers_in_parts,
     check_classes,
+    explain_errors,
     fit_teacher,
     has_frozen_part,
+    learns_nothing,
     own_classes,
     release_memory,
 )
@@ -111,10 +113,20 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return own_classes(self.fitted_teacher(), self.X[0])
+            teacher = self.fitted_teacher()
+            with explain_errors(teacher):
+                return own_classes(teacher, self.X[0])
         if self.y.ndim == 1:
             return np.unique(self.y), False
         return np.arange(self.y.shape[1]) if self._columns is None else self._columns, True
+
+    @property
+    def _lesson(self) -> Any:
+        """The labels to fit the teacher on; with their names, if it only reads the names."""
+        if self.y is None or self._columns is None or self._columns.dtype.kind != "U":
+            return self.y
+        is_table = self.y.ndim == 2 and learns_nothing(self.teacher)
+        return LabelTable(self.y, self._columns) if is_table else self.y
 
     def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; fit the teacher only if some are not cached.
@@ -151,7 +163,7 @@ class SoftLabeler:
 
     def _label_with_memory(self, answers: "_Answers", texts: Texts, store: SoftLabelStore) -> None:
         """Take answers from a store; ask the teacher for the others, and store them."""
-        key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
+        key = teacher_fingerprint(self.teacher, self.X, self._lesson, self.sample_weight)
         is_complete = answers.look_up_all(store, key)
         if not is_complete:
             with store.turn(key, compress(texts, answers.wanted)):
@@ -189,13 +201,12 @@ class SoftLabeler:
             )
             raise
         finally:
-            note_changes(key, self.teacher, self.X, self.y, self.sample_weight)
+            note_changes(key, self.teacher, self.X, self._lesson, self.sample_weight)
 
     def _fit_fingerprint(self) -> str:
-        """Fit the teacher, and return what tells this fit from others; "" if it is frozen."""
-        if isinstance(self.teacher, FrozenEstimator):
-            return ""
-        return fitted_fingerprint(self.fitted_teacher()) or uuid.uuid4().hex[:16]
+        """Fit the teacher, and return what tells this fit from others."""
+        fit = fitted_fingerprint(self.fitted_teacher())
+        return uuid.uuid4().hex[:16] if fit is None else fit
 
     def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a progress bar over distinct texts; with a store, it shows hits and misses."""
@@ -280,23 +291,24 @@ class SoftLabeler:
             shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)
         else:
             shards = label_here(teacher, texts, wanted, pace)
-        for rows, shard, answer in shards:
-            proba = check_probabilities(
-                answer,
-                n_rows=len(shard),
-                n_classes=len(self.classes),
-                classes=self.classes,
-                name="teacher.predict_proba(texts)",
-                rows="texts",
-                multilabel=self.multilabel,
-            )
-            yield rows, dict(zip(shard, proba, strict=True))
+        with explain_errors(teacher):
+            for rows, shard, answer in shards:
+                proba = check_probabilities(
+                    answer,
+                    n_rows=len(shard),
+                    n_classes=len(self.classes),
+                    classes=self.classes,
+                    name="teacher.predict_proba(texts)",
+                    rows="texts",
+                    multilabel=self.multilabel,
+                )
+                yield rows, dict(zip(shard, proba, strict=True))
         release_memory(teacher)
 
     def fitted_teacher(self) -> BaseEstimator:
         """Return the fitted teacher; fit it at the first call."""
         if self._fitted is None:
-            self._fitted = fit_teacher(self.teacher, self.X, self.y, self.sample_weight)
+            self._fitted = fit_teacher(self.teacher, self.X, self._lesson, self.sample_weight)
         return self._fitted
 
 
@@ -332,7 +344,8 @@ class _Answers:
     def look_up(self, store: SoftLabelStore, teacher_key: str, fit: str) -> None:
         """Look up the missing probabilities in a store, of one fit of the teacher."""
         asked = np.flatnonzero(self.wanted[self._first])
-        numbers, proba = store.find(teacher_key, self._digests[asked], fit)
+        digests, n_classes = self._digests[asked], self._proba.shape[1]
+        numbers, proba = store.find(teacher_key, digests, fit, n_classes)
         if len(numbers):
             self._proba[asked[numbers]] = proba
             self.wanted[self._first[asked[numbers]]] = False

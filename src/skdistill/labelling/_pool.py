@@ -130,23 +130,25 @@ def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
     return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
 
 
-def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
+def check_unlabeled(
+    X_unlabeled: Iterable[str] | None, *, n_labeled: int, name: str = "X_unlabeled"
+) -> Texts:
     """Check unlabelled texts, and warn if cross-validation may have split them.
 
     That is possible if they are not in a pool and there are as many of them as labelled texts. A
-    pool on disk is not loaded into memory.
+    pool on disk is not loaded into memory. `name` is that of the texts in error messages.
     """
     if X_unlabeled is None:
         return []
     if isinstance(X_unlabeled, TextPool):
         if is_on_disk(X_unlabeled.texts):
-            return CheckedTexts(X_unlabeled.texts, "X_unlabeled")
-        return check_texts(X_unlabeled.texts, name="X_unlabeled", allow_empty=True)
-    texts = check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True)
+            return CheckedTexts(X_unlabeled.texts, name)
+        return check_texts(X_unlabeled.texts, name=name, allow_empty=True)
+    texts = check_texts(X_unlabeled, name=name, allow_empty=True)
     if len(texts) == n_labeled:
         warnings.warn(
             f"X_unlabeled has exactly as many rows as X ({n_labeled}), so cross-validation would "
             "silently split it. Pass skdistill.TextPool(X_unlabeled) to keep it whole.",
-            stacklevel=2,
+            stacklevel=5,  # past fit and the wrappers around it
         )
     return texts

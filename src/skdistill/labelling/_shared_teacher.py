@@ -5,6 +5,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from skdistill.labelling._teacher import learns_nothing
+
 
 class SharedTeacher(ClassifierMixin, BaseEstimator):
     """A teacher that is fitted at the first call to `fit`, for one set of training rows.
@@ -30,7 +32,11 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
     def __sklearn_clone__(self) -> Self:
         return self
 
-    def fit(self, X: list[str], y: np.ndarray) -> Self:
+    @property
+    def _learns_nothing(self) -> bool:
+        return learns_nothing(self.estimator)
+
+    def fit(self, X: list[str], y: Any) -> Self:
         """Fit the teacher, unless it is fitted already."""
         if not hasattr(self, "classes_"):
             self.estimator.fit(X, y)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import uuid
 import warnings
 import zipfile
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
@@ -24,7 +25,7 @@ _DIGEST = "S16"
 # Number of answers from which a shard is large, and number of small shards to keep unmerged.
 _SHARD, _SMALL_SHARDS = 8192, 16
 # What the readers of npz files and journals raise for damaged files.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -122,22 +123,24 @@ class SoftLabelStore:
         return {texts[first[number]]: row for number, row in zip(numbers, proba, strict=True)}
 
     def find(
-        self, teacher_key: str, digests: np.ndarray, fit: str = ""
+        self, teacher_key: str, digests: np.ndarray, fit: str = "", n_classes: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Look up texts by their digests, which must be sorted and distinct.
 
         Return the positions in `digests` of the texts that are in the store, and their
-        probabilities, of shape (n_found, n_classes). A damaged file is renamed, with a warning.
+        probabilities, of shape (n_found, n_classes). A file that is damaged, or has another number
+        of classes, is renamed, with a warning.
         """
         numbers, parts = [np.empty(0, dtype=np.intp)], [np.empty((0, 0), dtype=np.float32)]
         for path in self._answers(teacher_key, fit) if len(digests) else ():
-            with _setting_damage_aside(path), _opened(path) as (stored, load_proba):
+            with _setting_damage_aside(path), _opened(path, n_classes) as (stored, load_proba):
                 positions = np.searchsorted(digests, stored).clip(max=len(digests) - 1)
                 known = digests[positions] == stored
                 if known.any():
                     rows = load_proba()[known]
                     numbers.append(positions[known])
                     parts.append(rows)
+                    n_classes = rows.shape[1]
         return np.concatenate(numbers), np.concatenate(parts[1:] or parts)
 
     def fits(self, teacher_key: str) -> list[str]:
@@ -172,14 +175,15 @@ class SoftLabelStore:
             small = [path for path in paths if path not in merged and _is_small(path)]
             if len(small) + bool(merged) > _SMALL_SHARDS:
                 merged += small
-            parts = []
+            # By number of classes: if one of them is wrong, only the reader knows which.
+            parts: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
             for path in merged:
                 with _setting_damage_aside(path), _opened(path) as (digests, load_proba):
-                    proba = load_proba()
+                    proba, digests = load_proba(), digests.view(np.uint8).reshape(len(digests), -1)
                     if len(proba):
-                        parts.append((digests.view(np.uint8).reshape(len(digests), -1), proba))
-            if parts:
-                self._write_shard(teacher_key, fit, *map(np.concatenate, zip(*parts, strict=True)))
+                        parts.setdefault(proba.shape[1], []).append((digests, proba))
+            for alike in parts.values():
+                self._write_shard(teacher_key, fit, *map(np.concatenate, zip(*alike, strict=True)))
             self._remove(merged)
 
     def _remove(self, paths: list[Path]) -> None:
@@ -232,7 +236,9 @@ class SoftLabelStore:
             ) from None
         try:
             for path in self.folder(teacher_key).iterdir():
-                if path.name != "lock":
+                if path.is_dir():  # nothing of ours
+                    shutil.rmtree(path)
+                elif path.name != "lock":
                     path.unlink(missing_ok=True)
         finally:
             lock.release()
@@ -320,22 +326,49 @@ def _as_arrays(labelled: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]:
-    """Open a shard or journal; yield the digests of its texts, and what loads probabilities."""
+def _opened(
+    path: Path, n_classes: int | None = None
+) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]:
+    """Open a shard or journal; yield the digests of its texts, and what loads probabilities.
+
+    Raise an error if these are of any other form than what was written.
+    """
+    _refuse_folder(path)
     if path.suffix == ".journal":
         digests, proba = read_blocks(path)
-        yield digests.reshape(-1).view(_DIGEST), lambda: proba
+        yield digests.reshape(-1).view(_DIGEST), lambda: _checked(proba, len(digests), n_classes)
         return
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
-        digests = shard["digests"].view(_DIGEST).ravel()
+    with path.open("rb") as file, _load(file) as shard:
+        digests = shard["digests"]
+        if not isinstance(digests, np.ndarray) or digests.dtype != np.uint8:
+            raise ValueError("it contains no digests of texts")
+        digests = digests.view(_DIGEST).ravel()
+        yield digests, lambda: _checked(shard["proba"], len(digests), n_classes)
 
-        def load_proba() -> np.ndarray:
-            proba: np.ndarray = shard["proba"]
-            if proba.ndim != 2 or len(proba) != len(digests):
-                raise ValueError("digests and probabilities differ in number")
-            return proba
 
-        yield digests, load_proba
+def _load(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    shard = np.load(file, allow_pickle=False)
+    if not isinstance(shard, np.lib.npyio.NpzFile):
+        raise ValueError("it is no npz file")
+    return shard
+
+
+def _checked(proba: Any, n_texts: int, n_classes: int | None) -> np.ndarray:
+    """Return probabilities that were read, if their form is what was written."""
+    if not isinstance(proba, np.ndarray) or proba.dtype != np.float32 or proba.ndim != 2:
+        raise ValueError("it contains no table of probabilities")
+    if len(proba) != n_texts:
+        raise ValueError(f"it has {n_texts} digests for {len(proba)} rows of probabilities")
+    if len(proba) and n_classes not in (None, proba.shape[1]):
+        raise ValueError(f"it has probabilities of {proba.shape[1]} classes, not {n_classes}")
+    if not np.isfinite(proba).all():
+        raise ValueError("it contains a probability that is no number")
+    return proba
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError("it is a folder")
 
 
 @contextmanager
@@ -362,10 +395,15 @@ def _is_small(path: Path) -> bool:
     return False
 
 
-def _shape(path: Path) -> tuple[int, ...]:
+def _shape(path: Path) -> tuple[int, int]:
     """Return the shape of the probabilities in a file; those in a shard are not loaded."""
+    _refuse_folder(path)
     if path.suffix == ".journal":
-        return read_blocks(path)[1].shape
+        proba = read_blocks(path)[1]
+        return len(proba), proba.shape[1]
     with zipfile.ZipFile(path) as archive, archive.open("proba.npy") as file:
         np.lib.format.read_magic(file)
-        return np.lib.format.read_array_header_1_0(file)[0]
+        shape = np.lib.format.read_array_header_1_0(file)[0]
+    if len(shape) != 2:
+        raise ValueError("it contains no table of probabilities")
+    return shape[0], shape[1]

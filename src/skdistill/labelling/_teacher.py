@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from skdistill._core.multilabel import gives_several_labels, has_labels
 PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
 # Packages whose lines mean nothing to the reader of a warning.
 _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
+
+# The messages of warnings, with the files and lines that they were shown for.
+_warned: set[tuple[str, str, int]] = set()
 
 # What scikit-learn's classifiers say of texts where they expect numbers.
 _NEEDS_NUMBERS = ("could not convert string to float", "Expected 2D array, got 1D array")
@@ -54,7 +57,7 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     return bool(required) and not any(required)
 
 
-def learns_nothing(teacher: BaseEstimator) -> bool:
+def learns_nothing(teacher: Any) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
 
@@ -107,19 +110,16 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
 
 
 def fit_teacher(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
+    teacher: BaseEstimator, X: list[str], y: Any, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
-    _check_frozen_parts(teacher)
+    check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return _fit(teacher, X, y)
     name = _weight_parameter(teacher)
     if name is None:
-        _warn_once(
-            f"The teacher {type(teacher).__name__} does not accept sample_weight in fit; the "
-            "weights only affect the student."
-        )
+        _warn_of_weights(teacher)
         return _fit(teacher, X, y)
     if name == "sample_weight":
         return _fit(teacher, X, y, sample_weight=sample_weight)
@@ -128,34 +128,66 @@ def fit_teacher(
         return _fit(teacher, X, y, **{name: sample_weight})
 
 
-def _fit(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, **weights: np.ndarray
-) -> BaseEstimator:
+def _fit(teacher: BaseEstimator, X: list[str], y: Any, **weights: np.ndarray) -> BaseEstimator:
     """Fit a teacher, and explain the errors of classifiers that are made for other inputs."""
-    name = type(teacher).__name__
+    with explain_errors(teacher):
+        try:
+            return teacher.fit(X, y, **weights)
+        except ValueError as error:
+            if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
+                raise ValueError(
+                    f"The teacher {type(teacher).__name__} predicts one label per text, but y has "
+                    "several. Wrap it in sklearn.multiclass.OneVsRestClassifier."
+                ) from error
+            raise
+
+
+@contextmanager
+def explain_errors(teacher: Any) -> Iterator[None]:
+    """Explain the errors of a teacher that takes numbers, but gets texts."""
     try:
-        return teacher.fit(X, y, **weights)
+        yield
     except ValueError as error:
-        if any(sign in str(error) for sign in _NEEDS_NUMBERS):
-            raise ValueError(
-                f"The teacher {name} expects numbers, but receives raw texts. Put a vectorizer "
-                f"before it, as in make_pipeline(TfidfVectorizer(), {name}())."
-            ) from error
-        if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
-            raise ValueError(
-                f"The teacher {name} predicts one label per text, but y has several. Wrap it in "
-                "sklearn.multiclass.OneVsRestClassifier."
-            ) from error
-        raise
+        takes_texts = get_tags(teacher).input_tags.string
+        if takes_texts or not any(sign in str(error) for sign in _NEEDS_NUMBERS):
+            raise
+        name, remedy = (
+            "teacher",
+            "Put a vectorizer before it, as in make_pipeline(TfidfVectorizer(), teacher).",
+        )
+        if isinstance(teacher, FrozenEstimator):
+            teacher, name = teacher.estimator, "frozen teacher"
+            remedy = (
+                "Freeze it with its fitted vectorizer, as in "
+                "FrozenEstimator(make_pipeline(vectorizer, teacher))."
+            )
+        raise ValueError(
+            f"The {name} {type(teacher).__name__} expects numbers, but receives raw texts. {remedy}"
+        ) from error
 
 
-@cache
+def _warn_of_weights(teacher: BaseEstimator) -> None:
+    part, name = teacher, type(teacher).__name__
+    while isinstance(part, Pipeline):
+        part = part.steps[-1][1]
+    what = f"The teacher {name}"
+    if part is not teacher:
+        what = f"{type(part).__name__}, the last step of the teacher {name},"
+    _warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
+
+
 def _warn_once(message: str) -> None:
-    """Warn once per process, at the line of the caller that is in no library."""
+    """Warn at the line of the caller that is in no library, once for each such line.
+
+    Python's default filter does so, too, but forgets it when a library changes the filters.
+    """
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    key = message, frame.f_code.co_filename, frame.f_lineno
+    if key not in _warned:
+        warnings.warn(message, stacklevel=level)
+        _warned.add(key)
 
 
 def _weight_parameter(teacher: BaseEstimator) -> str | None:
@@ -169,8 +201,8 @@ def _weight_parameter(teacher: BaseEstimator) -> str | None:
     return None if name is None else f"{step}__{name}"
 
 
-def _check_frozen_parts(teacher: BaseEstimator) -> None:
-    """Say why a frozen teacher is not fitted."""
+def check_frozen_parts(teacher: BaseEstimator) -> None:
+    """Raise an error if a frozen teacher, or a frozen part of it, is not fitted."""
     for part in (teacher, *teacher.get_params().values()):
         if isinstance(part, FrozenEstimator):
             try:

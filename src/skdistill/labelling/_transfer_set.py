@@ -1,7 +1,6 @@
 """The transfer set: all texts that a student is trained on, with soft labels and weights."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +11,6 @@ from sklearn.base import BaseEstimator, clone
 from skdistill._core.labels import check_probabilities, weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import check_unlabeled
 from skdistill.text._streams import JoinedTexts, Texts
 
 _logger = logging.getLogger(__name__)
@@ -66,7 +64,7 @@ def make_transfer_set(
     codes: np.ndarray,
     *,
     labeler: SoftLabeler | None = None,
-    X_unlabeled: Iterable[str] | None = None,
+    X_unlabeled: Texts = (),
     augmenter: BaseEstimator | None = None,
     teacher_proba: Any = None,
     unlabeled_proba: Any = None,
@@ -74,6 +72,7 @@ def make_transfer_set(
     hard_label_weight: float = 0.0,
     class_weight: dict[Any, float] | str | None = None,
     sample_weight: np.ndarray | None = None,
+    pool_name: str = "X_unlabeled",
 ) -> TransferSet:
     """Combine labelled, unlabelled and augmented texts into one transfer set.
 
@@ -86,7 +85,9 @@ def make_transfer_set(
         The labelled texts and their classes: see `skdistill.students._gold_labels.Labels`.
     labeler : SoftLabeler or None, default=None
         The teacher, together with `X` and the gold labels.
-    X_unlabeled, teacher_proba, unlabeled_proba
+    X_unlabeled : collection of str, of length n_unlabeled, default=()
+        Texts that `check_unlabeled` has checked.
+    teacher_proba, unlabeled_proba
         See `skdistill.DistilledMLPClassifier.fit`.
     augmenter, teacher_cv, hard_label_weight
         See `skdistill.DistilledMLPClassifier`.
@@ -95,6 +96,8 @@ def make_transfer_set(
         the class weights, weighted by its probabilities. Not available for multilabel problems.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Weights of the labelled rows. Other rows have weight 1.
+    pool_name : str, default="X_unlabeled"
+        The name of `X_unlabeled` in error messages.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def make_transfer_set(
     >>> transfer.sample_weight
     array([1.2, 0.9, 0.9], dtype=float32)
     """
-    pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
+    pool = X_unlabeled
     blocks: list[Texts] = [X, pool]
     check = partial(
         check_probabilities,
@@ -131,12 +134,10 @@ def make_transfer_set(
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
-        known[1] = check(
-            unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows="X_unlabeled"
-        )
+        known[1] = check(unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows=pool_name)
     sources = _name_sources(known, pool, labeler, augmenter)
     if labeler is None:
-        _check_nothing_to_label(pool, known[1], augmenter)
+        _check_nothing_to_label(pool, known[1], augmenter, pool_name)
         if known[0] is None:
             known[0] = _as_probabilities(codes, len(classes))
     else:
@@ -185,7 +186,7 @@ def _name_sources(
 
 
 def _check_nothing_to_label(
-    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
+    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None, pool_name: str
 ) -> None:
     if augmenter is not None:
         raise ValueError(
@@ -194,7 +195,7 @@ def _check_nothing_to_label(
         )
     if pool and pool_proba is None:
         raise ValueError(
-            "X_unlabeled is given, but there is no teacher to label it; pass a teacher to the "
+            f"{pool_name} is given, but there is no teacher to label it; pass a teacher to the "
             "constructor or unlabeled_proba to fit."
         )
 

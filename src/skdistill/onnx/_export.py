@@ -18,7 +18,7 @@ import skdistill
 from skdistill._core.files import replacing
 from skdistill._core.texts import check_texts
 from skdistill.onnx._graph import ML, PAD, GraphWriter, add_network
-from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words
+from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words, is_encodable
 from skdistill.runtime._model_file import StoredModel
 from skdistill.serving import CompiledClassifier, as_compiled
 from skdistill.text._vocabulary import Vocabulary
@@ -89,8 +89,9 @@ def export_onnx(
     TypeError
         If `student` is neither a student nor a CompiledClassifier.
     ValueError
-        If this student's graph cannot take strings, if `texts` is required but missing, or if a
-        probability differs by more than 1e-5. No file is written in these cases.
+        If this student's graph cannot take strings, if `texts` is required but missing, if a label
+        contains a lone surrogate, or if a probability differs by more than 1e-5. No file is
+        written in these cases.
 
     See Also
     --------
@@ -259,6 +260,12 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
     """Return the labels, if ONNX has their type, and the value that means "no label"."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
+        for value in values:
+            if not is_encodable(value):
+                raise ValueError(
+                    f"The label {value!r:.60} contains a lone surrogate, which ONNX cannot store; "
+                    "rename the label in y and fit again."
+                )
         return np.array(values, dtype=object), np.array("", dtype=object)
     if all(isinstance(value, bool) for value in values):
         return np.array(values), False

@@ -160,14 +160,14 @@ class CompiledRNN(CompiledNetwork):
         """Run one direction and return the maximum and the sum of the states of all steps."""
         table, product, bias = direction
         n_texts, width = len(first), len(product.matrix)
-        # Whole blocks of rows save the product a copy. Nothing reads the extra rows.
-        first = np.pad(first, (0, -n_texts % N_ROWS), mode="edge")
-        state, cell = np.zeros((2, len(first), width), np.float32)
+        # Whole blocks of rows save the product a copy. The extra rows stay zero.
+        state, cell = np.zeros((2, n_texts + -n_texts % N_ROWS, width), np.float32)
         reduced = {how: np.full((n_texts, width), _STARTS[how], np.float32) for how in self.pooling}
         for t, n in enumerate(n_active):
-            rows = n + -n % N_ROWS
-            inputs = table[values.take(first[:rows] + stride * t, mode="clip")]
-            state, cell = self.step(inputs, product(state[:rows]) + bias, state[:rows], cell[:rows])
+            inputs = table[values[first[:n] + stride * t]]
+            recurrent = product(state[: n + -n % N_ROWS])[:n]
+            recurrent += bias
+            self.step(inputs, recurrent, state[:n], cell[:n])
             for how, total in reduced.items():
                 _REDUCE[how](total[:n], state[:n], out=total[:n])
         return reduced
@@ -175,20 +175,22 @@ class CompiledRNN(CompiledNetwork):
 
 def _gru_step(
     inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> None:
+    """Replace the states by the next ones, in place."""
     width = state.shape[1]
     gates = _sigmoid(inputs[:, : 2 * width] + recurrent[:, : 2 * width])
     reset, update = gates[:, :width], gates[:, width:]
     candidate = np.tanh(inputs[:, 2 * width :] + reset * recurrent[:, 2 * width :])
-    return candidate + update * (state - candidate), cell
+    np.add(candidate, update * (state - candidate), out=state)
 
 
 def _lstm_step(
     inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> None:
+    """Replace states and cells by the next ones, in place."""
     into, forget, candidate, out = np.split(inputs + recurrent, 4, axis=1)
-    cell = _sigmoid(forget) * cell + _sigmoid(into) * np.tanh(candidate)
-    return _sigmoid(out) * np.tanh(cell), cell
+    np.add(_sigmoid(forget) * cell, _sigmoid(into) * np.tanh(candidate), out=cell)
+    np.multiply(_sigmoid(out), np.tanh(cell), out=state)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -22,11 +22,11 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
-from skdistill.card._facts import name_teacher
+from skdistill.card._facts import name_teacher, training_parameters
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import TextPool
+from skdistill.labelling._pool import TextPool, check_unlabeled
 from skdistill.labelling._store import check_memory_location
-from skdistill.labelling._teacher import needs_no_labels
+from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel
@@ -37,6 +37,7 @@ from skdistill.students.training._embedding_init import find_embedding_source, i
 from skdistill.students.training._schedule import TrainingSchedule, fit_budget, make_schedule
 from skdistill.text._ragged import Ragged
 from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
+from skdistill.text._streams import Texts
 from skdistill.text._vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -158,15 +159,19 @@ class DistilledClassifier(
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
         architecture, vocabulary_options = self._check_parameters(labels)
+        pool_name = "unlabeled" if X_unlabeled is None else "X_unlabeled"
+        pool = check_unlabeled(
+            self._unlabeled_or(X_unlabeled), n_labeled=len(texts), name=pool_name
+        )
         if self.analyzer == "word":
-            _warn_of_single_words(texts)
+            _warn_of_single_words(texts, pool)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
             labels.classes,
             labels.codes,
             labeler=labeler,
-            X_unlabeled=self._unlabeled_or(X_unlabeled),
+            X_unlabeled=pool,
             augmenter=self.augmenter,
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
@@ -174,6 +179,7 @@ class DistilledClassifier(
             hard_label_weight=self.hard_label_weight,
             class_weight=self.class_weight,
             sample_weight=row_weights,
+            pool_name=pool_name,
         )
         schedule = self._schedule(len(transfer.texts))
         architecture |= {"dropout": schedule.dropout, "word_dropout": schedule.word_dropout}
@@ -207,6 +213,8 @@ class DistilledClassifier(
             self._refuse_gold_parameters()
             labeler = labeler_for(None)
             return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
+        if y is None and self.teacher is not None:
+            check_frozen_parts(self.teacher)
         labels = Labels.gold(y, n_rows=len(texts))
         if self.teacher is None:
             return labels, None
@@ -366,6 +374,7 @@ class DistilledClassifier(
             "n_parameters_": model.n_parameters,
             "calibration_": None,
             "_record": record,
+            "_trained_with": training_parameters(self),
             "_vocabulary": plan.vocabulary,
             "_counts": ids.count_values(len(plan.vocabulary)).astype(np.float32),
             "_weights": weights,
@@ -383,12 +392,12 @@ class DistilledClassifier(
         return tags
 
 
-def _warn_of_single_words(texts: list[str]) -> None:
-    share = share_of_single_words(texts)
+def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
+    share = share_of_single_words(texts, pool)
     if share > MOSTLY_SINGLE:
         warnings.warn(
-            f"In a sample of X, {share:.0%} of the words occur only once, as happens in languages "
-            "that are written without spaces, so words are poor features. Use "
+            f"In a sample of the texts, {share:.0%} of the words occur only once, as happens in "
+            "languages that are written without spaces, so words are poor features. Use "
             'analyzer="char", or pass a tokenizer as the analyzer.',
             stacklevel=5,  # past fit and the wrappers around it
         )

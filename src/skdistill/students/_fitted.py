@@ -3,7 +3,6 @@
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._core.estimators import stamp, unstamp
 from skdistill._core.exceptions import ModelFileError
 from skdistill._core.texts import check_texts
-from skdistill.card._facts import as_plain, describe_parameters
+from skdistill.card._facts import as_plain, describe_parameters, training_parameters
 from skdistill.card._page import write_card
 from skdistill.labelling._missing_teacher import MissingTeacher
 from skdistill.labelling._pool import TextPool, without_texts
@@ -26,6 +25,7 @@ from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.students._calibration import CalibratableStudent, read_calibration
+from skdistill.students._left_out import LeftOut
 from skdistill.students._stored_parameters import as_tuple, is_plain, without_removed
 from skdistill.text._vocabulary import UNKNOWN
 
@@ -48,6 +48,7 @@ class FittedStudent(CalibratableStudent):
     transfer_size_: int
     n_parameters_: int
     _record: dict[str, Any]
+    _trained_with: dict[str, Any]
     _counts: np.ndarray | None
     _fitted_architecture: dict[str, Any]
 
@@ -214,7 +215,8 @@ class FittedStudent(CalibratableStudent):
             "n_iter": self.n_iter_,
             "transfer_size": self.transfer_size_,
         }
-        given = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
+        now = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
+        given = now | self._trained_with
         parameters = {name: value for name, value in given.items() if is_plain(value)}
         stored = self._stored()
         estimator = stored.estimator | {"parameters": parameters, "figures": figures}
@@ -320,7 +322,7 @@ class FittedStudent(CalibratableStudent):
             limits=limits,
             license=license,
             example=example,
-            training=describe_parameters(self),
+            training=describe_parameters(type(self), self._trained_with),
         )
 
     @classmethod
@@ -370,6 +372,7 @@ class FittedStudent(CalibratableStudent):
             student.transfer_size_ = int(figures["transfer_size"])
             student._record = dict(model.estimator.get("record", {}))
             student.calibration_ = read_calibration(model.estimator.get("calibration"))
+            student._trained_with = training_parameters(student)
             if "teacher" not in parameters:  # files contain None, but no estimators
                 student.teacher = MissingTeacher(student._record.get("teacher"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -476,14 +479,16 @@ class FittedStudent(CalibratableStudent):
             self._record = getattr(self, "_record", {})
             self.calibration_ = getattr(self, "calibration_", None)
             self.unlabeled = getattr(self, "unlabeled", None)
+            if not hasattr(self, "_trained_with"):
+                self._trained_with = training_parameters(self)
             self._compile()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # Unlike a pickle, a copy keeps the fitted state of a frozen teacher.
-        copied = type(self).__new__(type(self))
-        memo[id(self)] = copied
-        copied.__dict__.update(deepcopy(self.__dict__, memo))
-        return copied
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        constructor, arguments, state, *others = super().__reduce_ex__(protocol)
+        if "_runtime" in vars(self):
+            for name in ("teacher", "unlabeled"):
+                state[name] = LeftOut(getattr(self, name), state[name])
+        return constructor, arguments, state, *others
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))

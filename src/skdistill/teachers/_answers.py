@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.label_columns import columns_in_order
+from skdistill._core.label_columns import columns_in_order, from_tensors
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
@@ -113,19 +113,24 @@ class AnswerReader:
         except TypeError:
             known = False
         if not known:
-            reason = "neither a label nor probabilities" if label is None else "none of the classes"
+            reason = "neither a label nor probabilities" if label is None else self._no_class()
             raise ValueError(f"{_short(label)} is {reason}")
         values = np.zeros(len(self._columns))
         values[self._position[label]] = 1
         return values
 
+    def _no_class(self) -> str:
+        return f"none of the classes {self._columns!s:.100}"
+
     def _from_dict(self, row: Mapping[Any, Any]) -> np.ndarray:
         values = np.zeros(len(self._columns))
         for label, share in row.items():
             if label not in self._position:
-                raise ValueError(f"{_short(row)} has the key {_short(label)}, which is not a class")
+                raise ValueError(
+                    f"{_short(row)} has the key {_short(label)}, which is {self._no_class()}"
+                )
             try:
-                values[self._position[label]] = share
+                values[self._position[label]] = float(share)
             except (TypeError, ValueError):
                 raise ValueError(f"{_short(row)} contains {_short(share)}, not a number") from None
         return values
@@ -150,8 +155,7 @@ def _as_rows(answers: Any) -> Any:
         return None
     if hasattr(answers, "to_numpy"):  # a data frame or a column of labels
         answers = answers.to_numpy()
-    elif hasattr(answers, "detach"):  # a tensor
-        answers = answers.detach().cpu().numpy()
+    answers = from_tensors(answers)
     if isinstance(answers, np.ndarray):
         return answers if answers.ndim in (1, 2) else None
     try:

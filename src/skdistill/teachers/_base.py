@@ -179,10 +179,9 @@ class TransformerClassifier(LogitClassifier):
         object
             Versions of packages, with the fitted model or, before ``fit``, how it will be trained.
         """
-        versions = skdistill.__version__, torch.__version__, transformers.__version__
         if not self.__sklearn_is_fitted__():
             return (
-                *versions,
+                *package_versions(),
                 type(self),
                 self._pretrained(),
                 self._settings(),
@@ -191,13 +190,17 @@ class TransformerClassifier(LogitClassifier):
                 sample_weight,
             )
         return (
-            *versions,
+            *package_versions(),
             hash_checkpoint(self.model_, self.tokenizer_),
             self.max_length_,
             self.classes_.tolist(),
             self._reading(),
-            str(_PRODUCTS.get(self.precision)),
+            self._products(),
         )
+
+    def _products(self) -> str:
+        """Return the data type of matrix products, as far as it changes probabilities."""
+        return str(_PRODUCTS.get(self.precision))
 
     def _pretrained(self) -> str:
         """Return the name of the pretrained model or, if it is a folder, a hash of its content."""
@@ -237,6 +240,11 @@ class TransformerClassifier(LogitClassifier):
             model, tokenizer = checkpoint_from_bytes(state.pop("_checkpoint"))
             state |= {"model_": model, "tokenizer_": tokenizer}
         super().__setstate__(state)
+
+
+def package_versions() -> tuple[str, str, str]:
+    """Return the versions of the packages that compute probabilities."""
+    return skdistill.__version__, torch.__version__, transformers.__version__
 
 
 def hash_of(value: Any) -> str:

@@ -14,7 +14,12 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_label_column, as_labels, check_known_labels
+from skdistill._core.label_columns import (
+    as_label_column,
+    as_labels,
+    check_known_labels,
+    label_names,
+)
 from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
 from skdistill.teachers._answers import AnswerReader
@@ -48,7 +53,9 @@ class FunctionTeacherClassifier(TextClassifier):
 
         An array of shape (n_texts, n_classes) is fine, too. Rounded probabilities are normalised:
         their sum may differ from 1 by 0.05. If a text may have several labels, an answer contains
-        the probability of each. The function is never trained.
+        the probability of each, by position or by the names of the columns of `y`. Inside a
+        ``VotingClassifier`` or ``StackingClassifier``, which number the labels, return
+        probabilities. The function is never trained.
     classes : array-like of shape (n_classes,), default=None
         The labels, in the order of the function's columns. With them, `fit` needs no `y`. None
         takes the sorted labels in `y`.
@@ -70,7 +77,8 @@ class FunctionTeacherClassifier(TextClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels; if a text may have several, the column numbers of `y`.
+        The sorted labels; if a text may have several, the names of the columns of `y`, or their
+        numbers if `y` has no names.
     multilabel_ : bool
         Whether a text may have several labels.
 
@@ -81,10 +89,10 @@ class FunctionTeacherClassifier(TextClassifier):
     Notes
     -----
     The code of a function is its bytecode, with constants, defaults, closure variables, and the
-    global variables, functions and classes that it refers to. Code of installed packages counts by
-    name and version. Comments, docstrings, and variables that the function itself changes, do not
-    count. If the function refers to an object with unknown content, such as the client of a
-    service, `memory` requires a `version`.
+    global variables, functions, classes and modules that it refers to. Code of installed packages
+    counts by name and version. Comments, docstrings, and variables that the function itself
+    changes, do not count. If the function refers to an object with unknown content, such as the
+    client of a service, `memory` requires a `version`.
 
     `fit` and `memory` depend on the labels but not on the texts, so the folds of a cross-validation
     share their answers.
@@ -102,6 +110,9 @@ class FunctionTeacherClassifier(TextClassifier):
     >>> student.fit(["so what", "wow !", "yes !", "oh", "no"]).predict(["what !"])
     array(['loud'], dtype='<U4')
     """
+
+    # The answers depend on the function and the labels only.
+    _learns_nothing = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "func": [callable],
@@ -189,7 +200,14 @@ class FunctionTeacherClassifier(TextClassifier):
                 "y has one column per label, but classes is for texts with one label each; leave "
                 "classes out."
             )
-        check_known_labels(check_label_column(y, n_rows=n_rows), classes, names=("y", "classes"))
+        labels = check_label_column(y, n_rows=n_rows)
+        if labels.dtype.kind in "iu" and classes.dtype.kind == "U":
+            raise ValueError(
+                f"y[0] is {labels.tolist()[0]!r}, a number, but classes contains strings. If a "
+                "VotingClassifier or StackingClassifier has numbered the labels, leave classes out "
+                "and let func return probabilities in the order of the sorted labels."
+            )
+        check_known_labels(labels, classes, names=("y", "classes"))
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Call the function batch by batch, and check what it answers.
@@ -222,7 +240,7 @@ class FunctionTeacherClassifier(TextClassifier):
         """Yield row numbers and their probabilities, one batch after another."""
         starts = range(self.batch_size, len(texts), self.batch_size)
         batches = np.split(np.arange(len(texts)), starts)
-        sorted_columns = np.argsort(np.asarray(self._columns))
+        order = [self._columns.index(label) for label in self.classes_.tolist()]
         odd: dict[int, str] = {}
         n_good = 0
         for rows, proba, reasons in self._in_batches(texts, batches):
@@ -230,7 +248,7 @@ class FunctionTeacherClassifier(TextClassifier):
             odd |= reasons
             n_good += int(np.count_nonzero(good))
             if good.any():
-                yield rows[good], proba[good][:, sorted_columns].astype(np.float32)
+                yield rows[good], proba[good][:, order].astype(np.float32)
             elif not n_good and len(odd) >= _TOO_MANY:
                 break
         if odd:
@@ -284,11 +302,19 @@ class FunctionTeacherClassifier(TextClassifier):
                 time.sleep(min(2 ** (attempt - 1), _LONGEST_WAIT))
             try:
                 answers = self.func([texts[row] for row in rows[missing]])
+                if isinstance(answers, Iterator):
+                    answers = [*answers]
             except Exception as error:
                 if attempt < self.max_retries:
                     _logger.warning("func raised %s; retrying", repr(error))
                     continue
                 if len(missing) == len(rows):
+                    # It would end the loop of the caller; in a generator, it is the cause.
+                    if isinstance(error.__cause__ or error, StopIteration):
+                        raise RuntimeError(
+                            "func raised StopIteration, because an iterator that it uses has no "
+                            "more items; make a new one in each call."
+                        ) from error
                     raise
                 reasons = dict.fromkeys(range(len(missing)), f"func raised {error!r}")
                 break
@@ -327,8 +353,11 @@ class FunctionTeacherClassifier(TextClassifier):
             return "function", func, self._given_classes().tolist(), False
         if y is None:
             return "function", func
-        labels = as_labels(y)
-        columns = np.arange(labels.shape[1]) if labels.ndim == 2 else np.unique(labels)
+        labels, names = as_labels(y), label_names(y)
+        if labels.ndim == 2:
+            columns = np.arange(labels.shape[1]) if names is None else names
+        else:
+            columns = np.unique(labels)
         return "function", func, columns.tolist(), labels.ndim == 2
 
     def __sklearn_tags__(self) -> Any:

@@ -13,7 +13,7 @@ from skdistill._core.estimators import fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.labels import check_label_column
 from skdistill._core.texts import check_texts
-from skdistill.teachers._base import TransformerClassifier
+from skdistill.teachers._base import TransformerClassifier, package_versions
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
 from skdistill.teachers.huggingface._loading import (
@@ -226,6 +226,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
         # The model's outputs for contradiction and entailment.
         self._outputs = outputs
+        self._identity = self._identify()
         return self
 
     def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
@@ -278,6 +279,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
         """Return what the probabilities depend on: the model and the hypotheses, but no rows.
 
+        It is the same before and after ``fit``.
+
         Parameters
         ----------
         X, y, sample_weight : object
@@ -288,8 +291,13 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         object
             The value whose hash is the key of a student's `memory`.
         """
-        fingerprint = super().__skdistill_fingerprint__(None, None, None)
-        return fingerprint, *self._candidates()
+        identity = self._identity if self.__sklearn_is_fitted__() else self._identify()
+        return (*package_versions(), type(self), *identity, self._products())
+
+    def _identify(self) -> tuple[Any, ...]:
+        """Return what is known of the probabilities before the model is loaded."""
+        parameters = self.revision, self.max_length, bool(self.multi_label)
+        return self._pretrained(), *parameters, *self._candidates()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
