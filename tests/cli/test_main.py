@@ -1,13 +1,18 @@
+import io
+import re
+import shlex
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import skdistill
+from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier, make_tfidf_baseline
 from skdistill.cli import _demo_run as demo
 from skdistill.cli import _main as cli
 
@@ -29,11 +34,12 @@ def test_demo_has_defaults(calls):
 
 def test_demo_passes_its_options_on(calls):
     options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
+    forms = "--sep tab --encoding cp1252"
     more = "--output here --full --no-plot --seed 7"
-    assert cli.main(["demo", *options.split(), *more.split()]) == 0
+    assert cli.main(["demo", *options.split(), *forms.split(), *more.split()]) == 0
     texts = {"data": "a.csv", "unlabeled": "b.txt", "text_column": "x", "label_column": "y"}
     expected = {"teacher": "big", "output": Path("here"), "full": True, "plot": False, "seed": 7}
-    assert calls == [demo.Demo(**texts, **expected)]
+    assert calls == [demo.Demo(**texts, sep="\t", encoding="cp1252", **expected)]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,51 @@ def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
     lines = shown.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
+
+
+@pytest.fixture
+def example_files(topics, tiny_checkpoint, tmp_path, monkeypatch):
+    """The files that the examples of the help name, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    texts, labels = topics[0][:90], topics[1][:90]
+    table = pd.DataFrame({"text": texts, "label": labels})
+    table.to_csv("train.csv", index=False)
+    table.to_csv("test.csv", index=False)
+    table.rename(columns={"text": "Utterance", "label": "Intent"}).to_csv("export.csv", sep=";")
+    table[["text"]].to_csv("new.csv", index=False)
+    Path("lines.txt").write_text("\n".join(texts[:3]), encoding="utf-8")
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=2, random_state=0)
+    student.fit(texts, labels).save("model.skd")
+    teacher = TransformerTeacherClassifier(tiny_checkpoint, max_epochs=1, random_state=0)
+    teacher.fit(texts, labels).save_pretrained("big")
+    student = DistilledMLPClassifier(make_tfidf_baseline(), memory="folder", max_epochs=1)
+    student.fit(texts, labels)
+    (key,) = (path.name for path in Path("folder").rglob("*") if len(path.name) == 32)
+    monkeypatch.setattr("skdistill.cli._training.default_teacher", lambda: tiny_checkpoint)
+    return {"KEY": key}
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "demo"])
+def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    _, _, examples = capsys.readouterr().out.partition("examples:\n")
+    lines = [line.strip() for line in examples.splitlines()]
+    assert lines
+    for line in lines:
+        lines_in, _, rest = line.partition(" | ") if " | " in line else ("", "", line)
+        words = shlex.split(re.split(r" {3,}", rest)[0])
+        if "<" in words:
+            lines_in = Path(words[words.index("<") + 1]).read_text(encoding="utf-8")
+            words = words[: words.index("<")]
+        words = [example_files.get(word, word) for word in words]
+        if command in ("fit", "export"):
+            words += ["--force"]
+        if words[1:3] == ["cache", "clear"]:
+            words += ["--yes"]
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines_in.encode())))
+        assert words[0] == "skdistill"
+        assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
 
 
 def test_warnings_are_short(monkeypatch, capsys):

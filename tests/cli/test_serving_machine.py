@@ -82,7 +82,7 @@ def test_a_text_is_explained(model):
         (["report", "{model}", "{csv}"], "scikit-learn"),
         (["export", "{model}", "-o", "{folder}/m.html"], "scikit-learn"),
         (["cache", "info", "{folder}"], "joblib"),
-        (["demo"], "joblib"),
+        (["demo"], "pandas"),
     ],
 )
 def test_other_commands_say_what_to_install(model, tmp_path, arguments, package):

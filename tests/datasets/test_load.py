@@ -155,6 +155,50 @@ def test_each_class_is_left_to_train_on(tmp_path):
         load_text_dataset(path, test_size=0.9)
 
 
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv", "a.jsonl.gz"])
+def test_a_file_may_be_compressed_or_have_tabs(tmp_path, name):
+    path = tmp_path / name
+    rows = [(f"text, {i}", "xy"[i % 2]) for i in range(20)]
+    table = pd.DataFrame(rows, columns=["text", "label"])
+    if ".jsonl" in name:
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ";")
+    data = load_text_dataset(path)
+    assert sorted([*data.X_train, *data.X_test]) == sorted(text for text, _ in rows)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    path.rename(folder / name.replace("a.", "train."))
+    assert len(load_text_dataset(folder).X_train) == 16
+
+
+def test_form_and_encoding_of_files_can_be_given(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text|label\n" + "naïve|x\nnaïf|y\n".encode("cp1252") * 5)
+    data = load_text_dataset(path, sep="|", encoding="cp1252")
+    assert {*data.X_train, *data.X_test} == {"naïve", "naïf"}
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("there.xls", ValueError, r"there\.xls has the unknown file type '\.xls'; use one of"),
+        ("gone.csv", FileNotFoundError, r"the file .*gone\.csv does not exist"),
+        ("gone.tsv.gz", FileNotFoundError, r"the file .*gone\.tsv\.gz does not exist"),
+        ("no/such/folder", FileNotFoundError, r"folder does not exist; pass an existing file or"),
+        ("./folder", FileNotFoundError, r"folder does not exist; pass an existing file or folder"),
+    ],
+)
+def test_a_path_is_not_looked_for_on_the_hub(tmp_path, monkeypatch, hub, name, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.xls").touch()
+    with pytest.raises(error, match=message):
+        load_text_dataset(name)
+    with pytest.raises(error, match=message):
+        load_text_dataset(tmp_path / name)
+    assert hub.asked is None
+
+
 # ---- folders
 
 

@@ -26,9 +26,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--data",
         default="docstrings",
         metavar="DATA",
-        help="docstrings (of installed libraries; works offline), emotion, a .csv, .jsonl or "
-        ".parquet file of labelled texts, a folder with train and test files, or the name of a "
-        "data set on the Hugging Face Hub (default: docstrings)",
+        help="docstrings (of installed libraries; works offline), emotion, "
+        f"{_inputs.FILE_TYPES} file of labelled texts, a folder with train and test files, or the "
+        "name of a data set on the Hugging Face Hub (default: docstrings)",
     )
     demo.add_argument(
         "--teacher",
@@ -39,10 +39,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     demo.add_argument(
         "--unlabeled",
         metavar="FILE",
-        help="a .csv, .jsonl, .parquet or .txt file of unlabelled texts",
+        help="a file of unlabelled texts; may be .txt",
     )
     _inputs.add_text_column(demo)
     _inputs.add_label_column(demo)
+    _inputs.add_form_options(demo)
     _add_work_options(demo)
     demo.set_defaults(
         run=_run,

@@ -62,6 +62,8 @@ class Demo:
     unlabeled: str | None = None
     text_column: str = "text"
     label_column: str = "label"
+    sep: str | None = None
+    encoding: str | None = None
     output: Path = Path("demo-output")
     full: bool = False
     plot: bool = True
@@ -161,10 +163,18 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
             demo.data,
             text_column=demo.text_column,
             label_column=demo.label_column,
+            sep=demo.sep,
+            encoding=demo.encoding,
             random_state=demo.seed,
         )
     if demo.unlabeled is not None:
-        pool, _ = read_texts(demo.unlabeled, text_column=demo.text_column, label_column=None)
+        pool, _ = read_texts(
+            demo.unlabeled,
+            text_column=demo.text_column,
+            label_column=None,
+            sep=demo.sep,
+            encoding=demo.encoding,
+        )
         texts.X_unlabeled = [*texts.X_unlabeled, *pool]
     if not demo.full:
         texts = _shrink(texts, demo.seed)

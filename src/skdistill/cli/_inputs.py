@@ -89,8 +89,8 @@ def add_format(parser: Any) -> None:
     parser.add_argument("--format", choices=_FORMATS, help=argparse.SUPPRESS)
 
 
-def add_reading_options(parser: Any) -> None:
-    """Add the options for reading files that are not as expected."""
+def add_form_options(parser: Any) -> None:
+    """Add the options for the separator and the encoding of files."""
     parser.add_argument(
         "--sep",
         type=_separator,
@@ -103,6 +103,11 @@ def add_reading_options(parser: Any) -> None:
         metavar="NAME",
         help="such as cp1252 (default: utf-8, or what a byte-order mark says)",
     )
+
+
+def add_reading_options(parser: Any) -> None:
+    """Add the options for reading files that are not as expected."""
+    add_form_options(parser)
     parser.add_argument(
         "--skip-bad-rows",
         action="store_true",
