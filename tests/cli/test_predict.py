@@ -520,3 +520,42 @@ def test_rows_of_other_options_are_not_resumed(model, tmp_path, small_parts, mon
     sizes = count_calls(monkeypatch)
     assert predict(model, source, target, "--encoding", "utf-8") == 0
     assert sizes == [2, 2, 2]
+
+
+def test_output_is_in_utf_8_as_the_input_is(tmp_path):
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0)
+    student.fit(["soup", "bus"] * 4, ["naïve", "🙂"] * 4).save(tmp_path / "model.skd")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **plain}
+    environment.pop("PYTHONIOENCODING", None)
+    done = subprocess.run(
+        command("predict", tmp_path / "model.skd", "-", "-"),
+        input=b"soup\nbus\n",
+        capture_output=True,
+        env=environment,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.decode()) == (0, "naïve\n🙂\n")
+
+
+def test_somebody_who_types_is_told_so(model, monkeypatch, capsys):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"warm soup\n")))
+    assert predict(model) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "food\n"
+    assert captured.err == "skdistill predict: type one text per line; Ctrl-D ends\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("folder", "is a folder; pass a file"), ("texts", "has no file extension")],
+)
+def test_what_is_no_table_is_named(model, tmp_path, capsys, name, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "texts").touch()
+    assert predict(model, tmp_path / name, tmp_path / "out.csv") == 1
+    assert f"{tmp_path / name} {message}" in capsys.readouterr().err

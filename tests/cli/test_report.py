@@ -298,3 +298,13 @@ def test_shifted_columns_are_refused_by_every_command(model, tmp_path, capsys):
         assert cli.main([*map(str, command)]) == 1
         assert "shifted.csv, line 2 has 3 fields, but the header has 2" in capsys.readouterr().err
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_label_is_on_one_line(tmp_path, capsys):
+    labels = ["a\nb", "c\td"] * 6
+    student = DistilledMLPClassifier(n_parameters=500, max_epochs=1)
+    student.fit(["soup", "bus"] * 6, labels).save(tmp_path / "model.skd")
+    pd.DataFrame({"text": ["x"] * 12, "label": labels}).to_csv(tmp_path / "test.csv")
+    assert report(tmp_path / "model.skd", tmp_path / "test.csv") == 0
+    first = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    assert {"a\\nb", "c\\td"} <= {*first}

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TextIO
 
 from skdistill import __version__
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.exit(2)
     arguments = parser.parse_args(given)
     name = f"skdistill {arguments.command}"
-    _open_missing_streams()
+    _prepare_streams()
     try:
         with _short_warnings(name):
             arguments.run(arguments)
@@ -87,11 +88,17 @@ def _what_to_install(error: ImportError) -> str:
     )
 
 
-def _open_missing_streams() -> None:
-    """Replace closed standard streams, which Python sets to None, by empty ones."""
+def _prepare_streams() -> None:
+    """Replace closed standard streams, which Python sets to None; write UTF-8, as files are read.
+
+    A terminal and the variable PYTHONIOENCODING keep their encoding.
+    """
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (stays open)
+    if isinstance(sys.stdout, TextIOWrapper) and "PYTHONIOENCODING" not in os.environ:
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

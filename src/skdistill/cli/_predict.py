@@ -119,6 +119,8 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
     is_stream = arguments.input == "-"
     if is_stream:
         source = standard_input(_inputs.reading(arguments))
+        if sys.stdin.isatty():
+            print("skdistill predict: type one text per line; Ctrl-D ends", file=sys.stderr)
     else:
         source = _inputs.open_source(arguments.input, arguments, FILES.keys(), OR_LINES)
     with _counting(arguments) as count:

@@ -153,13 +153,14 @@ def _as_text(
     arguments: argparse.Namespace, student: "CompiledClassifier", found: "Evaluation"
 ) -> str:
     from skdistill._core.format import format_bytes
+    from skdistill.cli.prediction._lines import one_line
     from skdistill.metrics._scores import as_percent
 
     one = "class" if found.micro_f1 is None else "label"
     several = "labels" if student.multilabel_ else "classes"
     by_class = [
         (
-            scores.label,
+            one_line(scores.label),
             *(f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1)),
             f"{scores.n_texts:,}",
         )
@@ -176,7 +177,8 @@ def _as_text(
     ]
     if found.confusions:
         rows = [
-            (f"{c.label} predicted as {c.predicted}", f"{c.n_texts:,}") for c in found.confusions
+            (one_line(f"{c.label} predicted as {c.predicted}"), f"{c.n_texts:,}")
+            for c in found.confusions
         ]
         lines += ["", align([("most confused", "texts"), *rows])]
     if arguments.html is not None:

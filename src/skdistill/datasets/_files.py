@@ -79,10 +79,11 @@ def kind_of(path: Path, known: Collection[str], alternative: str = "") -> str:
     """Return the extension that tells the type of a file; raise an error if it is not known."""
     kind = split_name(path)[1]
     if kind not in known or (kind == ".parquet" and is_compressed(path)):
-        kinds = ", ".join(known)
+        found = "".join(path.suffixes[-2 if is_compressed(path) else -1 :])
+        fault = f"has the unknown file type {found!r}" if found else "has no file extension"
         raise ValueError(
-            f"{path} has the unknown file type {''.join(path.suffixes[-2:])!r}; use one of {kinds}"
-            f"{alternative}. All but parquet may be compressed, as in .csv.gz."
+            f"{path} {fault}; use one of {', '.join(known)}{alternative}. All but parquet may be "
+            "compressed, as in .csv.gz."
         )
     return kind
 
@@ -95,6 +96,8 @@ def file_source(
 ) -> Source:
     """Return the source for an existing file of a known type."""
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; pass a file in it.")
     kind = kind_of(path, known, alternative)
     if not path.is_file():
         raise FileNotFoundError(f"the file {path} does not exist.")

@@ -41,7 +41,7 @@ def predict_lines(
     Lines of a stream are labelled as they arrive. `count` is called with numbers of texts.
     """
     if len(columns.names) > 1 and not as_json:
-        output.write("\t".join(map(_escaped, columns.names)) + "\n")
+        output.write("\t".join(map(one_line, columns.names)) + "\n")
     write = _json_lines if as_json else _tabbed_lines
     if is_stream:
         parts = arriving_rows(source, text_column)
@@ -100,11 +100,11 @@ def _tabbed_lines(columns: dict[str, list[Any]]) -> str:
 def _cells(name: str, values: list[Any]) -> list[str]:
     if name.startswith("proba_") and values and isinstance(values[0], float):
         return [*map("%.6g".__mod__, values)]
-    written = {value: "" if value is None else _escaped(str(value)) for value in {*values}}
+    written = {value: "" if value is None else one_line(str(value)) for value in {*values}}
     return [written[value] for value in values]
 
 
-def _escaped(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a text on one line, without tabs; a backslash begins an escape, as in Python."""
     return text.translate(_ESCAPES)
 
