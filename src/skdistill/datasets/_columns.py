@@ -65,7 +65,8 @@ def read_labelled(source: Source, text_column: str, labels: LabelColumns | None 
     labels = labels or LabelColumns()
     if source.kind == ".txt":
         raise ValueError(
-            f"{source.name}: a .txt file has no labels; use a csv, tsv, jsonl or parquet file."
+            f"{source.name}: a .txt file has no labels; if it has columns, rename it to .csv or "
+            ".tsv."
         )
     wanted = {text_column: "text_column"} | dict.fromkeys(labels.names, "label_column")
     reader = _LabelReader(source, labels)
