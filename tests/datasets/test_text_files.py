@@ -258,6 +258,23 @@ def test_a_table_keeps_its_form_and_gets_columns(tmp_path):
     assert (tmp_path / "out.csv").read_bytes().decode() == expected
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "txt"])
+def test_long_texts_come_in_smaller_parts(tmp_path, monkeypatch, kind):
+    for module in ("_streams", "_parquet"):
+        monkeypatch.setattr(f"skdistill.datasets.{module}.LONGEST_PART", 100)
+    texts = ["x" * 30] * 9
+    table, path = pd.DataFrame({"text": texts}), tmp_path / f"in.{kind}"
+    if kind == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    elif kind == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    parts = [rows.columns["text"] for rows in read_rows(file_source(path), WANTED, "text", 9)]
+    assert max(map(len, parts)) < 9
+    assert [text for part in parts for text in part][-9:] == texts
+
+
 def test_labels_keep_their_form():
     for labels, expected in (
         ([1, "x"], ["1", "x"]),

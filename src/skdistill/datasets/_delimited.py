@@ -43,10 +43,11 @@ class Delimited(TableFile):
             sep, names = self._read_header(lines, source)
             check_columns(source, names, columns)
             places = {name: names.index(name) for name in columns}
-            for part in in_parts(_full_rows(lines, sep, len(names), source), size):
-                numbers, rows = [number for number, _ in part], [row for _, row in part]
-                values = {name: [row[i] for row in rows] for name, i in places.items()}
-                yield Rows(names, values, numbers, rows)
+            rows = _full_rows(lines, sep, len(names), source)
+            for part in in_parts(rows, size, _length):
+                numbers, found = [number for number, _ in part], [row for _, row in part]
+                values = {name: [row[i] for row in found] for name, i in places.items()}
+                yield Rows(names, values, numbers, found)
 
     def _read_header(self, lines: "_Lines", source: Source) -> tuple[str, list[str]]:
         """Return the separator and the names of the columns."""
@@ -226,6 +227,10 @@ def _full_rows(
                     f"{source.name} has too many quotes that are not closed, in line "
                     f"{lines.first} and later; close them."
                 ) from error
+
+
+def _length(item: tuple[int, list[str]]) -> int:
+    return sum(map(len, item[1]))
 
 
 def _is_blank(row: list[str], n_fields: int) -> bool:

@@ -34,7 +34,7 @@ class Txt(TextFile):
         """Yield the rows of a file, `size` at a time."""
         (name,) = columns
         with opened(source, newline="\n") as (file, encoding):
-            for part in in_parts(_texts(file, source, encoding), size):
+            for part in in_parts(_texts(file, source, encoding), size, lambda item: len(item[1])):
                 texts = [text for _, text in part]
                 yield Rows([name], {name: texts}, [number for number, _ in part], texts)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 from skdistill.datasets._source import Rows, Source, TableFile, opened
@@ -17,8 +18,9 @@ class JsonLines(TableFile):
     ) -> Iterator[Rows]:
         """Yield the rows of a file, `size` at a time."""
         with opened(source, newline="\n") as (file, encoding):
-            for part in in_parts(_objects(file, source, columns, encoding), size):
-                numbers, rows = [number for number, _ in part], [row for _, row in part]
+            objects = _objects(file, source, columns, encoding)
+            for part in in_parts(objects, size, itemgetter(2)):
+                numbers, rows = [number for number, _, _ in part], [row for _, row, _ in part]
                 names = [*dict.fromkeys(name for row in rows for name in row)]
                 values = {name: [row[name] for row in rows] for name in columns}
                 yield Rows(names, values, numbers, rows)
@@ -39,8 +41,8 @@ class JsonLines(TableFile):
 
 def _objects(
     lines: Iterator[str], source: Source, columns: Mapping[str, str], encoding: str
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects and their lines; refuse bad lines, skip blank ones."""
+) -> Iterator[tuple[int, dict[str, Any], int]]:
+    """Yield the objects with the number and length of their lines; refuse bad lines."""
     n_blank, left_out = 0, source.left_out
     for number, raw in enumerate(lines, 1):
         line = raw.strip(" \t\r\n")
@@ -53,7 +55,7 @@ def _objects(
             if n_blank:
                 left_out.n_blank += n_blank
                 n_blank = 0
-            yield number, found
+            yield number, found, len(line)
         else:
             source.refuse_row(number, *found)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from skdistill.datasets._source import Rows, Source, TableFile, check_columns
+from skdistill.datasets._streams import LONGEST_PART
 
 if TYPE_CHECKING:
     from pyarrow import Array
@@ -28,6 +29,7 @@ class Parquet(TableFile):
         n_read = 0
         with _opened(source, columns) as file:
             wanted = None if whole else [*columns]
+            size = min(size, max(1, LONGEST_PART // _row_size(file)))
             for batch in file.iter_batches(size, columns=wanted, use_threads=False):
                 values = {name: _to_list(batch.column(name)) for name in columns}
                 numbers = range(n_read + 1, n_read + 1 + batch.num_rows)
@@ -66,6 +68,13 @@ class Parquet(TableFile):
             for part in parts:
                 with pq.ParquetFile(part) as table:
                     writer.write_table(table.read().cast(schema))
+
+
+def _row_size(file: "ParquetFile") -> int:
+    """Return the mean number of bytes of a row."""
+    groups = range(file.metadata.num_row_groups)
+    n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+    return 1 + max(0, n_bytes) // max(1, file.metadata.num_rows)
 
 
 def _import_arrow() -> tuple[Any, Any]:
