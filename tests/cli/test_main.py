@@ -129,6 +129,29 @@ def test_wrong_usage_has_status_2(argv, capsys):
     assert "usage: skdistill" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", "a.skd", "--text-colum", "x"], "--text-colum x; did you mean --text-column?"),
+        (["fit", "a.csv", "-o", "b.skd", "--label-colum=x"], "; did you mean --label-column?"),
+        (["explain", "a.skd", "b", "--xyz"], "unrecognized arguments: --xyz\n"),
+    ],
+)
+def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(words)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"usage: skdistill {words[0]} ")
+    assert message in told
+
+
+def test_a_missing_model_is_named(tmp_path, capsys):
+    assert cli.main(["explain", str(tmp_path / "m.skd"), "x"]) == 1
+    told = capsys.readouterr().err
+    assert told == f"skdistill explain: error: {tmp_path / 'm.skd'}: No such file or directory\n"
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as info:
         cli.main(["--version"])

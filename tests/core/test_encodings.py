@@ -92,6 +92,7 @@ def test_a_given_encoding_is_used():
     [
         ("one\ntwo\n".encode("utf-16-le"), None, r"UTF-16 without a byte-order mark \(utf-16-le\)"),
         ("one\ntwo\n".encode("utf-16-be"), None, r"UTF-16 without a byte-order mark \(utf-16-be\)"),
+        (b"one", "utf16", "has no byte-order mark, so it is in utf-16-le or utf-16-be"),
         (b"\xef\xbb\xbfone", "cp1252", "byte-order mark of UTF-8, so it is not in cp1252"),
     ],
 )

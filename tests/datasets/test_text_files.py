@@ -57,6 +57,7 @@ ODD_FILES = {
     "two columns of a name": ("csv", b"text,text\na,b\n", "has 2 columns named 'text'; rename"),
     "two other columns of a name": ("csv", b"n,text,n\n1,a,2\n", ["a"]),
     "no header": ("csv", b"\n\n", "in.csv has no header"),
+    "a column with a space": ("csv", b"text ,n\na,1\n", "its columns are 'text ', n. Choose"),
     "another column": ("csv", b"post,n\na,1\n", "in.csv has no column 'text'; its columns are"),
     "not UTF-8": ("csv", b"text\na\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
     "not UTF-8 in quotes": ("csv", b'text\n"a\nna\xefve"\n', "line 3 is not in UTF-8 (byte 0xef)"),
@@ -107,6 +108,8 @@ def test_the_separator_and_the_encoding_can_be_given(tmp_path):
         read_texts(path, encoding="cp1252")
     with pytest.raises(ValueError, match=r"line 2 is not in UTF-8.*encoding='cp1252'"):
         read_texts(path, sep="|", label_column=None)
+    with pytest.raises(ValueError, match=r"has no byte-order mark.*encoding='utf-16-le'"):
+        read_texts(path, encoding="utf-16")
     path.write_bytes(b"\xef\xbb\xbftext\na\n")
     with pytest.raises(ValueError, match=r"starts with a byte-order mark of UTF-8.*drop encoding"):
         read_texts(path, encoding="cp1252")

@@ -56,8 +56,8 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
     Raises
     ------
     ValueError
-        If the byte-order mark contradicts the given encoding, or if there is none and the text
-        seems to be in UTF-16. The message starts with a verb.
+        If the byte-order mark contradicts the given encoding or is needed for it, or if there is
+        none and the text seems to be in UTF-16. The message starts with a verb.
 
     Examples
     --------
@@ -72,6 +72,10 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
         return marked or "utf-8"
     encoding = codecs.lookup(given).name
     if marked is None:
+        if encoding in _BYTE_ORDER_MARKS.values():  # two encodings, told apart by the mark
+            raise ValueError(
+                f"has no byte-order mark, so it is in {encoding}-le or {encoding}-be, if at all"
+            )
         return encoding
     if not encoding.startswith(marked.removesuffix("-sig")):
         raise ValueError(

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given:
         parser.print_help(sys.stderr)
         parser.exit(2)
-    arguments = parser.parse_args(given)
+    arguments, unknown = parser.parse_known_args(given)
+    if unknown:
+        arguments.usage_error(_what_was_meant(unknown, arguments.parser))
     name = f"skdistill {arguments.command}"
     _prepare_streams()
     try:
@@ -63,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: error: {_what_to_install(error)}", file=sys.stderr)
         return _USAGE
     except (OSError, ValueError, TypeError) as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {_message_of(error)}", file=sys.stderr)
         return _FAILURE
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -74,6 +77,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: interrupted{arguments.after_interruption(arguments)}", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _what_was_meant(unknown: list[str], parser: argparse.ArgumentParser) -> str:
+    """Return the error about unknown arguments; propose an option with a similar name."""
+    wrong = next((word for word in unknown if word.startswith("--")), "")
+    options = [*parser._option_string_actions]
+    similar = get_close_matches(wrong.partition("=")[0], options, n=1)
+    hint = f"; did you mean {similar[0]}?" if similar else ""
+    return f"unrecognized arguments: {' '.join(unknown)}{hint}"
+
+
+def _message_of(error: Exception) -> str:
+    """Return the message of an error; for a file that cannot be opened, its name and the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _what_to_install(error: ImportError) -> str:

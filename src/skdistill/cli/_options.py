@@ -67,7 +67,7 @@ def add_command(
         allow_abbrev=False,
     )
     parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
-    parser.set_defaults(usage_error=parser.error)
+    parser.set_defaults(usage_error=parser.error, parser=parser)
     return parser
 
 

@@ -65,7 +65,10 @@ def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"is not valid JSON: {error}", "write one JSON object per line"
+        fault = str(error)
+        if isinstance(error, json.JSONDecodeError):
+            fault = f"{error.msg} at column {error.colno}"
+        return f"is not valid JSON: {fault}", "write one JSON object per line"
     for name in columns:
         if type(row) is not dict:
             return f"is not a JSON object with the key {name!r}", "write one JSON object per line"

@@ -104,10 +104,10 @@ class Source:
 
     def wrong_encoding(self, error: ValueError) -> ValueError:
         """Return the error about a source whose first bytes are not in the encoding."""
-        if self.options.encoding is not None:
+        if self.options.encoding is not None and " no byte-order mark" not in str(error):
             advice = f"drop {self.options.named('encoding')}"
         else:
-            name = "utf-16-be" if "utf-16-be" in str(error) else "utf-16-le"
+            name = "utf-16-be" if "(utf-16-be)" in str(error) else "utf-16-le"
             advice = self.encoding_advice(name)
         return ValueError(f"{self.name} {error}; {advice}.")
 

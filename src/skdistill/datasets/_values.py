@@ -33,7 +33,9 @@ def damage_of(text: str) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Return names for an error message, on one line; long lists are cut."""
-    shown = ", ".join(name if name.isprintable() else repr(name) for name in names)
+    shown = ", ".join(
+        name if name.isprintable() and name == name.strip() else repr(name) for name in names
+    )
     return f"{shown:.200}"
 
 
