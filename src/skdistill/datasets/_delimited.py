@@ -77,7 +77,7 @@ class Delimited(TableFile):
 
     def write(self, file: BinaryIO, rows: Rows, added: dict[str, list[Any]], header: bool) -> None:
         """Write whole rows with added columns, in UTF-8."""
-        text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        text = TextIOWrapper(file, encoding="utf-8", newline="")
         # Fields that contain a character of the line end are quoted, so it has both.
         writer = csv.writer(_UnixLines(text), delimiter=self.sep, lineterminator="\r\n")
         if header:
