@@ -264,13 +264,19 @@ def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
 def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
     for options in ({}, {"teacher": tiny_checkpoint}):
-        assert teacher_settings(seed=3, **options) == {"random_state": 3, "verbose": 1}
+        found = teacher_settings(seed=3, full=True, **options)
+        assert found == {"random_state": 3, "verbose": 1}
 
 
 def test_few_texts_take_more_passes_and_the_default_teacher_a_higher_rate(
     teacher_settings, tiny_checkpoint
 ):
-    own, default = teacher_settings(teacher=tiny_checkpoint), teacher_settings()
+    own = teacher_settings(teacher=tiny_checkpoint, full=True)
+    default = teacher_settings(full=True)
     assert own["max_epochs"] == default["max_epochs"] > 4
     assert "lr" not in own
     assert default["lr"] > TransformerTeacherClassifier().lr
+
+
+def test_the_short_demo_takes_no_more_passes_than_it_must(teacher_settings):
+    assert teacher_settings()["max_epochs"] == "auto"

@@ -1250,12 +1250,18 @@ def change_json(path, **entries):
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
+    ("capabilities", "used", "expected"),
+    [
+        ({}, "AVX512", "fp32"),
+        ({"avx512_bf16": True}, "AVX512", "bf16"),
+        ({"amx_bf16": True}, "AVX512", "bf16"),
+        ({"avx512_bf16": True}, "AVX2", "fp32"),  # ATEN_CPU_CAPABILITY=avx2
+    ],
 )
-def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, expected):
+def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, used, expected):
     from skdistill.teachers.huggingface._arguments import training_precision
 
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: used)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert training_precision("auto", torch.device("cpu")) == expected
     assert training_precision("fp32", torch.device("cpu")) == "fp32"

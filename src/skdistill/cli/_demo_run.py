@@ -290,6 +290,8 @@ def _train_teacher(
         teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
     else:
         settings = teacher_settings(len(texts.X_train), is_default=demo.teacher is None)
+        if not demo.full:  # as few passes as teach it something
+            settings["max_epochs"] = "auto"
         teacher = TransformerTeacherClassifier(
             weights, **settings, random_state=demo.seed, verbose=1
         )
