@@ -134,6 +134,7 @@ def test_wrong_usage_has_status_2(argv, capsys):
     [
         (["predict", "a.skd", "--text-colum", "x"], "--text-colum x; did you mean --text-column?"),
         (["fit", "a.csv", "-o", "b.skd", "--label-colum=x"], "; did you mean --label-column?"),
+        (["cache", "clear", "a", "--teaher=b"], "--teaher=b; did you mean --teacher?"),
         (["explain", "a.skd", "b", "--xyz"], "unrecognized arguments: --xyz\n"),
     ],
 )
