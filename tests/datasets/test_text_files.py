@@ -141,6 +141,51 @@ def test_bad_rows_are_left_out_and_counted(tmp_path, kind, content, texts, n_bad
         read_labelled(file_source(path), "text")
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_blank_lines_are_counted_wherever_they_are(tmp_path, kind):
+    header, a, b, c = ("text,n", "a,1", "b,2", "c,3")
+    if kind == "jsonl":
+        header, a, b, c = "", '{"text": "a"}', '{"text": "b"}', '{"text": "c"}'
+    path = tmp_path / f"in.{kind}"
+    path.write_text("\n".join([header, a, "", b, "", "", c, "", ""]), encoding="utf-8")
+    source = file_source(path)
+    assert read_unlabelled(source, "text") == ["a", "b", "c"]
+    n_blank = 3 if kind == "csv" else 4
+    assert source.left_out.describe() == f"left out {n_blank} blank lines"
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "message"),
+    [
+        (["x", "y", "x", "y", "x", None], None, "line 6 has no label"),
+        (["x", "y", "x", "", "x", "y"], None, "line 4 has no label"),
+        (["x", "y", "x", "y", True, "x"], None, "line 5 has the label True, but .* line 1 has 'x'"),
+        (["x", "y", "x", ["y"], "x", "y"], None, "line 4 has a list as label"),
+        (["x", "y", "x", "y", "x", "z"], ["x", "y"], "line 6 has the label 'z', which is not one"),
+        ([True, False, True, "x", "x", "x"], None, "line 4 has the label 'x', but .* line 1 has T"),
+    ],
+)
+def test_labels_are_checked_in_all_parts_of_a_file(tmp_path, monkeypatch, labels, known, message):
+    monkeypatch.setattr("skdistill.datasets._columns._PART", 2)
+    path = tmp_path / "in.jsonl"
+    pd.DataFrame({"text": ["a"] * 6, "label": labels}).to_json(path, orient="records", lines=True)
+    columns = LabelColumns(known=None if known is None else np.array(known))
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path), "text", columns)
+    labels = ["x", "y", "x", "y", "y", "x"]
+    pd.DataFrame({"text": ["a"] * 6, "label": labels}).to_json(path, orient="records", lines=True)
+    assert read_labelled(file_source(path), "text", columns).y.tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a.b.xml.gz", "'.xml.gz'"), ("a.b.xml", "'.xml'"), ("a.parquet.gz", "'.p")]
+)
+def test_an_unknown_type_is_shown(tmp_path, name, shown):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"has the unknown file type {shown}"):
+        file_source(tmp_path / name)
+
+
 def test_a_file_of_bad_rows_alone_says_so(tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes(b"text,label\na\nb\n")
