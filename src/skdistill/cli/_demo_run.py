@@ -408,7 +408,7 @@ def _conclusion(table: pd.DataFrame) -> str:
     student = table.iloc[-1]
     teacher = table.loc[table["kind"] == "teacher"].iloc[0]
     return (
-        f"The last student keeps {100 * student['retention']:.1f} % of the teacher's accuracy with "
-        f"{teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
+        f"The distilled student keeps {100 * student['retention']:.1f} % of the teacher's accuracy "
+        f"with {teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
         f"{student['texts_per_second'] / teacher['texts_per_second']:,.0f} times its speed."
     )
