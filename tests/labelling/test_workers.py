@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -83,10 +84,23 @@ def dask_client():
         yield client
 
 
-@pytest.fixture(params=["loky", "dask"])
+@pytest.fixture(scope="module")
+def ray_cluster():
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    # Its workers must find the classes of this module.
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
 def backend(request):
-    if request.param == "dask":
-        request.getfixturevalue("dask_client")
+    if request.param != "loky":
+        request.getfixturevalue({"dask": "dask_client", "ray": "ray_cluster"}[request.param])
     return joblib.parallel_config(request.param, n_jobs=2)
 
 

@@ -160,7 +160,9 @@ def _run(
     given: dict[int, tuple[np.ndarray, list[str]]] = {}
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
-    if not backend.supports_return_generator:  # the caller labels the rest in further rounds
+    is_ray = type(backend).__module__.partition(".")[0] == "ray"
+    has_stream = client is not None or is_ray or backend.supports_return_generator
+    if not has_stream:  # the caller labels the rest in further rounds
         shards = islice(shards, n_workers)
 
     def tasks() -> Iterator[tuple[Any, ...]]:
@@ -171,6 +173,8 @@ def _run(
     answers: Generator[tuple[int, Any], None, None]
     if client is not None:
         answers = _run_on_dask(client, tasks(), 2 * n_workers)
+    elif is_ray:
+        answers = _run_on_ray(tasks(), 2 * n_workers)
     elif backend.supports_return_generator:
         answers = Parallel(return_as="generator_unordered", batch_size=1)(tasks())
     else:
@@ -205,6 +209,34 @@ def _run_on_dask(
         client.cancel(running)
 
 
+def _run_on_ray(
+    tasks: Iterator[tuple[Any, ...]], n_ahead: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Run tasks without joblib's backend, which starts new processes for each call."""
+    import ray
+
+    def submit(n_tasks: int) -> list[Any]:
+        return [
+            ray.remote(max_retries=0)(function).remote(*args, **options)
+            for function, args, options in islice(tasks, n_tasks)
+        ]
+
+    running, failure = submit(n_ahead), None
+    while running:
+        (finished,), running = ray.wait(running)
+        try:
+            answer = ray.get(finished)
+        except Exception as error:
+            # What is under way is waited for: cancelled, it could leave a worker half imported.
+            failure = failure or error
+            continue
+        yield answer
+        if failure is None:
+            running += submit(1)
+    if failure is not None:
+        raise failure
+
+
 def _label_in_worker(
     number: int, texts: list[str], path: str, key: str, n_workers: int
 ) -> tuple[int, Any]:
@@ -236,4 +268,7 @@ def _signs_of_death() -> tuple[type[BaseException], ...]:
     distributed = sys.modules.get("distributed")
     if distributed is not None:
         signs += [distributed.KilledWorker, distributed.comm.CommClosedError]
+    ray = sys.modules.get("ray")
+    if ray is not None:
+        signs += [ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError]
     return tuple(signs)
