@@ -125,6 +125,31 @@ def test_figures_are_printed(folder, model, capsys):
     assert "\r" not in err
 
 
+def test_the_baseline_is_named_beside_a_teacher(folder, model, ready_teacher, topics, capsys):
+    options = ["--test", folder / "test.csv", "--force"]
+    assert fit(folder / "train.csv", model, *options, "--json", teacher=ready_teacher) == 0
+    texts, labels = topics
+    baseline = make_tfidf_baseline(C=10).fit(texts[:100], labels[:100])
+    expected = baseline.score(texts[100:160], labels[100:160])
+    result = json.loads(capsys.readouterr().out)
+    assert result["baseline_accuracy"] == expected
+    assert result["test"]["teacher"]["accuracy"] < expected  # its weights are random
+    fit(folder / "train.csv", model, *options, teacher=ready_teacher)
+    out = capsys.readouterr().out
+    assert f"accuracy of TF-IDF + LR  {100 * expected:.2f}" in out
+    assert "The teacher is no better than TF-IDF + LR: raise --epochs" in out
+    # A baseline that is the teacher has no need of another one.
+    fit(folder / "train.csv", model, *options)
+    assert "TF-IDF + LR" not in capsys.readouterr().out
+
+
+def test_a_student_that_is_no_better_than_the_baseline_is_said_to_be_so(folder, model, capsys):
+    # The words of one text are the only ones that it learns.
+    options = ["--test", folder / "train.csv", "--n-parameters", 30, "--force"]
+    fit(folder / "train.csv", model, *options, teacher="none")
+    assert "The student is no better than TF-IDF + LR." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("has_more", [False, True])
 def test_a_student_far_behind_its_teacher_is_said_to_need_texts(
     folder, model, ready_teacher, topics, monkeypatch, capsys, has_more

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from skdistill.cli._training import Outcome
     from skdistill.datasets._columns import Labelled
+    from skdistill.metrics._scores import Evaluation
 
 # Below this retention, the output suggests more texts.
 _GOOD_RETENTION = 0.97
@@ -310,6 +311,8 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         )
     else:
         figures = as_percent(outcome.test)
+        if outcome.baseline_accuracy is not None:
+            figures["accuracy of TF-IDF + LR"] = f"{100 * outcome.baseline_accuracy:.2f}"
         lines += [
             "",
             f"on {outcome.test.n_texts:,} test texts, in %",
@@ -322,4 +325,20 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
                 "",
                 "More text may help the student: add it with --unlabeled FILE or --augment.",
             ]
+        lines += _beside_baseline(outcome.baseline_accuracy, outcome.test)
     return "\n".join(lines)
+
+
+def _beside_baseline(baseline: float | None, test: "Evaluation") -> list[str]:
+    """Return lines that say so if a model is no better than TF-IDF + LR."""
+    if baseline is None:
+        return []
+    if test.teacher is not None and test.teacher.accuracy <= baseline:
+        return [
+            "",
+            "The teacher is no better than TF-IDF + LR: raise --epochs, try another --lr, or "
+            "choose a larger --teacher.",
+        ]
+    if test.accuracy <= baseline:
+        return ["", "The student is no better than TF-IDF + LR."]
+    return []

@@ -73,7 +73,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training run: size of the student, number of texts, and scores."""
+    """The result of a training run: size of the student, number of texts, and scores.
+
+    `baseline_accuracy` is that of TF-IDF + LR, trained on the same texts; None if it is the teacher
+    or if there are no test texts.
+    """
 
     teacher: str
     n_parameters: int
@@ -86,6 +90,7 @@ class Outcome:
     seconds: float
     calibration: dict[str, Any] | None
     test: Evaluation | None
+    baseline_accuracy: float | None
 
 
 def hold_out(texts: Texts, source: str, job: Job) -> Texts:
@@ -179,7 +184,16 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
         test=None
         if test is None
         else evaluate(test.y, served.predict_proba(test.texts), classes.tolist(), test_proba),
+        baseline_accuracy=_baseline_accuracy(job, data),
     )
+
+
+def _baseline_accuracy(job: Job, data: Texts) -> float | None:
+    if data.test is None or job.teacher == TFIDF:
+        return None
+    baseline = _make_tfidf(job, several=data.labelled.names is not None)
+    baseline.fit(data.labelled.texts, data.labelled.y)
+    return float(baseline.score(data.test.texts, data.test.y))
 
 
 def _calibrate(student: Any, held_out: Labelled | None) -> None:
