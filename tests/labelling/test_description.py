@@ -20,7 +20,7 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import KNeighborsClassifier
@@ -171,6 +171,60 @@ def test_a_function_is_the_same_after_it_was_used():
     assert (describe(cell.clean), describe(cell.Cleaner(2))) == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "reply.parts.append(1)",
+        "reply.parts[0] = 1",
+        "reply.parts = 1",
+        "reply.a.parts = 1",
+        "list(lambda: reply.parts.pop() for _ in texts)",
+    ],
+)
+def test_what_happens_to_a_local_object_hides_nothing_of_a_class_or_module(change):
+    source = f"""
+class Ask:
+    parts = VALUE
+    def __call__(self, texts):
+        reply = make(texts)
+        {change}
+        return reply, self.parts
+def ask(texts):
+    reply = make(texts)
+    {change}
+    return reply, settings.parts
+"""
+    keys = []
+    for value in (1, 2):
+        settings = types.ModuleType("settings_of_the_user")
+        settings.parts = value
+        cell = run(source, settings=settings, VALUE=value, make=len)
+        keys.append((describe(cell.Ask), describe(cell.ask)))
+    assert keys[0][0] != keys[1][0]
+    assert keys[0][1] != keys[1][1]
+
+
+def test_a_variable_of_a_function_hides_no_global_one_of_its_name():
+    source = """
+def ask(texts):
+    def inner(text):
+        rules = 1
+        return lambda: rules
+    return inner, rules
+"""
+    assert describe(run(source, rules="a").ask) != describe(run(source, rules="b").ask)
+
+
+def test_a_parameter_that_shares_its_name_with_one_without_effect_counts():
+    class FewShot(BaseEstimator):
+        def __init__(self, memory=None, verbose=0):
+            self.memory, self.verbose = memory, verbose
+
+    same = FewShot(), FewShot(memory="cache", verbose=2), FewShot(joblib.Memory(None))
+    assert len({*map(describe, same)}) == 1
+    assert len({*map(describe, (FewShot(), FewShot(["soup"]), FewShot(["train"])))}) == 3
+
+
 def test_a_pool_of_threads_is_the_same_before_and_after_use():
     with ThreadPoolExecutor(2) as pool:
         ask = run("def ask(texts): return [*pool.map(str, texts)]", pool=pool).ask
@@ -232,8 +286,10 @@ def make_neighbours(algorithm):
         make_pipeline(TfidfVectorizer(), RandomForestClassifier(4, random_state=0)),
         make_neighbours("kd_tree"),
         make_neighbours("ball_tree"),
+        VotingClassifier([("a", make_tfidf_baseline())], voting="soft"),
+        StackingClassifier([("a", make_tfidf_baseline())], cv=2),
     ],
-    ids=["linear", "forest", "kd_tree", "ball_tree"],
+    ids=["linear", "forest", "kd_tree", "ball_tree", "voting", "stacking"],
 )
 def test_a_fitted_estimator_is_the_same_after_saving_and_use(tmp_path, teacher):
     teacher = clone(teacher).fit(X, Y)

@@ -293,3 +293,24 @@ def test_several_labels_a_text_are_refused(container):
         cascade.fit(["a", "b"] * 20, y)
     with pytest.raises(ValueError, match="y contains probabilities"):
         cascade.fit(["a", "b"] * 20, [[0.5, 0.5], [0.9, 0.1]] * 20)
+
+
+def test_held_out_texts_are_taken_from_memory(tmp_path):
+    asked = []
+
+    def ask(texts):
+        asked.extend(texts)
+        return ["travel" if "bus" in text else "food" for text in texts]
+
+    X = [f"{kind} number {i}" for i in range(30) for kind in ("bus", "soup")]
+    y = ["travel", "food"] * 30
+    teacher = FunctionTeacherClassifier(ask, classes=["food", "travel"])
+    student = make_student(teacher, memory=tmp_path)
+    student.fit(X)
+    assert sorted(asked) == sorted(X)
+    cascade = CascadeClassifier(student, random_state=0).fit(X, y)
+    assert len(asked) == len(X)
+    assert cascade.curve_["accuracy"].iloc[-1] == 1
+    # What is not in memory is kept there.
+    CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
+    assert sorted(asked) == sorted([*X, "bus line", "soup dish"])

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from skdistill.labelling._owners import installed_version, module_file
 
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_VARIABLE_LOADS = _LOADS | {"LOAD_DEREF"}
 _ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
-_VARIABLE_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"}
+_GLOBAL_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL"}
+_CELL_STORES = {"STORE_DEREF", "DELETE_DEREF"}
 _PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"}
 # Methods that change their object.
 _CHANGING_METHODS = frozenset(
@@ -57,7 +57,7 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
         "closure": {
             name: _content(cell)
             for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)
-            if name not in changed.variables
+            if name not in changed.cells
         },
         "global": _referenced(instructions, function.__globals__, changed),
     }
@@ -125,42 +125,60 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
 class _Changes:
     """The variables and attributes that bytecode assigns to or changes in place, by name.
 
-    An assignment to an attribute of a local object, such as ``self.x = 1``, changes no variable
-    and no attribute of a class.
+    What it does to an object in a local variable, as in ``self.x = 1`` or ``reply.parts.pop()``,
+    changes no global variable and no attribute of a class or module. ``self.log.append(1)`` may
+    change an attribute of the class.
     """
 
     def __init__(self, instructions: list[dis.Instruction]):
-        self.variables = set[str]()
-        self.attributes = set[str]()
+        self.variables, self.cells, self.attributes = set[str](), set[str](), set[str]()
         # All parts of an expression, as in `self.log.append(1)`, begin at the same place. For each
-        # place, the name that was loaded last; None for the result of a call.
-        loaded: dict[Any, tuple[str, str] | None] = {}
+        # place, the kind and name that were loaded first and last; None for the result of a call.
+        first: dict[Any, tuple[str, str]] = {}
+        last: dict[Any, tuple[str, str] | None] = {}
         for step in instructions:
             place, name = _start(step), step.argval
-            if step.opname in _VARIABLE_STORES:
-                self.variables.add(name)
-            elif step.opname in _VARIABLE_LOADS:
-                loaded[place] = ("variable", name)
+            if step.opname in _LOADS:
+                first[place] = last[place] = ("variable", name)
+            elif step.opname == "LOAD_DEREF":
+                first[place] = last[place] = ("cell", name)
             elif step.opname.startswith("LOAD_FAST"):
-                loaded[place] = ("local", name[-1] if isinstance(name, tuple) else name)
+                name = name[-1] if isinstance(name, tuple) else name
+                first[place] = last[place] = ("local", name)
             elif step.opname in _ATTRIBUTE_LOADS:
                 if name in _CHANGING_METHODS:
-                    self._add(loaded.get(place))
-                loaded[place] = ("attribute", name)
+                    self._add(first.get(place), last.get(place))
+                last[place] = ("attribute", name)
             elif "CALL" in step.opname:
-                loaded[place] = None
+                last[place] = None
+            elif step.opname in _GLOBAL_STORES:
+                self.variables.add(name)
+            elif step.opname in _CELL_STORES:
+                self.cells.add(name)
             elif step.opname in _PART_STORES:
-                self._add(loaded.get(place))
-                if step.opname.endswith("ATTR") and not _is_instance(loaded.get(place)):
+                self._add(first.get(place), last.get(place))
+                if step.opname.endswith("ATTR") and _is_class(first.get(place), last.get(place)):
                     self.attributes.add(name)
 
-    def _add(self, changed: tuple[str, str] | None) -> None:
-        if changed is not None and changed[0] != "local":
-            (self.variables if changed[0] == "variable" else self.attributes).add(changed[1])
+    def _add(self, first: tuple[str, str] | None, last: tuple[str, str] | None) -> None:
+        kind, name = last or ("", "")
+        if kind == "variable":
+            self.variables.add(name)
+        elif kind == "cell":
+            self.cells.add(name)
+        elif kind == "attribute" and (not _is_local(first) or first[1] in ("self", "cls")):
+            self.attributes.add(name)
 
 
-def _is_instance(owner: tuple[str, str] | None) -> bool:
-    return owner is not None and owner[0] == "local" and owner[1] != "cls"
+def _is_local(loaded: tuple[str, str] | None) -> TypeGuard[tuple[str, str]]:
+    return loaded is not None and loaded[0] in ("local", "cell")
+
+
+def _is_class(first: tuple[str, str] | None, last: tuple[str, str] | None) -> bool:
+    """Return whether an object whose attribute is assigned to may be a class or a module."""
+    if last is None or last[1] in ("cls", "__class__"):
+        return True  # as in type(self).x = 1
+    return not _is_local(first)
 
 
 def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:

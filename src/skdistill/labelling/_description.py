@@ -3,6 +3,7 @@
 import copyreg
 import functools
 import hashlib
+import os
 import pickle
 import sys
 import types
@@ -10,19 +11,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 
 from skdistill.labelling._code import class_parts, function_parts, module_parts
 from skdistill.labelling._owners import find_named, installed_name, installed_version
 from skdistill.labelling._teacher import learns_nothing
 
-# Parameters that do not change an estimator's predictions.
-_WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
-# Attributes that do not: in vectorizers, a memory address.
-_FORGOTTEN = _WITHOUT_EFFECT | {"_stop_words_id"}
+# Parameters that do not change an estimator's predictions, and their types.
+_WITHOUT_EFFECT: dict[str, tuple[type, ...]] = {
+    "verbose": (bool, int, types.NoneType),
+    "n_jobs": (int, types.NoneType),
+    "memory": (str, os.PathLike, joblib.Memory, types.NoneType),
+}
 # Modules whose objects, such as locks and pools, have no content that changes an answer.
 _WITHOUT_CONTENT = frozenset({"_thread", "concurrent", "threading", "logging", "queue"})
 # The protocol's name: a method, of an object or a function, that returns what identifies it.
@@ -173,7 +178,7 @@ class _Description:
     def _add_compound(self, value: Any) -> None:
         if type(value) in (list, tuple):
             self._add_all("list", value)
-        elif type(value) in (dict, types.MappingProxyType):
+        elif type(value) in (dict, types.MappingProxyType, Bunch):
             self._add_dict(value)
         elif type(value) in (set, frozenset):
             self._add_all("set", sorted(map(self.digest, value)))
@@ -206,14 +211,16 @@ class _Description:
 
     def _add_estimator(self, value: BaseEstimator) -> None:
         if self._is_fitted:
-            state = {k: v for k, v in value.__getstate__().items() if k not in _FORGOTTEN}
+            state = dict(value.__getstate__())
+            state.pop("_stop_words_id", None)  # a memory address, in vectorizers
             if "_fit_X" in state:  # the search tree of nearest neighbours counts its calls
                 state.pop("_tree", None)
         else:
-            params = value.get_params(deep=False)
-            state = {k: v for k, v in params.items() if k not in _WITHOUT_EFFECT}
+            state = value.get_params(deep=False)
         self.add(type(value))
-        self._add_attributes(value, state)
+        # A parameter of such a name but of another type means something else.
+        changing = {k: v for k, v in state.items() if not isinstance(v, _WITHOUT_EFFECT.get(k, ()))}
+        self._add_attributes(value, changing)
 
     def _add_attributes(self, value: Any, state: dict[str, Any]) -> None:
         self._write("state", b"%d" % len(state))

@@ -23,6 +23,7 @@ from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import explain_errors, fit_teacher
 from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
 
@@ -254,9 +255,15 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         for name, part in (("student", student), ("teacher", teacher)):
             _check_classes(name, part, classes, "y")
         held_out = [texts[row] for row in validation]
+        # What the student's memory knows of these texts is not asked again.
+        frozen = teacher if isinstance(teacher, FrozenEstimator) else FrozenEstimator(teacher)
+        memory = getattr(student, "memory", None)
+        labeler = SoftLabeler(frozen, texts, classes[codes], memory=memory)
+        with explain_errors(teacher):
+            teacher_proba = labeler.label(held_out)
         curve = cascade_curve(
             student.predict_proba(held_out),
-            _ask(teacher, held_out, classes),
+            teacher_proba,
             codes[validation],
             teacher_cost=self.teacher_cost,
         )
