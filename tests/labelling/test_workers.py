@@ -4,7 +4,9 @@ import os
 import signal
 import sys
 from collections import Counter
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -19,7 +21,7 @@ from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassi
 from skdistill._core.threads import at_most
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._store import SoftLabelStore
-from skdistill.labelling._workers import _read_teacher, count_workers
+from skdistill.labelling._workers import _read_teacher, _signs_of_death, count_workers
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -108,6 +110,18 @@ def backend(request):
 def small_shards(monkeypatch):
     monkeypatch.setattr("skdistill.labelling._pace.FEW", 100)
     monkeypatch.setattr("skdistill.labelling._pace.MANY", 100)
+
+
+def test_deaths_of_rays_workers_are_known(monkeypatch):
+    class Crash(Exception):  # noqa: N818
+        pass
+
+    class ActorDeath(Exception):  # noqa: N818
+        pass
+
+    exceptions = SimpleNamespace(WorkerCrashedError=Crash, RayActorError=ActorDeath)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(exceptions=exceptions))
+    assert {Crash, ActorDeath, BrokenExecutor} <= {*_signs_of_death()}
 
 
 def check_labels(proba, texts=TEXTS):
