@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: no network, two cores, small deterministic corpora."""
 
 import os
+import signal
 import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,6 +24,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell ignores Ctrl-C in what it starts in the background, and Python inherits that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Most tests do not train their teachers for long enough, and tiny models read few tokens.
     config.addinivalue_line("filterwarnings", "ignore:The teacher has hardly learned anything")
     config.addinivalue_line("filterwarnings", "ignore:About .* of the texts have .* tokens or more")
