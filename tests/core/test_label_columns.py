@@ -1,3 +1,4 @@
+from collections import namedtuple
 from datetime import datetime
 from decimal import Decimal
 
@@ -258,3 +259,45 @@ def test_the_row_and_column_of_an_infinite_label_are_named():
             as_labels(rows)
     with pytest.raises(ValueError, match=r"^y\['b'\]\[1\] is inf"):
         as_labels(pd.DataFrame([[0.0, 1.0], [1.0, np.inf]], columns=["a", "b"]))
+
+
+Pair = namedtuple("Pair", ["travel", "food"])
+Plain = namedtuple("Plain", ["first", "second"])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [pd.Series([0.9, 0.1], index=["travel", "food"])] * 2,
+        [Pair(0.9, 0.1)] * 2,
+        [{"travel": 0.9, "food": 0.1}, {"food": 0.1, "travel": 0.9}],
+        [Plain(0.1, 0.9)] * 2,
+        [pd.Series([0.1, 0.9])] * 2,
+    ],
+    ids=["series", "named tuples", "dicts", "named tuples of other names", "series without names"],
+)
+def test_rows_with_names_are_read_by_them(rows):
+    table = columns_in_order(rows, np.array(["food", "travel"]), name="proba")
+    np.testing.assert_allclose(np.asarray(table), [[0.1, 0.9]] * 2)
+
+
+def test_a_row_without_names_among_others_is_named():
+    rows = [{"travel": 0.9, "food": 0.1}, [0.1, 0.9]]
+    with pytest.raises(ValueError, match=r"proba\[0\] has names, but proba\[1\] has none"):
+        columns_in_order(rows, np.array(["food", "travel"]), name="proba")
+
+
+@pytest.mark.parametrize("columns", [[3, 5, 7], [2, 0, 1], ["a", 5, 7]])
+def test_numbers_of_columns_are_names_unless_they_count(columns):
+    table = pd.DataFrame([[1, 0, 0], [0, 1, 1]], columns=columns)
+    names = label_names(table)
+    assert names.tolist() == [*map(str, columns)]
+    permuted = table[[columns[2], columns[0], columns[1]]]
+    np.testing.assert_array_equal(as_labels(permuted, classes=names), table.to_numpy())
+
+
+def test_columns_that_count_are_no_names_but_may_come_in_another_order():
+    table = pd.DataFrame([[1, 0, 0], [0, 1, 1]])
+    assert label_names(table) is None
+    found = as_labels(table[[2, 0, 1]], classes=np.arange(3))
+    np.testing.assert_array_equal(found, table.to_numpy())

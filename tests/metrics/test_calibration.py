@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import log_loss
@@ -204,3 +205,10 @@ def test_means_of_bins_with_one_text_and_with_none():
     bins = CalibrationBins.of(["a", "b"], [[0.9, 0.1], [0.6, 0.4]], ["a", "b"], n_bins=4)
     np.testing.assert_allclose(bins.confidence, [np.nan, np.nan, 0.6, 0.9], atol=1e-6)
     np.testing.assert_array_equal(bins.accuracy, [np.nan, np.nan, 0, 1])
+
+
+def test_named_columns_are_aligned():
+    y = ["food", "travel"]
+    table = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], columns=y)
+    expected = expected_calibration_error(y, table.to_numpy(), y)
+    assert expected_calibration_error(y, table[["travel", "food"]], y) == expected

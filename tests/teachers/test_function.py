@@ -3,9 +3,11 @@ import pickle
 import signal
 import threading
 import time
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import torch
@@ -636,3 +638,21 @@ def test_a_frozen_teacher_is_not_paid_again(tmp_path):
     # A cascade's held-out texts are in memory, too.
     CascadeClassifier(student, max_teacher_rate=0.5).fit(texts, labels)
     assert len(asked) == len(texts) + 1
+
+
+@pytest.mark.parametrize("kind", ["series", "named tuples", "structs", "arrow"])
+def test_rows_with_names_are_not_taken_by_position(kind):
+    pair = namedtuple("pair", ["loud", "calm"])
+
+    def answer(texts):
+        if kind == "series":
+            return [pd.Series([0.75, 0.25], index=["loud", "calm"]) for _ in texts]
+        if kind == "named tuples":
+            return (pair(0.75, 0.25) for _ in texts)
+        if kind == "structs":
+            return pl.Series([{"loud": 0.75, "calm": 0.25} for _ in texts])
+        return pa.array(["loud" for _ in texts])
+
+    teacher = FunctionTeacherClassifier(answer, classes=["calm", "loud"]).fit(["a"])
+    expected = [0, 1] if kind == "arrow" else [0.25, 0.75]
+    assert teacher.predict_proba(["a", "b"]).tolist() == [expected] * 2

@@ -1,6 +1,6 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         if twice or not columns:
             fault = f"two columns named {twice[0]!r}" if twice else "no columns"
             raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
-        if classes is not None and classes.dtype.kind == "U" and label_names(y) is not None:
+        if classes is not None and _are_named_alike(label_names(y), classes):
             columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
@@ -79,11 +79,23 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
 
 
 def label_names(y: Any) -> np.ndarray | None:
-    """Return the column names of a table with several labels; None if it has no names."""
+    """Return the column names of a table with several labels; None if it has no names.
+
+    The numbers 0, 1, 2, ... in order are no names. Other numbers become strings.
+    """
     columns = _columns(y)
-    if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
+    if columns is None or len(columns) < 2 or columns == [*range(len(columns))]:
         return None
-    return np.array(columns)
+    if not all(isinstance(name, str | int | np.integer) for name in columns):
+        return None
+    return np.array([*map(str, columns)])
+
+
+def _are_named_alike(names: np.ndarray | None, classes: np.ndarray) -> bool:
+    """Return whether columns must be aligned; classes that are numbers have had no names."""
+    if names is None or classes.dtype.kind == "U":
+        return names is not None
+    return {*names.tolist()} == {*map(str, classes.tolist())}
 
 
 class LabelTable:
@@ -131,18 +143,48 @@ def from_tensors(values: Any) -> Any:
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
-    Arrays, and tables whose columns are numbered, are returned as they are.
+    A list of rows with names is such a table, too. Arrays, and tables whose columns are numbered,
+    are returned as they are.
 
     Raises
     ------
     ValueError
         If the columns have names that are not the classes. `name` is the table's name.
     """
+    if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
+        return _rows_in_order(table, classes, name)
     columns = _columns(table)
     if columns is None or columns == [*range(len(columns))]:
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
+
+
+def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
+    """Return a row as a mapping if its numbers have names: a dict, a Series or a named tuple.
+
+    A named tuple of which no field is a class is a plain tuple.
+    """
+    if isinstance(row, Mapping):
+        return row
+    if isinstance(row, tuple) and hasattr(row, "_asdict"):
+        named: dict[str, Any] = row._asdict()
+        return named if named.keys() & {*map(str, classes)} else None
+    if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
+        numbers = [*row.index] == [*range(len(row))]
+        return None if numbers else dict(row.to_dict())
+    return None
+
+
+def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.ndarray:
+    values = []
+    for number, row in enumerate(rows):
+        named = by_name(row, classes)
+        if named is None:
+            raise ValueError(f"{name}[0] has names, but {name}[{number}] has none.")
+        columns = _in_order([*named], classes, f"{name}[{number}]")
+        values.append([float(named[column]) for column in columns])
+    return np.array(values)
 
 
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
