@@ -150,7 +150,7 @@ def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
 def test_a_missing_model_is_named(tmp_path, capsys):
     assert cli.main(["explain", str(tmp_path / "m.skd"), "x"]) == 1
     told = capsys.readouterr().err
-    assert told == f"skdistill explain: error: {tmp_path / 'm.skd'}: No such file or directory\n"
+    assert told == f"skdistill explain: error: the file {tmp_path / 'm.skd'} does not exist.\n"
 
 
 def test_version(capsys):

@@ -39,9 +39,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
+    from skdistill.cli._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    student = CompiledClassifier.load(arguments.model)
+    student = CompiledClassifier(read_student_file(arguments.model))
     texts = _lines() if arguments.texts == ["-"] else arguments.texts
     for number, explanation in enumerate(student.explain(texts)):
         if arguments.json:

@@ -73,8 +73,6 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
-    if not job.is_stream and target.exists() and target.samefile(job.source.name):
-        raise ValueError(f"{target} is also the input; choose another output file.")
     description = job.describe(columns)
     folder = target.with_name(f"{target.name}.partial")
     with explaining_writes(target):
