@@ -226,8 +226,9 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
         assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
 
 
-def test_warnings_are_short(monkeypatch, capsys):
+def test_warnings_are_short_and_printed_once(monkeypatch, capsys):
     def warn(*args, **kwargs):
+        warnings.warn("something is odd", stacklevel=2)
         warnings.warn("something is odd", stacklevel=2)
 
     monkeypatch.setattr(demo, "run_demo", warn)

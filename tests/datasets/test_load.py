@@ -9,6 +9,7 @@ from skdistill import load_emotion, load_text_dataset
 from skdistill.datasets._columns import LabelColumns, read_labelled
 from skdistill.datasets._files import file_source
 from skdistill.datasets._load import read_texts
+from skdistill.datasets._source import Options
 
 FIELDS = {
     "X_train", "y_train", "X_unlabeled", "X_val", "y_val", "X_test", "y_test", "classes", "DESCR",
@@ -45,6 +46,41 @@ def write_table(table, path):
     else:
         table.to_parquet(path)
     return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_white_space_around_a_label_is_no_part_of_it(tmp_path, suffix):
+    labels = [" Weather ", "Weather", "Alarm\t", "\u00a0Alarm", "Set alarm"]
+    table = pd.DataFrame({"text": [*"abcde"], "label": labels})
+    found = read_texts(write_table(table, tmp_path / f"data{suffix}"))[1]
+    assert found.tolist() == ["Weather", "Weather", "Alarm", "Alarm", "Set alarm"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_blank_label_is_missing(tmp_path, suffix):
+    table = pd.DataFrame({"text": [*"abc"], "label": ["x", "y", "  "]})
+    path = write_table(table, tmp_path / f"data{suffix}")
+    with pytest.raises(ValueError, match=r"(line 4|line 3|row 3) has no label; add it"):
+        read_texts(path)
+    source = file_source(path, options=Options(skip_bad_rows=True))
+    assert read_labelled(source, "text").y.tolist() == ["x", "y"]
+    assert source.left_out.n_bad == 1
+
+
+def test_white_space_around_each_of_several_labels_is_no_part_of_it(tmp_path):
+    rows = [{"text": "a", "label": [" Food", "Travel "]}, {"text": "b", "label": ["Food", "  "]}]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = read_labelled(file_source(path), "text", LabelColumns(is_list=True, separator="|"))
+    assert found.names.tolist() == ["Food", "Travel"]
+    assert found.y.tolist() == [[1, 1], [1, 0]]
+
+
+def test_white_space_in_a_known_label_is_kept(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\na, x \nb, y \n", encoding="utf-8")
+    labels = LabelColumns(known=np.array([" x ", "y"]))
+    assert read_labelled(file_source(path), "text", labels).y.tolist() == [" x ", "y"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
