@@ -270,7 +270,7 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "has no header; add a first line with the column names"),
+        ("", "is empty; it needs a header and rows"),
         ("text,label\n", "has no rows"),
         (
             "text,label\nx,a\ny,\n",
@@ -713,3 +713,65 @@ def test_spaces_around_a_separator_do_not_hide_several_labels(tmp_path, model, c
     rows = ["soup,food", "bus,travel", "soup in a bus,food | travel"]
     assert fit(write_rows(tmp_path / "data.csv", rows), model) == 1
     assert "contains 'food | travel', several labels" in capsys.readouterr().err
+
+
+def test_a_spreadsheet_and_lines_are_not_for_fit(tmp_path, model, capsys):
+    for name in ("data.xlsx", "data.xml"):
+        (tmp_path / name).write_bytes(b"PK")
+    assert fit(tmp_path / "data.xlsx", model) == 1
+    assert "in Excel, save the sheet as CSV UTF-8, and pass" in capsys.readouterr().err
+    assert fit(tmp_path / "data.xml", model) == 1
+    told = capsys.readouterr().err
+    assert "use one of .csv, .tsv, .jsonl, .parquet." in told
+    assert ".txt" not in told
+
+
+def test_a_file_with_a_similar_name_is_proposed(tmp_path, model, capsys):
+    write_rows(tmp_path / "train.csv", ["soup,food"])
+    assert fit(tmp_path / "trian.csv", model) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"{tmp_path / 'trian.csv'} does not exist; did you mean {tmp_path / 'train.csv'}?" in told
+    )
+
+
+def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food"], "Utterance,label")
+    assert fit(data, model, "--text-column", "utterance") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'utterance'; did you mean 'Utterance'? Choose it with --text-column Utt" in told
+    )
+
+
+def test_the_advice_to_skip_rows_is_not_given_for_a_wrong_encoding(tmp_path, model, capsys):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode("cp1252"))
+    assert fit(data, model) == 1
+    told = capsys.readouterr().err
+    assert told.endswith(
+        "line 3 is not in UTF-8 (byte 0xef); name the encoding of the file, for "
+        "example --encoding cp1252.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("real", "advice"),
+    [
+        ("utf-8", "seems to be in utf-8, not in UTF-16; drop --encoding."),
+        (
+            "cp1252",
+            "seems to be in cp1252, not in UTF-16; name the encoding of the file, for "
+            "example --encoding cp1252.",
+        ),
+        (
+            "utf-16-be",
+            "not in UTF-16; name the encoding of the file, for example --encoding utf-16-be.",
+        ),
+    ],
+)
+def test_the_likely_encoding_is_named(tmp_path, model, capsys, real, advice):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode(real))
+    assert fit(data, model, "--encoding", "utf-16") == 1
+    assert advice in capsys.readouterr().err

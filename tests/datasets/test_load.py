@@ -139,12 +139,17 @@ def test_read_texts_takes_lines_without_labels(tmp_path):
         ("a.csv", "text,stars\nx,1\n", "a.csv has no column 'label'; its columns are text, stars"),
         ("a.csv", "text,label\nx,1\n,2\n", r"a.csv, line 3 has no text in the column 'text'"),
         ("a.csv", "text,label\nx,1\ny,\n", r"a.csv, line 3 has no label"),
-        ("a.csv", "", "a.csv has no header"),
+        ("a.csv", "", "a.csv is empty"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
         ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is not valid JSON"),
         ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl, line 1 has no label"),
         ("a.parquet", "no parquet", "a.parquet is not a readable parquet file"),
-        ("a.xlsx", "", "a.xlsx has the unknown file type '.xlsx'; use one of .csv, .tsv, .jsonl"),
+        ("a.xlsx", "", "a.xlsx is a spreadsheet; in Excel, save the sheet as CSV UTF-8"),
+        ("a.xml", "", "a.xml has the unknown file type '.xml'; use one of .csv, .tsv, .jsonl"),
+        ("a.jsonl", "", "a.jsonl is empty"),
+        ("a.csv", "Text,label\nx,y\n", "a.csv has no column 'text'; did you mean 'Text'?"),
+        ("a.csv", "one text,x\nother,y\n", "if the first row is no header, add one"),
+        ("a.jsonl", '{"TEXT": "x"}\n', "the key 'text'; did you mean 'TEXT'?"),
     ],
 )
 def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
@@ -218,7 +223,7 @@ def test_form_and_encoding_of_files_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("there.xls", ValueError, r"there\.xls has the unknown file type '\.xls'; use one of"),
+        ("there.xls", ValueError, r"there\.xls is a spreadsheet"),
         ("gone.csv", FileNotFoundError, r"the file .*gone\.csv does not exist"),
         ("gone.tsv.gz", FileNotFoundError, r"the file .*gone\.tsv\.gz does not exist"),
         ("no/such/folder", FileNotFoundError, r"folder does not exist; pass an existing file or"),

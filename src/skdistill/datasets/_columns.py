@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._core.texts import is_missing
-from skdistill.datasets._files import count_of, read_rows
+from skdistill.datasets._files import no_rows, read_rows
 from skdistill.datasets._source import Rows, Source
 from skdistill.datasets._values import (
     NO_LABEL,
@@ -81,7 +81,7 @@ def read_labelled(source: Source, text_column: str, labels: LabelColumns | None 
 
 def _check_rows(texts: list[str], source: Source) -> None:
     if not texts:
-        raise ValueError(f"{source.name} has no rows{count_of(source)}.")
+        raise no_rows(source)
 
 
 class _LabelReader:

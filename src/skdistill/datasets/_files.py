@@ -25,6 +25,7 @@ from skdistill.datasets._values import damage_of
 _COMPRESSED = ".gz"
 # The type of lines from a stream, of which each is a text.
 LINES = "lines"
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 # How similar the name of a file must be to be proposed, and how many files are compared.
 _SIMILAR = 0.7
 _MOST_NAMES = 1000
@@ -103,6 +104,11 @@ def file_source(
     path = Path(path)
     if path.is_dir():
         check_exists(path)
+    found = split_name(path)[1]
+    if found in _SPREADSHEETS:
+        raise ValueError(
+            f"{path} is a spreadsheet; in Excel, save the sheet as CSV UTF-8, and pass that file."
+        )
     kind = kind_of(path, known, alternative)
     check_exists(path)
     return Source(str(path), kind, partial(_open, path), options or Options())
@@ -189,7 +195,10 @@ def _fault_of_text(
     return None
 
 
-def count_of(source: Source) -> str:
-    """Return an error's end about a file without usable rows: why it has none."""
-    left_out = source.left_out.describe() if source.left_out.n_bad else ""
-    return f": {left_out}" if left_out else ""
+def no_rows(source: Source) -> ValueError:
+    """Return the error about a source without usable rows, which says why it has none."""
+    if source.left_out.n_bad:
+        return ValueError(f"{source.name} has no rows: {source.left_out.describe()}.")
+    with source.open() as file:
+        is_empty = not file.read(1)
+    return ValueError(f"{source.name} {'is empty' if is_empty else 'has no rows'}.")

@@ -15,9 +15,9 @@ from skdistill.cli.prediction._lines import arriving_rows
 from skdistill.datasets._files import (
     TABLES,
     compressed,
-    count_of,
     is_compressed,
     kind_of,
+    no_rows,
     read_rows,
 )
 from skdistill.datasets._source import Rows, Source
@@ -106,7 +106,7 @@ def _predict_parts(
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
         count(len(texts))
     if not parts:
-        raise ValueError(f"{job.source.name} has no rows{count_of(job.source)}.")
+        raise no_rows(job.source)
     return parts
 
 
