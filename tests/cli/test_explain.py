@@ -2,6 +2,7 @@ import io
 import json
 import sys
 
+import pandas as pd
 import pytest
 
 from skdistill import CompiledClassifier, DistilledMLPClassifier, DistilledRNNClassifier
@@ -43,4 +44,37 @@ def test_a_student_without_contributions_says_so(tmp_path, capsys):
     student = DistilledRNNClassifier(hidden_dim=2, embedding_dim=4, max_epochs=1).fit(X, Y)
     student.save(tmp_path / "rnn.skd")
     assert cli.main(["explain", str(tmp_path / "rnn.skd"), "soup"]) == 1
-    assert "a student other than an MLP are not sums over words" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "skdistill explain: error: explain needs a student of kind mlp (fit --student mlp); "
+        f"{tmp_path / 'rnn.skd'} is of kind rnn.\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    """A student that gives a text several labels, or none."""
+    path = tmp_path_factory.mktemp("tagger") / "student.skd"
+    texts = ["soup", "soup train", "train", "bus"] * 5
+    y = pd.DataFrame([[1, 0], [1, 1], [0, 1], [0, 0]] * 5, columns=["food", "travel"])
+    DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(texts, y).save(path)
+    return path
+
+
+def test_each_of_several_labels_is_explained(tagger, capsys):
+    texts = ["soup", "soup train", "bus"]
+    assert cli.main(["explain", str(tagger), *texts]) == 0
+    blocks = capsys.readouterr().out.split("\n\n")
+    found = [[line for line in block.splitlines()[1:] if line[0] != " "] for block in blocks]
+    proba = CompiledClassifier.load(tagger).predict_proba(texts)
+    assert (proba > 0.5).tolist() == [[True, False], [True, True], [False, False]]
+    named = [{f"food: {food:.3f}": food, f"travel: {travel:.3f}": travel} for food, travel in proba]
+    assert found[0] == [f"food: {proba[0, 0]:.3f}"]
+    assert found[1] == sorted(named[1], key=named[1].get, reverse=True)
+    most = max(named[2], key=named[2].get)
+    assert found[2] == ["no label; the most probable one is", most]
+
+
+def test_json_has_all_predicted_labels(tagger, capsys):
+    assert cli.main(["explain", str(tagger), "soup train", "bus", "--json"]) == 0
+    found = [json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines()]
+    assert [sorted(labels) for labels in found] == [["food", "travel"], []]

@@ -270,7 +270,7 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "has no header; add a first line with the column names"),
+        ("", "is empty; it needs a header and rows"),
         ("text,label\n", "has no rows"),
         (
             "text,label\nx,a\ny,\n",
@@ -312,7 +312,9 @@ def test_test_labels_must_be_known(folder, tmp_path, model, capsys):
 
 def test_an_unknown_teacher_is_an_error(folder, model, capsys):
     assert fit(folder / "train.csv", model, teacher="no/such-model") == 1
-    assert "The checkpoint 'no/such-model' could not be loaded" in capsys.readouterr().err
+    assert (
+        "the folder no/such-model does not exist here, and the Hugging" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -654,3 +656,122 @@ def test_a_mistake_is_found_before_anything_slow_is_loaded(folder, model, wrong)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True set()\n"
     assert wrong[0] in done.stderr
+
+
+# ---- what a wrong option or column is told
+
+
+def write_rows(path, rows, header="text,label"):
+    path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("tf-idf", "tfidf"), ("TFIDF", "tfidf"), ("tf_idf", "tfidf"), ("None", "none")],
+)
+def test_a_teacher_with_a_similar_name_is_proposed(folder, model, given, meant, capsys):
+    with pytest.raises(SystemExit) as info:
+        fit(folder / "small.csv", model, teacher=given)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert told.endswith(f"there is no teacher {given!r}; did you mean {meant}?\n")
+    assert "Reading" not in told
+
+
+def test_a_column_of_numbers_of_tickets_is_not_taken_for_labels(tmp_path, model, capsys):
+    rows = [f"the text {i},T{i // 2 if i < 20 else i}" for i in range(40)]
+    data = write_rows(tmp_path / "data.csv", rows, "text,Ticket")
+    assert fit(data, model, "--label-column", "Ticket") == 1
+    told = capsys.readouterr().err
+    assert (
+        "The column 'Ticket' has a different label in nearly every row; is it the right "
+        f"--label-column? {data} has 30 labels in 40 rows.\n"
+    ) in told
+    assert "warning" not in told
+
+
+def test_half_as_many_classes_as_texts_are_enough(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", [f"word{i // 2} here,c{i // 2}" for i in range(20)])
+    assert fit(data, model, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("used", "given"), [(" | ", ";"), ("|", ";"), ("; ", "|"), (",", "|"), (" | ", ",")]
+)
+def test_another_separator_of_labels_is_named(tmp_path, model, used, given, capsys):
+    rows = ["soup,food", "bus,travel", f'soup in a bus,"food{used}travel"']
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--label-separator", given) == 1
+    told = capsys.readouterr().err
+    assert f"contains {f'food{used}travel'!r}, several labels of one text" in told
+    assert f"pass --label-separator {used.strip()!r}.\n" in told
+
+
+def test_spaces_around_a_separator_do_not_hide_several_labels(tmp_path, model, capsys):
+    rows = ["soup,food", "bus,travel", "soup in a bus,food | travel"]
+    assert fit(write_rows(tmp_path / "data.csv", rows), model) == 1
+    assert "contains 'food | travel', several labels" in capsys.readouterr().err
+
+
+def test_a_spreadsheet_and_lines_are_not_for_fit(tmp_path, model, capsys):
+    for name in ("data.xlsx", "data.xml"):
+        (tmp_path / name).write_bytes(b"PK")
+    assert fit(tmp_path / "data.xlsx", model) == 1
+    assert "in Excel, save the sheet as CSV UTF-8, and pass" in capsys.readouterr().err
+    assert fit(tmp_path / "data.xml", model) == 1
+    told = capsys.readouterr().err
+    assert "use one of .csv, .tsv, .jsonl, .parquet." in told
+    assert ".txt" not in told
+
+
+def test_a_file_with_a_similar_name_is_proposed(tmp_path, model, capsys):
+    write_rows(tmp_path / "train.csv", ["soup,food"])
+    assert fit(tmp_path / "trian.csv", model) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"{tmp_path / 'trian.csv'} does not exist; did you mean {tmp_path / 'train.csv'}?" in told
+    )
+
+
+def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food"], "Utterance,label")
+    assert fit(data, model, "--text-column", "utterance") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'utterance'; did you mean 'Utterance'? Choose it with --text-column Utt" in told
+    )
+
+
+def test_the_advice_to_skip_rows_is_not_given_for_a_wrong_encoding(tmp_path, model, capsys):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode("cp1252"))
+    assert fit(data, model) == 1
+    told = capsys.readouterr().err
+    assert told.endswith(
+        "line 3 is not in UTF-8 (byte 0xef); name the encoding of the file, for "
+        "example --encoding cp1252.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("real", "advice"),
+    [
+        ("utf-8", "seems to be in utf-8, not in UTF-16; drop --encoding."),
+        (
+            "cp1252",
+            "seems to be in cp1252, not in UTF-16; name the encoding of the file, for "
+            "example --encoding cp1252.",
+        ),
+        (
+            "utf-16-be",
+            "not in UTF-16; name the encoding of the file, for example --encoding utf-16-be.",
+        ),
+    ],
+)
+def test_the_likely_encoding_is_named(tmp_path, model, capsys, real, advice):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode(real))
+    assert fit(data, model, "--encoding", "utf-16") == 1
+    assert advice in capsys.readouterr().err

@@ -150,7 +150,7 @@ def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
 def test_a_missing_model_is_named(tmp_path, capsys):
     assert cli.main(["explain", str(tmp_path / "m.skd"), "x"]) == 1
     told = capsys.readouterr().err
-    assert told == f"skdistill explain: error: {tmp_path / 'm.skd'}: No such file or directory\n"
+    assert told == f"skdistill explain: error: the file {tmp_path / 'm.skd'} does not exist.\n"
 
 
 def test_version(capsys):
@@ -226,8 +226,9 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
         assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
 
 
-def test_warnings_are_short(monkeypatch, capsys):
+def test_warnings_are_short_and_printed_once(monkeypatch, capsys):
     def warn(*args, **kwargs):
+        warnings.warn("something is odd", stacklevel=2)
         warnings.warn("something is odd", stacklevel=2)
 
     monkeypatch.setattr(demo, "run_demo", warn)

@@ -224,7 +224,39 @@ def test_a_reader_that_has_enough_is_no_error(model, tmp_path):
 def test_a_missing_folder_is_named_by_the_output(model, tmp_path, capsys):
     source = write(tmp_path / "in.csv", TEXTS)
     assert predict(model, source, tmp_path / "new" / "out.csv") == 1
-    assert f"{str(tmp_path / 'new' / 'out.csv')!r} could not be written" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"the folder {tmp_path / 'new'} does not exist; create it first" in told
+
+
+def test_another_file_is_not_written_over(model, tmp_path, capsys):
+    source, target = write(tmp_path / "in.csv", TEXTS), write(tmp_path / "notes.csv", ["mine"])
+    before = target.read_bytes()
+    assert predict(model, source, target) == 1
+    told = capsys.readouterr().err
+    assert f"{target} already exists; choose another name or pass --force" in told
+    assert target.read_bytes() == before
+    assert predict(model, source, target, "--force") == 0
+    assert read(target)["label"] == CompiledClassifier.load(model).predict(TEXTS).tolist()
+
+
+@needs_posix
+def test_a_killed_prediction_over_another_file_goes_on(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), write(tmp_path / "out.csv", ["old"])
+    call_in_process(predict_until_killed, (model, source, target, "--force"), 3)
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 1
+    assert predict(model, source, target, "--force") == 0
+    assert sizes == [2]
+
+
+def test_a_swapped_model_is_named(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(source, model, tmp_path / "out.csv") == 1
+    told = capsys.readouterr().err
+    assert told == (
+        f"skdistill predict: error: MODEL is not a skdistill model file: {source}; did you swap "
+        "MODEL and INPUT?\n"
+    )
 
 
 def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, capsys):
@@ -316,7 +348,7 @@ def test_several_labels_a_text(tmp_path):
     source = write(tmp_path / "in.csv", X[:4])
     expected = [" ".join(map(str, np.flatnonzero(row))) for row in student.predict(X[:4])]
     assert "0 1" in expected
-    for options in ([], ["--proba"]):
+    for options in (["--force"], ["--force", "--proba"]):
         assert predict(tmp_path / "model.skd", source, tmp_path / "out.csv", *options) == 0
         assert read(tmp_path / "out.csv")["label"] == expected
 
@@ -471,12 +503,26 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
     assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
 
 
+def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):
+    labels = [f"a class with the long name {i}" for i in range(9)]
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0)
+    student.fit([f"word{i}" for i in range(9)] * 2, labels * 2).save(tmp_path / "model.skd")
+    source, target = write(tmp_path / "in.csv", ["word1"]), tmp_path / "out.csv"
+    assert predict(tmp_path / "model.skd", source, target, "--proba") == 0
+    shown = ", ".join(f"proba_{label}" for label in labels[:4])
+    told = capsys.readouterr().err
+    assert told.endswith(f"wrote {target} with the columns label, {shown} and 5 more\n")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--label-column", "x"], "--output-column names the new column"),
         (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
         (["--top-k", "0"], "0 is not positive"),
+        (["--top-k", "two"], "argument --top-k: 'two' is not a whole number"),
+        (["--threshold", "20%"], "argument --threshold: 20% is not between 0 and 1; write 0.2"),
+        (["--threshold", "high"], "argument --threshold: 'high' is not a number"),
         (["--threshold", "1.5"], "1.5 is not between 0 and 1"),
     ],
 )

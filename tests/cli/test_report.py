@@ -197,7 +197,7 @@ def test_an_unreadable_model_is_named(test_file, tmp_path, capsys):
     assert report(tmp_path / "model.skd", test_file) == 1
     assert str(tmp_path / "model.skd") in capsys.readouterr().err
     assert report(tmp_path / "none.skd", test_file) == 1
-    assert "No such file" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 # ---- several labels a text

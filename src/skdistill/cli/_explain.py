@@ -17,8 +17,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "explain",
         usage="MODEL TEXT [TEXT ...] [options]",
         summary="show how much each word of a text contributes to the prediction",
-        description="Show the predicted class of each text, its probability, and the words that "
-        "support it (+) or oppose it (-) most. This works for an MLP, the default student.",
+        description="Show the predicted class or labels of each text, the probability, and the "
+        "words that support it (+) or oppose it (-) most. This works for an MLP, the default "
+        "student.",
         examples="""
             skdistill explain model.skd 'a warm soup'
             skdistill explain model.skd - < lines.txt
@@ -39,9 +40,17 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
+    from skdistill.cli._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    student = CompiledClassifier.load(arguments.model)
+    model = read_student_file(arguments.model)
+    if not model.is_additive:
+        has = "mlp with hidden layers" if model.kind == "mlp" else model.kind
+        raise ValueError(
+            "explain needs a student of kind mlp (fit --student mlp); "
+            f"{arguments.model} is of kind {has}."
+        )
+    student = CompiledClassifier(model)
     texts = _lines() if arguments.texts == ["-"] else arguments.texts
     for number, explanation in enumerate(student.explain(texts)):
         if arguments.json:
@@ -59,12 +68,17 @@ def _lines() -> list[str]:
 
 
 def _as_object(explanation: "Explanation") -> dict[str, Any]:
-    """Return the predicted class, its probability, and each word's support for it."""
+    """Return the most probable class, its probability, and each word's support for it.
+
+    If a text may have several labels, also return those that are predicted.
+    """
     winner = int(explanation.logits.argmax())
     label = explanation.classes[winner]
     support = explanation.towards(label).tolist()
+    several = {"labels": explanation.predicted.tolist()} if explanation.multilabel else {}
     return {
         "text": explanation.text,
+        **several,
         "label": label.item(),
         "proba": float(explanation.proba[winner]),
         "words": [

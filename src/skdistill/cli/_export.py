@@ -70,9 +70,10 @@ def _run(arguments: argparse.Namespace) -> None:
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
+    from skdistill.cli._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    student = CompiledClassifier.load(arguments.model)
+    student = CompiledClassifier(read_student_file(arguments.model))
     n_bytes_before = arguments.model.stat().st_size  # read now: the export may overwrite it
     found = export(arguments, student)
     n_bytes = arguments.output.stat().st_size

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 # Below this retention, the output suggests more texts.
 _GOOD_RETENTION = 0.97
+# From this number of texts on, classes must be fewer than this share of them.
+_LEAST_TEXTS = 20
+_MOST_CLASSES = 0.5
+# What files write between several labels.
+_SEPARATORS = "|;,/"
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
@@ -215,6 +221,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
+        _refuse_other_separators(labelled.names, column, arguments.label_separator)
         write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
         return labelled.names
     classes = np.unique(labelled.y)
@@ -223,7 +230,30 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
     _refuse_several_labels(classes, column)
+    n_texts = len(labelled.texts)
+    if n_texts >= _LEAST_TEXTS and len(classes) > _MOST_CLASSES * n_texts:
+        name = (arguments.label_column or ["label"])[0]
+        raise ValueError(
+            f"The column {name!r} has a different label in nearly every row; is it the right "
+            f"--label-column? {arguments.data} has {len(classes):,} labels in {n_texts:,} rows."
+        )
     return classes
+
+
+def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:
+    """Refuse labels that another separator than the given one would split into several."""
+    if given is None:
+        return
+    known = {*names.tolist()}
+    for separator in _SEPARATORS.replace(given.strip() or " ", ""):
+        for label in names.tolist():
+            parts = {part.strip() for part in label.split(separator)}
+            # No label of several may contain a |, because `predict` writes it between labels.
+            if len(parts) > 1 and (separator == "|" or known.issuperset(parts)):
+                raise ValueError(
+                    f"{column} contains {label!r}, several labels of one text; pass "
+                    f"--label-separator {separator!r}."
+                )
 
 
 def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
@@ -232,7 +262,7 @@ def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
     numbered = all(number.isdecimal() for name in known for number in name.split())
     for label in names.tolist():
         # Numbers are separated by spaces, names by |; each name is also the only one of some text.
-        parts = label.split("|")
+        parts = [part.strip() for part in label.split("|")]
         is_listed = len(parts) > 1 and known.issuperset(parts)
         if is_listed or (numbered and len(label.split()) > 1):
             separator = "'|'" if is_listed else "' '"
@@ -251,6 +281,7 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.data == arguments.test == "-":
         error("DATA and --test cannot both be standard input; pass a file for one of them")
+    _check_teacher(arguments)
     option = _options.first_given(arguments, ("unlabeled", "augment", "cache"))
     if arguments.teacher == "none" and option:
         error(f"{option} needs a teacher, but --teacher is none")
@@ -260,6 +291,16 @@ def _check(arguments: argparse.Namespace) -> None:
     _options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
         _options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
+
+
+def _check_teacher(arguments: argparse.Namespace) -> None:
+    """Refuse a name that is nearly one of those that are no transformer."""
+    given = arguments.teacher
+    if given is None or given in _WITHOUT_TRANSFORMER or Path(given).exists():
+        return
+    similar = get_close_matches(given.lower(), _WITHOUT_TRANSFORMER, n=1, cutoff=0.75)
+    if similar:
+        arguments.usage_error(f"there is no teacher {given!r}; did you mean {similar[0]}?")
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -193,8 +194,10 @@ def read_labelled_file(
 ) -> "Labelled":
     """Read the texts and labels of a file or of standard input; say which rows were left out."""
     from skdistill.datasets._columns import read_labelled
+    from skdistill.datasets._files import TABLES, split_name
 
-    source = open_source(path, arguments)
+    is_txt = split_name(Path(path))[1] == ".txt"  # which has an error of its own
+    source = open_source(path, arguments, None if is_txt else TABLES)
     found = read_labelled(source, arguments.text_column, labels)
     tell_left_out(source, arguments)
     return found

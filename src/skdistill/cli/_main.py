@@ -126,7 +126,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def _short_warnings(name: str) -> Iterator[None]:
-    """Print warnings in the same form as errors, without the line of code that caused them."""
+    """Print warnings in the same form as errors, each once, without the line that caused them."""
+    shown: set[str] = set()
 
     def show(
         message: Warning | str,
@@ -136,7 +137,9 @@ def _short_warnings(name: str) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"{name}: warning: {message}", file=sys.stderr)
+        if str(message) not in shown:
+            shown.add(str(message))
+            print(f"{name}: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

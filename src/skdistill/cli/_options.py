@@ -2,12 +2,13 @@
 
 import argparse
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 _Job = TypeVar("_Job")
+_Number = TypeVar("_Number", int, float)
 
 EXIT_STATUS = """\
 exit status:
@@ -120,9 +121,21 @@ def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
         pass
 
 
+def _parsed(kind: Callable[[str], _Number], text: str) -> _Number:
+    """Parse a number."""
+    try:
+        return kind(text)
+    except ValueError:
+        noun = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {noun}") from None
+
+
 def share(text: str) -> float:
     """Parse a number between 0 and 1."""
-    value = float(text)
+    if text.endswith("%"):
+        example = f"{_parsed(float, text[:-1]) / 100:g}"
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; write {example}")
+    value = _parsed(float, text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
@@ -130,7 +143,7 @@ def share(text: str) -> float:
 
 def seed(text: str) -> int:
     """Parse a seed for NumPy's random generators."""
-    value = int(text)
+    value = _parsed(int, text)
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {2**32 - 1}")
     return value
@@ -138,7 +151,7 @@ def seed(text: str) -> int:
 
 def positive(text: str) -> int:
     """Parse a positive integer."""
-    value = int(text)
+    value = _parsed(int, text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
@@ -146,7 +159,7 @@ def positive(text: str) -> int:
 
 def rate(text: str) -> float:
     """Parse a positive number."""
-    value = float(text)
+    value = _parsed(float, text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value

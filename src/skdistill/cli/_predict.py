@@ -12,6 +12,9 @@ from skdistill.cli import _inputs, _options
 if TYPE_CHECKING:
     from skdistill.cli.prediction._columns import Columns
 
+# Columns that the summary names.
+_MOST_NAMED = 5
+
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command ``predict``."""
@@ -71,8 +74,10 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
         "--threshold",
         type=_options.share,
         metavar="P",
-        help="leave the label empty if its probability is below P (none of these)",
+        help="leave a label empty if its probability is below P (none of these); with --top-k, "
+        "each of the K labels; if a text may have several labels, P replaces 0.5",
     )
+    _options.add_force(predict)
     predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
         "--verbose", action="store_true", help="show progress even without a terminal"
@@ -92,11 +97,14 @@ class _OtherOption(argparse.Action):
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
+    from skdistill.cli._student_file import read_student_file
     from skdistill.cli.prediction._columns import Choice, Columns
     from skdistill.serving import CompiledClassifier
 
     _check(arguments)
-    classifier = CompiledClassifier.load(arguments.model)
+    classifier = CompiledClassifier(read_student_file(arguments.model, "INPUT", arguments.input))
+    if arguments.output != "-":
+        _check_output(Path(arguments.output), arguments)
     choice = Choice(arguments.output_column, arguments.proba, arguments.top_k, arguments.threshold)
     _predict(arguments, Columns(classifier, choice))
 
@@ -108,6 +116,14 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.top_k is not None and arguments.proba:
         arguments.usage_error("--top-k writes probabilities, too; remove --proba")
+
+
+def _check_output(target: Path, arguments: argparse.Namespace) -> None:
+    """Refuse an output that is the input, or that exists; parts of an interrupted run may exist."""
+    source = Path(arguments.input)
+    if arguments.input != "-" and source.exists() and target.exists() and target.samefile(source):
+        raise ValueError(f"{target} is also the input; choose another output file.")
+    _options.check_output(target, arguments.force)
 
 
 def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
@@ -149,7 +165,12 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
 
 
 def _listed(names: list[str]) -> str:
-    return f"the column {names[0]}" if len(names) == 1 else f"the columns {', '.join(names):.60}"
+    if len(names) == 1:
+        return f"the column {names[0]}"
+    if len(names) <= _MOST_NAMED:
+        return f"the columns {', '.join(names)}"
+    left = len(names) - _MOST_NAMED
+    return f"the columns {', '.join(names[:_MOST_NAMED])} and {left} more"
 
 
 class _Count:

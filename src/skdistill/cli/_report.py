@@ -67,10 +67,10 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")
     # Imported here so that `skdistill --help` starts fast, and a wrong file is found first.
-    from skdistill.runtime._model_file import read_model
+    from skdistill.cli._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    model = read_model(arguments.model)
+    model = read_student_file(arguments.model, "TEST", arguments.data)
     student = CompiledClassifier(model)
     classes = [*map(str, student.classes_.tolist())]
     labels = _inputs.label_columns(arguments, student.classes_ if student.multilabel_ else None)

@@ -1,6 +1,7 @@
 """Choice of the teacher, and of how to fine-tune it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,27 @@ def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = 
     from skdistill.teachers.huggingface._heads import has_several_labels, is_finetuned_classifier
     from skdistill.teachers.huggingface._loading import load_config, quiet
 
-    with quiet():
+    with quiet(), _naming_hub(weights):
         config = load_config(weights)
     if not is_finetuned_classifier(config) or has_several_labels(config) is not multilabel:
         return False
     if multilabel:
         return config.num_labels == len(classes)
     return sorted(config.id2label.values()) == [*classes]
+
+
+@contextmanager
+def _naming_hub(weights: str) -> Iterator[None]:
+    """Say in a line that a checkpoint is neither a folder nor on a Hub that can be reached."""
+    try:
+        yield
+    except OSError as error:
+        if Path(weights).exists() or "couldn't connect" not in str(error):
+            raise
+        raise OSError(
+            f"the folder {weights} does not exist here, and the Hugging Face Hub could not be "
+            "reached; pass a folder with a model, or try again with a network connection."
+        ) from error
 
 
 def teacher_settings(n_texts: int, *, is_default: bool) -> dict[str, Any]:

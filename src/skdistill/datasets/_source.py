@@ -1,9 +1,11 @@
 """What all readers of files share: how to open a file, and what to do about a bad row."""
 
 import gzip
+import re
+import shlex
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,9 @@ from typing import Any, BinaryIO, TextIO
 
 from skdistill._core.encodings import decoded, encoding_title, undecodable
 from skdistill.datasets._values import listed
+
+# The likely encoding in an error about the encoding of a file.
+_NAMED_ENCODING = re.compile(r"(?:\(|to be in )(utf-8|utf-16-[bl]e|cp1252)\b")
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,10 @@ class Source:
 
         The fault is a predicate, such as "has 2 fields"; the advice starts with a verb.
         """
-        options = self.options
-        skip = f" {options.named('skip_bad_rows')} leaves out such rows." if options.shell else ""
+        options, skip = self.options, ""
+        # With a wrong encoding, most rows would be left out, or damaged without a word.
+        if options.shell and not issubclass(error, UnicodeError):
+            skip = f" {options.named('skip_bad_rows')} leaves out such rows."
         return error(f"{self.name}, {self.unit} {number} {fault}; {advice}.{skip}")
 
     def refuse_row(
@@ -92,23 +99,24 @@ class Source:
         self.left_out.n_bad += 1
         self.left_out.first = self.left_out.first or f"{self.unit} {number} {fault}"
 
-    def fault_of(self, line: str, encoding: str) -> tuple[str, str] | None:
-        """Return what is wrong with a line, as fault and advice, if it cannot be decoded."""
+    def fault_of(self, line: str, encoding: str) -> tuple[str, str, type[Exception]] | None:
+        """Return what is wrong with a line that cannot be decoded: fault, advice, type of error."""
         byte = undecodable(line)
         if byte is not None:
             fault = f"is not in {encoding_title(encoding)} (byte 0x{byte:02x})"
-            return fault, self.encoding_advice()
+            return fault, self.encoding_advice(), UnicodeError
         if "\0" in line:
-            return "contains the character NUL", "remove it, or check the encoding of the file"
+            advice = "remove it, or check the encoding of the file"
+            return "contains the character NUL", advice, ValueError
         return None
 
     def wrong_encoding(self, error: ValueError) -> ValueError:
         """Return the error about a source whose first bytes are not in the encoding."""
-        if self.options.encoding is not None and " no byte-order mark" not in str(error):
+        likely = _NAMED_ENCODING.search(str(error))
+        if likely is None or likely[1] == "utf-8":
             advice = f"drop {self.options.named('encoding')}"
         else:
-            name = "utf-16-be" if "(utf-16-be)" in str(error) else "utf-16-le"
-            advice = self.encoding_advice(name)
+            advice = self.encoding_advice(likely[1])
         return ValueError(f"{self.name} {error}; {advice}.")
 
     def encoding_advice(self, encoding: str = "cp1252") -> str:
@@ -206,10 +214,28 @@ def check_columns(source: Source, there: Sequence[str], wanted: Mapping[str, str
             raise ValueError(
                 f"{source.name} has {n_found} columns named {column!r}; rename all but one of them."
             )
+        if not n_found and (meant := what_was_meant(column, there, option, source.options)):
+            raise ValueError(f"{source.name} has no column {column!r}; {meant}.")
         if not n_found:
             hint = source.options.named(option, "NAME") if source.options.shell else option
-            also = f" or {source.options.named('sep')}" if source.kind in (".csv", ".tsv") else ""
+            if source.kind in (".csv", ".tsv"):
+                hint += f" or {source.options.named('sep')}" if len(there) == 1 else ""
+                if not {*wanted} & {*there}:
+                    hint += "; if the first row is no header, add one"
             raise ValueError(
                 f"{source.name} has no column {column!r}; its columns are {listed(there)}. Choose "
-                f"the right one with {hint}{also if len(there) == 1 else ''}."
+                f"the right one with {hint}."
             )
+
+
+def what_was_meant(column: str, there: Iterable[str], option: str, options: Options) -> str:
+    """Return advice that names a column which differs only in case or in white space around it.
+
+    If there is none, return an empty string.
+    """
+    wanted = column.strip().casefold()
+    for name in there:
+        if name.strip().casefold() == wanted:
+            hint = options.named(option, shlex.quote(name) if options.shell else name)
+            return f"did you mean {name!r}? Choose it with {hint}"
+    return ""

@@ -15,9 +15,9 @@ from skdistill.cli.prediction._lines import arriving_rows
 from skdistill.datasets._files import (
     TABLES,
     compressed,
-    count_of,
     is_compressed,
     kind_of,
+    no_rows,
     read_rows,
 )
 from skdistill.datasets._source import Rows, Source
@@ -73,8 +73,6 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
-    if not job.is_stream and target.exists() and target.samefile(job.source.name):
-        raise ValueError(f"{target} is also the input; choose another output file.")
     description = job.describe(columns)
     folder = target.with_name(f"{target.name}.partial")
     with explaining_writes(target):
@@ -108,7 +106,7 @@ def _predict_parts(
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
         count(len(texts))
     if not parts:
-        raise ValueError(f"{job.source.name} has no rows{count_of(job.source)}.")
+        raise no_rows(job.source)
     return parts
 
 
