@@ -212,7 +212,7 @@ def test_a_teacher_is_trained_once_and_saved(
 ):
     places = ["--cache", tmp_path / "cache", "--checkpoint", tmp_path / "checkpoints"]
     big = tmp_path / "big"
-    options = [*places, "--test", folder / "test.csv", "--json"]
+    options = [*places, "--test", folder / "test.csv", "--json", "--verbose"]
     assert (
         fit(folder / "train.csv", model, *options, "--save-teacher", big, teacher=tiny_checkpoint)
         == 0
@@ -485,7 +485,7 @@ def run_telling(arguments, sender):
 def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
     told, teller = Pipe(duplex=False)
     arguments = ["fit", str(folder / "train.csv"), "-o", str(model), "--teacher", "tfidf"]
-    process, outcome = start(run_telling, [*arguments, "--augment"], teller)
+    process, outcome = start(run_telling, [*arguments, "--augment", "--verbose"], teller)
     teller.close()
     with open(told.fileno(), closefd=False) as stderr:
         seen = ""
@@ -775,3 +775,28 @@ def test_the_likely_encoding_is_named(tmp_path, model, capsys, real, advice):
     data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode(real))
     assert fit(data, model, "--encoding", "utf-16") == 1
     assert advice in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "is_terminal", "has_bars"),
+    [
+        ([], False, False),
+        (["--verbose"], False, True),
+        ([], True, True),
+        (["--quiet"], True, False),
+    ],
+)
+def test_bars_are_for_terminals_unless_asked_for(
+    folder, model, options, is_terminal, has_bars, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    assert fit(folder / "train.csv", model, *options) == 0
+    told = capsys.readouterr().err
+    assert ("training student" in told) is has_bars
+    assert ("Reading" in told) is ("--quiet" not in options)
+
+
+def test_quiet_and_verbose_exclude_each_other(folder, model, capsys):
+    with pytest.raises(SystemExit):
+        fit(folder / "train.csv", model, "--quiet", "--verbose")
+    assert "--quiet and --verbose exclude each other" in capsys.readouterr().err

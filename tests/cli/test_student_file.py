@@ -1,7 +1,7 @@
 import pytest
 
 from skdistill import DistilledMLPClassifier, ModelFileError
-from skdistill.cli._student_file import read_student_file
+from skdistill.cli.prediction._student_file import read_student_file
 
 
 @pytest.fixture(scope="module")

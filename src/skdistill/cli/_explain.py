@@ -40,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
-    from skdistill.cli._student_file import read_student_file
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
     model = read_student_file(arguments.model)

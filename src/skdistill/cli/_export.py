@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> None:
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
-    from skdistill.cli._student_file import read_student_file
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier(read_student_file(arguments.model))

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -165,7 +166,12 @@ def _add_work_options(fit: argparse.ArgumentParser) -> None:
     work.add_argument(
         "--threads", type=_options.positive, metavar="N", help="maximum number of CPU threads"
     )
-    work.add_argument("--quiet", action="store_true", help="do not show progress")
+    work.add_argument(
+        "--quiet",
+        action="store_true",
+        help="do not show progress; --verbose shows its bars even without a terminal",
+    )
+    work.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     work.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -186,7 +192,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill._core.threads import at_most
     from skdistill.cli._training import Job, hold_out, train
 
-    job = _options.make_job(Job, arguments)
+    has_bars = not arguments.quiet and (arguments.verbose or sys.stderr.isatty())
+    job = replace(_options.make_job(Job, arguments), quiet=not has_bars)
     texts = hold_out(texts, arguments.data, job)
     tell.note(texts.describe())
     limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
@@ -279,6 +286,8 @@ def _check(arguments: argparse.Namespace) -> None:
         error(
             f"the output {arguments.output} must end in .skd; `export` converts it to other formats"
         )
+    if arguments.quiet and arguments.verbose:
+        error("--quiet and --verbose exclude each other; pass one of them")
     if arguments.data == arguments.test == "-":
         error("DATA and --test cannot both be standard input; pass a file for one of them")
     _check_teacher(arguments)

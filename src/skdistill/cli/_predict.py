@@ -97,8 +97,8 @@ class _OtherOption(argparse.Action):
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
-    from skdistill.cli._student_file import read_student_file
     from skdistill.cli.prediction._columns import Choice, Columns
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
     _check(arguments)

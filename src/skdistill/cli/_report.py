@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")
     # Imported here so that `skdistill --help` starts fast, and a wrong file is found first.
-    from skdistill.cli._student_file import read_student_file
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
     model = read_student_file(arguments.model, "TEST", arguments.data)

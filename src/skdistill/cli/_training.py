@@ -48,7 +48,8 @@ _MIN_SHARES = 3
 class Job:
     """The options of the command that define a training run.
 
-    The teacher is a checkpoint, "tfidf", "none", or None for the default one.
+    The teacher is a checkpoint, "tfidf", "none", or None for the default one. Bars of progress are
+    shown unless `quiet`.
     """
 
     output: Path
