@@ -96,6 +96,20 @@ def topics():
     return make_topics(600)
 
 
+FOODS = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
+FOOD_LABELS = ["food"] * 3 + ["travel"] * 3
+
+
+@pytest.fixture(scope="session")
+def food_student(tmp_path_factory):
+    """The file of a student that tells the texts of `FOODS` apart."""
+    from skdistill import DistilledMLPClassifier
+
+    path = tmp_path_factory.mktemp("model") / "student.skd"
+    DistilledMLPClassifier(max_epochs=30, random_state=0).fit(FOODS, FOOD_LABELS).save(path)
+    return path
+
+
 def make_checkpoint(folder, texts, *, family="bert", head=None, **config):
     """Write a tiny random transformer, with a tokenizer that knows the words of some texts.
 

@@ -5,18 +5,14 @@ import sys
 import pandas as pd
 import pytest
 
+from conftest import FOOD_LABELS, FOODS
 from skdistill import CompiledClassifier, DistilledMLPClassifier, DistilledRNNClassifier
 from skdistill.cli import _main as cli
 
-X = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
-Y = ["food"] * 3 + ["travel"] * 3
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "student.skd"
-    DistilledMLPClassifier(max_epochs=30, random_state=0).fit(X, Y).save(path)
-    return path
+@pytest.fixture
+def model(food_student):
+    return food_student
 
 
 def test_texts_are_explained_as_in_python(model, capsys):
@@ -41,7 +37,9 @@ def test_json_has_all_words(model, monkeypatch, capsys):
 
 
 def test_a_student_without_contributions_says_so(tmp_path, capsys):
-    student = DistilledRNNClassifier(hidden_dim=2, embedding_dim=4, max_epochs=1).fit(X, Y)
+    student = DistilledRNNClassifier(hidden_dim=2, embedding_dim=4, max_epochs=1).fit(
+        FOODS, FOOD_LABELS
+    )
     student.save(tmp_path / "rnn.skd")
     assert cli.main(["explain", str(tmp_path / "rnn.skd"), "soup"]) == 1
     assert capsys.readouterr().err == (
