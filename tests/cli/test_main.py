@@ -170,7 +170,8 @@ def test_no_arguments_show_the_whole_help(capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
+def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as info:
         cli.main([command, "--help"])
     assert info.value.code == 0
@@ -179,6 +180,15 @@ def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
     lines = shown.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_as_wide_as_a_narrow_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    help_without_examples = capsys.readouterr().out.partition("\nexamples:")[0].splitlines()
+    assert 70 <= max(map(len, help_without_examples)) <= 80
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Help format, checks of output, and options that the subcommands share."""
 
 import argparse
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import fields
@@ -18,14 +19,20 @@ exit status:
   2    wrong arguments, or a package that the command needs is not installed
   130  interrupted by Ctrl-C; standard error says what was kept, if anything"""
 
+# Columns of the help, at which that of each command has at most 40 lines.
 _WIDTH = 100
+
+
+def help_width() -> int:
+    """Return the number of columns of the help, which is less in a narrow terminal."""
+    return min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help that fits a screen: one line per option and no blank lines between groups."""
 
     def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=31, width=_WIDTH)
+        super().__init__(prog, max_help_position=31, width=help_width())
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         names = ", ".join(action.option_strings)
@@ -61,7 +68,7 @@ def add_command(
         name,
         usage=f"skdistill {name} {usage}",
         help=summary,
-        description=textwrap.fill(description, _WIDTH - 1),
+        description=textwrap.fill(description, help_width() - 1),
         epilog=f"examples:\n{shown}",
         formatter_class=_Help,
         add_help=False,

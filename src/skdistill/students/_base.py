@@ -149,7 +149,7 @@ class DistilledClassifier(
         Each worker loads the fitted teacher once. With `memory`, all finished texts are
         saved; if a worker dies, only unfinished ones are labelled again. Workers on several
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
-        worker labels the texts of its own candidates. We test Loky and Dask, but not Ray.
+        worker labels the texts of its own candidates. We test Loky, Dask and Ray.
         """
         texts = check_texts(X)
         check_memory_location(self.memory)
