@@ -97,6 +97,17 @@ def test_the_best_threshold_within_the_rate_is_taken(frozen_pair, max_rate, rate
     assert curve["accuracy"].max() == 1
 
 
+def test_by_default_at_most_a_tenth_of_the_texts_goes_to_the_teacher(frozen_pair):
+    student, teacher, texts, y = frozen_pair
+    assert CascadeClassifier(student, teacher).fit(texts, y).teacher_rate_ == 0
+    sure = [text for text in texts if len(text) < 3]
+    mostly_sure = sure * 3 + ["bbbb"] * 20
+    cascade = CascadeClassifier(student, teacher).fit(
+        mostly_sure, [y[texts.index(text)] for text in mostly_sure]
+    )
+    assert cascade.teacher_rate_ == pytest.approx(20 / len(mostly_sure))
+
+
 def test_a_rate_of_one_allows_every_text(frozen_pair):
     _, teacher, texts, y = frozen_pair
     wrong = FunctionTeacherClassifier(says_all_wrong).fit(texts, y)
