@@ -171,6 +171,62 @@ def test_a_function_is_the_same_after_it_was_used():
     assert (describe(cell.clean), describe(cell.Cleaner(2))) == before
 
 
+CLIENT = """
+class Client:
+    n = 0
+    def add(self, text): return "soup" in text
+"""
+HELPER = """
+def helper(text): return "soup" in text
+helper.calls = 0
+"""
+# Objects that are changed in one part, of which the others count.
+CHANGED_IN_PART = {
+    "attribute": CLIENT + "client = Client()\ndef ask(T): client.last = T; return client.add",
+    "count": CLIENT + "client = Client()\ndef ask(T): client.n = client.n + 1; return client.add",
+    "count in place": CLIENT + "client = Client()\ndef ask(T): client.n += 1; return client.add",
+    "class": CLIENT + "def ask(T): Client.n = Client.n + 1; return Client.add",
+    "function": HELPER + "def ask(T): helper.calls = helper.calls + 1; return helper",
+    "item": 'cfg = {"w": "soup", "n": 0}\ndef ask(T): cfg["n"] += 1; return cfg["w"]',
+    "new item": 'cfg = {"w": "soup"}\ndef ask(T): cfg["last"] = T; return cfg["w"]',
+    "deleted item": 'cfg = {"w": "soup", "n": 0}\ndef ask(T): del cfg["n"]; return cfg["w"]',
+    "item of a list": 'state = [0, "soup"]\ndef ask(T): state[0] += 1; return state[1]',
+    "log in a dict": 'cfg = {"w": "soup", "log": []}\ndef ask(T): cfg["log"].append(cfg["w"])',
+    "cache in a dict": 'cfg = {"w": "soup", "known": {}}\ndef ask(T): cfg["known"][T] = cfg["w"]',
+    "part of a part": """
+class Space: pass
+app = Space(); app.state = Space(); app.state.n = 0; app.word = "soup"
+def ask(T): app.state.n += 1; return app.word
+""",
+    "closure": """
+def make():
+    cfg = {"w": "soup", "n": 0}
+    def ask(T): cfg["n"] += 1; return cfg["w"]
+    return ask
+ask = make()
+""",
+    "slice": 'log = []\nword = "soup"\ndef ask(T): log[:1] = [T]; return word',
+    "method named as a list's": CLIENT + "client = Client()\ndef ask(T): return client.add(T)",
+    "such a method of an attribute": CLIENT
+    + """
+class Model:
+    client = Client()
+    def ask(self, T): return self.client.add(T)
+ask = Model().ask
+""",
+}
+
+
+@pytest.mark.parametrize("case", CHANGED_IN_PART)
+def test_what_is_changed_in_one_part_counts_by_the_others(case):
+    source = CHANGED_IN_PART[case]
+    cell, edited = run(source), run(source.replace("soup", "bread"))
+    before = describe(cell.ask)
+    assert describe(edited.ask) != before
+    cell.ask("a text")
+    assert describe(cell.ask) == before
+
+
 @pytest.mark.parametrize(
     "change",
     [

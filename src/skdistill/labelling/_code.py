@@ -4,26 +4,26 @@ import ast
 import dis
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
-from typing import Any, TypeGuard
+from typing import Any
 
+from skdistill.labelling._changes import (
+    ATTRIBUTE_LOADS,
+    CHANGING,
+    LOADS,
+    Change,
+    changes_in,
+    class_changes,
+    initial_value,
+    without_changes,
+)
 from skdistill.labelling._owners import installed_version, module_file
 
-_LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
-_GLOBAL_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL"}
-_CELL_STORES = {"STORE_DEREF", "DELETE_DEREF"}
-_PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"}
-# Methods that change their object.
-_CHANGING_METHODS = frozenset(
-    (
-        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop"),
-        *("popitem", "remove", "setdefault", "update"),
-    )
-)
 # Functions of a class that Python makes for its annotations.
 _ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
 _ABSENT = "absent"
@@ -35,8 +35,9 @@ _Import = tuple[str, int, tuple[str, ...]]
 def function_parts(function: FunctionType) -> dict[str, Any]:
     """Return what a function does: its bytecode, constants, defaults, and the values it refers to.
 
-    A global or closure variable that the function itself changes, such as a counter or a log, is
-    not among them.
+    What the function itself changes is not among them: a variable that it assigns to, such as a
+    counter; a list or dict that it fills, such as a log or a cache, of which only the initial value
+    in the source code counts; an attribute or item of another object.
 
     Examples
     --------
@@ -50,34 +51,52 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     """
     code = function.__code__
     instructions = [*_instructions(code)]
-    changed = _Changes(instructions)
+    changes = [*changes_in(instructions)]
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    closure = {
+        name: without_changes(
+            _content(cell), [each for each in changes if (each.kind, each.name) == ("cell", name)]
+        )
+        for name, cell in cells
+    }
     return {
         "code": _code_parts(code, function.__doc__),
         "default": (function.__defaults__, function.__kwdefaults__),
-        "closure": {
-            name: _content(cell)
-            for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)
-            if name not in changed.cells
-        },
-        "global": _referenced(instructions, function.__globals__, changed),
+        "closure": {name: value for name, value in closure.items() if value is not CHANGING},
+        "global": _referenced(instructions, function.__globals__, changes),
     }
 
 
 def class_parts(owner: type) -> dict[str, Any]:
     """Return the entries of a class that are its own, its base classes and its metaclass.
 
-    Class attributes that its methods change are not among them.
+    What its methods change of the class is not among them; see `function_parts`.
     """
     functions = [f for entry in vars(owner).values() if (f := _function_of(entry)) is not None]
     codes = [[*_instructions(function.__code__)] for function in functions]
-    used = {step.argval for code in codes for step in code if step.opname in _ATTRIBUTE_LOADS}
-    changed = set[str]().union(*(_Changes(code).attributes for code in codes))
+    used = {step.argval for code in codes for step in code if step.opname in ATTRIBUTE_LOADS}
+    changes = [each for code in codes for each in class_changes(owner, changes_in(code))]
     entries = {
-        name: entry
+        name: entry if _function_of(entry) else _unchanged(entry, name, changes, owner)
         for name, entry in vars(owner).items()
-        if _is_code(name, entry, used) and (name not in changed or _function_of(entry) is not None)
+        if _is_code(name, entry, used)
     }
+    entries = {name: entry for name, entry in entries.items() if entry is not CHANGING}
     return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner)}
+
+
+def _unchanged(value: Any, name: str, changes: Iterable[Change], owner: Any) -> Any:
+    """Return an attribute of a class or module without what changes, or its initial value.
+
+    The changes begin at the owner.
+    """
+    steps = ("attribute", name)
+    own = [each.after(1) for each in changes if each.steps[:1] == (steps,)]
+    remaining = without_changes(value, own)
+    is_filled = all(change.steps or change.by_method for change in own)
+    if remaining is CHANGING and is_filled:
+        return initial_value(owner, name) or CHANGING
+    return remaining
 
 
 def _function_of(entry: Any) -> FunctionType | None:
@@ -122,72 +141,8 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
             yield from _instructions(constant)
 
 
-class _Changes:
-    """The variables and attributes that bytecode assigns to or changes in place, by name.
-
-    What it does to an object in a local variable, as in ``self.x = 1`` or ``reply.parts.pop()``,
-    changes no global variable and no attribute of a class or module. ``self.log.append(1)`` may
-    change an attribute of the class.
-    """
-
-    def __init__(self, instructions: list[dis.Instruction]):
-        self.variables, self.cells, self.attributes = set[str](), set[str](), set[str]()
-        # All parts of an expression, as in `self.log.append(1)`, begin at the same place. For each
-        # place, the kind and name that were loaded first and last; None for the result of a call.
-        first: dict[Any, tuple[str, str]] = {}
-        last: dict[Any, tuple[str, str] | None] = {}
-        for step in instructions:
-            place, name = _start(step), step.argval
-            if step.opname in _LOADS:
-                first[place] = last[place] = ("variable", name)
-            elif step.opname == "LOAD_DEREF":
-                first[place] = last[place] = ("cell", name)
-            elif step.opname.startswith("LOAD_FAST"):
-                name = name[-1] if isinstance(name, tuple) else name
-                first[place] = last[place] = ("local", name)
-            elif step.opname in _ATTRIBUTE_LOADS:
-                if name in _CHANGING_METHODS:
-                    self._add(first.get(place), last.get(place))
-                last[place] = ("attribute", name)
-            elif "CALL" in step.opname:
-                last[place] = None
-            elif step.opname in _GLOBAL_STORES:
-                self.variables.add(name)
-            elif step.opname in _CELL_STORES:
-                self.cells.add(name)
-            elif step.opname in _PART_STORES:
-                self._add(first.get(place), last.get(place))
-                if step.opname.endswith("ATTR") and _is_class(first.get(place), last.get(place)):
-                    self.attributes.add(name)
-
-    def _add(self, first: tuple[str, str] | None, last: tuple[str, str] | None) -> None:
-        kind, name = last or ("", "")
-        if kind == "variable":
-            self.variables.add(name)
-        elif kind == "cell":
-            self.cells.add(name)
-        elif kind == "attribute" and (not _is_local(first) or first[1] in ("self", "cls")):
-            self.attributes.add(name)
-
-
-def _is_local(loaded: tuple[str, str] | None) -> TypeGuard[tuple[str, str]]:
-    return loaded is not None and loaded[0] in ("local", "cell")
-
-
-def _is_class(first: tuple[str, str] | None, last: tuple[str, str] | None) -> bool:
-    """Return whether an object whose attribute is assigned to may be a class or a module."""
-    if last is None or last[1] in ("cls", "__class__"):
-        return True  # as in type(self).x = 1
-    return not _is_local(first)
-
-
-def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
-    positions = step.positions
-    return None if positions is None else (positions.lineno, positions.col_offset)
-
-
 def _referenced(
-    instructions: list[dis.Instruction], variables: dict[str, Any], changed: _Changes
+    instructions: list[dis.Instruction], variables: dict[str, Any], changes: list[Change]
 ) -> dict[str, Any]:
     """Return the global values that bytecode refers to, by name; builtins are left out."""
     found: dict[str, Any] = {}
@@ -199,16 +154,37 @@ def _referenced(
         builtins = vars(builtins)
     for position, step in enumerate(instructions):
         name = step.argval
-        if step.opname not in _LOADS:
+        if step.opname not in LOADS:
             continue
         if name in variables:
             names, value = _through_owners(name, variables[name], instructions[position + 1 :])
-            own = changed.variables if len(names) == 1 else changed.attributes
-            if names[-1] not in own or isinstance(value, ModuleType):
+            if not isinstance(value, ModuleType):
+                value = _unchanged_variable(names, value, variables, changes)
+            if value is not CHANGING:
                 found[".".join(names)] = value
-        elif name not in builtins and name not in changed.variables:
+        elif name not in builtins and not _assigns(changes, name):
             found[name] = _ABSENT
     return found
+
+
+def _assigns(changes: Iterable[Change], name: str) -> bool:
+    return any((each.kind, each.name, each.steps) == ("variable", name, ()) for each in changes)
+
+
+def _unchanged_variable(
+    names: list[str], value: Any, variables: dict[str, Any], changes: list[Change]
+) -> Any:
+    """Return what a global variable, or an attribute of one, refers to, without what changes."""
+    own = [each for each in changes if (each.kind, each.name) == ("variable", names[0])]
+    if len(names) == 1:
+        owner = sys.modules.get(str(variables.get("__name__")))
+        own = [replace(each, steps=(("attribute", names[0]), *each.steps)) for each in own]
+        return _unchanged(value, names[0], own, owner)
+    owner = variables[names[0]]
+    for name in names[1:-1]:
+        own = [each.after(1) for each in own if each.steps[:1] == (("attribute", name),)]
+        owner = getattr(owner, name)
+    return _unchanged(value, names[-1], own, owner)
 
 
 def _through_owners(
@@ -217,7 +193,7 @@ def _through_owners(
     """Follow attributes such as `helpers.clean` into modules and functions of the user."""
     names = [name]
     for step in following:
-        if step.opname not in _ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
+        if step.opname not in ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
             break
         names.append(step.argval)
         value = getattr(value, step.argval)

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
+from skdistill.labelling._changes import Without
 from skdistill.labelling._code import class_parts, function_parts, module_parts
 from skdistill.labelling._owners import find_named, installed_name, installed_version
 from skdistill.labelling._teacher import learns_nothing
@@ -97,6 +98,8 @@ class _Description:
         self._open: dict[int, int] = {}
         # Digests of objects that occur again; the objects are kept, so that no id is used twice.
         self._known: dict[tuple[int, bool], tuple[Any, bytes]] = {}
+        # Owners of parts that do not count, by id, with these parts.
+        self._hidden: dict[int, tuple[Any, set[tuple[str, Any]]]] = {}
         self._path: list[str] = []
 
     @property
@@ -176,8 +179,13 @@ class _Description:
             self._hash = before
 
     def _add_compound(self, value: Any) -> None:
-        if type(value) in (list, tuple):
-            self._add_all("list", value)
+        if type(value) is Without:
+            for owner, part in value.hidden:
+                self._hidden.setdefault(id(owner), (owner, set()))[1].add(part)
+            self.add(value.value)
+        elif type(value) in (list, tuple):
+            shown = [part for place, part in enumerate(value) if self._counts(value, "item", place)]
+            self._add_all("list", shown)
         elif type(value) in (dict, types.MappingProxyType, Bunch):
             self._add_dict(value)
         elif type(value) in (set, frozenset):
@@ -197,9 +205,14 @@ class _Description:
         else:
             self._add_object(value)
 
+    def _counts(self, owner: Any, kind: str, name: Any) -> bool:
+        """Return whether an attribute or item counts, because the code does not change it."""
+        return id(owner) not in self._hidden or (kind, name) not in self._hidden[id(owner)][1]
+
     def _add_dict(self, value: Any) -> None:
-        self._write("dict", b"%d" % len(value))
-        for key, part in value.items():
+        shown = {key: part for key, part in value.items() if self._counts(value, "item", key)}
+        self._write("dict", b"%d" % len(shown))
+        for key, part in shown.items():
             self.add(key)
             self.add(part)
 
@@ -223,8 +236,9 @@ class _Description:
         self._add_attributes(value, changing)
 
     def _add_attributes(self, value: Any, state: dict[str, Any]) -> None:
-        self._write("state", b"%d" % len(state))
-        for name in sorted(state):
+        shown = sorted(name for name in state if self._counts(value, "attribute", name))
+        self._write("state", b"%d" % len(shown))
+        for name in shown:
             self.add(name)
             with self._inside(f"{_name(value)}.{name}"):
                 self.add(state[name])
@@ -239,6 +253,7 @@ class _Description:
         parts = class_parts(value) if is_class else function_parts(value)
         for kind, part in parts.items():
             values = part if isinstance(part, dict) else {"": part}
+            values = {k: v for k, v in values.items() if self._counts(value, "attribute", k)}
             self._write(kind, b"%d" % len(values))
             for name in sorted(values):
                 self.add(name)
@@ -285,7 +300,8 @@ class _Description:
         self.add(constructor)
         with self._inside(f"a {type(value).__name__} object", is_fitted=True):
             self.add(arguments)
-            if isinstance(state, dict):
+            if state is None or isinstance(state, dict):
+                state = state or {}  # None, until an object has its first attribute
                 self._add_attributes(value, {str(k): v for k, v in state.items()})
             else:
                 self.add(state)
