@@ -108,6 +108,14 @@ def test_by_default_at_most_a_tenth_of_the_texts_goes_to_the_teacher(frozen_pair
     assert cascade.teacher_rate_ == pytest.approx(20 / len(mostly_sure))
 
 
+def test_the_teacher_of_a_frozen_student_is_used(frozen_pair):
+    _, teacher, texts, y = frozen_pair
+    fitted = make_student(teacher).fit(texts, y)
+    cascade = CascadeClassifier(FrozenEstimator(fitted)).fit(texts, y)
+    assert cascade.student_.estimator is fitted
+    np.testing.assert_array_equal(cascade.teacher_.predict(texts), y)
+
+
 def test_a_rate_of_one_allows_every_text(frozen_pair):
     _, teacher, texts, y = frozen_pair
     wrong = FunctionTeacherClassifier(says_all_wrong).fit(texts, y)

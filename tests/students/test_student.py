@@ -584,6 +584,8 @@ def test_bad_input_is_refused(fit_params, error, message):
         ({"temperature": 0}, "'temperature' parameter"),
         ({"device": "tpu9"}, "device='tpu9' is not a torch device"),
         ({"class_weight": {5: 1}}, "classes"),
+        ({"class_weight": {0: -1}}, "class_weight=.* not negative"),
+        ({"class_weight": {0: np.inf}}, "class_weight=.* finite weights"),
         ({"hash_buckets": -1}, "'hash_buckets' parameter"),
         ({"hash_buckets": 9}, r"hash_buckets=9 needs an ngram_range of \(1, n\)"),
         ({"hash_buckets": 9, "ngram_range": (2, 3)}, r"got \(2, 3\)"),

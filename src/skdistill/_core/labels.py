@@ -124,6 +124,11 @@ def weigh_classes(
     """
     if class_weight != "balanced":
         weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        if not (weights >= 0).all() or not np.isfinite(weights).all():
+            raise ValueError(
+                f"class_weight={class_weight!r} must contain only finite weights that are not "
+                "negative."
+            )
         return weights
     rows = sample_weight > 0
     present = np.unique(codes[rows])

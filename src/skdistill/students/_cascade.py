@@ -249,7 +249,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             train_texts, train_labels = [texts[row] for row in training], classes[codes[training]]
             weights = student_params.get("sample_weight")
             teacher = fit_teacher(teacher, train_texts, train_labels, weights)
-            if self.teacher is None and getattr(student, "teacher_cv", None) is None:
+            uses_teacher = not isinstance(student, FrozenEstimator) and self.teacher is None
+            if uses_teacher and getattr(student, "teacher_cv", None) is None:
                 student.set_params(teacher=FrozenEstimator(teacher))
             student.fit(train_texts, train_labels, **student_params)
         for name, part in (("student", student), ("teacher", teacher)):
@@ -455,6 +456,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
 
 
 def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
+    check_is_fitted(part)
     if not np.array_equal(part.classes_, classes):
         raise ValueError(
             f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "
