@@ -175,5 +175,5 @@ def test_rows_without_weight_are_not_held_out():
     assert min(labels_of(held_out)) >= 10
     assert sorted(labels_of(kept) + labels_of(held_out)) == [*range(20)]
     dataset.targets["sample_weight"] = (torch.arange(20) == 7).float()
-    with pytest.raises(ValueError, match="holds out 1 of 1 texts with .* and a weight"):
+    with pytest.raises(ValueError, match=r"holds out 1 of 1 texts with .* and a weight"):
         dataset.hold_out(0.3, seed=0)
