@@ -271,10 +271,11 @@ Plain = namedtuple("Plain", ["first", "second"])
         [pd.Series([0.9, 0.1], index=["travel", "food"])] * 2,
         [Pair(0.9, 0.1)] * 2,
         [{"travel": 0.9, "food": 0.1}, {"food": 0.1, "travel": 0.9}],
+        pl.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_struct(),
         [Plain(0.1, 0.9)] * 2,
         [pd.Series([0.1, 0.9])] * 2,
     ],
-    ids=["series", "named tuples", "dicts", "named tuples of other names", "series without names"],
+    ids=["series", "named tuples", "dicts", "structs", "tuples of other names", "without names"],
 )
 def test_rows_with_names_are_read_by_them(rows):
     table = columns_in_order(rows, np.array(["food", "travel"]), name="proba")

@@ -162,9 +162,10 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
     y = ["food", "food", "travel", "travel"] * 10
     proba = np.tile([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]], (10, 1))
     table = pd.DataFrame(proba, columns=["food", "travel"])
+    turned = table[["travel", "food"]]
     fits = [
         DistilledMLPClassifier(max_epochs=3, random_state=0).fit(TEXTS, y, teacher_proba=given)
-        for given in (proba, table, table[["travel", "food"]])
+        for given in (proba, table, turned, pl.from_pandas(turned).to_struct())
     ]
     expected = fits[0].predict_proba(NEW)
     for student in fits[1:]:

@@ -143,14 +143,16 @@ def from_tensors(values: Any) -> Any:
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
-    A list of rows with names is such a table, too. Arrays, and tables whose columns are numbered,
-    are returned as they are.
+    A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
+    whose columns are numbered, are returned as they are.
 
     Raises
     ------
     ValueError
         If the columns have names that are not the classes. `name` is the table's name.
     """
+    if is_struct(table):
+        table = table.to_list()
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
         return _rows_in_order(table, classes, name)
     columns = _columns(table)
@@ -158,6 +160,11 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
+
+
+def is_struct(column: Any) -> bool:
+    """Return whether this is a polars column of rows with names."""
+    return str(getattr(column, "dtype", "")).startswith("Struct")
 
 
 def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
