@@ -179,6 +179,17 @@ def test_columns_follow_the_classes_by_name():
             columns_in_order(table, classes, name="p")
 
 
+@pytest.mark.filterwarnings("error")
+def test_lazy_tables_are_refused():
+    table = pl.DataFrame({"a": [1.0], "b": [0.0]}).lazy()
+    message = "p is a LazyFrame, whose rows are not computed yet; pass the result of its method col"
+    with pytest.raises(TypeError, match=message):
+        columns_in_order(table, np.array(["a", "b"]), name="p")
+    with pytest.raises(TypeError, match=message):
+        as_labels(table, name="p")
+    assert label_names(table) is None
+
+
 def test_the_number_1_is_not_the_string_1():
     with pytest.raises(ValueError, match=r"y\[0\] is '1', a label that is not in the classes"):
         check_known_labels(np.array(["1"]), np.array([0, 1]), names=("y", "the classes"))

@@ -172,6 +172,8 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
         np.testing.assert_array_equal(student.predict_proba(NEW), expected)
     with pytest.raises(ValueError, match="teacher_proba has the columns"):
         fits[0].fit(TEXTS, y, teacher_proba=table.rename(columns={"food": "foot"}))
+    with pytest.raises(TypeError, match="teacher_proba is a LazyFrame"):
+        fits[0].fit(TEXTS, y, teacher_proba=pl.from_pandas(table).lazy())
 
 
 def test_a_table_of_several_labels_is_read_by_its_names_after_fit(tmp_path):

@@ -39,7 +39,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         strings and others are not; or if the columns have the same name or are not the known
         labels. The message names the row or the columns.
     TypeError
-        If `y` is not iterable, or is a single string.
+        If `y` is not iterable, is a single string, or is a lazy table.
 
     Examples
     --------
@@ -54,6 +54,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     """
     if y is None:
         raise ValueError(f"{name} is None, but must contain labels.")
+    _refuse_lazy(y, name)
     if hasattr(y, "toarray"):
         return np.asarray(y.toarray())
     columns = _columns(y)
@@ -150,7 +151,10 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     ------
     ValueError
         If the columns have names that are not the classes. `name` is the table's name.
+    TypeError
+        If the table is lazy.
     """
+    _refuse_lazy(table, name)
     if is_struct(table):
         table = table.to_list()
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
@@ -326,8 +330,19 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
         )
 
 
+def _refuse_lazy(table: Any, name: str) -> None:
+    """Refuse a table whose rows are not computed yet, such as a polars LazyFrame."""
+    if hasattr(table, "collect"):
+        raise TypeError(
+            f"{name} is a {type(table).__name__}, whose rows are not computed yet; pass the result "
+            "of its method collect()."
+        )
+
+
 def _columns(y: Any) -> list[Any] | None:
     """Return the column names of a pandas, polars or pyarrow table; None for anything else."""
+    if hasattr(y, "collect"):  # a lazy table, which is refused where it is read
+        return None
     names = getattr(y, "column_names", None)
     if names is None and getattr(y, "ndim", 2) == 2:
         names = getattr(y, "columns", None)
