@@ -159,6 +159,19 @@ def test_several_labels_a_text(topics):
     assert table["calibration_error"][0] == error
 
 
+@pytest.mark.parametrize("columns", [["cooking", "trains"], [0, 1]])
+def test_test_labels_follow_the_columns_of_the_training_labels(topics, columns):
+    X, y = topics[0][:200], topics[1][:200]
+    labels = pd.DataFrame({0: y == "cooking", 1: y == "trains"}).astype(int)
+    labels.columns = columns
+    model = make_pipeline(TfidfVectorizer(), OneVsRestClassifier(LogisticRegression(C=10)))
+    straight, turned = (
+        compare({"LR": model}, X[:100], labels[:100], X[100:], tested)
+        for tested in (labels[100:], labels[100:].iloc[:, ::-1])
+    )
+    assert turned["accuracy"].tolist() == straight["accuracy"].tolist()
+
+
 def test_labels_in_a_table_of_one_column_are_a_column(split):
     X_train, y_train, X_test, y_test = split
     model = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(X_train[:9], y_train[:9])

@@ -24,8 +24,8 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     name : str, default="y"
         The name of the labels in error messages.
     classes : ndarray of shape (n_labels,) or None, default=None
-        The known labels. If they are names and `y` is a table with one named column per label, the
-        columns are put in their order.
+        The known labels. If they are names and `y` is a table with one named column per label, or
+        if they are the numbers of its columns, the columns are put in their order.
 
     Returns
     -------
@@ -59,12 +59,16 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
-        twice = [column for column in columns if columns.count(column) > 1]
+        names = [*map(_name, columns)]
+        twice = [name for name in names if names.count(name) > 1]
         if twice or not columns:
             fault = f"two columns named {twice[0]!r}" if twice else "no columns"
             raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
-        if classes is not None and _are_named_alike(label_names(y), classes):
-            columns = _in_order(columns, classes, name)
+        if classes is not None and len(columns) > 1:
+            # Classes that are numbers have had no names.
+            is_named = classes.dtype.kind == "U" and _have_names(columns)
+            if is_named or _are_same(columns, classes):
+                columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
@@ -85,18 +89,31 @@ def label_names(y: Any) -> np.ndarray | None:
     The numbers 0, 1, 2, ... in order are no names. Other numbers become strings.
     """
     columns = _columns(y)
-    if columns is None or len(columns) < 2 or columns == [*range(len(columns))]:
+    if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
-    if not all(isinstance(name, str | int | np.integer) for name in columns):
-        return None
-    return np.array([*map(str, columns)])
+    return np.array([*map(_name, columns)])
 
 
-def _are_named_alike(names: np.ndarray | None, classes: np.ndarray) -> bool:
-    """Return whether columns must be aligned; classes that are numbers have had no names."""
-    if names is None or classes.dtype.kind == "U":
-        return names is not None
-    return {*names.tolist()} == {*map(str, classes.tolist())}
+def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
+    """Return the column names of a table with several labels, or numbers if it has no names."""
+    names = label_names(y)
+    return np.arange(n_labels) if names is None else names
+
+
+def _name(column: Any) -> str:
+    """Return the name of a column or class; numbers that are equal have the same one."""
+    is_whole = isinstance(column, float | np.floating) and column == column // 1
+    return str(int(column) if is_whole else column)
+
+
+def _have_names(columns: list[Any]) -> bool:
+    """Return whether columns are anything but the numbers 0, 1, 2, ... in order."""
+    return any(isinstance(name, str) or _name(name) != str(i) for i, name in enumerate(columns))
+
+
+def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
+    """Return whether the names of columns, even if they are numbers in order, are the classes."""
+    return {*map(_name, columns)} == {*map(_name, classes)}
 
 
 class LabelTable:
@@ -145,7 +162,8 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
     A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
-    whose columns are numbered, are returned as they are.
+    whose columns are numbered in order and whose classes are other values, are returned as they
+    are.
 
     Raises
     ------
@@ -160,7 +178,7 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
         return _rows_in_order(table, classes, name)
     columns = _columns(table)
-    if columns is None or columns == [*range(len(columns))]:
+    if columns is None or not (_have_names(columns) or _are_same(columns, classes)):
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
@@ -182,8 +200,9 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
         named: dict[str, Any] = row._asdict()
         return named if named.keys() & {*map(str, classes)} else None
     if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
-        numbers = [*row.index] == [*range(len(row))]
-        return None if numbers else dict(row.to_dict())
+        columns = [*row.index]
+        is_named = _have_names(columns) or _are_same(columns, classes)
+        return dict(row.to_dict()) if is_named else None
     return None
 
 
@@ -200,8 +219,8 @@ def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.nd
 
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
     """Return the names of columns in the order of the classes, which they must equal."""
-    place = {str(column): column for column in columns}
-    wanted = [*map(str, classes.tolist())]
+    place = {_name(column): column for column in columns}
+    wanted = [*map(_name, classes.tolist())]
     if len(place) < len(columns) or place.keys() != {*wanted}:
         raise ValueError(
             f"{name} has the columns {columns!s:.200}, which are not the classes "
