@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
+from sklearn.multiclass import OneVsRestClassifier
 
+from named_answers import TABLES, NamedAnswers
 from skdistill import ReliabilityDisplay, make_tfidf_baseline
 from skdistill.metrics._calibration import expected_calibration_error
 
@@ -123,6 +125,34 @@ def test_labels_in_a_table_of_one_column_are_a_column(topics):
         for y in (labels[300:], pd.DataFrame({"label": labels[300:]}))
     ]
     assert displays[0].calibration_error == displays[1].calibration_error
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_classifiers_columns_are_found_by_their_names(topics, kind):
+    texts, labels = topics
+    model = make_tfidf_baseline().fit(texts[:300], labels[:300])
+    plain, named = (
+        ReliabilityDisplay.from_estimator(asked, texts[300:], labels[300:])
+        for asked in (model, NamedAnswers(model, kind))
+    )
+    assert named.calibration_error == plain.calibration_error
+
+
+@pytest.mark.parametrize("names", [["cooking", "trains"], [0, 1]])
+def test_a_classifiers_columns_of_labels_are_found_by_their_names(topics, names):
+    texts, labels = topics
+    y = pd.DataFrame({0: labels == "cooking", 1: labels == "trains"}).astype(int)
+    y.columns = names
+    model = OneVsRestClassifier(make_tfidf_baseline()).fit(texts[:300], y.to_numpy()[:300])
+    plain, *others = (
+        ReliabilityDisplay.from_estimator(asked, texts[300:], tested)
+        for asked, tested in [
+            (model, y.to_numpy()[300:]),
+            (NamedAnswers(model, names=names), y[300:]),
+            (NamedAnswers(model, names=names), y[300:].iloc[:, ::-1]),
+        ]
+    )
+    assert plain.calibration_error == others[0].calibration_error == others[1].calibration_error
 
 
 def test_of_several_labels_each_is_a_question():

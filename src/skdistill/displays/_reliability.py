@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import is_multilabel
 
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, label_names
 from skdistill._core.labels import check_same_length
-from skdistill._core.multilabel import as_questions, join_columns
+from skdistill._core.multilabel import as_questions, class_names, predict_columns
 from skdistill.displays._base import Display
 from skdistill.displays._style import (
     REFERENCE_LINE,
@@ -243,9 +243,9 @@ class ReliabilityDisplay(Display):
         >>> ReliabilityDisplay.from_estimator(model, X, y, name="LR").counts.sum()
         np.int64(3)
         """
-        proba = np.asarray(join_columns(estimator.predict_proba(X)))
-        y = as_labels(y, classes=np.asarray(estimator.classes_))
-        classes = None if is_multilabel(y) else estimator.classes_
+        classes = class_names(estimator, label_names(y))
+        proba = predict_columns(estimator, X, classes)
+        y = as_labels(y, classes=classes)
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
             y, proba, classes, n_bins=n_bins, name=name, ax=ax, ref_line=ref_line, line_kw=line_kw

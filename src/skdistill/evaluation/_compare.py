@@ -204,7 +204,7 @@ def compare(
         kind = "teacher" if name == reference else _kind(models[name])
         models[name], seconds = _fit(models[name], train, labels, pool)
         model = _unfrozen(models[name])
-        predictions = Predictions.of(model, test)
+        predictions = Predictions.of(model, test, columns)
         _check_predictions(name, predictions, test_labels)
         _check_columns(name, model, columns)
         if name == reference:
