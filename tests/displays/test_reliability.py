@@ -163,6 +163,22 @@ def test_of_several_labels_each_is_a_question():
     assert display.confidence[1] == pytest.approx((0.9 + 0.7 + 0.6 + 0.9) / 4)
 
 
+@pytest.mark.parametrize("names", [["food", "travel"], [0, 1], [1, 0]])
+def test_columns_of_labels_are_aligned_by_their_names(names):
+    y = pd.DataFrame([[1, 0], [0, 0], [1, 1]], columns=names)
+    proba = pd.DataFrame([[0.9, 0.3], [0.6, 0.1], [0.8, 0.2]], columns=names)
+    errors = {
+        ReliabilityDisplay.from_predictions(labels, answers).calibration_error
+        for labels in (y, y.iloc[:, ::-1])
+        for answers in (proba, proba.iloc[:, ::-1])
+    }
+    [error] = errors
+    plain = ReliabilityDisplay.from_predictions(y.to_numpy(), proba.to_numpy())
+    assert error == pytest.approx(plain.calibration_error)
+    with pytest.raises(ValueError, match="y_proba has the columns"):
+        ReliabilityDisplay.from_predictions(y.set_axis(["a", "b"], axis=1), proba.add_suffix("s"))
+
+
 def test_what_does_not_fit_is_refused(predictions):
     y, proba = predictions
     with pytest.raises(ValueError, match=r"proba must have shape \(400, 2\)"):
