@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.metrics import log_loss
@@ -211,4 +212,9 @@ def test_named_columns_are_aligned():
     y = ["food", "travel"]
     table = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], columns=y)
     expected = expected_calibration_error(y, table.to_numpy(), y)
-    assert expected_calibration_error(y, table[["travel", "food"]], y) == expected
+    for module in (pd, pl):
+        turned = module.DataFrame(table.to_dict("list"))[["travel", "food"]]
+        assert expected_calibration_error(y, turned, y) == expected
+    assert expected_calibration_error(y, turned.to_struct(), y) == expected
+    numbered = table.set_axis([0, 1], axis=1)
+    assert expected_calibration_error([0, 1], numbered, [1, 0]) == expected

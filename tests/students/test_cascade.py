@@ -11,6 +11,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
+from named_answers import NamedAnswers
 from skdistill import (
     CascadeClassifier,
     DistilledMLPClassifier,
@@ -52,6 +53,14 @@ def test_curve_is_what_each_threshold_gives():
     assert np.isnan(curve["student_accuracy"].iloc[-1])
 
 
+def test_a_curve_aligns_named_columns():
+    student, teacher, codes = random_case()
+    expected = cascade_curve(student, teacher, codes)
+    tables = [pd.DataFrame(proba, columns=["a", "b", "c"]) for proba in (student, teacher)]
+    found = cascade_curve(tables[0], tables[1][["c", "a", "b"]], codes)
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_a_curve_needs_texts():
     with pytest.raises(ValueError, match="at least one text"):
         cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])
@@ -63,6 +72,21 @@ def says_all_right(texts):
 
 def says_all_wrong(texts):
     return [row[::-1] for row in says_all_right(texts)]
+
+
+def test_answers_of_both_parts_are_found_by_the_names_of_their_columns(topics):
+    texts, labels = topics[0][:200], topics[1][:200]
+    student, teacher = (make_tfidf_baseline().fit(texts[:n], labels[:n]) for n in (20, 200))
+    plain, named = (
+        CascadeClassifier(FrozenEstimator(wrap(student)), FrozenEstimator(wrap(teacher))).fit(
+            texts, labels
+        )
+        for wrap in (lambda model: model, NamedAnswers)
+    )
+    assert 0 < plain.asks_teacher(texts).sum() < len(texts)
+    np.testing.assert_array_equal(named.asks_teacher(texts), plain.asks_teacher(texts))
+    np.testing.assert_array_equal(named.predict_proba(texts), plain.predict_proba(texts))
+    pd.testing.assert_frame_equal(named.curve(texts, labels), plain.curve(texts, labels))
 
 
 def says_half_right(texts):

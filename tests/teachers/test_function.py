@@ -640,6 +640,11 @@ def test_a_frozen_teacher_is_not_paid_again(tmp_path):
     assert len(asked) == len(texts) + 1
 
 
+def test_numbered_columns_are_classes_that_are_their_numbers():
+    teacher = FunctionTeacherClassifier(lambda texts: pd.DataFrame([[0.25, 0.75]]), classes=[1, 0])
+    assert teacher.fit(["a"]).predict_proba(["b"]).tolist() == [[0.25, 0.75]]
+
+
 @pytest.mark.parametrize("kind", ["series", "named tuples", "structs", "arrow"])
 def test_rows_with_names_are_not_taken_by_position(kind):
     pair = namedtuple("pair", ["loud", "calm"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.label_columns import by_name, columns_in_order, from_tensors
+from skdistill._core.label_columns import by_name, columns_in_order, from_tensors, is_struct
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
@@ -157,7 +157,7 @@ def _as_rows(answers: Any) -> Any:
     """Return answers as a sequence of rows, or None."""
     if isinstance(answers, str | bytes | Mapping):
         return None
-    if str(getattr(answers, "dtype", "")).startswith("Struct"):  # polars' rows with names
+    if is_struct(answers):
         answers = answers.to_list()
     if hasattr(answers, "to_numpy"):  # a data frame or a column of labels
         answers = np.asarray(answers)
