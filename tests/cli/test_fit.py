@@ -334,6 +334,11 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
         (["--teacher", "tfidf", "--lr", "0.1"], "--lr needs a transformer"),
         (["--lr", "0"], "0 is not a positive number"),
         (["--ngram-range", "3,1"], "3,1 is not in order"),
+        (["--ngram-range", "0,1"], "0 is not positive"),
+        *(
+            (["--ngram-range", *words], f"{words[0]!r} is not two numbers with a comma between")
+            for words in (["12"], ["1-2"], ["1", "2"], ["1,"], ["1,x"])
+        ),
         (["--encoding", "latin0"], "'latin0' is not an encoding"),
         (["--encoding", "hex"], "'hex' is not an encoding"),
         (["--label-column", "text"], "must name different columns"),

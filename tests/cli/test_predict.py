@@ -89,6 +89,28 @@ def test_another_kind_of_output_gets_texts_and_labels(model, tmp_path, kind):
     assert result["text"] == TEXTS
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_columns_that_another_type_of_output_lacks_are_named(model, tmp_path, capsys, kind):
+    source = write(tmp_path / "in.parquet", TEXTS, Intent="none")
+    assert predict(model, source, tmp_path / f"out.{kind}") == 0
+    assert capsys.readouterr().err.endswith(
+        "with the column label, without the columns id, Intent of the input. An output of the "
+        "type .parquet keeps all columns.\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["-", "out.csv"])
+def test_blank_lines_of_a_txt_file_are_not_lost_in_silence(model, tmp_path, capsys, target):
+    output = target if target == "-" else tmp_path / target
+    source = tmp_path / "in.txt"
+    source.write_text("warm soup\n\n \nfast bus\n", encoding="utf-8")
+    assert predict(model, source, output) == 0
+    assert f"{source}: left out 2 blank lines\n" in capsys.readouterr().err
+    source.write_text("\n \n", encoding="utf-8")
+    assert predict(model, source, output, "--force") == 1
+    assert f"error: {source} has no rows.\n" in capsys.readouterr().err
+
+
 def command(*arguments):
     words = [*map(str, arguments)]
     code = f"import sys; from skdistill.cli._main import main; sys.exit(main({words!r}))"

@@ -138,6 +138,14 @@ def test_a_card_replaces_another_one_only_by_force(model, test_file, tmp_path, c
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{card}: ")
 
 
+def test_a_card_replaces_neither_the_student_nor_the_texts(model, test_file, capsys):
+    for path, name in ((model, "model"), (test_file, "file of test texts")):
+        before = path.read_bytes()
+        assert report(model, test_file, "--html", path, "--force") == 1
+        assert f"{path} is also the {name}; choose another" in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
 def test_a_title_is_for_a_card(model, test_file, capsys):
     with pytest.raises(SystemExit) as info:
         report(model, test_file, "--title", "Topics")

@@ -67,6 +67,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("a .skd output requires --precision")
     if export is not _export_skd and arguments.precision is not None:
         arguments.usage_error("--precision is only for .skd files; remove it")
+    _options.refuse_same(arguments.output, arguments.model, "model")
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
@@ -74,7 +75,6 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill.serving import CompiledClassifier
 
     student = CompiledClassifier(read_student_file(arguments.model))
-    n_bytes_before = arguments.model.stat().st_size  # read now: the export may overwrite it
     found = export(arguments, student)
     n_bytes = arguments.output.stat().st_size
     if arguments.json:
@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     print(
         f"{arguments.output}: {format_bytes(n_bytes)} ({arguments.model}: "
-        f"{format_bytes(n_bytes_before)})"
+        f"{format_bytes(arguments.model.stat().st_size)})"
     )
     print(
         f"probabilities differ by at most {found['largest_difference']:.2g} on "

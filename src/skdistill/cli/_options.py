@@ -128,6 +128,12 @@ def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
         pass
 
 
+def refuse_same(output: Path, given: Path, name: str) -> None:
+    """Refuse an output that is also the file passed as `name`, even with --force."""
+    if output.exists() and given.exists() and output.samefile(given):
+        raise ValueError(f"{output} is also the {name}; choose another output file.")
+
+
 def _parsed(kind: Callable[[str], _Number], text: str) -> _Number:
     """Parse a number."""
     try:
@@ -173,9 +179,13 @@ def rate(text: str) -> float:
 
 
 def interval(text: str) -> tuple[int, int]:
-    """Parse two positive integers in order, such as 1,3; one integer stands for both."""
-    low, _, high = text.partition(",")
-    first, last = positive(low), positive(high or low)
+    """Parse two positive integers in order, such as 1,3."""
+    low, comma, high = text.partition(",")
+    if not (comma and low.strip().isdecimal() and high.strip().isdecimal()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not two numbers with a comma between them, such as 1,2"
+        )
+    first, last = positive(low), positive(high)
     if first > last:
         raise argparse.ArgumentTypeError(f"{text} is not in order")
     return first, last

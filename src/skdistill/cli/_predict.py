@@ -24,12 +24,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         usage="MODEL [INPUT [OUTPUT]] [options]",
         summary="label the texts of a file, or the lines of standard input",
         description="Label texts with a student. An output file keeps the columns of an input of "
-        "the same type; for another type, it gets the texts. It appears when it is complete; if "
+        "the same type; for another type, it gets only the texts. It appears when it is complete; if "
         "you interrupt the command, run it again to resume. Lines of standard input are labelled "
         "as they arrive.",
         examples="""
             skdistill predict model.skd new.csv labels.csv        adds a column `label`
-            skdistill predict model.skd new.csv top.jsonl --top-k 3 --threshold 0.1
+            skdistill predict model.skd new.csv top.csv --top-k 3 --threshold 0.1
             echo 'a text' | skdistill predict model.skd - -       one label per line
             """,
     )
@@ -120,9 +120,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _check_output(target: Path, arguments: argparse.Namespace) -> None:
     """Refuse an output that is the input, or that exists; parts of an interrupted run may exist."""
-    source = Path(arguments.input)
-    if arguments.input != "-" and source.exists() and target.exists() and target.samefile(source):
-        raise ValueError(f"{target} is also the input; choose another output file.")
+    if arguments.input != "-":
+        _options.refuse_same(target, Path(arguments.input), "input")
     _options.check_output(target, arguments.force)
 
 
@@ -139,6 +138,7 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
             print("skdistill predict: type one text per line; Ctrl-D ends", file=sys.stderr)
     else:
         source = _inputs.open_source(arguments.input, arguments, FILES.keys(), OR_LINES)
+    dropped: list[str] = []
     with _counting(arguments) as count:
         if arguments.output == "-":
             predict_lines(
@@ -153,13 +153,15 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
         else:
             target = Path(arguments.output)
             job = FileJob(arguments.model, source, target, arguments.text_column, is_stream)
-            predict_file(columns, job, count)
+            dropped = predict_file(columns, job, count)
     _inputs.tell_left_out(source, arguments)
     if arguments.output != "-":
         n_texts = "1 text" if count.n == 1 else f"{count.n:,} texts"
+        without = f", without {_listed(dropped)} of the input" if dropped else ""
+        hint = f". An output of the type {source.kind} keeps all columns." if dropped else ""
         print(
             f"skdistill predict: labelled {n_texts} of {source.name}; wrote {arguments.output} "
-            f"with {_listed(columns.names)}",
+            f"with {_listed(columns.names)}{without}{hint}",
             file=sys.stderr,
         )
 

@@ -63,6 +63,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
+        _options.refuse_same(arguments.html, arguments.model, "model")
+        if arguments.data != "-":
+            _options.refuse_same(arguments.html, Path(arguments.data), "file of test texts")
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")

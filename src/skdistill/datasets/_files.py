@@ -46,11 +46,16 @@ class Txt(TextFile):
 
 
 def _texts(lines: Iterable[str], source: Source, encoding: str) -> Iterator[tuple[int, str]]:
+    n_blank = 0
     for number, line in enumerate(lines, 1):
         if fault := source.fault_of(line, encoding):
             source.refuse_row(number, *fault)
         elif text := line.strip():
+            source.left_out.n_blank += n_blank
+            n_blank = 0
             yield number, text
+        else:
+            n_blank += 1
 
 
 TABLES: dict[str, TableFile] = {

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from skdistill._core.encodings import ArrivingLines
 from skdistill.cli.prediction._columns import Columns
-from skdistill.datasets._files import read_rows
+from skdistill.datasets._files import no_rows, read_rows
 from skdistill.datasets._source import Options, Rows, Source
 from skdistill.datasets._values import damage_of
 
@@ -47,11 +47,15 @@ def predict_lines(
         parts = arriving_rows(source, text_column)
     else:
         parts = read_rows(source, {text_column: "text_column"}, text_column, _LINES)
+    has_rows = is_stream
     for rows in parts:
+        has_rows = True
         texts = rows.columns[text_column]
         output.write(write(columns.of(texts)))
         output.flush()
         count(len(texts))
+    if not has_rows:
+        raise no_rows(source)
 
 
 def arriving_rows(source: Source, text_column: str, size: int | None = None) -> Iterator[Rows]:
