@@ -749,6 +749,40 @@ def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
     )
 
 
+def test_a_column_with_a_similar_name_is_proposed_among_all(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food,1"], "text,label,text2")
+    assert fit(data, model, "--label-column", "labels") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'labels'; its columns are text, label, text2; did you mean 'label'? Choose it "
+        "with --label-column label.\n"
+    ) in told
+    assert fit(data, model, "--text-column", "texts2") == 1
+    assert "did you mean 'text2'? Choose it with --text-column text2.\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--test", "--unlabeled"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_second_file_is_told_to_have_the_columns_of_the_first(
+    tmp_path, model, capsys, option, kind
+):
+    data = write_rows(tmp_path / "data.csv", ["soup,food", "bus,travel"], "body,category")
+    second = tmp_path / f"second.{kind}"
+    table = pd.DataFrame({"text": ["soup"], "label": ["food"]})
+    if kind == "csv":
+        table.to_csv(second, index=False)
+    else:
+        table.to_json(second, orient="records", lines=True)
+    names = ["--text-column", "body", "--label-column", "category"]
+    assert fit(data, model, *names, option, second) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"are text, label. Rename one of them to 'body' as in {data}, because --text-column names "
+        "a column of all files."
+    ) in told
+    assert "Choose" not in told
+
+
 def test_the_advice_to_skip_rows_is_not_given_for_a_wrong_encoding(tmp_path, model, capsys):
     data = tmp_path / "data.csv"
     data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode("cp1252"))

@@ -158,6 +158,15 @@ def test_a_teacher_of_other_classes_is_refused(model, test_file, tiny_checkpoint
     assert "is not fine-tuned for the classes cooking, sailing, trains" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["tfidf", "none"])
+def test_a_teacher_that_only_fit_knows_is_refused(model, test_file, name, capsys):
+    with pytest.raises(SystemExit) as info:
+        report(model, test_file, "--teacher", name)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert f"--teacher {name} is only for `fit`; pass a transformer" in told
+
+
 def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
     # As text, 10 and 11 come before 9.
     numbers = 9 + np.unique(topics[1], return_inverse=True)[1]

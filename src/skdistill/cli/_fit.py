@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import skdistill
 from skdistill.cli import _inputs, _options
+from skdistill.cli._teacher_choice import WITHOUT_TRANSFORMER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
 # What files write between several labels.
 _SEPARATORS = "|;,/"
-_WITHOUT_TRANSFORMER = ("tfidf", "none")
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
@@ -211,10 +211,10 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     test = None
     if arguments.test is not None:
         known = replace(labels, known=classes)
-        test = _inputs.read_labelled_file(arguments.test, arguments, known)
+        test = _inputs.read_labelled_file(arguments.test, arguments, known, arguments.data)
     unlabelled: list[str] = []
     if arguments.unlabeled is not None:
-        unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments)
+        unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments, arguments.data)
     return _inputs.Texts(labelled, unlabelled, test)
 
 
@@ -295,7 +295,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.teacher == "none" and option:
         error(f"{option} needs a teacher, but --teacher is none")
     option = _options.first_given(arguments, _FOR_TRANSFORMERS)
-    if arguments.teacher in _WITHOUT_TRANSFORMER and option:
+    if arguments.teacher in WITHOUT_TRANSFORMER and option:
         error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
     _options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
@@ -305,9 +305,9 @@ def _check(arguments: argparse.Namespace) -> None:
 def _check_teacher(arguments: argparse.Namespace) -> None:
     """Refuse a name that is nearly one of those that are no transformer."""
     given = arguments.teacher
-    if given is None or given in _WITHOUT_TRANSFORMER or Path(given).exists():
+    if given is None or given in WITHOUT_TRANSFORMER or Path(given).exists():
         return
-    similar = get_close_matches(given.lower(), _WITHOUT_TRANSFORMER, n=1, cutoff=0.75)
+    similar = get_close_matches(given.lower(), WITHOUT_TRANSFORMER, n=1, cutoff=0.75)
     if similar:
         arguments.usage_error(f"there is no teacher {given!r}; did you mean {similar[0]}?")
 
@@ -321,7 +321,7 @@ def _what_is_kept(arguments: argparse.Namespace) -> str:
         kept.append(f"the texts that are already labelled (in {arguments.cache})")
     if kept:
         return f"; run the same command to resume from {' and '.join(kept)}, if any"
-    if arguments.teacher in _WITHOUT_TRANSFORMER:
+    if arguments.teacher in WITHOUT_TRANSFORMER:
         return "; nothing was written"
     return "; nothing was written. --cache DIR and --checkpoint DIR let you resume a fit"
 

@@ -24,9 +24,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         usage="MODEL [INPUT [OUTPUT]] [options]",
         summary="label the texts of a file, or the lines of standard input",
         description="Label texts with a student. An output file keeps the columns of an input of "
-        "the same type; for another type, it gets only the texts. It appears when it is complete; if "
-        "you interrupt the command, run it again to resume. Lines of standard input are labelled "
-        "as they arrive.",
+        "the same type; for another type, it gets only the texts. It appears when it is complete; "
+        "if you interrupt the command, run it again to resume. Lines of standard input are "
+        "labelled as they arrive.",
         examples="""
             skdistill predict model.skd new.csv labels.csv        adds a column `label`
             skdistill predict model.skd new.csv top.csv --top-k 3 --threshold 0.1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skdistill._core.format import align
 from skdistill.cli import _inputs, _options
+from skdistill.cli._teacher_choice import WITHOUT_TRANSFORMER
 
 if TYPE_CHECKING:
     from skdistill.card._figures import Answers
@@ -69,6 +70,11 @@ def _run(arguments: argparse.Namespace) -> None:
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")
+    if arguments.teacher in WITHOUT_TRANSFORMER and not Path(arguments.teacher).exists():
+        arguments.usage_error(
+            f"--teacher {arguments.teacher} is only for `fit`; pass a transformer, such as a "
+            "folder from `fit --save-teacher`"
+        )
     # Imported here so that `skdistill --help` starts fast, and a wrong file is found first.
     from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
