@@ -62,6 +62,11 @@ def run(file, **options):
     return run_demo(Demo(str(file), text_column="story", label_column="topic", **options))
 
 
+def test_a_missing_column_is_named_by_its_option(file, tiny_checkpoint, capsys):
+    assert main(["demo", "--data", str(file), "--teacher", str(tiny_checkpoint), "--no-plot"]) == 1
+    assert "Choose the right one with --text-column; if" in capsys.readouterr().err
+
+
 # ---- the whole story
 
 

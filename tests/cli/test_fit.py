@@ -740,6 +740,12 @@ def test_a_file_with_a_similar_name_is_proposed(tmp_path, model, capsys):
     )
 
 
+def test_a_file_is_not_proposed_for_its_extension_alone(tmp_path, model, capsys):
+    write_rows(tmp_path / "out.csv", ["soup,food"])
+    assert fit(tmp_path / "nosuch.csv", model) == 1
+    assert f"{tmp_path / 'nosuch.csv'} does not exist.\n" in capsys.readouterr().err
+
+
 def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
     data = write_rows(tmp_path / "data.csv", ["soup,food"], "Utterance,label")
     assert fit(data, model, "--text-column", "utterance") == 1

@@ -212,11 +212,18 @@ def test_a_byte_order_mark_is_no_part_of_a_name(model, tmp_path, capsys, kind):
 
 
 def test_an_interrupted_file_says_what_is_kept(model, tmp_path, monkeypatch, capsys, small_parts):
+    calls, predict_texts = [], CompiledClassifier.predict
+
     def interrupt(self, X):
-        raise KeyboardInterrupt
+        calls.append(X)
+        if len(calls) in (1, 3):
+            raise KeyboardInterrupt
+        return predict_texts(self, X)
 
     source = write(tmp_path / "in.csv", TEXTS)
     monkeypatch.setattr(CompiledClassifier, "predict", interrupt)
+    assert predict(model, source, tmp_path / "out.csv") == 130
+    assert capsys.readouterr().err.endswith("interrupted; nothing was written\n")
     assert predict(model, source, tmp_path / "out.csv") == 130
     assert "interrupted; finished parts were kept" in capsys.readouterr().err
 
@@ -541,6 +548,7 @@ def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):
     [
         (["--label-column", "x"], "--output-column names the new column"),
         (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
+        (["--format", "csv"], "--format is only for `fit` and `report`; predict reads lines"),
         (["--top-k", "0"], "0 is not positive"),
         (["--top-k", "two"], "argument --top-k: 'two' is not a whole number"),
         (["--threshold", "20%"], "argument --threshold: 20% is not between 0 and 1; write 0.2"),

@@ -24,6 +24,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     demo.add_argument(
         "--data",
+        type=_options.file_name,
         default="docstrings",
         metavar="DATA",
         help="docstrings (of installed libraries; works offline), emotion, "
@@ -38,6 +39,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     demo.add_argument(
         "--unlabeled",
+        type=_options.file_name,
         metavar="FILE",
         help="a file of unlabelled texts; may be .txt",
     )
@@ -54,7 +56,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_work_options(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--output",
-        type=Path,
+        type=_options.file_path,
         default=Path("demo-output"),
         metavar="DIR",
         help="folder for the student, the table and the figure (default: demo-output)",

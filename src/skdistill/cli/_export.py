@@ -46,6 +46,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     export.add_argument(
         "--texts",
+        type=_options.file_name,
         metavar="FILE",
         help="a file of texts for the comparison; may be .txt",
     )

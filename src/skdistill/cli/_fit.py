@@ -65,6 +65,7 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
     files = fit.add_argument_group("files")
     files.add_argument(
         "data",
+        type=_options.file_name,
         metavar="DATA",
         help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
     )
@@ -74,11 +75,17 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
     _inputs.add_format(files)
     _inputs.add_reading_options(files)
     files.add_argument(
-        "--unlabeled", metavar="FILE", help="a file of more texts, without labels; may be .txt"
+        "--unlabeled",
+        type=_options.file_name,
+        metavar="FILE",
+        help="a file of more texts, without labels; may be .txt",
     )
     test = files.add_mutually_exclusive_group()
     test.add_argument(
-        "--test", metavar="FILE", help="labelled texts to evaluate student and teacher on"
+        "--test",
+        type=_options.file_name,
+        metavar="FILE",
+        help="labelled texts to evaluate student and teacher on",
     )
     test.add_argument(
         "--test-fraction",
@@ -104,13 +111,22 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
     teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
     teacher.add_argument(
-        "--save-teacher", type=Path, metavar="DIR", help="save it for other students and `report`"
+        "--save-teacher",
+        type=_options.file_path,
+        metavar="DIR",
+        help="save it for other students and `report`",
     )
     teacher.add_argument(
-        "--checkpoint", type=Path, metavar="DIR", help="save it after each epoch, to resume"
+        "--checkpoint",
+        type=_options.file_path,
+        metavar="DIR",
+        help="save it after each epoch, to resume",
     )
     teacher.add_argument(
-        "--cache", type=Path, metavar="DIR", help="keep its probabilities for other runs"
+        "--cache",
+        type=_options.file_path,
+        metavar="DIR",
+        help="keep its probabilities for other runs",
     )
 
 

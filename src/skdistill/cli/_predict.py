@@ -36,6 +36,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _options.add_model(predict)
     predict.add_argument(
         "input",
+        type=_options.file_name,
         metavar="INPUT",
         nargs="?",
         default="-",
@@ -43,6 +44,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     predict.add_argument(
         "output",
+        type=_options.file_name,
         metavar="OUTPUT",
         nargs="?",
         default="-",
@@ -82,17 +84,27 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
     predict.add_argument(
         "--verbose", action="store_true", help="show progress even without a terminal"
     )
-    predict.add_argument("--label-column", action=_OtherOption, help=argparse.SUPPRESS)
+    predict.add_argument(
+        "--label-column",
+        action=_OtherOption,
+        const="--label-column names a column of given labels, which predict does not read; "
+        "--output-column names the new column",
+        help=argparse.SUPPRESS,
+    )
+    predict.add_argument(
+        "--format",
+        action=_OtherOption,
+        const="--format is only for `fit` and `report`; predict reads lines of standard input, "
+        "or a file whose extension tells its type",
+        help=argparse.SUPPRESS,
+    )
 
 
 class _OtherOption(argparse.Action):
-    """Say that `predict` names its column with another option than the labels of a file."""
+    """Say why `predict` lacks an option of other commands."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
-        parser.error(
-            "--label-column names a column of given labels, which predict does not read; "
-            "--output-column names the new column"
-        )
+        parser.error(str(self.const))
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -205,6 +217,11 @@ def _counting(arguments: argparse.Namespace) -> Iterator[_Count]:
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:
+    """Say whether the next run can resume."""
+    from skdistill.cli.prediction._jobs import partial_folder
+
     if "-" in (arguments.input, arguments.output):
         return ""
+    if not partial_folder(Path(arguments.output)).is_dir():
+        return "; nothing was written"
     return "; finished parts were kept; run the same command to resume"

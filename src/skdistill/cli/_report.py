@@ -35,6 +35,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _options.add_model(report)
     report.add_argument(
         "data",
+        type=_options.file_name,
         metavar="TEST",
         help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
     )
@@ -50,7 +51,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument(
         "--html",
         metavar="FILE",
-        type=Path,
+        type=_options.file_path,
         help="also write a model card: a page with the scores that runs the student",
     )
     report.add_argument("--title", help="title of the card (default: the kind and the classes)")

@@ -64,6 +64,11 @@ class FileJob:
         return not self.is_stream and type(kinds[0]) is type(kinds[1])
 
 
+def partial_folder(target: Path) -> Path:
+    """Return the folder of the parts, which exists while some but not all are there."""
+    return target.with_name(f"{target.name}.partial")
+
+
 def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> list[str]:
     """Predict the rows of a file, or the lines of standard input, and write them to a file.
 
@@ -75,7 +80,7 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
     description = job.describe(columns)
-    folder = target.with_name(f"{target.name}.partial")
+    folder = partial_folder(target)
     with explaining_writes(target):
         folder.mkdir(exist_ok=True)
     with locked(folder / "lock") as is_mine:
