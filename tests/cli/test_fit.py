@@ -143,6 +143,7 @@ def test_the_baseline_is_named_beside_a_teacher(folder, model, ready_teacher, to
     assert "TF-IDF + LR" not in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_student_that_is_no_better_than_the_baseline_is_said_to_be_so(folder, model, capsys):
     # The words of one text are the only ones that it learns.
     options = ["--test", folder / "train.csv", "--n-parameters", 30, "--force"]
@@ -415,6 +416,7 @@ def test_a_folder_that_takes_no_file_is_found_out_first(folder, model, monkeypat
     )
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path, capsys):
     texts = pd.read_csv(folder / "train.csv")
     wrong = texts["label"].map({"cooking": "sailing", "sailing": "trains", "trains": "cooking"})
@@ -574,6 +576,7 @@ def tagged(topics, tmp_path_factory):
     return path
 
 
+@pytest.mark.filterwarnings("ignore:60 of the 60 texts")
 @pytest.mark.parametrize("way", ["a separator", "several columns"])
 def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
     if way == "a separator":
@@ -700,6 +703,39 @@ def test_half_as_many_classes_as_texts_are_enough(tmp_path, model, capsys):
     data = write_rows(tmp_path / "data.csv", [f"word{i // 2} here,c{i // 2}" for i in range(20)])
     assert fit(data, model, "--quiet") == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("default")
+def test_many_test_texts_that_are_training_texts_are_a_warning(folder, tmp_path, model, capsys):
+    train = pd.read_csv(folder / "train.csv")
+    test = pd.read_csv(folder / "test.csv")
+    for n_known, warns in ((6, True), (5, False)):
+        pd.concat([train[:n_known], test[n_known:]]).to_csv(tmp_path / "test.csv", index=False)
+        options = ["--test", tmp_path / "test.csv", "--quiet", "--force"]
+        assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+        told = capsys.readouterr().err
+        expected = f"warning: {n_known} of the 60 texts of {tmp_path / 'test.csv'} are also in "
+        assert (expected in told) is warns
+        assert bool(told) is warns
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])
+def test_labels_that_differ_only_in_case_are_a_warning(tmp_path, model, options, capsys):
+    rows = ["soup,joy", "bus,Joy", "train,fear", "bread,fear"]
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--quiet", *options, teacher="none") == 0
+    assert capsys.readouterr().err == (
+        f"skdistill fit: warning: {data}: label contains 'Joy' and 'joy', which count as two "
+        "labels; rename one of them if they mean the same.\n"
+    )
+
+
+def test_a_long_training_gives_signs_of_life(folder, model, monkeypatch, capsys):
+    monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
+    assert fit(folder / "train.csv", model, teacher="none") == 0
+    notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    assert [note for note in notes if "epoch" in note] == ["epoch 1 of 2", "epoch 2 of 2"]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,28 @@ def test_standard_streams_are_the_default_and_empty_lines_count(model, lines_in,
     assert capsys.readouterr().out.splitlines() == ["food", empty, empty, "travel"]
 
 
+@pytest.mark.parametrize(
+    ("line", "warns"),
+    [
+        ("id,text", True),
+        ('"text";"label"', True),
+        ("text", True),
+        ('{"id": 1, "text": "soup"}', True),
+        ("a text, which is long", False),
+        ("warm soup", False),
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_a_first_line_that_looks_like_a_header_is_noted(model, lines_in, capsys, line, warns):
+    lines_in(f"{line}\nid,text\nwarm soup\n".encode())
+    assert predict(model) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    message = "warning: The first line of standard input contains the column name 'text', but"
+    assert (message in captured.err) is warns
+    assert captured.err.count("\n") == warns
+
+
 def test_lines_of_json_have_names(model, lines_in, capsys):
     texts = ["warm soup", "naïve 🙂 bus"]
     lines_in("\n".join(texts).encode())

@@ -66,7 +66,9 @@ def test_the_text_has_the_same_figures(model, test_file, expected, capsys):
     assert [first.label, "predicted", "as", first.predicted, str(first.n_texts)] in rows
 
 
-def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_path, capsys):
+def test_a_teacher_adds_fidelity_and_retention(
+    model, test_file, topics, tmp_path, monkeypatch, capsys
+):
     folder = make_checkpoint(tmp_path, topics[0], head=["trains", "cooking", "sailing"])
     capsys.readouterr()
     assert report(model, test_file, "--teacher", folder, "--json", "--quiet") == 0
@@ -78,10 +80,22 @@ def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_pat
     found = json.loads(out)["teacher"]
     assert found["accuracy"] == teacher.score(texts, y)
     assert found["fidelity"] == np.mean(teacher.predict(texts) == student.predict(texts))
-    assert report(model, test_file, "--teacher", folder) == 0
-    out, err = capsys.readouterr()
-    assert "fidelity" in out
-    assert "predicting: 100%" in err
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        assert report(model, test_file, "--teacher", folder) == 0
+        out, err = capsys.readouterr()
+        assert "fidelity" in out
+        assert ("predicting: 100%" in err) is is_terminal
+
+
+def test_classes_without_test_texts_have_no_scores(model, topics, tmp_path, capsys):
+    (tmp_path / "one.csv").write_text(f"text,label\n{topics[0][0]},{topics[1][0]}\n")
+    assert report(model, tmp_path / "one.csv") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = {row[0]: row[1:] for row in rows if row and row[0] in {*topics[1]}}
+    absent = {*shown} - {topics[1][0]}
+    assert [shown[name] for name in absent] == [["-", "-", "-", "0"]] * 2
+    assert "-" not in shown[topics[1][0]]
 
 
 def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics, capsys):

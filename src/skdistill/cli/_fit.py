@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,8 @@ _GOOD_RETENTION = 0.97
 # From this number of texts on, classes must be fewer than this share of them.
 _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
+# From this share of test texts that are training texts on, the output warns of them.
+_MANY_KNOWN = 0.1
 # What files write between several labels.
 _SEPARATORS = "|;,/"
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
@@ -199,7 +202,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill.cli._narrator import Narrator
 
     tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
-    tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
+    tell.step(f"Reading {_inputs.name_of(arguments.data)}")
     # Files are read before anything slow is imported, so that an error is found at once.
     texts = _read_texts(arguments)
 
@@ -228,6 +231,7 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     if arguments.test is not None:
         known = replace(labels, known=classes)
         test = _inputs.read_labelled_file(arguments.test, arguments, known, arguments.data)
+        _warn_of_known_texts(labelled.texts, test.texts, arguments)
     unlabelled: list[str] = []
     if arguments.unlabeled is not None:
         unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments, arguments.data)
@@ -241,6 +245,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     from skdistill._core.multilabel import write_labels
 
     column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
+    _warn_of_case(np.unique(labelled.y) if labelled.names is None else labelled.names, column)
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
@@ -261,6 +266,33 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
             f"--label-column? {arguments.data} has {len(classes):,} labels in {n_texts:,} rows."
         )
     return classes
+
+
+def _warn_of_known_texts(texts: list[str], test: list[str], arguments: argparse.Namespace) -> None:
+    """Warn if many test texts are also training texts."""
+    known = {*texts}
+    n_known = sum(text in known for text in test)
+    if n_known >= _MANY_KNOWN * len(test):
+        source, tested = map(_inputs.name_of, (arguments.data, arguments.test))
+        warnings.warn(
+            f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so the "
+            "scores say little about new texts.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_case(names: "np.ndarray", column: str) -> None:
+    """Warn of two labels that differ only in case."""
+    found: dict[str, str] = {}
+    for name in names.tolist():
+        other = found.setdefault(name.casefold(), name)
+        if other != name:
+            warnings.warn(
+                f"{column} contains {other!r} and {name!r}, which count as two labels; rename one "
+                "of them if they mean the same.",
+                stacklevel=4,
+            )
+            return
 
 
 def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:

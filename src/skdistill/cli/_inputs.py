@@ -132,6 +132,11 @@ def _encoding(text: str) -> str:
     return text
 
 
+def name_of(path: str) -> str:
+    """Return the name of a file or of standard input for messages."""
+    return _STDIN if path == "-" else path
+
+
 def reading(arguments: argparse.Namespace, like: str = "") -> "Options":
     """Return how files are to be read; `like` is one that was read before in the same way."""
     from skdistill.datasets._source import Options
@@ -141,7 +146,7 @@ def reading(arguments: argparse.Namespace, like: str = "") -> "Options":
         for name in ("sep", "encoding", "skip_bad_rows")
         if hasattr(arguments, name)
     }
-    return Options(**given, shell=True, like=_STDIN if like == "-" else like)
+    return Options(**given, shell=True, like=name_of(like))
 
 
 def open_source(

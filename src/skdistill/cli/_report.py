@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,9 +135,8 @@ def _ask_teacher(
             f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; pass a folder that "
             "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
         )
-    teacher = TransformerTeacherClassifier.from_finetuned(
-        arguments.teacher, verbose=int(not arguments.quiet)
-    )
+    has_bars = sys.stderr is not None and sys.stderr.isatty() and not arguments.quiet
+    teacher = TransformerTeacherClassifier.from_finetuned(arguments.teacher, verbose=int(has_bars))
     known = [*map(str, teacher.classes_.tolist())]
     proba = teacher.predict_proba(texts)
     # Several labels may have no names, or other ones; then their order counts.
@@ -171,7 +171,10 @@ def _as_text(
     by_class = [
         (
             one_line(scores.label),
-            *(f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1)),
+            *(
+                f"{100 * share:.1f}" if scores.n_texts else "-"
+                for share in (scores.precision, scores.recall, scores.f1)
+            ),
             f"{scores.n_texts:,}",
         )
         for scores in found.classes

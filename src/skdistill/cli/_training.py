@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +160,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
     heading = f"Training the student ({job.student}) on {source}"
-    student.set_callbacks(_AtTraining(lambda: tell.step(heading)))
+    student.set_callbacks(_AtTraining(tell, heading, has_bars=not job.quiet))
     student.fit(
         texts,
         y if names is None else pd.DataFrame(y, columns=names.tolist()),
@@ -208,13 +207,27 @@ def _calibrate(student: Any, held_out: Labelled | None) -> None:
 
 
 class _AtTraining(FitCallback):
-    """Call a function when the student has all probabilities and its training begins."""
+    """Tell when the student has all probabilities, so that its training begins, and its epochs.
 
-    def __init__(self, call: Callable[[], None]):
-        self.call = call
+    Where a bar shows the epochs, they are not told.
+    """
+
+    def __init__(self, tell: Narrator, heading: str, *, has_bars: bool):
+        self.tell = tell
+        self.heading = heading
+        self.has_bars = has_bars
+        self.n_epochs = 0
 
     def setup(self, estimator: Any, context: Any) -> None:
-        self.call()
+        self.tell.step(self.heading)
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        if context.task_name == "epoch" and not self.has_bars:
+            self.n_epochs += 1
+            self.tell.sign_of_life(f"epoch {self.n_epochs} of {context.parent.max_subtasks}")
 
 
 def _make_student(job: Job, teacher: Any) -> Any:

@@ -1,7 +1,9 @@
 """Predictions as lines: a label and probabilities with tabs between them, or a JSON object."""
 
 import json
+import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, TextIO
@@ -16,6 +18,7 @@ from skdistill.datasets._values import damage_of
 _LINES = 10_000
 # Characters that would end a line or a column, for some program; see Python's `str.splitlines`.
 _ENDS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_SEPARATORS = re.compile("[,;\t]")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\"} | {end: end.encode("unicode_escape").decode() for end in _ENDS}
 )
@@ -68,9 +71,24 @@ def arriving_rows(source: Source, text_column: str, size: int | None = None) -> 
     if size is not None:
         good = chain.from_iterable(parts)
         parts = iter(lambda: list(islice(good, size)), [])
+    is_first = True
     for part in parts:
         texts = [text for _, text in part]
+        if is_first and texts:
+            _warn_of_header(texts[0], text_column)
+            is_first = False
         yield Rows([text_column], {text_column: texts}, [number for number, _ in part], texts)
+
+
+def _warn_of_header(line: str, text_column: str) -> None:
+    """Warn if the first line looks like the header of a table or like an object of JSON."""
+    fields = [field.strip().strip('"') for field in _SEPARATORS.split(line)]
+    if text_column in fields or (line.startswith("{") and f'"{text_column}"' in line):
+        warnings.warn(
+            f"The first line of standard input contains the column name {text_column!r}, but each "
+            "line counts as a text. Pass the name of the file to read its columns.",
+            stacklevel=2,
+        )
 
 
 def _good_lines(lines: ArrivingLines, source: Source) -> Iterator[list[tuple[int, str]]]:
