@@ -267,6 +267,8 @@ def test_the_help_of_a_command_is_as_wide_as_a_narrow_terminal(command, capsys, 
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
     help_without_examples = capsys.readouterr().out.partition("\nexamples:")[0].splitlines()
+    broken = [line for line in help_without_examples if re.search(r"\w-$", line)]
+    assert broken == []
     assert 70 <= max(map(len, help_without_examples)) <= 80
 
 
@@ -299,6 +301,8 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
     _, _, examples = capsys.readouterr().out.partition("examples:\n")
     lines = [line.strip() for line in examples.splitlines()]
     assert lines
+    if command == "fit":
+        Path("model.skd").unlink()
     for line in lines:
         lines_in, _, rest = line.partition(" | ") if " | " in line else ("", "", line)
         words = shlex.split(re.split(r" {3,}", rest)[0])
@@ -306,13 +310,21 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
             lines_in = Path(words[words.index("<") + 1]).read_text(encoding="utf-8")
             words = words[: words.index("<")]
         words = [example_files.get(word, word) for word in words]
-        if command in ("fit", "export"):
-            words += ["--force"]
         if words[1:3] == ["cache", "clear"]:
             words += ["--yes"]
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines_in.encode())))
         assert words[0] == "skdistill"
         assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
+
+
+def test_no_two_examples_of_the_help_write_the_same_file(capsys):
+    written = []
+    for command in ("fit", "export", "report"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        examples = capsys.readouterr().out.partition("examples:\n")[2]
+        written += re.findall(r"(?:-o|--html) (\S+)", examples)
+    assert len({*written}) == len(written) == 7
 
 
 def test_warnings_are_short_and_printed_once(monkeypatch, capsys):

@@ -23,9 +23,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "For a card with test scores, use `skdistill report --html`.",
         examples="""
             skdistill export model.skd -o model.onnx
-            skdistill export model.skd -o model.onnx --inputs strings
+            skdistill export model.skd -o strings.onnx --inputs strings
             skdistill export model.skd -o small.skd --precision int8 --texts test.csv
-            skdistill export model.skd -o card.html
+            skdistill export model.skd -o page.html
             """,
     )
     _options.add_model(export)
@@ -36,13 +36,14 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--inputs",
         choices=["ids", "strings"],
         metavar="KIND",
-        help="input of the graph: ids (default), or strings, which are raw texts",
+        help="input of the graph: ids (default), numbers of words, which an OnnxTextEncoder makes; "
+        "or strings, which are raw texts",
     )
     export.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
         metavar="TYPE",
-        help="type of the weights in a .skd file: float32, float16 or int8",
+        help="type of the weights in a .skd file: float32, float16 (smaller) or int8 (smallest)",
     )
     export.add_argument(
         "--texts",

@@ -45,11 +45,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "fit",
         usage="DATA -o MODEL.skd [options]",
         summary="train a teacher and a student on a file of labelled texts",
-        description="Fine-tune a teacher on labelled texts, label all texts with it, train a "
-        "student on its probabilities, and write the student to one file.",
+        description="Fine-tune a teacher, label all texts with it, train a student on its "
+        "probabilities and save it.",
         examples="""
             skdistill fit train.csv --teacher tfidf --test-fraction 0.2 -o model.skd
-            skdistill fit export.csv --text-column Utterance --label-column Intent -o model.skd
+            skdistill fit export.csv --text-column Utterance --label-column Intent -o intents.skd
             """,
     )
     _add_file_options(fit)
@@ -70,7 +70,7 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
         "data",
         type=_options.file_name,
         metavar="DATA",
-        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for stdin",
     )
     _options.add_output_options(files, metavar="MODEL.skd", help="file for the student")
     _inputs.add_text_column(files)
@@ -103,13 +103,14 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a folder or a name on the Hub; tfidf (fast); none (default: MiniLM)",
+        help="a folder or a name on the Hub (huggingface.co); tfidf (fast: logistic regression on "
+        "word counts); none (default: MiniLM)",
     )
     teacher.add_argument(
         "--epochs",
         type=_options.positive,
         metavar="N",
-        help="passes of fine-tuning; likewise --lr RATE and --batch-size N",
+        help="passes; also --lr RATE (defaults suit DATA), --batch-size N (default: 32)",
     )
     teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
     teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
@@ -123,7 +124,7 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=_options.file_path,
         metavar="DIR",
-        help="save it after each epoch, to resume",
+        help="save the unfinished teacher after each epoch, to resume",
     )
     teacher.add_argument(
         "--cache",
@@ -147,7 +148,7 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         choices=["word", "char"],
         default="word",
         metavar="KIND",
-        help="word (default) or char (if no spaces are written); --ngram-range MIN,MAX",
+        help="word (default) or char (no spaces); --ngram-range MIN,MAX (default: 1,1)",
     )
     student.add_argument(
         "--ngram-range",
@@ -173,7 +174,7 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         choices=["float32", "float16", "int8"],
         default="float32",
         metavar="TYPE",
-        help="type of the stored weights: float32 (default), float16 or int8",
+        help="stored weights: float32 (default), float16 (smaller) or int8 (smallest)",
     )
 
 
@@ -183,7 +184,10 @@ def _add_work_options(fit: argparse.ArgumentParser) -> None:
         "--seed", type=_options.seed, default=0, metavar="N", help="random seed (default: 0)"
     )
     work.add_argument(
-        "--threads", type=_options.positive, metavar="N", help="maximum number of CPU threads"
+        "--threads",
+        type=_options.positive,
+        metavar="N",
+        help="maximum number of CPU threads (default: one per core)",
     )
     work.add_argument(
         "--quiet",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _STDIN = "standard input"
 _FORMATS = ("csv", "tsv", "jsonl", "parquet")
-FILE_TYPES = "a csv, tsv, jsonl or parquet"
+FILE_TYPES = "a csv, tsv, jsonl (or .gz) or parquet"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def add_label_columns(parser: Any) -> None:
         "--label-column",
         action="append",
         metavar="NAME",
-        help="name of the label column (default: label); repeat it for 0/1 columns",
+        help="label column (default: label); repeat it if each label has a 0/1 column",
     )
     parser.add_argument(
         "--label-separator",

@@ -44,6 +44,9 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=31, width=help_width())
 
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
     def _format_action_invocation(self, action: argparse.Action) -> str:
         names = ", ".join(action.option_strings)
         if not names or action.nargs == 0:
@@ -78,7 +81,7 @@ def add_command(
         name,
         usage=f"skdistill {name} {usage}",
         help=summary,
-        description=textwrap.fill(description, help_width() - 1),
+        description=textwrap.fill(description, help_width() - 1, break_on_hyphens=False),
         epilog=f"examples:\n{shown}",
         formatter_class=_Help,
         add_help=False,

@@ -40,7 +40,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="INPUT",
         nargs="?",
         default="-",
-        help=f"{_inputs.FILE_TYPES} file (or .txt); - reads lines of standard input (default)",
+        help=f"{_inputs.FILE_TYPES} file, or .txt; - reads lines of standard input (default)",
     )
     predict.add_argument(
         "output",

@@ -24,9 +24,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "report",
         usage="MODEL TEST [options]",
         summary="evaluate a student on labelled texts, overall and per class",
-        description="Evaluate a student on labelled texts: accuracy, macro F1, calibration error, "
-        "scores per class, and the classes it confuses most. If a text may have several labels, "
-        "the label column lists them as `predict` writes them.",
+        description="Evaluate a student on labelled texts: accuracy, macro F1 (the mean of the "
+        "classes' F1), calibration error (how far the probabilities are from the share of correct "
+        "predictions), scores per class, and the classes it confuses most. If a text may have "
+        "several labels, the label column lists them as `predict` writes them.",
         examples="""
             skdistill report model.skd test.csv
             skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
@@ -38,7 +39,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "data",
         type=_options.file_name,
         metavar="TEST",
-        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for stdin",
     )
     _inputs.add_text_column(report)
     _inputs.add_label_columns(report)
@@ -47,7 +48,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a transformer fine-tuned for the same classes; adds fidelity and retention",
+        help="a transformer fine-tuned for the same classes; adds fidelity (how often both predict "
+        "the same) and retention (the student's accuracy divided by the teacher's)",
     )
     report.add_argument(
         "--html",
