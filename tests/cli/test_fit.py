@@ -609,6 +609,13 @@ def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, 
     assert result["calibration"]["n_texts"] == 12
 
 
+def test_texts_of_several_labels_are_not_all_held_out(tagged, model, capsys):
+    options = ["--label-separator", ";", "--test-fraction", 0.999]
+    assert fit(tagged, model, *options, teacher="none") == 1
+    told = capsys.readouterr().err
+    assert f"{tagged} has 60 texts, and a share of 0.999 leaves none to train on" in told
+
+
 def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
     options = ["--calibrate", "--n-parameters", 500, "--json"]
     assert fit(folder / "train.csv", model, *options, teacher="none") == 0
@@ -731,11 +738,12 @@ def test_labels_that_differ_only_in_case_are_a_warning(tmp_path, model, options,
     )
 
 
-def test_a_long_training_gives_signs_of_life(folder, model, monkeypatch, capsys):
+def test_a_long_training_gives_signs_of_life(folder, model, tiny_checkpoint, monkeypatch, capsys):
     monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
-    assert fit(folder / "train.csv", model, teacher="none") == 0
+    assert fit(folder / "train.csv", model, "--epochs", 3, teacher=tiny_checkpoint) == 0
     notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
-    assert [note for note in notes if "epoch" in note] == ["epoch 1 of 2", "epoch 2 of 2"]
+    teacher = [f"epoch {number} of 3" for number in (1, 2, 3)]
+    assert [note for note in notes if "epoch" in note] == [*teacher, "epoch 1 of 2", "epoch 2 of 2"]
 
 
 @pytest.mark.parametrize(

@@ -379,12 +379,12 @@ def split_labelled(
     n_test = ceil(test_size * len(y))
     for n_rows, verb, size in (
         (n_test, "holds out", "larger"),
-        (len(y) - n_test, "leaves", "smaller"),
+        (len(y) - n_test, "leaves for training", "smaller"),
     ):
         if 0 < test_size < 1 and n_rows < len(classes):
             raise ValueError(
-                f"{source} has {len(classes)} classes, but holding out a share of {test_size:g} "
-                f"{verb} {n_rows} of its {len(y):,} texts; hold out a {size} share."
+                f"{source} has {len(classes)} classes, but a share of {test_size:g} {verb} only "
+                f"{n_rows} of its {len(y):,} texts; hold out a {size} share."
             )
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=test_size, random_state=random_state, stratify=y
