@@ -48,6 +48,32 @@ def test_a_student_without_contributions_says_so(tmp_path, capsys):
     )
 
 
+def test_no_lines_are_an_error(model, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    assert cli.main(["explain", str(model), "-"]) == 1
+    assert capsys.readouterr().err == (
+        "skdistill explain: error: standard input is empty; write one text per line.\n"
+    )
+
+
+def test_a_file_is_not_taken_for_a_text(model, tmp_path, capsys):
+    path = tmp_path / "test.csv"
+    path.write_text("text\nsoup\n")
+    assert cli.main(["explain", str(model), "soup", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{path} is a file, but explain takes texts; pass a text in quotes, or" in captured.err
+    assert cli.main(["explain", str(model), "soup.csv" + "x" * 5000]) == 0
+
+
+def test_a_text_before_the_model_is_named(model, capsys):
+    assert cli.main(["explain", "a warm soup", str(model)]) == 1
+    assert capsys.readouterr().err == (
+        "skdistill explain: error: the file a warm soup does not exist; did you swap MODEL and "
+        "TEXT?\n"
+    )
+
+
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory):
     """A student that gives a text several labels, or none."""

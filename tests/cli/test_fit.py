@@ -143,6 +143,7 @@ def test_the_baseline_is_named_beside_a_teacher(folder, model, ready_teacher, to
     assert "TF-IDF + LR" not in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_student_that_is_no_better_than_the_baseline_is_said_to_be_so(folder, model, capsys):
     # The words of one text are the only ones that it learns.
     options = ["--test", folder / "train.csv", "--n-parameters", 30, "--force"]
@@ -334,6 +335,11 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
         (["--teacher", "tfidf", "--lr", "0.1"], "--lr needs a transformer"),
         (["--lr", "0"], "0 is not a positive number"),
         (["--ngram-range", "3,1"], "3,1 is not in order"),
+        (["--ngram-range", "0,1"], "0 is not positive"),
+        *(
+            (["--ngram-range", *words], f"{words[0]!r} is not two numbers with a comma between")
+            for words in (["12"], ["1-2"], ["1", "2"], ["1,"], ["1,x"])
+        ),
         (["--encoding", "latin0"], "'latin0' is not an encoding"),
         (["--encoding", "hex"], "'hex' is not an encoding"),
         (["--label-column", "text"], "must name different columns"),
@@ -410,6 +416,7 @@ def test_a_folder_that_takes_no_file_is_found_out_first(folder, model, monkeypat
     )
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path, capsys):
     texts = pd.read_csv(folder / "train.csv")
     wrong = texts["label"].map({"cooking": "sailing", "sailing": "trains", "trains": "cooking"})
@@ -569,6 +576,7 @@ def tagged(topics, tmp_path_factory):
     return path
 
 
+@pytest.mark.filterwarnings("ignore:60 of the 60 texts")
 @pytest.mark.parametrize("way", ["a separator", "several columns"])
 def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
     if way == "a separator":
@@ -599,6 +607,13 @@ def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, 
     result = json.loads(capsys.readouterr().out)
     assert (result["n_labelled"], result["test"]["n_texts"]) == (36, 12)
     assert result["calibration"]["n_texts"] == 12
+
+
+def test_texts_of_several_labels_are_not_all_held_out(tagged, model, capsys):
+    options = ["--label-separator", ";", "--test-fraction", 0.999]
+    assert fit(tagged, model, *options, teacher="none") == 1
+    told = capsys.readouterr().err
+    assert f"{tagged} has 60 texts, and a share of 0.999 leaves none to train on" in told
 
 
 def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
@@ -697,6 +712,40 @@ def test_half_as_many_classes_as_texts_are_enough(tmp_path, model, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.filterwarnings("default")
+def test_many_test_texts_that_are_training_texts_are_a_warning(folder, tmp_path, model, capsys):
+    train = pd.read_csv(folder / "train.csv")
+    test = pd.read_csv(folder / "test.csv")
+    for n_known, warns in ((6, True), (5, False)):
+        pd.concat([train[:n_known], test[n_known:]]).to_csv(tmp_path / "test.csv", index=False)
+        options = ["--test", tmp_path / "test.csv", "--quiet", "--force"]
+        assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+        told = capsys.readouterr().err
+        expected = f"warning: {n_known} of the 60 texts of {tmp_path / 'test.csv'} are also in "
+        assert (expected in told) is warns
+        assert bool(told) is warns
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])
+def test_labels_that_differ_only_in_case_are_a_warning(tmp_path, model, options, capsys):
+    rows = ["soup,joy", "bus,Joy", "train,fear", "bread,fear"]
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--quiet", *options, teacher="none") == 0
+    assert capsys.readouterr().err == (
+        f"skdistill fit: warning: {data}: label contains 'Joy' and 'joy', which count as two "
+        "labels; rename one of them if they mean the same.\n"
+    )
+
+
+def test_a_long_training_gives_signs_of_life(folder, model, tiny_checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
+    assert fit(folder / "train.csv", model, "--epochs", 3, teacher=tiny_checkpoint) == 0
+    notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    teacher = [f"epoch {number} of 3" for number in (1, 2, 3)]
+    assert [note for note in notes if "epoch" in note] == [*teacher, "epoch 1 of 2", "epoch 2 of 2"]
+
+
 @pytest.mark.parametrize(
     ("used", "given"), [(" | ", ";"), ("|", ";"), ("; ", "|"), (",", "|"), (" | ", ",")]
 )
@@ -735,6 +784,12 @@ def test_a_file_with_a_similar_name_is_proposed(tmp_path, model, capsys):
     )
 
 
+def test_a_file_is_not_proposed_for_its_extension_alone(tmp_path, model, capsys):
+    write_rows(tmp_path / "out.csv", ["soup,food"])
+    assert fit(tmp_path / "nosuch.csv", model) == 1
+    assert f"{tmp_path / 'nosuch.csv'} does not exist.\n" in capsys.readouterr().err
+
+
 def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
     data = write_rows(tmp_path / "data.csv", ["soup,food"], "Utterance,label")
     assert fit(data, model, "--text-column", "utterance") == 1
@@ -742,6 +797,40 @@ def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
     assert (
         "no column 'utterance'; did you mean 'Utterance'? Choose it with --text-column Utt" in told
     )
+
+
+def test_a_column_with_a_similar_name_is_proposed_among_all(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food,1"], "text,label,text2")
+    assert fit(data, model, "--label-column", "labels") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'labels'; its columns are text, label, text2; did you mean 'label'? Choose it "
+        "with --label-column label.\n"
+    ) in told
+    assert fit(data, model, "--text-column", "texts2") == 1
+    assert "did you mean 'text2'? Choose it with --text-column text2.\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--test", "--unlabeled"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_second_file_is_told_to_have_the_columns_of_the_first(
+    tmp_path, model, capsys, option, kind
+):
+    data = write_rows(tmp_path / "data.csv", ["soup,food", "bus,travel"], "body,category")
+    second = tmp_path / f"second.{kind}"
+    table = pd.DataFrame({"text": ["soup"], "label": ["food"]})
+    if kind == "csv":
+        table.to_csv(second, index=False)
+    else:
+        table.to_json(second, orient="records", lines=True)
+    names = ["--text-column", "body", "--label-column", "category"]
+    assert fit(data, model, *names, option, second) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"are text, label. Rename one of them to 'body' as in {data}, because --text-column names "
+        "a column of all files."
+    ) in told
+    assert "Choose" not in told
 
 
 def test_the_advice_to_skip_rows_is_not_given_for_a_wrong_encoding(tmp_path, model, capsys):

@@ -196,6 +196,21 @@ def test_each_class_is_left_to_train_on(tmp_path):
         load_text_dataset(path, test_size=0.9)
 
 
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [
+        (0.01, "holds out only 1 of its 12 texts; hold out a larger"),
+        (0.9, "leaves for training only 1 of its 12 texts; hold out a smaller"),
+    ],
+)
+def test_each_part_has_as_many_texts_as_classes(tmp_path, share, message):
+    path = tmp_path / "all.csv"
+    pd.DataFrame({"text": [*map(str, range(12))], "label": [*"abc"] * 4}).to_csv(path)
+    with pytest.raises(ValueError, match=f"has 3 classes, but a share .* {message}"):
+        load_text_dataset(path, test_size=share)
+    assert len(load_text_dataset(path, test_size=0.25).X_test) == 3
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv", "a.jsonl.gz"])
 def test_a_file_may_be_compressed_or_have_tabs(tmp_path, name):
     path = tmp_path / name

@@ -141,9 +141,11 @@ def test_bad_rows_are_left_out_and_counted(tmp_path, kind, content, texts, n_bad
         read_labelled(file_source(path), "text")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "txt"])
 def test_blank_lines_are_counted_wherever_they_are(tmp_path, kind):
     header, a, b, c = ("text,n", "a,1", "b,2", "c,3")
+    if kind == "txt":
+        header, a, b, c = " ", "a", "b", "c"
     if kind == "jsonl":
         header, a, b, c = "", '{"text": "a"}', '{"text": "b"}', '{"text": "c"}'
     path = tmp_path / f"in.{kind}"

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skdistill.cli import _options
@@ -43,7 +45,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    model = read_student_file(arguments.model)
+    model = read_student_file(arguments.model, "TEXT", arguments.texts[0])
+    _refuse_files(arguments.texts)
     if not model.is_additive:
         has = "mlp with hidden layers" if model.kind == "mlp" else model.kind
         raise ValueError(
@@ -64,7 +67,22 @@ def _lines() -> list[str]:
     from skdistill.datasets._source import Options
 
     parts = arriving_rows(standard_input(Options(shell=True)), "text")
-    return [text for rows in parts for text in rows.columns["text"]]
+    texts = [text for rows in parts for text in rows.columns["text"]]
+    if not texts:
+        raise ValueError("standard input is empty; write one text per line.")
+    return texts
+
+
+def _refuse_files(texts: list[str]) -> None:
+    """Refuse the name of an existing file of texts, which is no text."""
+    from skdistill.datasets._files import FILES, split_name
+
+    for text in texts:
+        if os.path.isfile(text) and split_name(Path(text))[1] in FILES:
+            raise ValueError(
+                f"{text} is a file, but explain takes texts; pass a text in quotes, or - for lines "
+                "of standard input."
+            )
 
 
 def _as_object(explanation: "Explanation") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import gzip
 import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,7 @@ _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 # How similar the name of a file must be to be proposed, and how many files are compared.
 _SIMILAR = 0.7
 _MOST_NAMES = 1000
+_MOST_NEAR = 10
 
 
 class Txt(TextFile):
@@ -46,11 +47,16 @@ class Txt(TextFile):
 
 
 def _texts(lines: Iterable[str], source: Source, encoding: str) -> Iterator[tuple[int, str]]:
+    n_blank = 0
     for number, line in enumerate(lines, 1):
         if fault := source.fault_of(line, encoding):
             source.refuse_row(number, *fault)
         elif text := line.strip():
+            source.left_out.n_blank += n_blank
+            n_blank = 0
             yield number, text
+        else:
+            n_blank += 1
 
 
 TABLES: dict[str, TableFile] = {
@@ -123,7 +129,14 @@ def check_exists(path: Path) -> None:
     there: list[str] = []
     if path.parent.is_dir() and os.access(path.parent, os.R_OK):
         there = [file.name for file in islice(path.parent.iterdir(), _MOST_NAMES)]
-    similar = get_close_matches(path.name, sorted(there), n=1, cutoff=_SIMILAR)
+    near = get_close_matches(path.name, sorted(there), n=_MOST_NEAR, cutoff=_SIMILAR)
+    # The same extension makes any two short names similar.
+    stem = split_name(path)[0]
+    similar = [
+        name
+        for name in near
+        if SequenceMatcher(None, stem, split_name(Path(name))[0]).ratio() >= _SIMILAR
+    ]
     hint = f"; did you mean {path.with_name(similar[0])}?" if similar else "."
     raise FileNotFoundError(f"the file {path} does not exist{hint}")
 

@@ -5,15 +5,18 @@ import re
 import shlex
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from skdistill._core.encodings import decoded, encoding_title, undecodable
 from skdistill.datasets._values import listed
 
+# How similar the name of a column must be to be proposed.
+_SIMILAR = 0.8
 # The likely encoding in an error about the encoding of a file.
 _NAMED_ENCODING = re.compile(r"(?:\(|to be in )(utf-8|utf-16-[bl]e|cp1252)\b")
 
@@ -24,13 +27,15 @@ class Options:
 
     `sep` separates the fields of csv files; None means that the header shows it. `encoding` of
     None means UTF-8, unless there is a byte-order mark. Bad rows raise an error, or are left out
-    and counted with `skip_bad_rows`. With `shell`, errors name options of the command line.
+    and counted with `skip_bad_rows`. With `shell`, errors name options of the command line. `like`
+    is a file with the same names of columns, which was read before with the same options.
     """
 
     sep: str | None = None
     encoding: str | None = None
     skip_bad_rows: bool = False
     shell: bool = False
+    like: str = ""
 
     def named(self, option: str, value: str = "") -> str:
         """Return an option as the user writes it, with a value if there is one."""
@@ -214,28 +219,35 @@ def check_columns(source: Source, there: Sequence[str], wanted: Mapping[str, str
             raise ValueError(
                 f"{source.name} has {n_found} columns named {column!r}; rename all but one of them."
             )
-        if not n_found and (meant := what_was_meant(column, there, option, source.options)):
-            raise ValueError(f"{source.name} has no column {column!r}; {meant}.")
         if not n_found:
-            hint = source.options.named(option, "NAME") if source.options.shell else option
+            others, hint = [name for name in there if name not in wanted], ""
             if source.kind in (".csv", ".tsv"):
                 hint += f" or {source.options.named('sep')}" if len(there) == 1 else ""
-                if not {*wanted} & {*there}:
+                if len(others) == len(there):
                     hint += "; if the first row is no header, add one"
-            raise ValueError(
-                f"{source.name} has no column {column!r}; its columns are {listed(there)}. Choose "
-                f"the right one with {hint}."
-            )
+            listing = f"its columns are {listed(there)}"
+            advice = column_advice(column, others, option, source.options, listing, hint)
+            raise ValueError(f"{source.name} has no column {column!r}; {advice}.")
 
 
-def what_was_meant(column: str, there: Iterable[str], option: str, options: Options) -> str:
-    """Return advice that names a column which differs only in case or in white space around it.
+def column_advice(
+    column: str, others: Sequence[str], option: str, options: Options, listing: str, hint: str = ""
+) -> str:
+    """Return what to do about a missing column.
 
-    If there is none, return an empty string.
+    `others` are the columns that may be meant, `listing` names all columns, and `hint` follows the
+    name of the option.
     """
+    if options.like:
+        shared = f"{options.named(option)} names a column of all files"
+        return f"{listing}. Rename one of them to {column!r} as in {options.like}, because {shared}"
+    plain = {name.strip().casefold(): name for name in reversed(others)}
     wanted = column.strip().casefold()
-    for name in there:
-        if name.strip().casefold() == wanted:
-            hint = options.named(option, shlex.quote(name) if options.shell else name)
-            return f"did you mean {name!r}? Choose it with {hint}"
-    return ""
+    similar = get_close_matches(wanted, plain, n=1, cutoff=_SIMILAR)
+    if similar:
+        meant = plain[similar[0]]
+        named = options.named(option, shlex.quote(meant) if options.shell else meant)
+        start = "" if similar[0] == wanted else f"{listing}; "
+        return f"{start}did you mean {meant!r}? Choose it with {named}"
+    named = options.named(option, "NAME") if options.shell else option
+    return f"{listing}. Choose the right one with {named}{hint}"

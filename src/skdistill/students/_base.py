@@ -396,9 +396,9 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
     share = share_of_single_words(texts, pool)
     if share > MOSTLY_SINGLE:
         warnings.warn(
-            f"In a sample of the texts, {share:.0%} of the words occur only once, as happens in "
-            "languages that are written without spaces, so words are poor features. Use "
-            'analyzer="char", or pass a tokenizer as the analyzer.',
+            f"In a sample of the texts, {share:.0%} of the words occur only once, so words are "
+            "poor features. Check that these are texts, not identifiers; if their language is "
+            'written without spaces, use analyzer="char".',
             stacklevel=5,  # past fit and the wrappers around it
         )
 
