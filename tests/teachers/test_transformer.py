@@ -105,7 +105,7 @@ def rows(topics):
 def learned(tiny_checkpoint, topics):
     texts, labels = topics
     # One of the seeds from which so small a model learns with old and new versions of torch.
-    return quick(tiny_checkpoint, max_epochs=3, random_state=2).fit(texts[:400], labels[:400])
+    return quick(tiny_checkpoint, max_epochs=3, random_state=0).fit(texts[:400], labels[:400])
 
 
 @pytest.fixture
@@ -630,7 +630,7 @@ class TestWeights:
 
 class TestNumberOfSteps:
     @pytest.mark.parametrize(
-        ("n_texts", "batch_size", "n_epochs"), [(40, 8, 30), (41, 8, 25), (304, 8, 4), (400, 8, 4)]
+        ("n_texts", "batch_size", "n_epochs"), [(40, 8, 60), (41, 8, 50), (593, 8, 4), (600, 8, 4)]
     )
     def test_few_texts_are_read_more_often(
         self, tiny_checkpoint, topics, monkeypatch, n_texts, batch_size, n_epochs
@@ -1176,9 +1176,9 @@ class TestScikitLearn:
 
     def test_search(self, tiny_checkpoint, topics):
         texts, labels = topics
-        search = GridSearchCV(quick(tiny_checkpoint), {"lr": [1e-6, 0.01]}, cv=2)
+        search = GridSearchCV(quick(tiny_checkpoint), {"max_epochs": [1, 6]}, cv=2)
         search.fit(texts[:160], labels[:160])
-        assert search.best_params_ == {"lr": 0.01}
+        assert search.best_params_ == {"max_epochs": 6}
         assert search.predict_proba(texts[:3]).shape == (3, 3)
 
     def test_cross_validation_of_a_pipeline(self, tiny_checkpoint, topics):
