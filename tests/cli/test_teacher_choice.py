@@ -72,7 +72,7 @@ def test_many_texts_take_the_defaults():
     assert teacher_settings(4999, is_default=True) == {"max_epochs": 8, "lr": 2e-4}
 
 
-@pytest.mark.parametrize("n_texts", [200, 599, 600, 1000])
+@pytest.mark.parametrize("n_texts", [200, 1000, 1199, 1200, 3000])
 def test_no_teacher_takes_fewer_steps_than_by_default(n_texts):
     n_epochs = {}
     for name, chosen in (("here", teacher_settings(n_texts, is_default=False)), ("default", {})):

@@ -191,8 +191,14 @@ def test_lazy_tables_are_refused():
 
 
 def test_numbered_columns_follow_classes_that_are_their_numbers():
-    table = pd.DataFrame([[0.1, 0.9]])
+    counted = pd.DataFrame([[0.1, 0.9]])
+    table = counted.set_axis([0, 1], axis=1)
     for classes in (np.array([1, 0]), np.array(["1", "0"]), np.array([1.0, 0.0])):
+        # Nobody has named the columns that pandas has counted.
+        assert columns_in_order(counted, classes, name="p") is counted
+        rows = [row for _, row in counted.iterrows()]
+        assert columns_in_order(rows, classes, name="p") is rows
+        assert as_labels(counted, classes=classes).tolist() == [[0.1, 0.9]]
         assert columns_in_order(table, classes, name="p").tolist() == [[0.9, 0.1]]
         rows = [row for _, row in table.iterrows()]
         assert columns_in_order(rows, classes, name="p").tolist() == [[0.9, 0.1]]

@@ -1,7 +1,6 @@
 """What counts of a function, a class and the modules that they refer to."""
 
 import importlib
-import linecache
 import sys
 import types
 
@@ -42,8 +41,7 @@ def test_an_attribute_of_an_object_hides_no_variable_of_its_name():
         SEEN.append(RULES.copy().pop("soup"))
         return texts
 
-    found = function_parts(ask)["global"]
-    assert found == {"Answer": Answer, "RULES": RULES, "SEEN": "List(elts=[], ctx=Load())"}
+    assert function_parts(ask)["global"] == {"Answer": Answer, "RULES": RULES, "SEEN": list}
 
 
 def test_defaults_of_a_class_count_and_its_counters_do_not():
@@ -70,40 +68,6 @@ def write(tmp_path, monkeypatch):
     yield write
     for name in own:
         sys.modules.pop(name, None)
-
-
-TABLES = """
-stop = {"the"}
-class Cleaner:
-    table = {"a": 1}
-    words: list = ["soup"]
-    def learn(self, more):
-        self.table.update(more)
-        self.words.append("x")
-    def clean(self, text):
-        return self.table, self.words, text
-def clean(text):
-    if text == "rare":
-        stop.add(text)
-    return text in stop
-"""
-
-
-@pytest.mark.parametrize("edit", [("a", "b"), ("soup", "bread"), ("the", "a")])
-def test_the_initial_value_of_what_is_filled_counts(write, edit):
-    keys = []
-    for source in (TABLES, TABLES.replace(f'"{edit[0]}"', f'"{edit[1]}"')):
-        write({"user_tables.py": source})
-        linecache.clearcache()
-        module = importlib.import_module("user_tables")
-        before = describe(module.clean), describe(module.Cleaner())
-        module.Cleaner().learn({"more": 1})
-        module.clean("rare")
-        assert (describe(module.clean), describe(module.Cleaner())) == before
-        sys.modules.pop("user_tables")
-        keys.append(before)
-    assert (keys[0][0] != keys[1][0]) == (edit[0] == "the")
-    assert (keys[0][1] != keys[1][1]) == (edit[0] != "the")
 
 
 HELPERS = {

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import types
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -205,6 +205,32 @@ def make():
     return ask
 ask = make()
 """,
+    "slots": """
+class Client:
+    __slots__ = ("n", "prompt")
+client = Client(); client.n, client.prompt = 0, "soup"
+def ask(T): client.n += 1; return client.prompt
+""",
+    "item from the end": 'state = ["soup", 0]\ndef ask(T): state[-1] += 1; return state[0]',
+    "class of a cache": """
+class Cache(dict):
+    def clean(self, text): return text.strip("soup")
+cache = Cache()
+def ask(T): cache[T] = 1; return cache.clean
+""",
+    "lists in a dict": """
+word, found = "soup", {"a text": []}
+def ask(T): found[T].append(1); return word
+""",
+    "result of a call": """
+class Model:
+    prompt = "soup"
+    def ask(self, T):
+        Space().prompt = T
+        return self.prompt
+class Space: pass
+ask = Model().ask
+""",
     "slice": 'log = []\nword = "soup"\ndef ask(T): log[:1] = [T]; return word',
     "method named as a list's": CLIENT + "client = Client()\ndef ask(T): return client.add(T)",
     "such a method of an attribute": CLIENT
@@ -225,6 +251,42 @@ def test_what_is_changed_in_one_part_counts_by_the_others(case):
     assert describe(edited.ask) != before
     cell.ask("a text")
     assert describe(cell.ask) == before
+
+
+def test_describing_runs_no_code_of_the_user():
+    source = """
+class Client:
+    @property
+    def session(self):
+        raise ConnectionError
+client, found = Client(), defaultdict(list)
+def ask(texts):
+    client.session.update(texts)
+    client.other.n += 1
+    found["x"].append(1)
+    for text in texts:
+        found[text].append(1)
+"""
+    cell = run(source, defaultdict=defaultdict)
+    assert describe(cell.ask) == describe(cell.ask)
+    assert not cell.found
+
+
+def test_describing_many_changes_is_fast():
+    lines = "".join(f" c.n{i} = 1; c.big[0].append(1)\n" for i in range(2000))
+    cell = run(f"class C: big = [[]]\nc = C()\ndef ask(texts):\n{lines}")
+    n_calls = 0
+
+    def count(frame, event, _):
+        nonlocal n_calls
+        n_calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        describe(cell.ask)
+    finally:
+        sys.setprofile(None)
+    assert n_calls < 1_000_000
 
 
 @pytest.mark.parametrize(

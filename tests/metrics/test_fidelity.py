@@ -62,3 +62,4 @@ def test_numbers_of_columns_are_aligned(columns, multilabel):
     assert fidelity(table, turned, multilabel=multilabel) == 1.0
     assert fidelity(turned, table, multilabel=multilabel) == 1.0
     assert fidelity(turned, turned.to_numpy(), multilabel=multilabel) == 1.0
+    assert fidelity(turned.to_numpy(), turned, multilabel=multilabel) == 1.0

@@ -641,8 +641,11 @@ def test_a_frozen_teacher_is_not_paid_again(tmp_path):
 
 
 def test_numbered_columns_are_classes_that_are_their_numbers():
-    teacher = FunctionTeacherClassifier(lambda texts: pd.DataFrame([[0.25, 0.75]]), classes=[1, 0])
-    assert teacher.fit(["a"]).predict_proba(["b"]).tolist() == [[0.25, 0.75]]
+    counted = pd.DataFrame([[0.25, 0.75]])
+    named = counted.set_axis([0, 1], axis=1)
+    for table, expected in ((counted, [0.75, 0.25]), (named, [0.25, 0.75])):
+        teacher = FunctionTeacherClassifier(lambda texts, table=table: table, classes=[1, 0])
+        assert teacher.fit(["a"]).predict_proba(["b"]).tolist() == [expected]
 
 
 @pytest.mark.parametrize("kind", ["series", "named tuples", "structs", "arrow"])

@@ -67,7 +67,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         if classes is not None and len(columns) > 1:
             # Classes that are numbers have had no names.
             is_named = classes.dtype.kind == "U" and _have_names(columns)
-            if is_named or _are_same(columns, classes):
+            if is_named or (_are_same(columns, classes) and not _are_counted(y)):
                 columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
@@ -116,6 +116,12 @@ def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
     return {*map(_name, columns)} == {*map(_name, classes)}
 
 
+def _are_counted(table: Any) -> bool:
+    """Return whether pandas has counted the columns of a table, or of a row, without names."""
+    index: Any = getattr(table, "columns", getattr(table, "index", None))
+    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
+
+
 class LabelTable:
     """Labels with one named column per label, which are read as a data frame is.
 
@@ -162,8 +168,8 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
     A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
-    whose columns are numbered in order and whose classes are other values, are returned as they
-    are.
+    whose columns are numbered in order, are returned as they are, unless somebody has named the
+    columns by numbers that are the classes.
 
     Raises
     ------
@@ -178,7 +184,9 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
         return _rows_in_order(table, classes, name)
     columns = _columns(table)
-    if columns is None or not (_have_names(columns) or _are_same(columns, classes)):
+    if columns is None or _are_counted(table):
+        return table
+    if not (_have_names(columns) or _are_same(columns, classes)):
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
@@ -201,8 +209,8 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
         return named if named.keys() & {*map(str, classes)} else None
     if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
         columns = [*row.index]
-        is_named = _have_names(columns) or _are_same(columns, classes)
-        return dict(row.to_dict()) if is_named else None
+        is_numbered = _are_counted(row) or not _are_same(columns, classes)
+        return None if is_numbered and not _have_names(columns) else dict(row.to_dict())
     return None
 
 

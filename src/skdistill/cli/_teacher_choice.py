@@ -12,7 +12,7 @@ from typing import Any
 FEW_TEXTS = 5000
 FEW_TEXTS_TEACHER = {"max_epochs": 8}
 # With fewer, the teacher's own least number of steps takes more than eight epochs.
-VERY_FEW_TEXTS = 600
+VERY_FEW_TEXTS = 1200
 MINILM_FEW_TEXTS_LR = 2e-4
 # Teachers of the command `fit` that are no transformers.
 WITHOUT_TRANSFORMER = ("tfidf", "none")

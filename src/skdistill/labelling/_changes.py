@@ -1,13 +1,11 @@
 """What code changes in the objects that it refers to, such as counters, logs and caches."""
 
-import ast
 import dis
 import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from types import ModuleType
+from types import MemberDescriptorType
 from typing import Any
 
 LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
@@ -29,8 +27,9 @@ _CHANGING_METHODS = frozenset(
 _CONTAINERS = (list, dict, set, deque, bytearray)
 # Stands for an item whose key only the running code knows.
 _SOME = object()
-# Stands for a value that changes as a whole.
+# Stands for a variable that the code assigns to.
 CHANGING = object()
+_ABSENT = object()
 
 # An attribute or an item, on the way from a variable to what is changed.
 _Step = tuple[str, Any]
@@ -46,7 +45,7 @@ class Change:
         Whether the way begins at a global variable, one of an outer function, one of the function
         itself, or the result of a call.
     name : str
-        The variable.
+        The variable, or the function that was called.
     steps : tuple of (kind, name)
         The attributes and items from there to what is changed.
     by_method : bool
@@ -107,7 +106,8 @@ def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
             key = _SOME if operation == "BINARY_SLICE" else _key(before)
             paths[place] = _longer(path, ("item", key))
         elif "CALL" in operation:
-            paths[place] = Change("result", "")
+            callee = "" if path is None or path.steps else path.name
+            paths[place] = Change("result", callee)
         elif operation in _STORES:
             yield Change(_STORES[operation], name)
         elif operation in _PART_STORES and path is not None:
@@ -119,52 +119,85 @@ def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
 
 
 def without_changes(value: Any, changes: Iterable[Change]) -> Any:
-    """Return a value without the parts that change, or `CHANGING` if that is all of it.
+    """Return a value without the parts that change, or `CHANGING` if it is assigned to itself.
 
-    The steps of the changes begin at the value.
+    The steps of the changes begin at the value. Of a container that is filled, only the type is
+    left.
 
     Examples
     --------
-    >>> from skdistill.labelling._changes import CHANGING, Change, without_changes
+    >>> from skdistill.labelling._changes import Change, without_changes
     >>> settings = {"prompt": "food or travel?", "n": 3}
     >>> count = Change("variable", "settings", (("item", "n"),))
     >>> without_changes(settings, [count]).hidden
     (({'prompt': 'food or travel?', 'n': 3}, ('item', 'n')),)
-    >>> without_changes([], [Change("variable", "asked", by_method=True)]) is CHANGING
-    True
+    >>> without_changes([], [Change("variable", "asked", by_method=True)])
+    <class 'list'>
     """
-    hidden = []
+    hidden, is_filled = [], False
     for change in changes:
-        owners = _follow(value, change.steps if change.by_method else change.steps[:-1])
-        if owners is None or (change.by_method and not isinstance(owners[-1], _CONTAINERS)):
-            continue
-        steps = list(change.steps)
-        # An owner that cannot be described without the part does not count as a whole.
-        while steps and not _can_hide(owners[len(steps) - 1], steps[-1]):
-            steps.pop()
-        if not steps:
+        if not change.steps and not change.by_method:
             return CHANGING
-        hidden.append((owners[len(steps) - 1], steps[-1]))
+        steps = _known_steps(change)
+        owners = _follow(value, steps)
+        if change.by_method and steps == change.steps:
+            is_reached = len(owners) == 1 + len(steps)
+            if not is_reached or not isinstance(owners[-1], _CONTAINERS):
+                continue
+        # An owner that cannot be described without the part, such as an array, does not count.
+        while steps and (len(owners) < len(steps) or not _can_hide(owners[len(steps) - 1], steps)):
+            steps = steps[:-1]
+        if steps:
+            owner, (kind, key) = owners[len(steps) - 1], steps[-1]
+            from_end = isinstance(owner, list) and kind == "item" and key < 0
+            hidden.append((owner, (kind, key + len(owner) if from_end else key)))
+        else:
+            is_filled = True
+    if is_filled:
+        return type(value)
     return Without(value, tuple(hidden)) if hidden else value
 
 
-def _follow(value: Any, steps: Iterable[_Step]) -> list[Any] | None:
-    """Return a value and what follows at each step, or None if a part is not there."""
+def _known_steps(change: Change) -> tuple[_Step, ...]:
+    """Return the steps before the first item with an unknown key."""
+    keys = [key for _, key in change.steps]
+    return change.steps[: keys.index(_SOME)] if _SOME in keys else change.steps
+
+
+def _follow(value: Any, steps: Iterable[_Step]) -> list[Any]:
+    """Return a value and what follows at each step, as far as that is found without running code.
+
+    A property or a missing item would run code of the user.
+    """
     owners = [value]
     for kind, name in steps:
-        try:
-            value = getattr(value, name) if kind == "attribute" else value[name]
-        except (AttributeError, LookupError, TypeError):
-            return None
+        if kind == "attribute":
+            value = type(value) if name == "__class__" else _attribute(value, name)
+        elif isinstance(value, dict):
+            value = dict.get(value, name, _ABSENT)
+        else:
+            is_place = isinstance(value, list) and isinstance(name, int)
+            value = value[name] if is_place and -len(value) <= name < len(value) else _ABSENT
+        if value is _ABSENT:
+            break
         owners.append(value)
     return owners
 
 
-def _can_hide(owner: Any, step: _Step) -> bool:
-    kind, key = step
-    if kind == "attribute":
-        return hasattr(owner, "__dict__")
-    return key is not _SOME and isinstance(owner, list | dict)
+def _attribute(owner: Any, name: str) -> Any:
+    value = inspect.getattr_static(owner, name, _ABSENT)
+    if isinstance(value, MemberDescriptorType):
+        try:
+            return value.__get__(owner)
+        except (AttributeError, TypeError):  # an empty slot, or the slot of a class
+            return _ABSENT
+    return value
+
+
+def _can_hide(owner: Any, steps: tuple[_Step, ...]) -> bool:
+    kind, key = steps[-1]
+    is_place = type(owner) is dict or (type(owner) is list and isinstance(key, int))
+    return kind == "attribute" or is_place
 
 
 def _longer(path: Change, step: _Step) -> Change:
@@ -205,7 +238,8 @@ def class_changes(owner: type, changes: Iterable[Change]) -> Iterator[Change]:
     class.
     """
     for change in changes:
-        steps, is_class = change.steps, change.kind == "result" or change.name == "cls"
+        is_class = change.name == "cls" or (change.kind, change.name) == ("result", "type")
+        steps = change.steps
         if steps[:1] == (("attribute", "__class__"),):
             steps, is_class = steps[1:], True
         if change.kind == "variable":
@@ -213,29 +247,3 @@ def class_changes(owner: type, changes: Iterable[Change]) -> Iterator[Change]:
         is_own = is_class or (change.name == "self" and len(steps) + change.by_method > 1)
         if steps and is_own:
             yield Change(change.kind, change.name, steps, change.by_method)
-
-
-def initial_value(owner: Any, name: str) -> str | None:
-    """Return the first value of an attribute of a class or module, as in the source code, if known.
-
-    It counts where the code changes a container, instead of the content.
-    """
-    if not isinstance(owner, type | ModuleType):
-        return None
-    try:
-        tree = _parsed(inspect.cleandoc("\n" + inspect.getsource(owner)))
-    except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
-        return None
-    body = tree.body[0].body if isinstance(owner, type) else tree.body  # type: ignore[attr-defined]
-    for node in body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            return ast.dump(node.value)
-    return None
-
-
-@lru_cache(maxsize=16)
-def _parsed(source: str) -> ast.Module:
-    return ast.parse(source)

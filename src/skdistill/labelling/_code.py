@@ -4,9 +4,7 @@ import ast
 import dis
 import hashlib
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
@@ -19,7 +17,6 @@ from skdistill.labelling._changes import (
     Change,
     changes_in,
     class_changes,
-    initial_value,
     without_changes,
 )
 from skdistill.labelling._owners import installed_version, module_file
@@ -36,8 +33,8 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     """Return what a function does: its bytecode, constants, defaults, and the values it refers to.
 
     What the function itself changes is not among them: a variable that it assigns to, such as a
-    counter; a list or dict that it fills, such as a log or a cache, of which only the initial value
-    in the source code counts; an attribute or item of another object.
+    counter; the content of a list or dict that it fills, such as a log or a cache; an attribute or
+    item of another object.
 
     Examples
     --------
@@ -47,7 +44,7 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     ...     asked.extend(texts)
     ...     return [prompt + text for text in texts]
     >>> function_parts(ask)["global"]
-    {'prompt': 'food or travel?'}
+    {'asked': <class 'list'>, 'prompt': 'food or travel?'}
     """
     code = function.__code__
     instructions = [*_instructions(code)]
@@ -77,7 +74,7 @@ def class_parts(owner: type) -> dict[str, Any]:
     used = {step.argval for code in codes for step in code if step.opname in ATTRIBUTE_LOADS}
     changes = [each for code in codes for each in class_changes(owner, changes_in(code))]
     entries = {
-        name: entry if _function_of(entry) else _unchanged(entry, name, changes, owner)
+        name: entry if _function_of(entry) else _unchanged(entry, name, changes)
         for name, entry in vars(owner).items()
         if _is_code(name, entry, used)
     }
@@ -85,18 +82,10 @@ def class_parts(owner: type) -> dict[str, Any]:
     return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner)}
 
 
-def _unchanged(value: Any, name: str, changes: Iterable[Change], owner: Any) -> Any:
-    """Return an attribute of a class or module without what changes, or its initial value.
-
-    The changes begin at the owner.
-    """
-    steps = ("attribute", name)
-    own = [each.after(1) for each in changes if each.steps[:1] == (steps,)]
-    remaining = without_changes(value, own)
-    is_filled = all(change.steps or change.by_method for change in own)
-    if remaining is CHANGING and is_filled:
-        return initial_value(owner, name) or CHANGING
-    return remaining
+def _unchanged(value: Any, name: str, changes: Iterable[Change]) -> Any:
+    """Return an attribute without what changes; the changes begin at its owner."""
+    own = [each.after(1) for each in changes if each.steps[:1] == (("attribute", name),)]
+    return without_changes(value, own)
 
 
 def _function_of(entry: Any) -> FunctionType | None:
@@ -152,39 +141,29 @@ def _referenced(
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
+    by_variable: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.kind == "variable":
+            by_variable.setdefault(change.name, []).append(change)
     for position, step in enumerate(instructions):
         name = step.argval
         if step.opname not in LOADS:
             continue
+        own = by_variable.get(name, [])
         if name in variables:
             names, value = _through_owners(name, variables[name], instructions[position + 1 :])
+            path = ".".join(names)
+            if path in found:
+                continue
             if not isinstance(value, ModuleType):
-                value = _unchanged_variable(names, value, variables, changes)
+                way = tuple(("attribute", part) for part in names[1:])
+                own = [each.after(len(way)) for each in own if each.steps[: len(way)] == way]
+                value = without_changes(value, own)
             if value is not CHANGING:
-                found[".".join(names)] = value
-        elif name not in builtins and not _assigns(changes, name):
+                found[path] = value
+        elif name not in builtins and all(change.steps for change in own):
             found[name] = _ABSENT
     return found
-
-
-def _assigns(changes: Iterable[Change], name: str) -> bool:
-    return any((each.kind, each.name, each.steps) == ("variable", name, ()) for each in changes)
-
-
-def _unchanged_variable(
-    names: list[str], value: Any, variables: dict[str, Any], changes: list[Change]
-) -> Any:
-    """Return what a global variable, or an attribute of one, refers to, without what changes."""
-    own = [each for each in changes if (each.kind, each.name) == ("variable", names[0])]
-    if len(names) == 1:
-        owner = sys.modules.get(str(variables.get("__name__")))
-        own = [replace(each, steps=(("attribute", names[0]), *each.steps)) for each in own]
-        return _unchanged(value, names[0], own, owner)
-    owner = variables[names[0]]
-    for name in names[1:-1]:
-        own = [each.after(1) for each in own if each.steps[:1] == (("attribute", name),)]
-        owner = getattr(owner, name)
-    return _unchanged(value, names[-1], own, owner)
 
 
 def _through_owners(

@@ -253,7 +253,8 @@ class _Description:
         parts = class_parts(value) if is_class else function_parts(value)
         for kind, part in parts.items():
             values = part if isinstance(part, dict) else {"": part}
-            values = {k: v for k, v in values.items() if self._counts(value, "attribute", k)}
+            if kind == "entry":
+                values = {k: v for k, v in values.items() if self._counts(value, "attribute", k)}
             self._write(kind, b"%d" % len(values))
             for name in sorted(values):
                 self.add(name)
@@ -300,6 +301,8 @@ class _Description:
         self.add(constructor)
         with self._inside(f"a {type(value).__name__} object", is_fitted=True):
             self.add(arguments)
+            if type(state) is tuple and len(state) == 2 and isinstance(state[1], dict):
+                state = (state[0] or {}) | state[1]  # attributes and slots
             if state is None or isinstance(state, dict):
                 state = state or {}  # None, until an object has its first attribute
                 self._add_attributes(value, {str(k): v for k, v in state.items()})

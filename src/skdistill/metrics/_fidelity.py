@@ -41,7 +41,9 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     1.0
     """
     table, teacher = teacher, as_labels(teacher, name="teacher")
-    names = names_or_numbers(table, teacher.shape[1]) if teacher.ndim == 2 else None
+    # The columns of an array are in the order of the other side's.
+    is_table = teacher.ndim == 2 and not isinstance(table, np.ndarray | list)
+    names = names_or_numbers(table, teacher.shape[1]) if is_table else None
     student = as_labels(student, name="student", classes=names)
     check_same_length(len(teacher), len(student), names=("teacher", "student"))
     if not len(teacher):

@@ -45,7 +45,7 @@ def logits_of(model, examples):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_layer_is_a_logistic_regression_on_its_features(make, topics, n_classes):
-    codes = np.unique(topics[1][:120], return_inverse=True)[1] % n_classes
+    codes = np.unique(topics[1][:48], return_inverse=True)[1] % n_classes
     model, examples = make(codes, n_classes)
     features = features_of(model, examples)
     others = {k: v.clone() for k, v in model.state_dict().items() if "classifier" not in k}
@@ -86,11 +86,19 @@ def test_each_of_several_labels_has_its_own_regression(make, topics):
         np.testing.assert_allclose(score, expected.decision_function(scaled), atol=1e-3)
 
 
-def test_a_single_class_and_a_model_without_such_a_layer_are_left_alone(make):
-    model, examples = make(np.zeros(10, dtype=np.int64), 2)
+@pytest.mark.parametrize(
+    ("targets", "is_fitted"),
+    [(np.arange(50) % 2, True), (np.arange(51) % 2, False), (np.zeros(10, dtype=np.int64), False)],
+    ids=["few texts", "many texts", "a single class"],
+)
+def test_many_texts_and_a_single_class_leave_the_layer_alone(make, targets, is_fitted):
+    model, examples = make(targets, 2)
     before = model.classifier.weight.clone()
     start_head(model, examples, CPU)
-    assert torch.equal(model.classifier.weight, before)
+    assert torch.equal(model.classifier.weight, before) is not is_fitted
+
+
+def test_a_model_without_such_a_layer_is_left_alone(make):
     model, examples = make(np.arange(10) % 2, 2)
     model.classifier = torch.nn.Sequential(torch.nn.Linear(32, 2), torch.nn.Linear(2, 5))
     before = [weight.clone() for weight in model.classifier.parameters()]

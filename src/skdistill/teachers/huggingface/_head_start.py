@@ -12,6 +12,9 @@ from skdistill.teachers.huggingface._inference import compute_logits
 
 # Inverse strength of the regularisation, for features of variance 1.
 _C = 0.1
+# Texts per class from which a random start is better. Validation accuracy of MiniLM from a random
+# start / from a regression: hwu64 with 16 per class 69.3 / 84.0, Emotion with 167 85.1 / 80.8.
+_FEW_TEXTS = 25
 # More steps bring the regression nearer to its optimum, which fine-tuning leaves anyway.
 _N_STEPS = 200
 
@@ -20,7 +23,8 @@ def start_head(model: Any, examples: Examples, device: torch.device) -> None:
     """Fit the last layer of a pretrained model to the features that it receives, in place [1]_.
 
     A random layer distorts the features before it has learned anything, and learns slowly if there
-    are many classes. Models without a linear layer at the end stay as they are.
+    are many classes. With many texts per class, it is the better start, and stays as it is, as do
+    models without a linear layer at the end.
 
     Parameters
     ----------
@@ -39,6 +43,8 @@ def start_head(model: Any, examples: Examples, device: torch.device) -> None:
     """
     name = _last_layer(model)
     if name is None or examples.label_texts is not None or len(np.unique(examples.targets)) < 2:
+        return
+    if len(examples) > _FEW_TEXTS * model.config.num_labels:
         return
     layer = model.get_submodule(name)
     features = _features(model, name, examples, device).astype(np.float64)
