@@ -190,23 +190,23 @@ def test_lazy_tables_are_refused():
     assert label_names(table) is None
 
 
-def test_numbered_columns_follow_classes_that_are_their_numbers():
-    counted = pd.DataFrame([[0.1, 0.9]])
-    table = counted.set_axis([0, 1], axis=1)
-    for classes in (np.array([1, 0]), np.array(["1", "0"]), np.array([1.0, 0.0])):
-        # Nobody has named the columns that pandas has counted.
-        assert columns_in_order(counted, classes, name="p") is counted
-        rows = [row for _, row in counted.iterrows()]
+def test_columns_numbered_in_order_are_not_taken_for_names():
+    table = pd.DataFrame([[0.1, 0.9]])
+    rows = [row for _, row in table.iterrows()]
+    as_strings = np.unique([*map(str, range(11))])  # "10" before "2"
+    eleven = pd.DataFrame([np.arange(11)])
+    assert columns_in_order(eleven, as_strings, name="p") is eleven
+    for classes in (np.array([0, 1]), np.array(["no", "yes"]), np.array([True, False])):
+        assert columns_in_order(table, classes, name="p") is table
         assert columns_in_order(rows, classes, name="p") is rows
-        assert as_labels(counted, classes=classes).tolist() == [[0.1, 0.9]]
-        assert columns_in_order(table, classes, name="p").tolist() == [[0.9, 0.1]]
-        rows = [row for _, row in table.iterrows()]
-        assert columns_in_order(rows, classes, name="p").tolist() == [[0.9, 0.1]]
+    for classes in (np.array([1, 0]), np.array(["1", "0"]), np.array([1.0, 0.0])):
+        with pytest.raises(ValueError, match=r"columns of p are numbered from 0, .* name the col"):
+            columns_in_order(table, classes, name="p")
+        for named in (table.set_axis(["0", "1"], axis=1), table.set_axis([0, 1], axis=1)[[1, 0]]):
+            assert columns_in_order(named, classes, name="p").tolist() == [[0.9, 0.1]]
         assert as_labels(table, classes=classes).tolist() == [[0.9, 0.1]]
-    classes = np.array([True, False])  # equal to 1 and 0, but not named so
-    assert columns_in_order(table, classes, name="p") is table
     named = table.set_axis([False, True], axis=1)
-    assert columns_in_order(named, classes, name="p").tolist() == [[0.9, 0.1]]
+    assert columns_in_order(named, np.array([True, False]), name="p").tolist() == [[0.9, 0.1]]
 
 
 def test_the_number_1_is_not_the_string_1():

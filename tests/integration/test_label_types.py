@@ -179,9 +179,12 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
 def test_columns_named_by_numbers_are_found_in_any_order():
     y = pd.DataFrame({1: [1, 1, 0, 0] * 10, 0: [0, 0, 1, 1] * 10})
     student = DistilledMLPClassifier(max_epochs=20, lr=0.05, random_state=0)
-    for proba in (None, 0.8 * y + 0.1, 0.8 * y[[0, 1]] + 0.1):
+    turned = 0.8 * y[[0, 1]] + 0.1
+    for proba in (None, 0.8 * y + 0.1, turned.set_axis(["0", "1"], axis=1)):
         student.fit(TEXTS, y, teacher_proba=proba)
         assert student.score(TEXTS, y) == student.score(TEXTS, y[[0, 1]]) == 1
+    with pytest.raises(ValueError, match="columns of teacher_proba are numbered from 0"):
+        student.fit(TEXTS, y, teacher_proba=turned)
 
 
 def test_a_table_of_several_labels_is_read_by_its_names_after_fit(tmp_path):

@@ -640,12 +640,14 @@ def test_a_frozen_teacher_is_not_paid_again(tmp_path):
     assert len(asked) == len(texts) + 1
 
 
-def test_numbered_columns_are_classes_that_are_their_numbers():
+def test_columns_that_may_be_places_or_classes_are_refused():
     counted = pd.DataFrame([[0.25, 0.75]])
-    named = counted.set_axis([0, 1], axis=1)
-    for table, expected in ((counted, [0.75, 0.25]), (named, [0.25, 0.75])):
-        teacher = FunctionTeacherClassifier(lambda texts, table=table: table, classes=[1, 0])
-        assert teacher.fit(["a"]).predict_proba(["b"]).tolist() == [expected]
+    teacher = FunctionTeacherClassifier(lambda texts: counted, classes=[1, 0]).fit(["a"])
+    with pytest.raises(ValueError, match=r"are numbered from 0, so they may be in order or be nam"):
+        teacher.predict_proba(["b"])
+    named = counted.set_axis(["0", "1"], axis=1)
+    teacher = FunctionTeacherClassifier(lambda texts: named, classes=[1, 0]).fit(["a"])
+    assert teacher.predict_proba(["b"]).tolist() == [[0.25, 0.75]]
 
 
 @pytest.mark.parametrize("kind", ["series", "named tuples", "structs", "arrow"])

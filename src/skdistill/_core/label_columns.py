@@ -67,7 +67,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         if classes is not None and len(columns) > 1:
             # Classes that are numbers have had no names.
             is_named = classes.dtype.kind == "U" and _have_names(columns)
-            if is_named or (_are_same(columns, classes) and not _are_counted(y)):
+            if is_named or _are_same(columns, classes):
                 columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
@@ -116,10 +116,15 @@ def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
     return {*map(_name, columns)} == {*map(_name, classes)}
 
 
-def _are_counted(table: Any) -> bool:
-    """Return whether pandas has counted the columns of a table, or of a row, without names."""
-    index: Any = getattr(table, "columns", getattr(table, "index", None))
-    return type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1)
+def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) -> None:
+    """Refuse columns 0, 1, 2, ... if the classes are these numbers in an order of their own."""
+    known = classes.tolist()
+    if known != sorted(known) and _are_same([*columns], known):
+        raise ValueError(
+            f"The columns of {name} are numbered from 0, so they may be in order or be named after "
+            f"the classes {known!s:.200}. Pass an array with its columns in the order of the "
+            "classes, or name the columns by strings."
+        )
 
 
 class LabelTable:
@@ -168,13 +173,13 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
     A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
-    whose columns are numbered in order, are returned as they are, unless somebody has named the
-    columns by numbers that are the classes.
+    whose columns are numbered in order, are returned as they are.
 
     Raises
     ------
     ValueError
-        If the columns have names that are not the classes. `name` is the table's name.
+        If the columns have names that are not the classes, or numbers that may be places or
+        classes. `name` is the table's name.
     TypeError
         If the table is lazy.
     """
@@ -184,9 +189,10 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
         return _rows_in_order(table, classes, name)
     columns = _columns(table)
-    if columns is None or _are_counted(table):
+    if columns is None:
         return table
-    if not (_have_names(columns) or _are_same(columns, classes)):
+    if not _have_names(columns):
+        _refuse_ambiguous(columns, classes, name)
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
@@ -208,9 +214,7 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
         named: dict[str, Any] = row._asdict()
         return named if named.keys() & {*map(str, classes)} else None
     if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
-        columns = [*row.index]
-        is_numbered = _are_counted(row) or not _are_same(columns, classes)
-        return None if is_numbered and not _have_names(columns) else dict(row.to_dict())
+        return dict(row.to_dict()) if _have_names([*row.index]) else None
     return None
 
 
