@@ -9,7 +9,7 @@ from skdistill.datasets import read_texts
 from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabelled
 from skdistill.datasets._files import TABLES, file_source, read_rows
 from skdistill.datasets._parquet import ParquetTexts
-from skdistill.datasets._source import Options
+from skdistill.datasets._source import Options, column_advice
 from skdistill.datasets._values import label_array
 
 WANTED = {"text": "text_column"}
@@ -361,3 +361,10 @@ def test_what_is_no_parquet_is_an_error(tmp_path):
     folder = write_folder(tmp_path / "pool")
     with pytest.raises(ValueError, match=r"has no column 'post'; its columns are other, text"):
         ParquetTexts(folder, "post")
+
+
+def test_a_name_that_cannot_be_typed_is_not_proposed():
+    for name in ("te\ud800xt", "te\nxt", "te\0xt"):
+        advice = column_advice("text", [name], "text_column", Options(shell=True), "has others")
+        assert advice == "has others. Choose the right one with --text-column NAME"
+    assert "did you mean 'texts'" in column_advice("text", ["texts"], "text_column", Options(), "")

@@ -241,7 +241,8 @@ def column_advice(
     if options.like:
         shared = f"{options.named(option)} names a column of all files"
         return f"{listing}. Rename one of them to {column!r} as in {options.like}, because {shared}"
-    plain = {name.strip().casefold(): name for name in reversed(others)}
+    # Nobody can type the others.
+    plain = {name.strip().casefold(): name for name in reversed(others) if name.isprintable()}
     wanted = column.strip().casefold()
     similar = get_close_matches(wanted, plain, n=1, cutoff=_SIMILAR)
     if similar:
