@@ -197,3 +197,10 @@ def demo_table():
             "fit_seconds": [1, 1, 5, np.nan, 9, 9],
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def few_steps(request, monkeypatch):
+    """Let the command line's teachers take few steps; what they learn is tested elsewhere."""
+    if request.path.parent.name == "cli":
+        monkeypatch.setattr("skdistill.teachers._transformer._MIN_STEPS", 10)
