@@ -492,16 +492,15 @@ print({name: describe(value) for name, value in values_to_describe().items()})
 
 def test_hashes_are_the_same_in_all_processes():
     here = {name: describe(value) for name, value in values_to_describe().items()}
-    for seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        assert ast.literal_eval(done.stdout) == here
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert ast.literal_eval(done.stdout) == here
     assert describe(OrderedDict(a=1)) == describe(OrderedDict(a=1))
 
 
