@@ -1,6 +1,5 @@
 import pickle
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,26 +109,6 @@ def test_no_words_to_draw(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="'no/such-model' could not be loaded"):
         make(["a text"], word_vectors="no/such-model")
     folder = make_embeddings(tmp_path)
-    monkeypatch.setattr(_neighbours, "drawable_words", lambda *args: {19: "one"})
+    monkeypatch.setattr(_neighbours, "whole_words", lambda *args: {19: "one"})
     with pytest.raises(ValueError, match=r"word_vectors=.* has fewer than two whole words"):
         make(["a text"], word_vectors=folder)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "analyzer", "drawn"),
-    [
-        (["[MASK]", "a", "##b", "[unused7]", ",", "Ġc"], "word", {"a", "Ġc"}),
-        (["[MASK]", "Ġa", "b", "Ġ,", "Ġcd", "Ġna\ufffd"], "word", {"a", "cd"}),
-        (["[MASK]", "▁a", "b", "▁", "▁cd"], "word", {"a", "cd"}),
-        (["[MASK]", "▁a", "b", "cd", "▁"], "char", {"a", "b"}),
-    ],
-)
-def test_drawable_words(tokens, analyzer, drawn):
-    tokenizer = SimpleNamespace(
-        get_vocab=lambda: {token: i for i, token in enumerate(tokens)},
-        all_special_ids=[0],
-        convert_tokens_to_string=lambda t: t[0] if "##b" in tokens else t[0].strip("Ġ▁"),
-    )
-    words = _neighbours.drawable_words(tokenizer, analyzer)
-    assert set(words.values()) == drawn
-    assert len(words) == len(drawn)

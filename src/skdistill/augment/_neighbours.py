@@ -1,11 +1,9 @@
 """Replace words by nearest neighbours in the token embeddings of a transformer."""
 
-from typing import Any
-
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skdistill.teachers.huggingface._inference import mean_token_vectors
+from skdistill.teachers.huggingface._inference import mean_token_vectors, whole_words
 from skdistill.teachers.huggingface._loading import load_token_embeddings, quiet
 from skdistill.text._units import Units
 
@@ -21,7 +19,7 @@ class NeighbourWords:
     def __init__(self, name: str, analyzer: str):
         with quiet():
             self._table, self._tokenizer = load_token_embeddings(name)
-        drawable = drawable_words(self._tokenizer, analyzer)
+        drawable = whole_words(self._tokenizer, analyzer)
         self._words = np.array([*drawable.values()], dtype=object)
         self._spellings: dict[str, list[int]] = {}
         for place, word in enumerate(self._words):
@@ -71,23 +69,3 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     """Scale each nonzero vector to length 1."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(vectors.dtype).tiny)
-
-
-def drawable_words(tokenizer: Any, analyzer: str) -> dict[int, str]:
-    """Map the tokens that are whole words, or single characters, to their texts."""
-    vocabulary = tokenizer.get_vocab()
-    # BERT's vocabularies mark the tokens that continue a word; others mark those that begin one.
-    marks_pieces = any(token.startswith("##") for token in vocabulary)
-    marks_words = not marks_pieces and any(token.startswith(("Ġ", "▁")) for token in vocabulary)
-    words = {}
-    for token, number in sorted(vocabulary.items(), key=lambda item: item[1]):
-        if token.startswith(("##", "[unused")) or number in tokenizer.all_special_ids:
-            continue
-        if analyzer == "word" and marks_words and not token.startswith(("Ġ", "▁")):
-            continue
-        word = tokenizer.convert_tokens_to_string([token]).strip()
-        # Byte-level tokens may end inside a character.
-        is_whole = any(map(str.isalnum, word)) and "\ufffd" not in word
-        if is_whole and (analyzer == "word" or len(word) == 1):
-            words[number] = word
-    return words

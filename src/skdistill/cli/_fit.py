@@ -162,7 +162,9 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         help="maximum size (default: a vocabulary of 5,000, about 80,000 parameters)",
     )
     student.add_argument(
-        "--augment", action="store_true", help="make up to 150,000 more texts from yours"
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help="make 150,000 more texts, or none (default: some if a transformer has few to label)",
     )
     student.add_argument(
         "--calibrate",

@@ -62,7 +62,7 @@ class Job:
     epochs: int | None
     lr: float | None
     batch_size: int | None
-    augment: bool
+    augment: bool | None
     calibrate: bool
     test_fraction: float | None
     cache: Path | None
@@ -240,10 +240,11 @@ class _Epochs(FitCallback):
 
 
 def _make_student(job: Job, teacher: Any) -> Any:
-    augmenter = None
     verbose = int(not job.quiet)
-    if job.augment:
-        augmenter = TextAugmenter(random_state=job.seed, verbose=verbose)
+    augmenter: Any = "auto"
+    if job.augment is not None:
+        maker = TextAugmenter(random_state=job.seed, verbose=verbose)
+        augmenter = maker if job.augment else None
     return getattr(skdistill, f"Distilled{job.student.upper()}Classifier")(
         teacher,
         augmenter=augmenter,

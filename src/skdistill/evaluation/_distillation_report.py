@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,6 +19,7 @@ from skdistill._core.labels import check_labels
 from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
+from skdistill.augment._automatic import choose_augmenter
 from skdistill.evaluation._verdict import DistillationReport, Scores
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool, as_pool, check_unlabeled
@@ -282,13 +284,19 @@ def _label_once(
     student: DistilledClassifier, labeler: SoftLabeler, data: _Split, pool: TextPool | None
 ) -> dict[str, Any]:
     """Make the soft labels once for all seeds; return the arguments for the student's `fit`."""
+    unlabeled = check_unlabeled(pool, n_labeled=len(data.texts))
     transfer = make_transfer_set(
         data.texts,
         data.classes,
         data.codes,
         labeler=labeler,
-        X_unlabeled=check_unlabeled(pool, n_labeled=len(data.texts)),
-        augmenter=student.augmenter,
+        X_unlabeled=unlabeled,
+        augmenter=choose_augmenter(
+            student.augmenter,
+            student.teacher,
+            chain(data.texts, unlabeled),
+            analyzer=student.analyzer,
+        ),
         teacher_cv=student.teacher_cv,
     )
     n_labeled = len(data.texts)

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 
 from skdistill.labelling._teacher import learns_nothing
 
@@ -50,6 +51,12 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict class probabilities."""
         return self.estimator.predict_proba(X)
+
+    @available_if(lambda self: hasattr(self.estimator, "known_words"))
+    def known_words(self) -> list[str]:
+        """Return the words of a transformer's vocabulary."""
+        words: list[str] = self.estimator.known_words()
+        return words
 
     def release_memory(self) -> None:
         """Free the GPU memory of a transformer."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -71,6 +72,31 @@ def answers_in_parts(teacher: Any) -> PredictInParts | None:
     if isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
     return getattr(teacher, "_predict_in_parts", None)
+
+
+def find_part(teacher: Any, method: str) -> Any:
+    """Return the teacher, or its first part, that has a method; None if no part has it.
+
+    We look into a frozen estimator and into the parts of a voting ensemble.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import find_part
+    >>> teacher = make_tfidf_baseline()
+    >>> find_part(FrozenEstimator(teacher), "decision_function") is teacher
+    True
+    """
+    if isinstance(teacher, FrozenEstimator):
+        return find_part(teacher.estimator, method)
+    if hasattr(teacher, method):
+        return teacher
+    if isinstance(teacher, VotingClassifier):
+        parts = getattr(teacher, "estimators_", None) or [part for _, part in teacher.estimators]
+        found = (find_part(part, method) for part in parts)
+        return next((part for part in found if part is not None), None)
+    return None
 
 
 def has_frozen_part(teacher: BaseEstimator) -> bool:

@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
+from skdistill.augment._automatic import choose_augmenter
 from skdistill.card._facts import name_teacher, training_parameters
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool, check_unlabeled
@@ -172,7 +174,7 @@ class DistilledClassifier(
             labels.codes,
             labeler=labeler,
             X_unlabeled=pool,
-            augmenter=self.augmenter,
+            augmenter=self._choose_augmenter(teacher_proba, [texts, pool]),
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
             teacher_cv=self.teacher_cv,
@@ -219,6 +221,14 @@ class DistilledClassifier(
         if self.teacher is None:
             return labels, None
         return labels, labeler_for(labels.y, classes=labels.classes)
+
+    def _choose_augmenter(self, teacher_proba: Any, texts: list[Texts]) -> Any:
+        """Return the augmenter; with ``"auto"``, none if the labels are given."""
+        if teacher_proba is not None and isinstance(self.augmenter, str):
+            return None
+        return choose_augmenter(
+            self.augmenter, self.teacher, chain.from_iterable(texts), analyzer=self.analyzer
+        )
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
         """Check the parameters; return the options of the network and of the vocabulary."""

@@ -95,7 +95,7 @@ class DistilledCNNClassifier(DistilledClassifier):
         temperature: float = 1.0,
         hard_label_weight: float = 0.0,
         unlabeled: TextPool | None = None,
-        augmenter: Any = None,
+        augmenter: Any = "auto",
         teacher_cv: Any = None,
         memory: str | PathLike[str] | Memory | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,

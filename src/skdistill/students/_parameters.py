@@ -43,7 +43,7 @@ class StudentParameters:
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "unlabeled": "no_validation",
-        "augmenter": [HasMethods(["fit", "augment"]), None],
+        "augmenter": [HasMethods(["fit", "augment"]), StrOptions({"auto"}), None],
         "teacher_cv": ["cv_object"],
         "memory": "no_validation",
         "class_weight": [dict, StrOptions({"balanced"}), None],

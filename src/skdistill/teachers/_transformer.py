@@ -31,13 +31,14 @@ from skdistill.teachers.huggingface._heads import (
     label_entries,
     record_label_type,
 )
-from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
+from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise, whole_words
 from skdistill.teachers.huggingface._loading import (
     is_finetuned,
     load_config,
     load_finetuned,
     load_pretrained,
     load_token_embeddings,
+    load_tokenizer,
     quiet,
     usable_length,
 )
@@ -466,6 +467,21 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
                 record_label_type(model.config, labels)
         teacher.__dict__.update(teacher._learned(tokenizer, outputs, model, []))
         return teacher
+
+    def known_words(self) -> list[str]:
+        """Return the whole words of the tokenizer's vocabulary, without running the model.
+
+        Returns
+        -------
+        words : list of str
+            The words in the vocabulary's order, in which frequent ones often come first.
+        """
+        with quiet(self.verbose):
+            if self.__sklearn_is_fitted__():
+                tokenizer = self.tokenizer_
+            else:
+                tokenizer = load_tokenizer(os.fspath(self.model_name), self.revision)
+        return list(dict.fromkeys(whole_words(tokenizer).values()))
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
         return tokenise(self.tokenizer_, self.model_, texts, self.max_length_)

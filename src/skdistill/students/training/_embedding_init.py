@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.ensemble import VotingClassifier
-from sklearn.frozen import FrozenEstimator
 
+from skdistill.labelling._teacher import find_part
 from skdistill.text._vocabulary import Vocabulary
 
 # Standard deviation of the components, eight times that of random initial values. Training
@@ -78,21 +77,10 @@ def find_embedding_source(teacher: Any) -> Any:
     ValueError
         If no part has any.
     """
-    source = _find(teacher)
+    source = find_part(teacher, "word_vectors")
     if source is None:
         raise ValueError(
             'embedding_init="teacher" needs a teacher with token embeddings, such as a '
             f"TransformerTeacherClassifier, not {type(teacher).__name__}."
         )
     return source
-
-
-def _find(teacher: Any) -> Any:
-    if hasattr(teacher, "word_vectors"):
-        return teacher
-    if isinstance(teacher, FrozenEstimator):
-        return _find(teacher.estimator)
-    if isinstance(teacher, VotingClassifier):
-        parts = getattr(teacher, "estimators_", None) or [part for _, part in teacher.estimators]
-        return next((found for found in map(_find, parts) if found is not None), None)
-    return None

@@ -192,6 +192,26 @@ def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> n
     return vectors
 
 
+def whole_words(tokenizer: Any, analyzer: str = "word") -> dict[int, str]:
+    """Map the tokens that are whole words or, for ``"char"``, single characters to their texts."""
+    vocabulary = tokenizer.get_vocab()
+    # BERT's vocabularies mark the tokens that continue a word; others mark those that begin one.
+    marks_pieces = any(token.startswith("##") for token in vocabulary)
+    marks_words = not marks_pieces and any(token.startswith(("Ġ", "▁")) for token in vocabulary)
+    words = {}
+    for token, number in sorted(vocabulary.items(), key=lambda item: item[1]):
+        if token.startswith(("##", "[unused")) or number in tokenizer.all_special_ids:
+            continue
+        if analyzer == "word" and marks_words and not token.startswith(("Ġ", "▁")):
+            continue
+        word = tokenizer.convert_tokens_to_string([token]).strip()
+        # Byte-level tokens may end inside a character.
+        is_whole = any(map(str.isalnum, word)) and "\ufffd" not in word
+        if is_whole and (analyzer == "word" or len(word) == 1):
+            words[number] = word
+    return words
+
+
 def batches_by_length(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
     """Group texts into batches of similar length, the longest first.
 

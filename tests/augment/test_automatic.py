@@ -1,0 +1,113 @@
+from types import SimpleNamespace
+
+import pytest
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+
+from skdistill import (
+    DistilledMLPClassifier,
+    TextAugmenter,
+    TransformerTeacherClassifier,
+    ZeroShotTeacherClassifier,
+    make_tfidf_baseline,
+)
+from skdistill.augment import _automatic
+from skdistill.augment._automatic import automatic_augmenter, choose_augmenter
+from skdistill.labelling._shared_teacher import SharedTeacher
+
+
+def n_words(texts):
+    return sum(len(text.split()) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "n_copies", "n_new_words"),
+    [
+        (["a b c d"] * 5, 10, 60),  # 20 words: at most ten copies, and all of the words
+        (["a b c d"] * 50, 2, 60),  # 200 words: 400 in copies, 300 in words
+        (["a b c d"] * 200, 0, 40),  # 800 words: the 200 that are left are less than a copy
+        (["a b c d"] * 249, 0, 0),
+        (["a " * 100] * 4, 0, 5),  # 101 words for each new one
+        ([""] * 3, 10, 60),
+    ],
+)
+def test_new_texts_fill_up_the_number_of_words(monkeypatch, texts, n_copies, n_new_words):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 1_000)
+    vocabulary = [f"new{i}" for i in range(60)]
+    augmenter = automatic_augmenter(iter(texts), vocabulary)
+    assert augmenter.n_copies == n_copies
+    assert augmenter.new_words == vocabulary[:n_new_words]
+    read = [*texts, *augmenter.fit(texts).augment(texts)]
+    assert n_words(read) <= 1_000
+
+
+@pytest.mark.parametrize("n_texts", [250, 251])
+def test_enough_texts_need_no_others(monkeypatch, n_texts):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 1_000)
+    assert automatic_augmenter(["a b c d"] * n_texts, ["new"]) is None
+
+
+def test_a_large_pool_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 10)
+
+    def texts():
+        yield from ["a b c d"] * 3
+        raise AssertionError
+
+    assert automatic_augmenter(texts(), []) is None
+
+
+@pytest.fixture
+def teacher(tiny_checkpoint, topics):
+    texts, labels = topics
+    teacher = TransformerTeacherClassifier(tiny_checkpoint, max_epochs=1, random_state=0)
+    return teacher.fit(texts[:8], labels[:8])
+
+
+def test_only_transformers_that_read_a_text_once_are_asked_for_more(teacher, tiny_checkpoint):
+    def chosen(teacher, augmenter="auto", analyzer="word"):
+        return choose_augmenter(augmenter, teacher, ["a b"], analyzer=analyzer)
+
+    unfitted = TransformerTeacherClassifier(tiny_checkpoint)
+    words = chosen(unfitted).new_words
+    assert words
+    assert words == teacher.known_words() == unfitted.known_words()
+    for other in (
+        FrozenEstimator(teacher),
+        VotingClassifier([("tfidf", make_tfidf_baseline()), ("transformer", unfitted)]),
+        SharedTeacher(unfitted),
+    ):
+        assert chosen(other).new_words == words
+    for other in (None, make_tfidf_baseline(), SharedTeacher(make_tfidf_baseline())):
+        assert chosen(other) is None
+    assert chosen(ZeroShotTeacherClassifier(tiny_checkpoint, ["cooking"])) is None
+    assert chosen(teacher, analyzer="char") is None
+    own = SimpleNamespace()
+    assert chosen(teacher, own) is own
+    assert chosen(teacher, None) is None
+
+
+def test_known_words_are_whole_words_of_the_vocabulary(teacher):
+    words = teacher.known_words()
+    vocabulary = teacher.tokenizer_.get_vocab()
+    assert {"oven", "harbour", "the"} <= {*words} <= {*vocabulary}
+    assert not {*words} & {*teacher.tokenizer_.all_special_tokens}
+    assert [vocabulary[word] for word in words] == sorted(vocabulary[word] for word in words)
+
+
+def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
+    texts, labels = topics[0][:60], topics[1][:60]
+    student = DistilledMLPClassifier(FrozenEstimator(teacher), max_epochs=1, random_state=0)
+    student.fit(texts, labels)
+    made = automatic_augmenter(texts, teacher.known_words())
+    assert made.n_copies == 10
+    assert student.transfer_size_ == 60 + len(made.fit(texts).augment(texts))
+    assert student.augmenter == "auto"
+    # With probabilities of the user's own, a teacher is not even fitted.
+    proba = FrozenEstimator(teacher).predict_proba(texts)
+    student.set_params(teacher=TransformerTeacherClassifier("no/such-model"))
+    assert student.fit(texts, labels, teacher_proba=proba).transfer_size_ == 60
+    student.set_params(augmenter=TextAugmenter(n_copies=1), teacher=FrozenEstimator(teacher))
+    assert 60 < student.fit(texts, labels, teacher_proba=proba).transfer_size_ <= 120
+    student.set_params(augmenter=None)
+    assert student.fit(texts, labels).transfer_size_ == 60
