@@ -61,6 +61,28 @@ def test_a_curve_aligns_named_columns():
     pd.testing.assert_frame_equal(found, expected)
 
 
+@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2]])
+@pytest.mark.parametrize("rows", [pd.DataFrame.copy, lambda table: table.to_dict("records")])
+def test_a_curve_aligns_a_table_with_an_array(names, rows):
+    student, teacher, codes = random_case()
+    expected = cascade_curve(student, teacher, codes)
+    named = pd.DataFrame(teacher, columns=names)
+    for given in (student, pd.DataFrame(student)):
+        found = cascade_curve(given, rows(named), codes)
+        pd.testing.assert_frame_equal(found, expected)
+    shuffled = rows(named[[names[2], *names[:2]]])
+    if names == [0, 1, 2]:  # the names say which column a code means
+        pd.testing.assert_frame_equal(cascade_curve(student, shuffled, codes), expected)
+        turned = cascade_curve(rows(pd.DataFrame(student)[[2, 0, 1]]), teacher, codes)
+        pd.testing.assert_frame_equal(turned, expected)
+        return
+    message = r"{}_proba has the columns \['c', 'a', 'b'\], which are not in sorted order"
+    with pytest.raises(ValueError, match=message.format("teacher")):
+        cascade_curve(student, shuffled, codes)
+    with pytest.raises(ValueError, match=message.format("student")):
+        cascade_curve(shuffled, teacher, codes)
+
+
 def test_a_curve_needs_texts():
     with pytest.raises(ValueError, match="at least one text"):
         cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])

@@ -116,6 +116,12 @@ def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
     return {*map(_name, columns)} == {*map(_name, classes)}
 
 
+def are_reordered(columns: Iterable[Any], classes: Iterable[Any]) -> bool:
+    """Return whether columns have the names of the classes, even if they are numbers, reordered."""
+    names, known = [*map(_name, columns)], [*map(_name, classes)]
+    return names != known and {*names} == {*known}
+
+
 def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) -> None:
     """Refuse columns 0, 1, 2, ... if the classes are these numbers in an order of their own."""
     known = classes.tolist()
@@ -216,6 +222,17 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
     if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
         return dict(row.to_dict()) if _have_names([*row.index]) else None
     return None
+
+
+def names_of_columns(proba: Any) -> np.ndarray | None:
+    """Return the names of a table's columns or, in a list of rows with names, those of the first.
+
+    None means that the columns have no names, or are numbered in order.
+    """
+    first = proba[0] if isinstance(proba, list | tuple) and len(proba) else None
+    fields = getattr(first, "_fields", ())
+    row = by_name(first, fields)
+    return label_names(proba) if row is None else np.array([*map(_name, row)])
 
 
 def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.ndarray:

@@ -20,7 +20,12 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels, columns_in_order, find_labels, label_names
+from skdistill._core.label_columns import (
+    as_labels,
+    columns_in_order,
+    find_labels,
+    names_of_columns,
+)
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
@@ -47,7 +52,9 @@ def cascade_curve(
     Parameters
     ----------
     student_proba, teacher_proba : array-like of shape (n_texts, n_classes)
-        Class probabilities.
+        Class probabilities. If both have names for their columns, the teacher's are put in the
+        student's order. Columns with the names 0, 1, 2, ... are put in this order. Other names of
+        only one of the two must be in sorted order.
     codes : array-like of shape (n_texts,)
         Column of the true class of each text.
     teacher_cost : float, default=100.0
@@ -66,7 +73,8 @@ def cascade_curve(
     Raises
     ------
     ValueError
-        If the shapes do not match, rows do not sum to 1, or there are no rows.
+        If the shapes or the names of columns do not match, rows do not sum to 1, or there are no
+        rows.
 
     Examples
     --------
@@ -79,16 +87,10 @@ def cascade_curve(
     codes = np.asarray(codes)
     if not len(codes):
         raise ValueError("codes is empty; cascade_curve needs at least one text.")
+    student_proba, teacher_proba = _align(student_proba, teacher_proba)
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
-        check_probabilities(
-            proba,
-            n_rows=len(codes),
-            n_classes=n_classes,
-            name=name,
-            classes=label_names(student_proba),
-            rows="codes",
-        )
+        check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
         for proba, name in ((student_proba, "student_proba"), (teacher_proba, "teacher_proba"))
     )
     confidence = np.asarray(student_proba).max(axis=1)
@@ -115,6 +117,35 @@ def cascade_curve(
             "cost": 1 + rate * teacher_cost,
         }
     )
+
+
+def _align(student_proba: Any, teacher_proba: Any) -> tuple[Any, Any]:
+    """Put columns with names in the order of the codes.
+
+    Columns of an array are in the order of the sorted classes. If one of the tables has names in
+    another order, and the other has none, their order is unknown.
+    """
+    tables = {"student_proba": student_proba, "teacher_proba": teacher_proba}
+    names = {
+        name: known
+        for name, proba in tables.items()
+        if (known := names_of_columns(proba)) is not None
+    }
+    if not names:
+        return student_proba, teacher_proba
+    name, classes = next(iter(names.items()))
+    numbers = np.arange(len(classes))
+    if {*classes} == {*map(str, numbers)}:
+        classes = numbers
+    elif len(names) == 1 and classes.tolist() != sorted(classes):
+        raise ValueError(
+            f"{name} has the columns {classes.tolist()!s:.200}, which are not in sorted order, but "
+            "the other probabilities have no names. Name the columns of both, or of neither."
+        )
+    student, teacher = (
+        columns_in_order(proba, classes, name=name) for name, proba in tables.items()
+    )
+    return student, teacher
 
 
 class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
