@@ -115,6 +115,7 @@ def test_every_way_of_keeping_a_student_keeps_its_labels(case, tmp_path):
     ):
         assert labels_of(kept.predict(NEW)) == expected
         assert labels_of(kept.classes_) == labels_of(student.classes_)
+        assert kept.classes_.dtype == student.classes_.dtype
     assert parity_report(student, TEXTS, y)["accuracy"] == 1
 
 

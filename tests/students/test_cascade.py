@@ -8,8 +8,11 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from named_answers import NamedAnswers
 from skdistill import (
@@ -19,7 +22,7 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students._cascade import cascade_curve
+from skdistill.students import cascade_curve
 
 
 def make_student(teacher=None, **params):
@@ -379,3 +382,31 @@ def test_held_out_texts_are_taken_from_memory(tmp_path):
     # What is not in memory is kept there.
     CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
     assert sorted(asked) == sorted([*X, "bus line", "soup dish"])
+
+
+def make_votes():
+    return make_pipeline(TfidfVectorizer(), LinearSVC())
+
+
+def test_a_teacher_without_probabilities_is_refused_before_anything_is_fitted(monkeypatch):
+    X, y = ["a", "b"] * 20, ["a", "b"] * 20
+    for cascade, part in (
+        (CascadeClassifier(make_votes(), make_tfidf_baseline()), "student"),
+        (CascadeClassifier(make_student(), FrozenEstimator(make_votes())), "teacher"),
+    ):
+        with pytest.raises(ValueError, match=f"'{part}' parameter .* and 'predict_proba'"):
+            cascade.fit(X, y)
+    cascade = CascadeClassifier(make_student(make_votes()))
+    monkeypatch.setattr(LinearSVC, "fit", None)
+    message = r"teacher Pipeline has no method predict_proba, .*CalibratedClassifierCV"
+    with pytest.raises(TypeError, match=message):
+        cascade.fit(X, y)
+
+
+def test_a_teacher_without_probabilities_is_not_loaded(tmp_path):
+    X, y = ["soup", "train"] * 20, ["a", "b"] * 20
+    CascadeClassifier(make_student(make_tfidf_baseline())).fit(X, y).save(tmp_path)
+    votes = make_votes().fit(X, y)
+    for teacher, name in ((votes, "Pipeline"), (FrozenEstimator(votes), "Pipeline"), ("a", "str")):
+        with pytest.raises(TypeError, match=f"teacher {name} has no method predict_proba"):
+            CascadeClassifier.load(tmp_path, teacher)

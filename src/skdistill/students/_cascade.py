@@ -20,13 +20,8 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import (
-    as_labels,
-    columns_in_order,
-    find_labels,
-    names_of_columns,
-)
-from skdistill._core.labels import check_labels, check_probabilities
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
+from skdistill._core.labels import align_tables, check_labels, check_probabilities
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
 from skdistill.labelling._labeler import SoftLabeler
@@ -87,7 +82,7 @@ def cascade_curve(
     codes = np.asarray(codes)
     if not len(codes):
         raise ValueError("codes is empty; cascade_curve needs at least one text.")
-    student_proba, teacher_proba = _align(student_proba, teacher_proba)
+    student_proba, teacher_proba = align_tables(student_proba, teacher_proba)
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
         check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
@@ -117,35 +112,6 @@ def cascade_curve(
             "cost": 1 + rate * teacher_cost,
         }
     )
-
-
-def _align(student_proba: Any, teacher_proba: Any) -> tuple[Any, Any]:
-    """Put columns with names in the order of the codes.
-
-    Columns of an array are in the order of the sorted classes. If one of the tables has names in
-    another order, and the other has none, their order is unknown.
-    """
-    tables = {"student_proba": student_proba, "teacher_proba": teacher_proba}
-    names = {
-        name: known
-        for name, proba in tables.items()
-        if (known := names_of_columns(proba)) is not None
-    }
-    if not names:
-        return student_proba, teacher_proba
-    name, classes = next(iter(names.items()))
-    numbers = np.arange(len(classes))
-    if {*classes} == {*map(str, numbers)}:
-        classes = numbers
-    elif len(names) == 1 and classes.tolist() != sorted(classes):
-        raise ValueError(
-            f"{name} has the columns {classes.tolist()!s:.200}, which are not in sorted order, but "
-            "the other probabilities have no names. Name the columns of both, or of neither."
-        )
-    student, teacher = (
-        columns_in_order(proba, classes, name=name) for name, proba in tables.items()
-    )
-    return student, teacher
 
 
 class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
@@ -327,6 +293,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
                 "The cascade has no teacher. Pass one, or a student with a teacher: "
                 "CascadeClassifier(DistilledMLPClassifier(teacher))."
             )
+        _check_predict_proba("teacher", teacher)
         return student, clone(teacher)
 
     def _split(
@@ -470,7 +437,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         ValueError
             If the folder does not contain the teacher and none is passed, or if the teacher's
             classes differ from the student's.
+        TypeError
+            If the teacher has no `predict_proba`.
         """
+        if teacher is not None:
+            _check_predict_proba("teacher", teacher)
         stored = read_cascade(Path(folder), teacher, _SAVED)
         student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
         _check_classes("teacher", teacher, student.classes_, "the student")
@@ -492,6 +463,15 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
+
+
+def _check_predict_proba(name: str, part: Any) -> None:
+    if not hasattr(part, "predict_proba"):
+        raise TypeError(
+            f"The {name} {type(unwrapped(part)).__name__} has no method predict_proba, which a "
+            "cascade needs. Use a classifier that has it, or wrap this one in "
+            "sklearn.calibration.CalibratedClassifierCV."
+        )
 
 
 def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
