@@ -43,7 +43,7 @@ CASES = {
     "strings, Arrow": (("food", "travel"), "string[pyarrow]", str),
     "integers": ((3, -1), None, int),
     "integers, nullable": ((3, -1), "Int64", int),
-    "integers, unsigned": ((2, 7), "uint8", int),
+    "integers, narrow": ((2, 7), "uint8", int),
     "booleans": ((True, False), None, bool),
     "booleans, nullable": ((True, False), "boolean", bool),
     "categories": (("food", "travel"), "category", str),
@@ -76,6 +76,8 @@ def predict_file(folder, texts):
 
 def test_predictions_are_of_the_labels_own_type(case):
     student, y, kind = case
+    if isinstance(y.dtype, np.dtype) and y.dtype != object:
+        assert student.classes_.dtype == y.dtype
     assert [type(label) for label in student.predict(NEW).tolist()] == [kind] * 3
     assert student.predict(TEXTS).tolist() == y.tolist()
     assert student.score(TEXTS, y) == 1

@@ -71,10 +71,12 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
                 columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
-    if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
-        if y.dtype.kind in _PLAIN:
-            return _finite(y, name)
-        if y.dtype.kind in "mMS" and y.size:
+    # A pandas column may have a dtype of NumPy, too.
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, np.dtype) and not isinstance(y, np.ma.MaskedArray | np.generic):
+        if dtype.kind in _PLAIN:
+            return _finite(np.asarray(y), name)
+        if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
     if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
