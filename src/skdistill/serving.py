@@ -63,6 +63,9 @@ class CompiledClassifier:
     array(['food', 'travel'], dtype='<U6')
     """
 
+    # As in `TextClassifier`, which needs scikit-learn.
+    _keeps_names = True
+
     def __init__(self, model: StoredModel):
         self.classes_ = model.classes
         self.multilabel_ = model.multilabel

@@ -43,7 +43,7 @@ CASES = {
     "strings, Arrow": (("food", "travel"), "string[pyarrow]", str),
     "integers": ((3, -1), None, int),
     "integers, nullable": ((3, -1), "Int64", int),
-    "integers, unsigned": ((2, 7), "uint8", int),
+    "integers, narrow": ((2, 7), "uint8", int),
     "booleans": ((True, False), None, bool),
     "booleans, nullable": ((True, False), "boolean", bool),
     "categories": (("food", "travel"), "category", str),
@@ -76,6 +76,8 @@ def predict_file(folder, texts):
 
 def test_predictions_are_of_the_labels_own_type(case):
     student, y, kind = case
+    if isinstance(y.dtype, np.dtype) and y.dtype != object:
+        assert student.classes_.dtype == y.dtype
     assert [type(label) for label in student.predict(NEW).tolist()] == [kind] * 3
     assert student.predict(TEXTS).tolist() == y.tolist()
     assert student.score(TEXTS, y) == 1
@@ -115,6 +117,7 @@ def test_every_way_of_keeping_a_student_keeps_its_labels(case, tmp_path):
     ):
         assert labels_of(kept.predict(NEW)) == expected
         assert labels_of(kept.classes_) == labels_of(student.classes_)
+        assert kept.classes_.dtype == student.classes_.dtype
     assert parity_report(student, TEXTS, y)["accuracy"] == 1
 
 
@@ -350,6 +353,93 @@ def test_a_fitted_teacher_of_columns_in_another_order_is_refused(topical):
         compare({"a": teacher}, None, None, TEXTS, SHUFFLED)
     # Without names, the order is the user's concern.
     assert make_student(teacher).fit(TEXTS, TOPICS.to_numpy()).score(TEXTS, TOPICS) > 0.9
+
+
+# The columns of several labels, named by the numbers 1 and 0.
+NUMBERED = TOPICS[["travel", "food"]].set_axis([1, 0], axis=1)
+MEASURES_OF_COLUMNS = {
+    "reliability": lambda model, y: (
+        ReliabilityDisplay.from_estimator(model, TEXTS, y).calibration_error < 0.3
+    ),
+    "comparison": lambda model, y: MEASURES["comparison"](model, None, y) == [1],
+    "curves": lambda model, y: (
+        LearningCurvesDisplay.from_estimators(
+            {"a": FrozenEstimator(model), "b": OneVsRestClassifier(make_tfidf_baseline())},
+            TEXTS,
+            y,
+            train_sizes=[20],
+            cv=2,
+        )
+        .test_scores["a"]
+        .tolist()
+        == [[1, 1]]
+    ),
+    "teacher": lambda model, y: make_student(FrozenEstimator(model)).fit(TEXTS, y).score(TEXTS, y),
+    "report": lambda model, y: (
+        (
+            distillation_report(make_student(FrozenEstimator(model)), TEXTS, y, n_seeds=1).teacher
+        ).accuracy
+    ),
+    "card": lambda model, y: (
+        make_student().fit(TEXTS, y).to_html("card.html", TEXTS, teacher=model)
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def numbered():
+    """Return models with the columns that they were fitted on."""
+    in_order = NUMBERED[[0, 1]]
+    return {
+        "plain": OneVsRestClassifier(make_tfidf_baseline(C=30)).fit(TEXTS, in_order),
+        "plain, reversed": OneVsRestClassifier(make_tfidf_baseline(C=30)).fit(TEXTS, NUMBERED),
+        "student": make_student().fit(TEXTS, in_order),
+        "student, reversed": make_student().fit(TEXTS, NUMBERED),
+    }
+
+
+@pytest.mark.parametrize("name", MEASURES_OF_COLUMNS)
+@pytest.mark.parametrize(
+    ("model", "y"),
+    [
+        ("plain", NUMBERED),
+        ("plain, reversed", NUMBERED),
+        ("student", NUMBERED),
+        ("student, reversed", NUMBERED[[0, 1]]),
+    ],
+    ids=["plain", "plain, reversed", "student", "student, reversed"],
+)
+def test_columns_numbered_in_another_order_are_never_swapped(
+    name, model, y, numbered, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    if name == "reliability" and model.startswith("student"):
+        assert MEASURES_OF_COLUMNS[name](numbered[model], y)
+        return
+    message = "places or names|predicts the labels|teacher's classes|the student's classes"
+    with pytest.raises(ValueError, match=message):
+        MEASURES_OF_COLUMNS[name](numbered[model], y)
+
+
+@pytest.mark.parametrize("name", MEASURES_OF_COLUMNS)
+def test_numbered_columns_in_the_order_of_the_model_are_read(name, numbered, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for model, y in (
+        ("plain", NUMBERED[[0, 1]]),
+        ("student", NUMBERED[[0, 1]].to_numpy()),
+        ("student, reversed", NUMBERED),
+    ):
+        assert MEASURES_OF_COLUMNS[name](numbered[model], y) in (True, 1, None)
+
+
+def test_models_that_are_fitted_on_numbered_columns_know_their_order():
+    models = {
+        "plain": OneVsRestClassifier(make_tfidf_baseline(C=30)),
+        "student": make_student(OneVsRestClassifier(make_tfidf_baseline(C=30))),
+    }
+    found = compare(models, TEXTS, NUMBERED, TEXTS, NUMBERED[[0, 1]])
+    assert found["accuracy"].tolist() == [1, 1]
+    assert found["calibration_error"].max() < 0.3
 
 
 def test_comparison_and_searches_keep_the_names_of_columns():

@@ -176,3 +176,74 @@ def test_what_is_read_of_a_function_or_class_counts(edit):
     for name in ("Answer", "ask", "call"):
         same = describe(getattr(one, name)) == describe(getattr(other, name))
         assert same == (name not in changed)
+
+
+FILLING = """
+PROMPT = "food or travel?"  # comment
+messages: list = [{"role": "system", "content": PROMPT}]
+settings = {"state": {"n": 0}, "unused": 1}
+n_asked = 10
+
+class Chat:
+    first = ["hello"]
+    n_calls = 20
+
+    @classmethod
+    def count(cls):
+        cls.n_calls += 1
+
+    def __call__(self, texts):
+        self.first.extend(texts)
+        self.count()
+        return texts
+
+chat = Chat()
+
+def ask(texts):
+    global n_asked
+    n_asked += 1
+    messages.extend(texts)
+    settings["state"]["n"] += 1
+    return chat(texts)
+
+def other(texts):
+    return 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "edited", "counts"),
+    [
+        ("travel?", "sport?", True),
+        ("system", "user", True),
+        ("hello", "goodbye", True),
+        ('"n": 0', '"n": 1', True),
+        ("= 10", "= 11", True),
+        ("= 20", "= 21", True),
+        ("comment", "remark", False),
+        ("return 5", "return 6", False),
+    ],
+)
+def test_the_initial_content_of_what_is_filled_counts(write, place, edited, counts):
+    assert FILLING.count(place) == 1
+    keys = []
+    for source in (FILLING, FILLING.replace(place, edited)):
+        write({"user_d.py": source})
+        ask = importlib.import_module("user_d").ask
+        keys.append(describe(ask))
+        ask(["a warm soup"])
+        # As cloudpickle sends it to a worker.
+        names = {"__file__", *ask.__code__.co_names} & ask.__globals__.keys()
+        sent = types.FunctionType(ask.__code__, {name: ask.__globals__[name] for name in names})
+        assert describe(ask) == describe(sent) == keys[-1]
+    assert (keys[0] != keys[1]) == counts
+
+
+def test_without_a_readable_file_the_initial_content_does_not_count(write, tmp_path):
+    write({"user_d.py": FILLING})
+    ask = importlib.import_module("user_d").ask
+    file = tmp_path / "user_d.py"
+    file.write_text("this is no Python")
+    assert "initial" not in function_parts(ask)
+    file.unlink()
+    assert "initial" not in function_parts(ask)

@@ -80,6 +80,25 @@ def test_labels_keep_their_type(classes, tmp_path):
     assert read.dtype == model.classes.dtype
 
 
+@pytest.mark.parametrize(
+    "dtype", ["int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32"]
+)
+def test_labels_keep_their_width(dtype, tmp_path):
+    path = tmp_path / "model"
+    write_model(make_model("mlp", classes=np.array([1, 7], dtype=dtype)), path)
+    assert read_model(path).classes.dtype == dtype
+    assert CompiledClassifier.load(path).predict(["a"]).dtype == dtype
+    rewrite(path, model={"classes/dtype": None})
+    assert read_model(path).classes.dtype.itemsize == 8  # as in files without a width
+
+
+def test_labels_of_common_types_are_written_without_a_width(tmp_path):
+    for classes in ((0, 1), (0.5, 1.0), (False, True), ("a", "b"), (0, 2**64 - 1)):
+        write_model(make_model("mlp", classes=np.array(classes)), tmp_path / "model")
+        _, metadata = read_tensors(tmp_path / "model")
+        assert json.loads(metadata["model"])["classes"].keys() == {"type", "values"}
+
+
 def test_a_vocabulary_that_compresses_extremely_is_still_read(tmp_path):
     model = make_model("mlp", features=[f"{'x' * n}" for n in range(1, 5000)])
     write_model(model, tmp_path / "model")
@@ -156,6 +175,13 @@ def packed(data):
         ({"tensors": {"counts": packed(np.full(10, np.nan, "<f4").tobytes())}}, "counts"),
         ({"model": {"classes/values": ["no"]}}, "two or more different classes"),
         ({"model": {"classes/values": []}}, "two or more different classes"),
+        ({"model": {"classes/dtype": "object"}}, "'object' is not one of"),
+        ({"model": {"classes/dtype": ["int8"]}}, "is not one of"),
+        ({"model": {"classes/dtype": "int8"}}, "damaged"),
+        (
+            {"model": {"classes": {"type": "i", "values": [0, 256], "dtype": "int8"}}},
+            "do not fit in int8",
+        ),
     ],
     ids=str,
 )

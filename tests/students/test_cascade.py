@@ -8,8 +8,11 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from named_answers import NamedAnswers
 from skdistill import (
@@ -19,7 +22,7 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students._cascade import cascade_curve
+from skdistill.students import cascade_curve
 
 
 def make_student(teacher=None, **params):
@@ -59,6 +62,28 @@ def test_a_curve_aligns_named_columns():
     tables = [pd.DataFrame(proba, columns=["a", "b", "c"]) for proba in (student, teacher)]
     found = cascade_curve(tables[0], tables[1][["c", "a", "b"]], codes)
     pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2]])
+@pytest.mark.parametrize("rows", [pd.DataFrame.copy, lambda table: table.to_dict("records")])
+def test_a_curve_aligns_a_table_with_an_array(names, rows):
+    student, teacher, codes = random_case()
+    expected = cascade_curve(student, teacher, codes)
+    named = pd.DataFrame(teacher, columns=names)
+    for given in (student, pd.DataFrame(student)):
+        found = cascade_curve(given, rows(named), codes)
+        pd.testing.assert_frame_equal(found, expected)
+    shuffled = rows(named[[names[2], *names[:2]]])
+    if names == [0, 1, 2]:  # the names say which column a code means
+        pd.testing.assert_frame_equal(cascade_curve(student, shuffled, codes), expected)
+        turned = cascade_curve(rows(pd.DataFrame(student)[[2, 0, 1]]), teacher, codes)
+        pd.testing.assert_frame_equal(turned, expected)
+        return
+    message = r"{}_proba has the columns \['c', 'a', 'b'\], which are not in sorted order"
+    with pytest.raises(ValueError, match=message.format("teacher")):
+        cascade_curve(student, shuffled, codes)
+    with pytest.raises(ValueError, match=message.format("student")):
+        cascade_curve(shuffled, teacher, codes)
 
 
 def test_a_curve_needs_texts():
@@ -357,3 +382,31 @@ def test_held_out_texts_are_taken_from_memory(tmp_path):
     # What is not in memory is kept there.
     CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
     assert sorted(asked) == sorted([*X, "bus line", "soup dish"])
+
+
+def make_votes():
+    return make_pipeline(TfidfVectorizer(), LinearSVC())
+
+
+def test_a_teacher_without_probabilities_is_refused_before_anything_is_fitted(monkeypatch):
+    X, y = ["a", "b"] * 20, ["a", "b"] * 20
+    for cascade, part in (
+        (CascadeClassifier(make_votes(), make_tfidf_baseline()), "student"),
+        (CascadeClassifier(make_student(), FrozenEstimator(make_votes())), "teacher"),
+    ):
+        with pytest.raises(ValueError, match=f"'{part}' parameter .* and 'predict_proba'"):
+            cascade.fit(X, y)
+    cascade = CascadeClassifier(make_student(make_votes()))
+    monkeypatch.setattr(LinearSVC, "fit", None)
+    message = r"teacher Pipeline has no method predict_proba, .*CalibratedClassifierCV"
+    with pytest.raises(TypeError, match=message):
+        cascade.fit(X, y)
+
+
+def test_a_teacher_without_probabilities_is_not_loaded(tmp_path):
+    X, y = ["soup", "train"] * 20, ["a", "b"] * 20
+    CascadeClassifier(make_student(make_tfidf_baseline())).fit(X, y).save(tmp_path)
+    votes = make_votes().fit(X, y)
+    for teacher, name in ((votes, "Pipeline"), (FrozenEstimator(votes), "Pipeline"), ("a", "str")):
+        with pytest.raises(TypeError, match=f"teacher {name} has no method predict_proba"):
+            CascadeClassifier.load(tmp_path, teacher)

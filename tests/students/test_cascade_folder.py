@@ -59,13 +59,15 @@ def test_a_transformer_is_in_the_folder(kind, topics, transformer, tmp_path):
     assert loaded.fit(X[300:], y[300:]).threshold_ >= 0
 
 
-def test_labels_that_are_integers_stay_so(topics, transformer, tmp_path):
+@pytest.mark.parametrize("dtype", [int, np.int8])
+def test_labels_that_are_integers_stay_so(dtype, topics, transformer, tmp_path):
     X, y = topics
-    teacher = TransformerTeacherClassifier.from_finetuned(transformer.model_name, classes=[2, 0, 1])
-    numbers = np.unique(y, return_inverse=True)[1]
+    labels = np.array([2, 0, 1], dtype=dtype)
+    teacher = TransformerTeacherClassifier.from_finetuned(transformer.model_name, classes=labels)
+    numbers = np.unique(y, return_inverse=True)[1].astype(dtype)
     make_cascade((X, numbers), teacher).save(tmp_path)
     loaded = CascadeClassifier.load(tmp_path)
-    assert loaded.predict(X).dtype.kind == "i"
+    assert loaded.predict(X).dtype == loaded.teacher_.predict(X).dtype == dtype
     np.testing.assert_array_equal(loaded.teacher_.predict_proba(X), teacher.predict_proba(X))
 
 

@@ -1,6 +1,9 @@
 """Several labels a text: losses, teachers, students, their files and reports."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 import torch.nn.functional as F
@@ -158,6 +161,45 @@ def test_all_of_scikit_learns_ways_to_give_probabilities_are_read(teacher):
     assert f1_score(NEW_LABELS, proba > 0.5, average="micro") > 0.9
     student = make_student(teacher=teacher).fit(TEXTS, LABELS, X_unlabeled=NEW_TEXTS)
     assert fidelity(proba, student.predict_proba(NEW_TEXTS), multilabel=True) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (pd.DataFrame, [1, 0]),
+        (pd.DataFrame, [True, False]),
+        (pl.DataFrame, ["1", "0"]),
+        (lambda table: pa.table({name: table[name] for name in table}), ["1", "0"]),
+    ],
+    ids=["numbers", "booleans", "polars", "pyarrow"],
+)
+def test_probabilities_in_a_list_of_tables_are_found_by_name(make, names):
+    expected = np.array([[0.9, 0.2], [0.6, 0.1]])
+    answers = [make({names[0]: yes, names[1]: 1 - yes}) for yes in expected.T]
+    np.testing.assert_array_equal(join_columns(answers), expected)
+    arrays = [np.column_stack([1 - yes, yes]) for yes in expected.T]
+    np.testing.assert_array_equal(join_columns([pd.DataFrame(a) for a in arrays]), expected)
+    with pytest.raises(ValueError, match=r"for one label has the columns .*not the classes"):
+        join_columns([pd.DataFrame(arrays[0], columns=["no", "yes"])])
+
+
+class AnswersInTables(RandomForestClassifier):
+    """A forest whose answers are tables with the columns 1 and 0."""
+
+    def predict_proba(self, X):
+        return [pd.DataFrame(a)[[1, 0]] for a in super().predict_proba(X)]
+
+
+def test_a_teacher_may_answer_with_a_list_of_tables():
+    plain, tables = (
+        make_pipeline(TfidfVectorizer(), forest(30, random_state=0)).fit(TEXTS, LABELS)
+        for forest in (RandomForestClassifier, AnswersInTables)
+    )
+    students = [
+        make_student(teacher=FrozenEstimator(teacher), max_epochs=1).fit(TEXTS, LABELS)
+        for teacher in (plain, tables)
+    ]
+    np.testing.assert_array_equal(*(student.predict_proba(NEW_TEXTS) for student in students))
 
 
 @pytest.mark.parametrize(

@@ -785,6 +785,20 @@ class TestFromFinetuned:
         X = topics[0][:30]
         np.testing.assert_array_equal(default.predict_proba(X), numbered.predict_proba(X))
 
+    @pytest.mark.parametrize("dtype", ["int8", "uint64"])
+    def test_the_type_of_labels_is_saved(self, dtype, finetuned_checkpoint, rows, tmp_path):
+        labels = np.array([3, 7, 3, 7], dtype=dtype)
+        teacher = quick(finetuned_checkpoint, max_epochs=1, max_length=4).fit(rows[0][:4], labels)
+        for folder in (tmp_path / "a", tmp_path / "b"):
+            teacher.save_pretrained(folder)
+            teacher = TransformerTeacherClassifier.from_finetuned(folder)
+            assert teacher.classes_.dtype == dtype
+        # The file of an earlier version does not name the type.
+        config = json.loads((folder / "config.json").read_text())
+        del config["skdistill_label_dtype"]
+        (folder / "config.json").write_text(json.dumps(config))
+        assert TransformerTeacherClassifier.from_finetuned(folder).classes_.tolist() == [3, 7]
+
     def test_generic_names_are_integers(self, tmp_path, rows):
         folder = make_checkpoint(tmp_path, rows[0], head=["LABEL_0", "LABEL_1", "LABEL_2"])
         teacher = TransformerTeacherClassifier.from_finetuned(folder)

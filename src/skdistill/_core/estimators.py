@@ -110,6 +110,8 @@ class TextClassifier(
 
     classes_: np.ndarray
     multilabel_: bool
+    # The numbers 0, 1, ... of several labels are names of columns, if there were names in `fit`.
+    _keeps_names = True
 
     @abstractmethod
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:

@@ -71,10 +71,12 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
                 columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
-    if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
-        if y.dtype.kind in _PLAIN:
-            return _finite(y, name)
-        if y.dtype.kind in "mMS" and y.size:
+    # A pandas column may have a dtype of NumPy, too.
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, np.dtype) and not isinstance(y, np.ma.MaskedArray | np.generic):
+        if dtype.kind in _PLAIN:
+            return _finite(np.asarray(y), name)
+        if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
     if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
@@ -114,6 +116,12 @@ def _have_names(columns: list[Any]) -> bool:
 def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
     """Return whether the names of columns, even if they are numbers in order, are the classes."""
     return {*map(_name, columns)} == {*map(_name, classes)}
+
+
+def are_reordered(columns: Iterable[Any], classes: Iterable[Any]) -> bool:
+    """Return whether columns have the names of the classes, even if they are numbers, reordered."""
+    names, known = [*map(_name, columns)], [*map(_name, classes)]
+    return names != known and {*names} == {*known}
 
 
 def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) -> None:
@@ -216,6 +224,17 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
     if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
         return dict(row.to_dict()) if _have_names([*row.index]) else None
     return None
+
+
+def names_of_columns(proba: Any) -> np.ndarray | None:
+    """Return the names of a table's columns or, in a list of rows with names, those of the first.
+
+    None means that the columns have no names, or are numbered in order.
+    """
+    first = proba[0] if isinstance(proba, list | tuple) and len(proba) else None
+    fields = getattr(first, "_fields", ())
+    row = by_name(first, fields)
+    return label_names(proba) if row is None else np.array([*map(_name, row)])
 
 
 def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from skdistill._core.label_columns import (
     check_ones_and_zeros,
     columns_in_order,
     from_tensors,
+    names_of_columns,
     names_or_numbers,
 )
 
@@ -236,6 +237,35 @@ def check_probabilities(
             block if multilabel else block / block.sum(axis=1, keepdims=True)
         )
     return checked
+
+
+def align_tables(student_proba: Any, teacher_proba: Any) -> tuple[Any, Any]:
+    """Put the columns of the probabilities of a student and a teacher in the same order.
+
+    Columns of an array are in the order of the sorted classes. If one of the tables has names in
+    another order, and the other has none, their order is unknown.
+    """
+    tables = {"student_proba": student_proba, "teacher_proba": teacher_proba}
+    names = {
+        name: known
+        for name, proba in tables.items()
+        if (known := names_of_columns(proba)) is not None
+    }
+    if not names:
+        return student_proba, teacher_proba
+    name, classes = next(iter(names.items()))
+    numbers = np.arange(len(classes))
+    if {*classes} == {*map(str, numbers)}:
+        classes = numbers
+    elif len(names) == 1 and classes.tolist() != sorted(classes):
+        raise ValueError(
+            f"{name} has the columns {classes.tolist()!s:.200}, which are not in sorted order, but "
+            "the other probabilities have no names. Name the columns of both, or of neither."
+        )
+    student, teacher = (
+        columns_in_order(proba, classes, name=name) for name, proba in tables.items()
+    )
+    return student, teacher
 
 
 def _check_values(values: np.ndarray, start: int, name: str, atol: float, multilabel: bool) -> None:

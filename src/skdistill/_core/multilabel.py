@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.label_columns import columns_in_order
+from skdistill._core.label_columns import are_reordered, columns_in_order, label_names
 
 
 def as_questions(proba: np.ndarray) -> np.ndarray:
@@ -142,20 +142,25 @@ def refuse_class_weight(class_weight: Any) -> None:
         )
 
 
-def has_labels(classifier: Any, labels: np.ndarray) -> bool:
+def has_labels(classifier: Any, labels: np.ndarray, *, by_place: bool = False) -> bool:
     """Return whether a fitted classifier predicts these labels, of which a text may have several.
 
-    Names must be equal; labels without names, which are numbered, need only be as many.
+    Names must be equal; labels without names, which are numbered, need only be as many. If the
+    names are the same numbers in another order, numbers may be names or places: they are accepted
+    only if the classifier's are known to be places.
     """
     # scikit-learn's are the numbers of the labels or, for each label, the classes 0 and 1.
     classes = classifier.classes_
     if isinstance(classes, list):
-        return len(classes) == len(labels) and all(np.array_equal(pair, [0, 1]) for pair in classes)
+        if not all(np.array_equal(pair, [0, 1]) for pair in classes):
+            return False
+        classes = np.arange(len(classes))
+    if np.array_equal(classes, labels):
+        return True
     numbers = np.arange(len(labels))
-    unnamed = np.array_equal(classes, numbers)
-    return np.array_equal(classes, labels) or (
-        len(classes) == len(labels) and (unnamed or np.array_equal(labels, numbers))
-    )
+    unnamed = np.array_equal(classes, numbers) or np.array_equal(labels, numbers)
+    is_clear = by_place or not are_reordered(classes.tolist(), labels.tolist())
+    return len(classes) == len(labels) and unnamed and is_clear
 
 
 def gives_several_labels(classifier: Any, text: str) -> bool:
@@ -167,19 +172,28 @@ def gives_several_labels(classifier: Any, text: str) -> bool:
     return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
 
 
-def class_names(classifier: Any, names: np.ndarray | None) -> np.ndarray:
+def class_names(classifier: Any, names: np.ndarray | None, *, by_place: bool = False) -> np.ndarray:
     """Return the classes of a fitted classifier in the order of its columns.
 
     If a text may have several labels and the classifier has no names for them, these are `names`,
-    the columns of the labels that it is tested on, or numbers if these have no names.
+    the columns of the labels that it is tested on, or numbers if these have no names. Names that
+    are these numbers in another order are refused, unless the classifier is known to number its
+    labels by place, or keeps names.
     """
     classes = classifier.classes_
     if isinstance(classes, list) and np.ndim(classes[0]) == 1:
         classes = np.arange(len(classes))
     if names is None or not np.array_equal(classes, np.arange(len(names))):
         return np.asarray(classes)
-    # The columns may have these numbers, in another order.
-    return np.asarray(classes) if {*names} == {*map(str, classes)} else names
+    if by_place or not are_reordered(names.tolist(), classes.tolist()):
+        return names
+    if getattr(classifier, "_keeps_names", False):
+        return np.asarray(classes)
+    raise ValueError(
+        f"{type(classifier).__name__} numbers its labels from 0, and y has the columns "
+        f"{names.tolist()!s:.200}, so these may be places or names. Pass y as an array with its "
+        "columns in the order of the training labels, or name the columns by words."
+    )
 
 
 def predict_columns(classifier: Any, X: Any, classes: np.ndarray) -> np.ndarray:
@@ -195,12 +209,29 @@ def join_columns(proba: Any) -> Any:
     Parameters
     ----------
     proba : array-like of shape (n_texts, n_labels), or list of arrays of shape (n_texts, 2)
-        The probabilities; scikit-learn's forests, trees and neighbours return a list.
+        The probabilities; scikit-learn's forests, trees and neighbours return a list. The columns
+        of tables are found by the names 0 and 1, or False and True.
 
     Returns
     -------
     array-like of shape (n_texts, n_labels)
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill._core.multilabel import join_columns
+    >>> join_columns([pd.DataFrame([[0.9, 0.1]], columns=[1, 0])]).tolist()
+    [[0.9]]
     """
     if isinstance(proba, list) and all(np.ndim(answers) == 2 for answers in proba):
-        return np.column_stack([np.asarray(answers)[:, 1] for answers in proba])
+        return np.column_stack([_column_of_yes(answers) for answers in proba])
     return proba
+
+
+def _column_of_yes(answers: Any) -> np.ndarray:
+    """Return the probabilities of class 1 or True, in a table those of the column of that name."""
+    names = label_names(answers)
+    is_boolean = names is not None and "True" in names
+    classes = np.array([False, True]) if is_boolean else np.arange(2)
+    named = columns_in_order(answers, classes, name="A table of probabilities for one label")
+    return np.asarray(named)[:, 1]

@@ -20,7 +20,6 @@ from skdistill._core.label_columns import (
     names_or_numbers,
 )
 from skdistill._core.labels import check_labels, check_same_length
-from skdistill._core.multilabel import has_labels
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.displays._comparison import ComparisonDisplay
@@ -28,11 +27,13 @@ from skdistill.displays._style import require_matplotlib
 from skdistill.evaluation._model_table import (
     ModelTable,
     Predictions,
+    check_columns,
     make_table,
     measure_model,
 )
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
 from skdistill.labelling._pool import TextPool, as_pool
+from skdistill.labelling._teacher import learns_columns
 
 
 @overload
@@ -204,9 +205,12 @@ def compare(
         kind = "teacher" if name == reference else _kind(models[name])
         models[name], seconds = _fit(models[name], train, labels, pool)
         model = _unfrozen(models[name])
-        predictions = Predictions.of(model, test, columns)
+        by_place = learns_columns(models[name])
+        predictions = Predictions.of(model, test, columns, by_place=by_place)
         _check_predictions(name, predictions, test_labels)
-        _check_columns(name, model, columns)
+        if test_labels.ndim == 2:
+            known = np.arange(test_labels.shape[1]) if columns is None else columns
+            check_columns(name, model, known, by_place=by_place)
         if name == reference:
             expected = predictions
         rows[name] = measure_model(
@@ -318,15 +322,6 @@ def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> No
     classes = predictions.classes
     if classes is not None and not np.isin(classes, y).any():
         raise ValueError(f"None of the classes of {name!r}, {classes.tolist()}, occurs in y_test.")
-
-
-def _check_columns(name: str, model: Any, columns: np.ndarray | None) -> None:
-    """Refuse a model that was fitted on other columns, or in another order, than it is tested."""
-    if columns is not None and not has_labels(model, columns):
-        raise ValueError(
-            f"{name!r} predicts the labels {np.asarray(model.classes_).tolist()!s:.200}, but the "
-            f"columns of y_test are {columns.tolist()!s:.200}; pass them in the same order."
-        )
 
 
 def _kind(estimator: Any) -> str:

@@ -18,7 +18,7 @@ from sklearn.model_selection import (
 from sklearn.utils import check_random_state
 
 from skdistill._core.format import format_count
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, names_or_numbers
 from skdistill._core.labels import check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
@@ -31,6 +31,7 @@ from skdistill.displays._style import (
     soften,
     write_percent,
 )
+from skdistill.evaluation._model_table import check_columns
 from skdistill.evaluation._unlabeled import unlabeled_for
 from skdistill.labelling._pool import TextPool, as_pool
 
@@ -225,8 +226,11 @@ class LearningCurvesDisplay(Display):
         if not estimators:
             raise ValueError("estimators is empty; pass at least one classifier.")
         texts = check_texts(X)
-        y = as_labels(y)
+        table, y = y, as_labels(y)
         check_same_length(len(texts), len(y), names=("X", "y"))
+        for name, estimator in estimators.items():
+            if y.ndim == 2 and isinstance(estimator, FrozenEstimator):
+                check_columns(name, estimator, names_or_numbers(table, y.shape[1]))
         first = next(iter(estimators.values()))
         splits = list(check_cv(cv, y, classifier=is_classifier(first)).split(texts, y))
         seed = int(check_random_state(random_state).randint(2**31 - 1))

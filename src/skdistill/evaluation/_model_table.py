@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
 from skdistill._core.label_columns import as_labels
-from skdistill._core.multilabel import class_names, predict_columns
+from skdistill._core.multilabel import class_names, has_labels, predict_columns
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
@@ -39,12 +39,20 @@ class Predictions:
     classes: np.ndarray | None
 
     @classmethod
-    def of(cls, model: Any, X: Sequence[str], names: np.ndarray | None = None) -> "Predictions":
+    def of(
+        cls,
+        model: Any,
+        X: Sequence[str],
+        names: np.ndarray | None = None,
+        *,
+        by_place: bool = False,
+    ) -> "Predictions":
         """Predict labels and, if the classifier has ``predict_proba``, probabilities.
 
-        `names` are those of the columns of the test labels, if a text may have several.
+        `names` are those of the columns of the test labels, if a text may have several. `by_place`
+        says that the model was fitted on these columns.
         """
-        classes = class_names(model, names)
+        classes = class_names(model, names, by_place=by_place)
         labels = as_labels(model.predict(X), name="predictions", classes=classes)
         has_proba = hasattr(model, "predict_proba")
         proba = predict_columns(model, X, classes) if has_proba else None
@@ -117,6 +125,16 @@ def measure_model(
         "texts_per_second": measure_speed(model.predict, X),
         "fit_seconds": fit_seconds,
     }
+
+
+def check_columns(name: str, model: Any, columns: np.ndarray, *, by_place: bool = False) -> None:
+    """Refuse a model that was fitted on other columns, or in another order, than it is tested."""
+    if not has_labels(model, columns, by_place=by_place):
+        raise ValueError(
+            f"{name!r} predicts the labels {np.asarray(model.classes_).tolist()!s:.200}, but the "
+            f"columns of y are {columns.tolist()!s:.200}; pass them in the same order, with words "
+            "as names rather than numbers."
+        )
 
 
 def count_parameters(model: Any) -> int:

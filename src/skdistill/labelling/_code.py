@@ -34,7 +34,8 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
 
     What the function itself changes is not among them: a variable that it assigns to, such as a
     counter; the content of a list or dict that it fills, such as a log or a cache; an attribute or
-    item of another object.
+    item of another object. Of a variable of a module, the expression that its file assigns to it
+    counts instead.
 
     Examples
     --------
@@ -56,18 +57,21 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
         )
         for name, cell in cells
     }
+    changed = {each.name for each in changes if each.kind == "variable"}
     return {
         "code": _code_parts(code, function.__doc__),
         "default": (function.__defaults__, function.__kwdefaults__),
         "closure": {name: value for name, value in closure.items() if value is not CHANGING},
         "global": _referenced(instructions, function.__globals__, changes),
+        **_initial(function.__globals__, changed),
     }
 
 
 def class_parts(owner: type) -> dict[str, Any]:
     """Return the entries of a class that are its own, its base classes and its metaclass.
 
-    What its methods change of the class is not among them; see `function_parts`.
+    What its methods change of the class is not among them, apart from the expressions in its file;
+    see `function_parts`.
     """
     functions = [f for entry in vars(owner).values() if (f := _function_of(entry)) is not None]
     codes = [[*_instructions(function.__code__)] for function in functions]
@@ -79,7 +83,52 @@ def class_parts(owner: type) -> dict[str, Any]:
         if _is_code(name, entry, used)
     }
     entries = {name: entry for name, entry in entries.items() if entry is not CHANGING}
-    return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner)}
+    changed = {str(each.steps[0][1]) for each in changes}
+    variables = functions[0].__globals__ if functions else {}
+    initial = _initial(variables, {f"{owner.__qualname__}.{name}" for name in changed})
+    return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner), **initial}
+
+
+def _initial(variables: dict[str, Any], names: set[str]) -> dict[str, dict[str, list[str]]]:
+    """Return what a module's file assigns to names and to the names that it uses for that.
+
+    `variables` are those of the module. A notebook has no file, and other processes do not know its
+    cells.
+    """
+    file = Path(str(variables.get("__file__", "")))
+    if not names or file.suffix != ".py" or not file.is_file():
+        return {}
+    state = file.stat()
+    assigned = _assignments(file, (state.st_mtime_ns, state.st_size))
+    found: dict[str, list[str]] = {}
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        if name in assigned and name not in found:
+            found[name] = [ast.dump(value) for value in assigned[name]]
+            parts = (part for value in assigned[name] for part in ast.walk(value))
+            waiting += [part.id for part in parts if isinstance(part, ast.Name)]
+    return {"initial": found} if found else {}
+
+
+@cache
+def _assignments(file: Path, _state: tuple[int, int]) -> dict[str, list[ast.expr]]:
+    """Return the expressions that a module assigns to its variables and attributes of classes."""
+    try:
+        scopes: list[tuple[str, Any]] = [("", ast.parse(file.read_bytes()))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    found: dict[str, list[ast.expr]] = {}
+    for scope, owner in scopes:
+        for node in owner.body:
+            if isinstance(node, ast.ClassDef):
+                scopes.append((f"{scope}{node.name}.", node))
+            elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value:
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        found.setdefault(scope + target.id, []).append(node.value)
+    return found
 
 
 def _unchanged(value: Any, name: str, changes: Iterable[Change]) -> Any:

@@ -107,6 +107,11 @@ def has_frozen_part(teacher: BaseEstimator) -> bool:
     )
 
 
+def learns_columns(teacher: BaseEstimator) -> bool:
+    """Return whether a teacher learns its labels in `fit`; numbers are then places of columns."""
+    return not has_frozen_part(teacher) and not learns_nothing(teacher)
+
+
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     """Return the classes of a fitted teacher, and whether a text may have several labels."""
     if gives_several_labels(teacher, text):
@@ -123,10 +128,11 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
 
 def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
     """Raise an error if the classes of a fitted teacher differ from those of `y`."""
-    if multilabel and not has_labels(teacher, classes):
+    if multilabel and not has_labels(teacher, classes, by_place=learns_columns(teacher)):
         raise ValueError(
             f"The teacher's classes {teacher.classes_!r:.200} differ from the columns of y, "
-            f"{classes.tolist()!s:.200}; fit the teacher on the same columns in the same order."
+            f"{classes.tolist()!s:.200}; fit the teacher on the same columns in the same order, "
+            "with words as names rather than numbers."
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(

@@ -38,6 +38,8 @@ _DAMAGE = (
     zlib.error,
 )
 _LABEL_TYPES = {"b": bool, "i": int, "u": int, "f": float, "U": str}
+# Types of labels that are narrower than Python's numbers; files name them.
+_NARROW = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float16", "float32")
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def write_model(model: StoredModel, path: Path, precision: Precision = "float32"
     description = {
         "kind": model.kind,
         "multilabel": model.multilabel,
-        "classes": {"type": model.classes.dtype.kind, "values": model.classes.tolist()},
+        "classes": _write_classes(model.classes),
         "vocabulary": {
             "analyzer": vocabulary.analyzer,
             "ngram_range": list(vocabulary.ngram_range),
@@ -239,6 +241,12 @@ def _read_architecture(kind: str, stored: dict[str, Any]) -> dict[str, Any]:
     return architecture
 
 
+def _write_classes(classes: np.ndarray) -> dict[str, Any]:
+    stored = {"type": classes.dtype.kind, "values": classes.tolist()}
+    dtype = classes.dtype.name
+    return stored | {"dtype": dtype} if dtype in _NARROW else stored
+
+
 def _read_classes(stored: dict[str, Any]) -> np.ndarray:
     kind = _one_of(stored["type"], tuple(_LABEL_TYPES))
     values = [_of_type(value, _LABEL_TYPES[kind]) for value in _of_type(stored["values"], list)]
@@ -246,7 +254,15 @@ def _read_classes(stored: dict[str, Any]) -> np.ndarray:
     classes: np.ndarray = np.array(values, dtype=np.uint64 if kind == "u" else _LABEL_TYPES[kind])
     if len(set(values)) < max(2, len(values)):
         raise ValueError("it does not have two or more different classes")
-    return classes
+    dtype = stored.get("dtype")
+    return classes if dtype is None else _narrowed(classes, _one_of(dtype, _NARROW))
+
+
+def _narrowed(classes: np.ndarray, dtype: str) -> np.ndarray:
+    narrow = classes.astype(dtype)
+    if narrow.tolist() != classes.tolist():
+        raise ValueError(f"the classes do not fit in {dtype}")
+    return narrow
 
 
 def _check_weights(

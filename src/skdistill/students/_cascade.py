@@ -20,8 +20,8 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels, columns_in_order, find_labels, label_names
-from skdistill._core.labels import check_labels, check_probabilities
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
+from skdistill._core.labels import align_tables, check_labels, check_probabilities
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
 from skdistill.labelling._labeler import SoftLabeler
@@ -47,7 +47,9 @@ def cascade_curve(
     Parameters
     ----------
     student_proba, teacher_proba : array-like of shape (n_texts, n_classes)
-        Class probabilities.
+        Class probabilities. If both have names for their columns, the teacher's are put in the
+        student's order. Columns with the names 0, 1, 2, ... are put in this order. Other names of
+        only one of the two must be in sorted order.
     codes : array-like of shape (n_texts,)
         Column of the true class of each text.
     teacher_cost : float, default=100.0
@@ -66,7 +68,8 @@ def cascade_curve(
     Raises
     ------
     ValueError
-        If the shapes do not match, rows do not sum to 1, or there are no rows.
+        If the shapes or the names of columns do not match, rows do not sum to 1, or there are no
+        rows.
 
     Examples
     --------
@@ -79,16 +82,10 @@ def cascade_curve(
     codes = np.asarray(codes)
     if not len(codes):
         raise ValueError("codes is empty; cascade_curve needs at least one text.")
+    student_proba, teacher_proba = align_tables(student_proba, teacher_proba)
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
-        check_probabilities(
-            proba,
-            n_rows=len(codes),
-            n_classes=n_classes,
-            name=name,
-            classes=label_names(student_proba),
-            rows="codes",
-        )
+        check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
         for proba, name in ((student_proba, "student_proba"), (teacher_proba, "teacher_proba"))
     )
     confidence = np.asarray(student_proba).max(axis=1)
@@ -296,6 +293,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
                 "The cascade has no teacher. Pass one, or a student with a teacher: "
                 "CascadeClassifier(DistilledMLPClassifier(teacher))."
             )
+        _check_predict_proba("teacher", teacher)
         return student, clone(teacher)
 
     def _split(
@@ -439,7 +437,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         ValueError
             If the folder does not contain the teacher and none is passed, or if the teacher's
             classes differ from the student's.
+        TypeError
+            If the teacher has no `predict_proba`.
         """
+        if teacher is not None:
+            _check_predict_proba("teacher", teacher)
         stored = read_cascade(Path(folder), teacher, _SAVED)
         student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
         _check_classes("teacher", teacher, student.classes_, "the student")
@@ -461,6 +463,15 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
+
+
+def _check_predict_proba(name: str, part: Any) -> None:
+    if not hasattr(part, "predict_proba"):
+        raise TypeError(
+            f"The {name} {type(unwrapped(part)).__name__} has no method predict_proba, which a "
+            "cascade needs. Use a classifier that has it, or wrap this one in "
+            "sklearn.calibration.CalibratedClassifierCV."
+        )
 
 
 def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:

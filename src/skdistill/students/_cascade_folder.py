@@ -44,6 +44,8 @@ def write_cascade(
             described |= {name: getattr(teacher, name) for name in _READING}
             # In the order of the model's outputs; its configuration may have other names.
             described["labels"] = teacher.classes_[np.argsort(teacher._columns)].tolist()
+            if teacher.classes_.dtype.kind != "U":
+                described["dtype"] = teacher.classes_.dtype.name
             teacher.save_pretrained(draft / _TEACHER)
         content = {
             "format": _FORMAT,
@@ -127,9 +129,8 @@ def _read_teacher(folder: Path, described: dict[str, Any]) -> Any:
             "fitted teacher: CascadeClassifier.load(folder, teacher=...)."
         )
     reading = {name: described[name] for name in _READING}
-    return skdistill.TransformerTeacherClassifier.from_finetuned(
-        folder, described["labels"], **reading
-    )
+    labels = np.asarray(described["labels"], dtype=described.get("dtype"))  # old files lack it
+    return skdistill.TransformerTeacherClassifier.from_finetuned(folder, [*labels], **reading)
 
 
 def unwrapped(estimator: Any) -> Any:

@@ -9,8 +9,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_L
 
 _CLASSIFIER = "ForSequenceClassification"
 
-# The configuration entry with the kind of dtype of the labels, and how to read such labels.
+# The configuration entries with the kind of dtype of the labels, and with the dtype if it is not
+# the one of Python's numbers; and how to read labels of a kind.
 _LABEL_TYPE = "skdistill_label_type"
+_LABEL_DTYPE = "skdistill_label_dtype"
 _READERS: dict[str, Callable[[str], Any]] = {
     "b": {"False": False, "True": True}.__getitem__,
     "i": int,
@@ -201,6 +203,10 @@ def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any
 def record_label_type(config: Any, labels: np.ndarray) -> None:
     """Write the type of the labels, whose names are strings, into a configuration."""
     setattr(config, _LABEL_TYPE, labels.dtype.kind)
+    is_default = labels.dtype == np.asarray(labels.tolist()).dtype
+    dtype = None if is_default else labels.dtype.name
+    if dtype != getattr(config, _LABEL_DTYPE, None):
+        setattr(config, _LABEL_DTYPE, dtype)
 
 
 def _names(config: Any) -> np.ndarray:
@@ -208,8 +214,8 @@ def _names(config: Any) -> np.ndarray:
     names = [config.id2label[output] for output in range(config.num_labels)]
     read: Callable[[str], Any] = _READERS.get(str(getattr(config, _LABEL_TYPE, None)), str)
     try:
-        return np.asarray([*map(read, names)])
-    except (KeyError, ValueError):  # renamed by hand since
+        return np.asarray([*map(read, names)], dtype=getattr(config, _LABEL_DTYPE, None))
+    except (KeyError, OverflowError, TypeError, ValueError):  # renamed by hand since
         return np.asarray(names)
 
 
