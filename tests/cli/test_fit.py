@@ -167,8 +167,30 @@ def test_a_student_far_behind_its_teacher_is_said_to_need_texts(
     more = ["--unlabeled", folder / "more.txt"] if has_more else []
     options = ["--test", folder / "test.csv", "--n-parameters", 500, *more]
     assert fit(folder / "train.csv", model, *options, teacher=ready_teacher) == 0
-    hint = "add it with --unlabeled FILE or --augment"
-    assert (hint in capsys.readouterr().out) is not has_more
+    printed = capsys.readouterr().out
+    assert ("add it with --unlabeled FILE" in printed) is not has_more
+    assert "or --augment" not in printed  # texts were made without being asked for
+
+
+def test_a_student_without_made_texts_may_want_them(
+    folder, model, ready_teacher, monkeypatch, capsys
+):
+    monkeypatch.setattr(_fit, "_GOOD_RETENTION", 2)
+    options = ["--test", folder / "test.csv", "--n-parameters", 500, "--no-augment"]
+    assert fit(folder / "small.csv", model, *options, teacher=ready_teacher) == 0
+    assert "add it with --unlabeled FILE or --augment." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "teacher"), [([], None), (["--no-augment"], None), ([], "tfidf")]
+)
+def test_texts_are_made_for_a_transformer_alone(
+    folder, model, ready_teacher, capsys, option, teacher
+):
+    options = [*option, "--n-parameters", 500, "--json"]
+    assert fit(folder / "small.csv", model, *options, teacher=teacher or ready_teacher) == 0
+    made = json.loads(capsys.readouterr().out)["n_augmented"]
+    assert (made > 100) is (not option and teacher is None)
 
 
 def test_kind_size_precision_and_augmented_texts(folder, model, capsys):
@@ -213,7 +235,7 @@ def test_a_teacher_is_trained_once_and_saved(
 ):
     places = ["--cache", tmp_path / "cache", "--checkpoint", tmp_path / "checkpoints"]
     big = tmp_path / "big"
-    options = [*places, "--test", folder / "test.csv", "--json", "--verbose"]
+    options = [*places, "--no-augment", "--test", folder / "test.csv", "--json", "--verbose"]
     assert (
         fit(folder / "train.csv", model, *options, "--save-teacher", big, teacher=tiny_checkpoint)
         == 0

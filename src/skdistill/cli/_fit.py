@@ -424,11 +424,9 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         ]
         teacher = outcome.test.teacher
         retention = None if teacher is None else teacher.retention
-        if retention is not None and retention < _GOOD_RETENTION and len(texts) == 1:
-            lines += [
-                "",
-                "More text may help the student: add it with --unlabeled FILE or --augment.",
-            ]
+        if retention is not None and retention < _GOOD_RETENTION and not outcome.n_unlabelled:
+            other = "" if outcome.n_augmented else " or --augment"
+            lines += ["", f"More text may help the student: add it with --unlabeled FILE{other}."]
         lines += _beside_baseline(outcome.baseline_accuracy, outcome.test)
     return "\n".join(lines)
 
