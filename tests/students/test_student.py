@@ -431,7 +431,7 @@ def test_learned_attributes(fitted):
     assert fitted.classes_.tolist() == ["cooking", "sailing", "trains"]
     assert sorted(fitted.vocabulary_.values()) == list(range(1, len(fitted.vocabulary_) + 1))
     n_features = len(fitted.vocabulary_) + 1
-    assert fitted.n_parameters_ == n_features * 16 + 13 * 16 + 2 * 16 * 3 + 3
+    assert fitted.n_parameters_ == n_features * 16 + 13 * 16 + 3 * 16 * 3 + 3
     assert fitted.n_parameters_ == sum(p.numel() for p in fitted.network_.parameters())
     assert fitted.n_iter_ == len(fitted.history_) == 8
     assert fitted.transfer_size_ == 400

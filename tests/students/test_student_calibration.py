@@ -160,7 +160,8 @@ def test_one_temperature_serves_several_labels():
     X, Y = make_texts(300)
     rng = np.random.default_rng(0)
     Y = np.where(rng.random(Y.shape) < 0.15, 1 - Y, Y)
-    student = DistilledMLPClassifier(**SMALL).fit(X[:150], Y[:150])
+    student = DistilledMLPClassifier(**SMALL, pooling=("mean", "attention"))
+    student.fit(X[:150], Y[:150])
     X, Y = X[150:], Y[150:]
     labels, logits = student.predict(X), torch.from_numpy(student.decision_function(X))
     log_temperature = torch.zeros((), requires_grad=True)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -233,20 +233,19 @@ def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Traine
         student = DistilledMLPClassifier(pooling=pooling, random_state=demo.seed, verbose=_bars())
         with _timed() as watch:
             student.fit(texts.X_train, texts.y_train)
-        name = f"MLP, hard labels, {_pooling_name(pooling)} pooling"
+        name = f"MLP, hard labels, {_pooling_of(student)} pooling"
         trained.append(Trained(name, "hard labels", student.set_params(verbose=0), watch.seconds))
         _tell_accuracies(tell, trained[-1:], texts)
     return trained
 
 
-def _poolings(demo: Demo) -> list[str | Sequence[str]]:
+def _poolings(demo: Demo) -> list[str]:
     """Return the default pooling; before it, with --full, the article's."""
-    default = DistilledMLPClassifier().pooling
-    return ["mean", default] if demo.full else [default]
+    return ["mean", "auto"] if demo.full else ["auto"]
 
 
-def _pooling_name(pooling: str | Sequence[str]) -> str:
-    return pooling if isinstance(pooling, str) else " + ".join(pooling)
+def _pooling_of(student: DistilledMLPClassifier) -> str:
+    return " + ".join(student.network_.pooling)
 
 
 # The solver's vectors are so short that a second BLAS thread makes the baseline 3 times slower.
@@ -339,7 +338,7 @@ def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator)
             student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))
         # The saved student needs neither teacher nor cache.
         student.set_params(teacher=None, memory=None, verbose=0)
-        name = f"distilled MLP, {_pooling_name(pooling)} pooling"
+        name = f"distilled MLP, {_pooling_of(student)} pooling"
         item = Trained(name, "distilled", student, watch.seconds)
         _tell_accuracies(tell, [item], texts)
         trained.append(item)

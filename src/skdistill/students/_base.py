@@ -5,14 +5,14 @@ Only `fit` imports torch; a fitted student predicts without it.
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from math import ceil
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +36,12 @@ from skdistill.students._fitted import FittedStudent
 from skdistill.students._gold_labels import Labels
 from skdistill.students._parameters import StudentParameters
 from skdistill.students.training._embedding_init import find_embedding_source, initial_embedding
-from skdistill.students.training._schedule import TrainingSchedule, fit_budget, make_schedule
+from skdistill.students.training._schedule import (
+    TrainingSchedule,
+    choose_sizes,
+    fit_budget,
+    make_schedule,
+)
 from skdistill.text._ragged import Ragged
 from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
 from skdistill.text._streams import Texts
@@ -45,7 +50,11 @@ from skdistill.text._vocabulary import Vocabulary
 if TYPE_CHECKING:
     from torch import nn
 
+    from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
+
+# Number of texts whose length sizes depend on.
+_SAMPLE = 1_000
 
 
 class DistilledClassifier(
@@ -64,6 +73,10 @@ class DistilledClassifier(
         "unlabeled_proba": True,
         "sample_weight": True,
     }
+
+    # Width of the embedding for few classes and short texts; the network then has about 80,000
+    # parameters.
+    _narrow_embedding: ClassVar[int]
 
     # Whether to batch texts of similar length, for networks that are as slow as the longest text.
     _batches_by_length = False
@@ -153,6 +166,8 @@ class DistilledClassifier(
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
         worker labels the texts of its own candidates. We test Loky, Dask and Ray.
         """
+        from skdistill.students.training._batches import make_datasets
+
         texts = check_texts(X)
         check_memory_location(self.memory)
         check_no_fit_callbacks(self.callbacks)
@@ -184,16 +199,24 @@ class DistilledClassifier(
             pool_name=pool_name,
         )
         schedule = self._schedule(len(transfer.texts))
-        architecture |= {"dropout": schedule.dropout, "word_dropout": schedule.word_dropout}
-        vocabulary = self._build_vocabulary(transfer, row_weights, vocabulary_options)
+        size, width = self._choose_sizes(texts, labels)
+        architecture |= {
+            "embedding_dim": width,
+            "dropout": schedule.dropout,
+            "word_dropout": schedule.word_dropout,
+        }
+        vocabulary = self._build_vocabulary(size, transfer, row_weights, vocabulary_options)
         log_prior = labels.log_prior(transfer.proba[: len(texts)], row_weights)
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = plan.vocabulary.encode(transfer.texts)
+        dataset, gold = make_datasets(ids, transfer.targets, len(texts))
+        recipe = self._recipe(schedule, seed, labels.multilabel)
+        if not transfer.n_by_origin["augmented"]:
+            plan = self._choose_plan(plan, dataset, recipe)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
-        recipe = self._recipe(schedule, seed, labels.multilabel)
-        weights, history = self._train(plan, transfer, ids, len(texts), recipe, tasks)
+        weights, history = self._train(plan, dataset, gold, recipe, tasks)
         # Set attributes last, so that an interrupted fit leaves the estimator unchanged.
         self.__dict__.update(learned(weights, history))
         tasks.close()
@@ -237,10 +260,24 @@ class DistilledClassifier(
             find_embedding_source(self.teacher)
         return self._architecture(), self._vocabulary_options()
 
+    def _choose_sizes(self, texts: list[str], labels: Labels) -> tuple[int, int]:
+        """Return the vocabulary size and the width of the embedding, without `n_parameters`."""
+        size, width = choose_sizes(
+            texts[:_SAMPLE], n_classes=len(labels.classes), narrow=self._narrow_embedding
+        )
+        return (
+            size if self.vocabulary_size == "auto" else self.vocabulary_size,
+            width if self.embedding_dim == "auto" else self.embedding_dim,
+        )
+
     def _build_vocabulary(
-        self, transfer: TransferSet, sample_weight: np.ndarray | None, options: dict[str, Any]
+        self,
+        size: int,
+        transfer: TransferSet,
+        sample_weight: np.ndarray | None,
+        options: dict[str, Any],
     ) -> Vocabulary:
-        size = self.vocabulary_size if self.n_parameters is None else max(2, self.n_parameters)
+        size = size if self.n_parameters is None else max(2, self.n_parameters)
         counts = None
         if sample_weight is not None:
             n_others = len(transfer.texts) - len(sample_weight)
@@ -254,20 +291,21 @@ class DistilledClassifier(
 
     def _plan_network(
         self, vocabulary: Vocabulary, architecture: dict[str, Any], log_prior: np.ndarray
-    ) -> "_Plan":
+    ) -> "Plan":
         """Determine the network's size from the parameters or from the budget `n_parameters`."""
         if self.n_parameters is None:
-            return _Plan(vocabulary, architecture, log_prior)
+            return Plan(vocabulary, architecture, log_prior)
         n_listed, embedding_dim = fit_budget(
             self.n_parameters,
             lambda size, dim: self._count_parameters(
                 log_prior, size, **{**architecture, "embedding_dim": dim}
             ),
             n_available=len(vocabulary) - self.hash_buckets,
+            n_classes=len(log_prior),
             hash_buckets=self.hash_buckets,
         )
         vocabulary = vocabulary.select(np.arange(1, n_listed))
-        return _Plan(vocabulary, {**architecture, "embedding_dim": embedding_dim}, log_prior)
+        return Plan(vocabulary, {**architecture, "embedding_dim": embedding_dim}, log_prior)
 
     @classmethod
     def _count_parameters(cls, log_prior: np.ndarray, n_features: int, **architecture: Any) -> int:
@@ -290,20 +328,27 @@ class DistilledClassifier(
             lr=self.lr,
         )
 
+    def _choose_plan(self, plan: "Plan", dataset: "TransferDataset", recipe: "Recipe") -> "Plan":
+        """Return the plan, or a better one for the user's own texts."""
+        return plan
+
+    def _network_of(self, plan: "Plan") -> Callable[[], "nn.Module"]:
+        """Return a function that builds a network of the plan."""
+        return partial(
+            self._make_network, plan.log_prior, len(plan.vocabulary), **plan.architecture
+        )
+
     def _train(
         self,
-        plan: "_Plan",
-        transfer: TransferSet,
-        ids: Ragged,
-        n_labeled: int,
+        plan: "Plan",
+        dataset: "TransferDataset",
+        gold: "TransferDataset",
         recipe: "Recipe",
         tasks: EpochTasks,
     ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
         """Train on the teacher's probabilities and then, with `gold_epochs`, on gold labels."""
-        from skdistill.students.training._batches import make_datasets
         from skdistill.students.training._loop import train
 
-        dataset, gold = make_datasets(ids, transfer.targets, n_labeled)
         held_out, weights = None, {}
         if self.early_stopping:
             dataset, held_out = dataset.hold_out(self.validation_fraction, recipe.seed)
@@ -311,11 +356,7 @@ class DistilledClassifier(
             weights["embedding.weight"] = initial_embedding(
                 self.teacher, plan.vocabulary, plan.architecture["embedding_dim"], recipe.seed
             )
-        run = partial(
-            train,
-            partial(self._make_network, plan.log_prior, len(plan.vocabulary), **plan.architecture),
-            tasks=tasks,
-        )
+        run = partial(train, self._network_of(plan), tasks=tasks)
         weights, history = run(dataset, recipe, held_out=held_out, initial_weights=weights)
         if tasks.stopped or not self.gold_epochs or not len(gold):
             return weights, history
@@ -360,7 +401,7 @@ class DistilledClassifier(
     def _learned(
         self,
         labels: Labels,
-        plan: "_Plan",
+        plan: "Plan",
         ids: Ragged,
         record: dict[str, Any],
         weights: dict[str, np.ndarray],
@@ -414,7 +455,7 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """A network's vocabulary and architecture; it predicts `log_prior` for unknown texts."""
 
     vocabulary: Vocabulary

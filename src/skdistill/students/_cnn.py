@@ -63,6 +63,7 @@ class DistilledCNNClassifier(DistilledClassifier):
     """
 
     _kind = "cnn"
+    _narrow_embedding = 15
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **DistilledClassifier._parameter_constraints,
@@ -77,13 +78,13 @@ class DistilledCNNClassifier(DistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        vocabulary_size: int = 5000,
+        vocabulary_size: int | Literal["auto"] = "auto",
         n_parameters: int | None = None,
         analyzer: Analyzer = "word",
         ngram_range: Sequence[int] = (1, 1),
         hash_buckets: int = 0,
         lowercase: bool = True,
-        embedding_dim: int = 15,
+        embedding_dim: int | Literal["auto"] = "auto",
         embedding_init: Literal["random", "teacher"] = "random",
         kernel_sizes: Sequence[int] = (3,),
         n_filters: int = 64,
@@ -122,7 +123,6 @@ class DistilledCNNClassifier(DistilledClassifier):
 
     def _architecture(self) -> dict[str, Any]:
         return {
-            "embedding_dim": self.embedding_dim,
             "kernel_sizes": self._positive_integers("kernel_sizes", at_least=1),
             "n_filters": self.n_filters,
             "pooling": self._poolings(("mean", "max")),

@@ -14,9 +14,10 @@ teacher : classifier with `predict_proba` over texts, or None, default=None
     :class:`~skdistill.FunctionTeacherClassifier` wraps a function, and
     :class:`~skdistill.ZeroShotTeacherClassifier` needs no labels. If None, the student is trained
     on the gold labels.
-vocabulary_size : int, default=5000
+vocabulary_size : int or "auto", default="auto"
     Number of rows of the embedding: one for each of the most frequent features of the transfer
-    set, and one for all unknown features.
+    set, and one for all unknown features. ``"auto"`` is 5,000, or 20,000 if the texts have 100
+    words or more on average.
 n_parameters : int or None, default=None
     Maximum number of trained parameters. If set, it determines `embedding_dim` and then
     `vocabulary_size`; the values you pass for these two are ignored.
@@ -33,8 +34,9 @@ hash_buckets : int, default=0
     ``(1, n)``.
 lowercase : bool, default=True
     Whether to convert texts to lower case first.
-embedding_dim : int, default={embedding_dim}
-    Width of the embedding.
+embedding_dim : int or "auto", default="auto"
+    Width of the embedding. ``"auto"`` is {embedding_dim}. For more classes than that, it is their
+    number, but at most 64; for texts of 100 words or more on average, it is 64.
 embedding_init : {{"random", "teacher"}}, default="random"
     Initial values of the embedding. ``"teacher"`` starts from the principal components of the
     token embeddings of a :class:`~skdistill.TransformerTeacherClassifier`.

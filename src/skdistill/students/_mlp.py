@@ -1,6 +1,7 @@
 """The student that pools a bag or windows of features."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -10,20 +11,29 @@ from joblib import Memory
 from sklearn.utils._param_validation import Interval
 
 from skdistill.labelling._pool import TextPool
-from skdistill.students._base import DistilledClassifier
+from skdistill.students._base import DistilledClassifier, Plan
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from skdistill.students.training._batches import TransferDataset
+    from skdistill.students.training._loop import Recipe
+
+# All kinds of pooling, and those that ignore the order of words.
+_ALL = ("mean", "max", "attention")
+_WITHOUT_ORDER = ("mean", "max")
+
 
 @document(
     """
-    pooling : {"mean", "max", "attention"} or tuple of them, default=("mean", "attention")
-        How to reduce a text's embeddings to one vector. ``"mean"`` is the method of [1]_.
-        ``"attention"`` weights each position by a score of the window around it. Several results
-        are concatenated.
+    pooling : "auto", {"mean", "max", "attention"} or tuple of these, default="auto"
+        How to reduce a text's embeddings to one vector. ``"mean"`` is the method of [1]_; ``"max"``
+        takes the maximum in each dimension; ``"attention"`` weights each position by a score of the
+        window around it. Several results are concatenated. ``"auto"`` takes all three, or only mean
+        and maximum if these do better on held-out texts. It does not ask this if texts were made
+        for the teacher to label.
     context_window : int, default=13
         Number of features that each attention score depends on. It must be odd.
     """,
@@ -79,6 +89,7 @@ class DistilledMLPClassifier(DistilledClassifier):
     """
 
     _kind = "mlp"
+    _narrow_embedding = 16
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **DistilledClassifier._parameter_constraints,
@@ -91,15 +102,15 @@ class DistilledMLPClassifier(DistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        vocabulary_size: int = 5000,
+        vocabulary_size: int | Literal["auto"] = "auto",
         n_parameters: int | None = None,
         analyzer: Analyzer = "word",
         ngram_range: Sequence[int] = (1, 1),
         hash_buckets: int = 0,
         lowercase: bool = True,
-        embedding_dim: int = 16,
+        embedding_dim: int | Literal["auto"] = "auto",
         embedding_init: Literal["random", "teacher"] = "random",
-        pooling: str | Sequence[str] = ("mean", "attention"),
+        pooling: str | Sequence[str] = "auto",
         context_window: int = 13,
         hidden_layer_sizes: Sequence[int] = (),
         dropout: float | Literal["auto"] = "auto",
@@ -135,11 +146,21 @@ class DistilledMLPClassifier(DistilledClassifier):
 
     def _architecture(self) -> dict[str, Any]:
         return {
-            "embedding_dim": self.embedding_dim,
-            "pooling": self._poolings(("mean", "max", "attention")),
+            "pooling": _ALL if self.pooling == "auto" else self._poolings(_ALL),
             "context_window": self._odd_window(),
             "hidden_layer_sizes": self._positive_integers("hidden_layer_sizes", at_least=0),
         }
+
+    def _choose_plan(self, plan: Plan, dataset: "TransferDataset", recipe: "Recipe") -> Plan:
+        if self.pooling != "auto":
+            return plan
+        from skdistill.students.training._selection import choose_network
+
+        plans = [
+            replace(plan, architecture=plan.architecture | {"pooling": pooling})
+            for pooling in (_ALL, _WITHOUT_ORDER)
+        ]
+        return plans[choose_network([*map(self._network_of, plans)], dataset, recipe)]
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:

@@ -27,13 +27,13 @@ class StudentParameters:
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
-        "vocabulary_size": [Interval(Integral, 2, None, closed="left")],
+        "vocabulary_size": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "n_parameters": [Interval(Integral, 1, None, closed="left"), None],
         "analyzer": [StrOptions({"word", "char"}), callable],
         "ngram_range": [tuple, list],
         "hash_buckets": [Interval(Integral, 0, None, closed="left")],
         "lowercase": ["boolean"],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "embedding_init": [StrOptions({"random", "teacher"})],
         "pooling": [str, tuple, list],
         "hidden_layer_sizes": [tuple, list],
@@ -61,13 +61,13 @@ class StudentParameters:
         "verbose": ["verbose"],
     }
 
-    vocabulary_size: int
+    vocabulary_size: int | Literal["auto"]
     n_parameters: int | None
     analyzer: Analyzer
     ngram_range: Sequence[int]
     hash_buckets: int
     lowercase: bool
-    embedding_dim: int
+    embedding_dim: int | Literal["auto"]
     embedding_init: Literal["random", "teacher"]
     pooling: str | Sequence[str]
     hidden_layer_sizes: Sequence[int]

@@ -70,6 +70,7 @@ class DistilledRNNClassifier(DistilledClassifier):
     """
 
     _kind = "rnn"
+    _narrow_embedding = 14
     _batches_by_length = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -87,13 +88,13 @@ class DistilledRNNClassifier(DistilledClassifier):
         self,
         teacher: Any = None,
         *,
-        vocabulary_size: int = 5000,
+        vocabulary_size: int | Literal["auto"] = "auto",
         n_parameters: int | None = None,
         analyzer: Analyzer = "word",
         ngram_range: Sequence[int] = (1, 1),
         hash_buckets: int = 0,
         lowercase: bool = True,
-        embedding_dim: int = 14,
+        embedding_dim: int | Literal["auto"] = "auto",
         embedding_init: Literal["random", "teacher"] = "random",
         cell: Literal["gru", "lstm"] = "gru",
         hidden_dim: int = 32,
@@ -133,7 +134,6 @@ class DistilledRNNClassifier(DistilledClassifier):
 
     def _architecture(self) -> dict[str, Any]:
         return {
-            "embedding_dim": self.embedding_dim,
             "cell": self.cell,
             "hidden_dim": self.hidden_dim,
             "bidirectional": self.bidirectional,
