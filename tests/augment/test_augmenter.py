@@ -258,7 +258,7 @@ def test_short_and_empty_texts(analyzer):
         ({"ngram_range": (3,)}, "ngram_range"),
         ({"ngram_range": (1, 2.5)}, "ngram_range"),
         ({"ngram_range": 3}, "'ngram_range' parameter"),
-        ({"n_copies": -1}, "'n_copies' parameter"),
+        ({"n_copies": 0}, "'n_copies' parameter"),
         ({"n_copies": "many"}, "'n_copies' parameter"),
         ({"mask_token": None}, "'mask_token' parameter"),
         ({"tagger": one_role, "word_vectors": "x"}, "pass only one of them"),

@@ -1,5 +1,7 @@
+import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -12,7 +14,7 @@ from skdistill import (
     make_tfidf_baseline,
 )
 from skdistill.augment import _automatic
-from skdistill.augment._automatic import automatic_augmenter, choose_augmenter
+from skdistill.augment._automatic import AutomaticAugmenter, choose_augmenter, fill_up
 from skdistill.labelling._shared_teacher import SharedTeacher
 
 
@@ -34,17 +36,15 @@ def n_words(texts):
 def test_new_texts_fill_up_the_number_of_words(monkeypatch, texts, n_copies, n_new_words):
     monkeypatch.setattr(_automatic, "_N_WORDS", 1_000)
     vocabulary = [f"new{i}" for i in range(60)]
-    augmenter = automatic_augmenter(iter(texts), vocabulary)
-    assert augmenter.n_copies == n_copies
-    assert augmenter.new_words == vocabulary[:n_new_words]
-    read = [*texts, *augmenter.fit(texts).augment(texts)]
-    assert n_words(read) <= 1_000
+    augmenter = fill_up(iter(texts), vocabulary)
+    assert (augmenter.n_copies, augmenter.new_words) == (n_copies, vocabulary[:n_new_words])
+    assert n_words([*texts, *augmenter.fit(texts).augment(texts)]) <= 1_000
 
 
 @pytest.mark.parametrize("n_texts", [250, 251])
 def test_enough_texts_need_no_others(monkeypatch, n_texts):
     monkeypatch.setattr(_automatic, "_N_WORDS", 1_000)
-    assert automatic_augmenter(["a b c d"] * n_texts, ["new"]) is None
+    assert fill_up(["a b c d"] * n_texts, ["new"]) is None
 
 
 def test_a_large_pool_is_not_read_to_its_end(monkeypatch):
@@ -54,7 +54,7 @@ def test_a_large_pool_is_not_read_to_its_end(monkeypatch):
         yield from ["a b c d"] * 3
         raise AssertionError
 
-    assert automatic_augmenter(texts(), []) is None
+    assert fill_up(texts(), []) is None
 
 
 @pytest.fixture
@@ -99,9 +99,8 @@ def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
     texts, labels = topics[0][:60], topics[1][:60]
     student = DistilledMLPClassifier(FrozenEstimator(teacher), max_epochs=1, random_state=0)
     student.fit(texts, labels)
-    made = automatic_augmenter(texts, teacher.known_words())
-    assert made.n_copies == 10
-    assert student.transfer_size_ == 60 + len(made.fit(texts).augment(texts))
+    made = fill_up(texts, teacher.known_words()).fit(texts).augment(texts)
+    assert student.transfer_size_ == 60 + len(made) > 300
     assert student.augmenter == "auto"
     # With probabilities of the user's own, a teacher is not even fitted.
     proba = FrozenEstimator(teacher).predict_proba(texts)
@@ -111,3 +110,36 @@ def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
     assert 60 < student.fit(texts, labels, teacher_proba=proba).transfer_size_ <= 120
     student.set_params(augmenter=None)
     assert student.fit(texts, labels).transfer_size_ == 60
+
+
+def test_what_is_made_of_texts_that_are_set_apart_is_apart():
+    # Each text has words of its own, which tell the origin of a copy.
+    texts = [" ".join(f"{word}{i}" for word in "abcdef") for i in range(9)]
+    words = [f"new-{n}" for n in range(40)]
+    augmenter = AutomaticAugmenter(5, words).fit(texts)
+    made = augmenter.augment(texts)
+    assert len(augmenter.is_apart_) == 9 + len(made)
+    assert augmenter.is_apart_[:9].sum() == 2  # a quarter
+    assert set(words) <= {*made}
+    apart = {str(row) for row in np.flatnonzero(augmenter.is_apart_[:9])}
+    for text, is_apart in zip(made, augmenter.is_apart_[9:], strict=True):
+        own = {*re.findall(r"\b[a-f](\d)\b", text)}
+        assert own <= apart if is_apart else not own & apart
+    assert augmenter.is_apart_[9:].sum() > 5
+    assert augmenter.augment(texts) == made
+
+
+def test_few_texts_stay_together():
+    augmenter = AutomaticAugmenter(2, []).fit(["a b c"] * 3)
+    assert augmenter.augment(["a b c"] * 3)
+    assert not augmenter.is_apart_.any()
+
+
+def test_no_text_is_made_that_there_is():
+    texts = ["snow", "a rain", "late bus", "soup"]
+    augmenter = AutomaticAugmenter(3, ["snow", "a rain", "hail"]).fit(texts)
+    made = augmenter.augment(texts)
+    assert "hail" in made
+    assert len(made) == len({*made})
+    assert not {*made} & {*texts}
+    assert len(augmenter.is_apart_) == len(texts) + len(made)

@@ -23,7 +23,6 @@ from skdistill._core.estimators import (
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.augment._cuts import inside_ngrams, splice
-from skdistill.augment._new_words import place_words
 from skdistill.augment._roles import RoleWords, learn_roles, roles_of_tags
 from skdistill.text._ragged import Ragged
 from skdistill.text._units import Units, kept_offsets, single_spaced
@@ -100,9 +99,9 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         Probability that a copy is cut at a random position and its end is exchanged for the end of
         another copy. This adds variety if you have few texts [5]_.
     n_copies : int or "auto", default="auto"
-        Copies per text; 0 makes none. ``"auto"`` makes about 150,000 copies in all, but at most 20
-        per text, because small data sets gain more from copies than large ones. For comparison,
-        [4]_ makes 16, 8 and 4 copies per text for 500, 2,000 and 5,000 texts; [1]_ makes 20.
+        Copies per text. ``"auto"`` makes about 150,000 copies in all, but at most 20 per text,
+        because small data sets gain more from copies than large ones. For comparison, [4]_ makes
+        16, 8 and 4 copies per text for 500, 2,000 and 5,000 texts; [1]_ makes 20.
     mask_token : str, default="auto"
         The text that replaces a masked word. ``"auto"`` is ``"[MASK]"``, which the tokenizers of
         BERT and similar models recognise. Most other models, and all students, read it as the word
@@ -124,10 +123,6 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         is then replaced by one of its 15 nearest neighbours, each equally probable. The neighbours
         are whole words of the transformer's vocabulary, compared by the cosine of their token
         embeddings. Each call of `augment` loads the embeddings; pickles store only the name.
-    new_words : sequence of str, default=None
-        Words that the texts may lack, such as a teacher's vocabulary. Each is put in the place of a
-        random word of a random text, and is also a text by itself. The students learn the words
-        from the teacher's labels. Needs ``analyzer="word"``.
     random_state : int, RandomState instance or None, default=0
         Seeds the roles and the copies. The seed is drawn in `fit`, so `augment` always returns the
         same copies for the same texts.
@@ -190,13 +185,12 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         "ngram_p": [Interval(Real, 0, 1, closed="both")],
         "ngram_range": [tuple, list],
         "splice_p": [Interval(Real, 0, 1, closed="both")],
-        "n_copies": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_copies": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "mask_token": [str],
         "analyzer": [StrOptions({"word", "char"})],
         "n_roles": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tagger": [callable, None],
         "word_vectors": [str, os.PathLike, None],
-        "new_words": [list, tuple, np.ndarray, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -215,7 +209,6 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         n_roles: int | Literal["auto"] = "auto",
         tagger: Callable[[list[str]], Sequence[Any]] | None = None,
         word_vectors: str | os.PathLike[str] | None = None,
-        new_words: Sequence[str] | None = None,
         random_state: int | np.random.RandomState | None = 0,
         verbose: int = 0,
     ) -> None:
@@ -230,7 +223,6 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         self.n_roles = n_roles
         self.tagger = tagger
         self.word_vectors = word_vectors
-        self.new_words = new_words
         self.random_state = random_state
         self.verbose = verbose
 
@@ -298,10 +290,6 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
                 "tagger and word_vectors are two ways of choosing replacements; pass only one of "
                 "them."
             )
-        if self.new_words is not None:
-            check_texts(self.new_words, name="new_words", allow_empty=True)
-            if self.analyzer == "char":
-                raise ValueError('new_words need analyzer="word", as they replace whole words.')
 
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
@@ -344,8 +332,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         # A dict drops duplicates and keeps the order of the rows.
         known = dict.fromkeys([*texts, *map(single_spaced, texts), ""])
         n_known = len(known)
-        n_characters = max(1, n_copies) * (1 + sum(map(len, texts)))
-        step = max(1, _CHUNK * len(texts) // n_characters)
+        step = max(1, _CHUNK * len(texts) // (n_copies * (1 + sum(map(len, texts)))))
         with progress_bar(
             total=len(texts), desc="augmenting", unit="text", disable=not self.verbose
         ) as bar:
@@ -353,9 +340,6 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
                 units = Units.read(texts[start : start + step], self.analyzer, start)
                 known |= dict.fromkeys(self._copy(units, n_copies, replacer, rng))
                 bar.update(len(units.ids))
-        if self.new_words is not None:
-            known |= dict.fromkeys(place_words(self.new_words, texts, rng))
-            known |= dict.fromkeys(self.new_words)
         return list(known)[n_known:]
 
     def _make_replacer(self) -> "RoleWords | NeighbourWords":

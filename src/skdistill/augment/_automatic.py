@@ -1,9 +1,13 @@
-"""The texts that a student makes for its teacher if its user chooses no augmenter."""
+"""The texts that a student makes for its teacher to label."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
 
 from skdistill.augment._augmenter import TextAugmenter
+from skdistill.augment._new_words import place_words
 from skdistill.labelling._teacher import find_part
 
 # Words that the teacher reads in all, in original and new texts: on a CPU, MiniLM takes about as
@@ -14,10 +18,70 @@ _MAX_COPIES = 10
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
 _SPLICE_P = 0.5
+# One in so many texts is set apart.
+_SHARE = 4
+
+
+class AutomaticAugmenter(BaseEstimator):
+    """Makes copies of texts, and texts with new words; sets some texts apart.
+
+    A quarter of the texts, with all that is made of it, is set apart. A model that is trained on
+    the others has seen nothing of these, so it can be judged by them.
+
+    Parameters
+    ----------
+    n_copies : int
+        Copies per text.
+    new_words : sequence of str
+        Words that the texts may lack, such as a teacher's vocabulary. Each is put in the place of a
+        random word of a random text, and is also a text by itself.
+
+    Attributes
+    ----------
+    is_apart_ : ndarray of shape (n_texts + n_made,), dtype bool
+        The texts passed to `augment` and those it made, in this order.
+
+    Examples
+    --------
+    >>> from skdistill.augment._automatic import AutomaticAugmenter
+    >>> texts = ["a warm soup", "a late bus"]
+    >>> AutomaticAugmenter(0, ["snow", "rain"]).fit(texts).augment(texts)
+    ['snow late bus', 'rain late bus', 'snow', 'rain']
+    """
+
+    def __init__(self, n_copies: int, new_words: Sequence[str]) -> None:
+        self.n_copies = n_copies
+        self.new_words = new_words
+
+    def fit(self, X: list[str]) -> Self:
+        """Learn the roles of words."""
+        self.copier_ = None
+        if self.n_copies:
+            self.copier_ = TextAugmenter(n_copies=self.n_copies, splice_p=_SPLICE_P).fit(X)
+        return self
+
+    def augment(self, X: list[str]) -> list[str]:
+        """Make texts; none is in `X`, and none is made twice."""
+        rng = np.random.default_rng(0)
+        is_apart = rng.permutation(len(X)) < len(X) // _SHARE
+        groups = [[X[row] for row in np.flatnonzero(is_apart == apart)] for apart in (False, True)]
+        made = dict.fromkeys(self._copy(groups[0]))
+        made |= dict.fromkeys(place_words(self.new_words, groups[0], rng))
+        made |= dict.fromkeys(self.new_words)
+        n_together = len(made)
+        made |= dict.fromkeys(self._copy(groups[1]))
+        marks = dict(zip(made, np.arange(len(made)) >= n_together, strict=True))
+        for text in X:
+            marks.pop(text, None)
+        self.is_apart_ = np.concatenate([is_apart, [*marks.values()]]).astype(bool)
+        return [*marks]
+
+    def _copy(self, texts: list[str]) -> list[str]:
+        return self.copier_.augment(texts) if self.copier_ is not None and texts else []
 
 
 def choose_augmenter(augmenter: Any, teacher: Any, texts: Iterable[str], *, analyzer: Any) -> Any:
-    """Return a student's augmenter; replace ``"auto"`` by what its teacher and texts suggest.
+    """Return a student's augmenter; ``"auto"`` depends on its teacher and its texts.
 
     Only a transformer that reads each text once and runs on this machine is asked for more labels
     than its user has asked for; for other teachers and for characters, ``"auto"`` is None.
@@ -34,10 +98,10 @@ def choose_augmenter(augmenter: Any, teacher: Any, texts: Iterable[str], *, anal
     source = find_part(teacher, "known_words")
     if source is None or analyzer != "word":
         return None
-    return automatic_augmenter(texts, source.known_words())
+    return fill_up(texts, source.known_words())
 
 
-def automatic_augmenter(texts: Iterable[str], new_words: Sequence[str]) -> TextAugmenter | None:
+def fill_up(texts: Iterable[str], new_words: Sequence[str]) -> AutomaticAugmenter | None:
     """Return an augmenter that fills up the transfer set, or None if it is large enough.
 
     Parameters
@@ -50,10 +114,9 @@ def automatic_augmenter(texts: Iterable[str], new_words: Sequence[str]) -> TextA
 
     Examples
     --------
-    >>> from skdistill.augment._automatic import automatic_augmenter
-    >>> augmenter = automatic_augmenter(["a warm soup", "a late bus"], ["snow", "rain"])
-    >>> augmenter.n_copies, augmenter.new_words
-    (10, ['snow', 'rain'])
+    >>> from skdistill.augment._automatic import fill_up
+    >>> fill_up(["a warm soup", "a late bus"], ["snow", "rain"])
+    AutomaticAugmenter(n_copies=10, new_words=['snow', 'rain'])
     """
     n_texts = n_words = 0
     for text in texts:
@@ -64,8 +127,5 @@ def automatic_augmenter(texts: Iterable[str], new_words: Sequence[str]) -> TextA
     room = _N_WORDS - n_words
     n_copies = min(_MAX_COPIES, room // (2 * max(1, n_words)))
     # A new word is read twice: in the place of another word in a text, and alone.
-    words_per_text = n_words / n_texts
-    n_new_words = int((room - n_copies * n_words) / (words_per_text + 1))
-    return TextAugmenter(
-        n_copies=n_copies, splice_p=_SPLICE_P, new_words=list(new_words[:n_new_words])
-    )
+    n_new_words = int((room - n_copies * n_words) / (n_words / n_texts + 1))
+    return AutomaticAugmenter(n_copies, list(new_words[:n_new_words]))

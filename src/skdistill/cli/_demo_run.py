@@ -245,7 +245,7 @@ def _poolings(demo: Demo) -> list[str]:
 
 
 def _pooling_of(student: DistilledMLPClassifier) -> str:
-    return " + ".join(student.network_.pooling)
+    return " + ".join(student._fitted_architecture["pooling"])
 
 
 # The solver's vectors are so short that a second BLAS thread makes the baseline 3 times slower.

@@ -37,6 +37,9 @@ class TransferSet:
         Number of labelled, unlabelled and augmented texts.
     sources : list of str
         What `proba` comes from: ``"gold"`` labels, ``"given"`` probabilities, the ``"teacher"``.
+    is_apart : ndarray of shape (n_texts,), dtype bool
+        Texts that the augmenter has set apart, with all that it made of them; a model that is
+        trained on the others has seen nothing of these.
     """
 
     texts: Texts
@@ -46,6 +49,7 @@ class TransferSet:
     sample_weight: np.ndarray
     n_by_origin: dict[str, int]
     sources: list[str]
+    is_apart: np.ndarray
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
@@ -143,7 +147,8 @@ def make_transfer_set(
     else:
         if augmenter is not None:
             originals = [*X, *pool]
-            blocks.append(clone(augmenter).fit(originals).augment(originals))
+            augmenter = clone(augmenter).fit(originals)
+            blocks.append(augmenter.augment(originals))
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
@@ -172,6 +177,7 @@ def make_transfer_set(
             "augmented": n_others - len(pool),
         },
         sources=sources,
+        is_apart=getattr(augmenter, "is_apart_", np.zeros(len(proba), dtype=bool)),
     )
 
 

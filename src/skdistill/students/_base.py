@@ -211,8 +211,7 @@ class DistilledClassifier(
         ids = plan.vocabulary.encode(transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
         recipe = self._recipe(schedule, seed, labels.multilabel)
-        if not transfer.n_by_origin["augmented"]:
-            plan = self._choose_plan(plan, dataset, recipe)
+        plan = self._choose_plan(plan, dataset, recipe, transfer)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
@@ -246,7 +245,7 @@ class DistilledClassifier(
         return labels, labeler_for(labels.y, classes=labels.classes)
 
     def _choose_augmenter(self, teacher_proba: Any, texts: list[Texts]) -> Any:
-        """Return the augmenter; with ``"auto"``, none if the labels are given."""
+        """Return the augmenter; ``"auto"`` is None if the labels are given."""
         if teacher_proba is not None and isinstance(self.augmenter, str):
             return None
         return choose_augmenter(
@@ -328,8 +327,10 @@ class DistilledClassifier(
             lr=self.lr,
         )
 
-    def _choose_plan(self, plan: "Plan", dataset: "TransferDataset", recipe: "Recipe") -> "Plan":
-        """Return the plan, or a better one for the user's own texts."""
+    def _choose_plan(
+        self, plan: "Plan", dataset: "TransferDataset", recipe: "Recipe", transfer: TransferSet
+    ) -> "Plan":
+        """Return the plan, or one that is better on held-out texts."""
         return plan
 
     def _network_of(self, plan: "Plan") -> Callable[[], "nn.Module"]:

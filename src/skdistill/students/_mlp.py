@@ -11,6 +11,7 @@ from joblib import Memory
 from sklearn.utils._param_validation import Interval
 
 from skdistill.labelling._pool import TextPool
+from skdistill.labelling._transfer_set import TransferSet
 from skdistill.students._base import DistilledClassifier, Plan
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
 
-# All kinds of pooling, and those that ignore the order of words.
 _ALL = ("mean", "max", "attention")
-_WITHOUT_ORDER = ("mean", "max")
 
 
 @document(
@@ -31,9 +30,9 @@ _WITHOUT_ORDER = ("mean", "max")
     pooling : "auto", {"mean", "max", "attention"} or tuple of these, default="auto"
         How to reduce a text's embeddings to one vector. ``"mean"`` is the method of [1]_; ``"max"``
         takes the maximum in each dimension; ``"attention"`` weights each position by a score of the
-        window around it. Several results are concatenated. ``"auto"`` takes all three, or only mean
-        and maximum if these do better on held-out texts. It does not ask this if texts were made
-        for the teacher to label.
+        window around it. Several results are concatenated. ``"auto"`` takes all three, the first
+        two or the mean, whichever does best on texts held out from a first training. With fewer
+        than 500 texts, it takes all three.
     context_window : int, default=13
         Number of features that each attention score depends on. It must be odd.
     """,
@@ -151,16 +150,27 @@ class DistilledMLPClassifier(DistilledClassifier):
             "hidden_layer_sizes": self._positive_integers("hidden_layer_sizes", at_least=0),
         }
 
-    def _choose_plan(self, plan: Plan, dataset: "TransferDataset", recipe: "Recipe") -> Plan:
+    def _choose_plan(
+        self, plan: Plan, dataset: "TransferDataset", recipe: "Recipe", transfer: TransferSet
+    ) -> Plan:
         if self.pooling != "auto":
             return plan
-        from skdistill.students.training._selection import choose_network
+        from skdistill.students.training._selection import choose_network, split_apart, split_often
 
         plans = [
             replace(plan, architecture=plan.architecture | {"pooling": pooling})
-            for pooling in (_ALL, _WITHOUT_ORDER)
+            for pooling in (_ALL, ("mean", "max"), ("mean",))
         ]
-        return plans[choose_network([*map(self._network_of, plans)], dataset, recipe)]
+        n_made = transfer.n_by_origin["augmented"]
+        best = choose_network(
+            [*map(self._network_of, plans)],
+            split_apart(dataset, transfer.is_apart, n_made)
+            if n_made
+            else split_often(dataset, recipe.seed),
+            recipe,
+            by="fidelity" if transfer.sources == ["gold"] else "loss",
+        )
+        return plans[best]
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -5,11 +6,12 @@ import pytest
 import torch
 
 from skdistill import DistilledMLPClassifier, TextAugmenter, make_tfidf_baseline
+from skdistill.augment._automatic import AutomaticAugmenter
 from skdistill.students.training import _selection
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe
 from skdistill.students.training._mlp import MLPNetwork
-from skdistill.students.training._selection import choose_network
+from skdistill.students.training._selection import choose_network, split_apart, split_often
 from skdistill.text._ragged import Ragged
 
 PRIOR = torch.log(torch.tensor([0.5, 0.5]))
@@ -35,22 +37,27 @@ def recipe():
     return Recipe(max_epochs=3, batch_size=16, lr=0.1, seed=0, device=torch.device("cpu"))
 
 
+def split(n_texts):
+    return split_often(make_dataset(n_texts), 0)
+
+
+@pytest.mark.parametrize("by", ["fidelity", "loss"])
 @pytest.mark.parametrize(("networks", "best"), [([BAG, CONSTANT], 0), ([CONSTANT, BAG], 1)])
-def test_the_network_that_learns_is_chosen(recipe, networks, best):
-    assert choose_network(networks, make_dataset(600), recipe) == best
+def test_the_network_that_learns_is_chosen(recipe, networks, best, by):
+    assert choose_network(networks, split(600), recipe, by=by) == best
 
 
 def test_equally_good_networks_keep_their_order(recipe):
-    assert choose_network([BAG, BAG], make_dataset(600), recipe) == 0
+    assert choose_network([BAG, BAG], split(600), recipe, by="loss") == 0
 
 
 def test_few_texts_decide_nothing(recipe):
-    assert choose_network([CONSTANT, BAG], make_dataset(499), recipe) == 0
-    assert choose_network([CONSTANT, BAG], make_dataset(500), recipe) == 1
+    assert [*split(499)] == []
+    assert choose_network([CONSTANT, BAG], split(499), recipe, by="fidelity") == 0
 
 
 @pytest.mark.parametrize(
-    ("n_texts", "splits"),
+    ("n_texts", "sizes"),
     [
         (500, [(400, 100)] * 5),
         (1_000, [(800, 200)] * 3),
@@ -58,41 +65,79 @@ def test_few_texts_decide_nothing(recipe):
         (30_000, [(16_000, 4_000)]),
     ],
 )
-def test_texts_are_held_out_once_or_several_times(monkeypatch, recipe, n_texts, splits):
+def test_texts_are_held_out_once_or_several_times(n_texts, sizes):
+    splits = [*split(n_texts)]
+    assert [(len(training), len(held_out)) for training, held_out in splits] == sizes
+    seen = [row for _, held_out in splits for row in held_out.rows.tolist()]
+    assert len(seen) == len({*seen})
+    assert not any({*training.rows} & {*held_out.rows} for training, held_out in splits)
+
+
+def test_texts_made_of_those_held_out_are_left_out():
+    # Five texts, of which the rows 1 and 3 are apart, and four made ones; row 3 has no features.
+    is_apart = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1], dtype=bool)
+    dataset = make_dataset(9).take(np.array([0, 1, 2, 4, 5, 6, 7, 8]))
+    ((training, held_out),) = split_apart(dataset, is_apart, 4)
+    assert held_out.rows.tolist() == [1]
+    assert training.rows.tolist() == [0, 2, 4, 5, 7]
+    assert [*split_apart(dataset, np.zeros(9, dtype=bool), 4)] == []
+
+
+def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
     seen = []
 
     def train(make_network, training, recipe, *, held_out):
-        assert not {*training.rows} & {*held_out.rows}
-        assert recipe.verbose == 0
-        assert recipe.patience == recipe.max_epochs
-        seen.append((len(training), len(held_out)))
-        return {}, [{"valid_fidelity": 0.5}]
+        seen.append(recipe)
+        return {}, [{"valid_fidelity": 0.5, "valid_loss": 1.0}]
 
     monkeypatch.setattr(_selection, "train", train)
-    choose_network([BAG], make_dataset(n_texts), recipe)
-    assert seen == splits
+    loud = replace(recipe, callbacks=("one",), verbose=1)
+    choose_network([BAG], split(3_000), loud, by="loss")
+    assert seen == [replace(recipe, patience=recipe.max_epochs)]
 
 
-def test_pooling_is_chosen_if_nobody_chose_it_and_no_texts_were_made(monkeypatch, topics):
-    X, y = topics[0][:40], topics[1][:40]
+@pytest.fixture
+def asked(monkeypatch):
+    """Choose the last network, and tell what was asked."""
     asked = []
 
-    def choose(networks, dataset, recipe):
-        asked.append([network().pooling for network in networks])
-        return 1
+    def choose(networks, splits, recipe, *, by):
+        poolings = [network().pooling for network in networks]
+        asked.append((poolings, [(len(training), len(held)) for training, held in splits], by))
+        return len(networks) - 1
 
     monkeypatch.setattr(_selection, "choose_network", choose)
+    return asked
 
-    def pooling(**options):
-        student = DistilledMLPClassifier(max_epochs=1, random_state=0, **options).fit(X, y)
-        assert student.network_.pooling == student._fitted_architecture["pooling"]
-        return student.network_.pooling
 
-    both = [("mean", "max", "attention"), ("mean", "max")]
-    assert pooling() == both[1]
-    assert pooling(n_parameters=2_000) == both[1]
-    assert asked == [both, both]
-    assert pooling(pooling="mean") == ("mean",)
-    teacher = make_tfidf_baseline()
-    assert pooling(teacher=teacher, augmenter=TextAugmenter(n_copies=1)) == both[0]
-    assert len(asked) == 2
+POOLINGS = [("mean", "max", "attention"), ("mean", "max"), ("mean",)]
+
+
+def fit(data, n_texts, **options):
+    X, y = data[0][:n_texts], data[1][:n_texts]
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0, **options).fit(X, y)
+    assert student.network_.pooling == student._fitted_architecture["pooling"]
+    return student.network_.pooling
+
+
+def test_pooling_is_chosen_if_nobody_chose_it(asked, topics):
+    assert fit(topics, 40) == ("mean",)
+    assert fit(topics, 40, n_parameters=2_000) == ("mean",)
+    assert fit(topics, 40, teacher=make_tfidf_baseline()) == ("mean",)
+    assert asked == [(POOLINGS, [], by) for by in ("fidelity", "fidelity", "loss")]
+    assert fit(topics, 40, pooling="max") == ("max",)
+    assert len(asked) == 3
+
+
+def test_pooling_is_chosen_by_texts_that_were_set_apart(asked, topics):
+    augmenter = AutomaticAugmenter(1, [])
+    assert fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter) == ("mean",)
+    ((poolings, ((n_training, n_held_out),), by),) = asked
+    assert (poolings, n_held_out, by) == (POOLINGS, 10, "loss")
+    assert 30 < n_training <= 60
+
+
+def test_an_augmenter_of_the_user_sets_no_texts_apart(asked, topics):
+    augmenter = TextAugmenter(n_copies=1)
+    fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter)
+    assert asked == [(POOLINGS, [], "loss")]

@@ -1,6 +1,6 @@
 """Choose between networks by their agreement with the teacher on texts that they have not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -11,35 +11,80 @@ from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe, train
 
 # Each network is trained on four fifths of the texts: several times with few texts, and on a sample
-# of many. A few hundred texts say less about the networks than about chance.
+# of many. A few hundred gold labels say less about the networks than about chance.
 _SHARE = 5
 _LEAST, _ENOUGH, _MOST = 500, 3_000, 20_000
 
+Split = tuple[TransferDataset, TransferDataset]
+
+
+def split_often(dataset: TransferDataset, seed: int) -> Iterator[Split]:
+    """Split the texts into training and held-out ones: once to five times, or not if few.
+
+    Parameters
+    ----------
+    dataset : TransferDataset
+    seed : int
+
+    Yields
+    ------
+    training, held_out : TransferDataset
+    """
+    rows = np.random.default_rng(seed).permutation(len(dataset))[:_MOST]
+    if len(rows) < _LEAST:
+        return
+    parts = np.array_split(rows, _SHARE)
+    for held_out in range(min(_SHARE, ceil(_ENOUGH / len(rows)))):
+        others = np.concatenate([part for i, part in enumerate(parts) if i != held_out])
+        yield dataset.take(others), dataset.take(parts[held_out])
+
+
+def split_apart(dataset: TransferDataset, is_apart: np.ndarray, n_made: int) -> Iterator[Split]:
+    """Hold out the original texts that are set apart; leave out what was made from them.
+
+    Parameters
+    ----------
+    dataset : TransferDataset
+    is_apart : ndarray of shape (n_texts,), dtype bool
+        See `skdistill.labelling._transfer_set.TransferSet`.
+    n_made : int
+        The number of made texts, which come last.
+
+    Yields
+    ------
+    training, held_out : TransferDataset
+    """
+    apart, original = is_apart[dataset.rows], dataset.rows < len(is_apart) - n_made
+    held_out = np.flatnonzero(apart & original)
+    if len(held_out):
+        yield dataset.take(np.flatnonzero(~apart)), dataset.take(held_out)
+
 
 def choose_network(
-    networks: Sequence[Callable[[], torch.nn.Module]], dataset: TransferDataset, recipe: Recipe
+    networks: Sequence[Callable[[], torch.nn.Module]],
+    splits: Iterator[Split],
+    recipe: Recipe,
+    *,
+    by: str,
 ) -> int:
-    """Return the position of the network that agrees best with the teacher on held-out texts.
+    """Return the position of the network that is best on held-out texts.
 
     Parameters
     ----------
     networks : sequence of callable
-        Each builds a network. Of equally good ones, and with fewer than 500 texts, the first is
-        chosen.
-    dataset : TransferDataset
+        Each builds a network. Of equally good ones, and without splits, the first is chosen.
+    splits : iterator of (training, held_out)
     recipe : Recipe
         Its callbacks are not called.
+    by : {"fidelity", "loss"}
+        What decides after the last epoch: the share of texts on which the network agrees with the
+        teacher, or the loss, which says more about soft labels.
     """
-    rows = np.random.default_rng(recipe.seed).permutation(len(dataset))[:_MOST]
-    parts = np.array_split(rows, _SHARE)
-    if len(rows) < _LEAST:
-        return 0
     quiet = replace(recipe, patience=recipe.max_epochs, callbacks=(), verbose=0)
-    agreement = np.zeros(len(networks))
-    for held_out in range(min(_SHARE, ceil(_ENOUGH / len(rows)))):
-        others = np.concatenate([part for i, part in enumerate(parts) if i != held_out])
-        training, unseen = dataset.take(others), dataset.take(parts[held_out])
+    scores = np.zeros(len(networks))
+    for training, held_out in splits:
         for i, make_network in enumerate(networks):
-            _, history = train(make_network, training, quiet, held_out=unseen)
-            agreement[i] += history[-1]["valid_fidelity"]
-    return int(agreement.argmax())
+            _, history = train(make_network, training, quiet, held_out=held_out)
+            last = history[-1]
+            scores[i] += last["valid_fidelity"] if by == "fidelity" else -last["valid_loss"]
+    return int(scores.argmax())
