@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from skdistill import (
 from skdistill.augment import _automatic
 from skdistill.augment._automatic import AutomaticAugmenter, choose_augmenter, fill_up
 from skdistill.labelling._shared_teacher import SharedTeacher
+from skdistill.labelling._transfer_set import HELD_OUT, LEFT_OUT, TRAINING
 
 
 def n_words(texts):
@@ -112,27 +114,29 @@ def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
     assert student.fit(texts, labels).transfer_size_ == 60
 
 
-def test_what_is_made_of_texts_that_are_set_apart_is_apart():
+def test_what_is_made_of_texts_held_out_is_left_out():
     # Each text has words of its own, which tell the origin of a copy.
     texts = [" ".join(f"{word}{i}" for word in "abcdef") for i in range(9)]
     words = [f"new-{n}" for n in range(40)]
     augmenter = AutomaticAugmenter(5, words).fit(texts)
     made = augmenter.augment(texts)
-    assert len(augmenter.is_apart_) == 9 + len(made)
-    assert augmenter.is_apart_[:9].sum() == 2  # a quarter
+    originals, others = np.split(augmenter.parts_, [9])
+    assert len(others) == len(made)
+    assert Counter(originals.tolist()) == {TRAINING: 7, HELD_OUT: 2}  # a quarter
     assert set(words) <= {*made}
-    apart = {str(row) for row in np.flatnonzero(augmenter.is_apart_[:9])}
-    for text, is_apart in zip(made, augmenter.is_apart_[9:], strict=True):
+    held_out = {str(row) for row in np.flatnonzero(originals == HELD_OUT)}
+    for text, part in zip(made, others, strict=True):
         own = {*re.findall(r"\b[a-f](\d)\b", text)}
-        assert own <= apart if is_apart else not own & apart
-    assert augmenter.is_apart_[9:].sum() > 5
+        assert part in (TRAINING, LEFT_OUT)
+        assert own <= held_out if part == LEFT_OUT else not own & held_out
+    assert np.sum(others == LEFT_OUT) > 5
     assert augmenter.augment(texts) == made
 
 
-def test_few_texts_stay_together():
+def test_few_texts_are_all_trained_on():
     augmenter = AutomaticAugmenter(2, []).fit(["a b c"] * 3)
     assert augmenter.augment(["a b c"] * 3)
-    assert not augmenter.is_apart_.any()
+    assert {*augmenter.parts_} == {TRAINING}
 
 
 def test_no_text_is_made_that_there_is():
@@ -142,4 +146,4 @@ def test_no_text_is_made_that_there_is():
     assert "hail" in made
     assert len(made) == len({*made})
     assert not {*made} & {*texts}
-    assert len(augmenter.is_apart_) == len(texts) + len(made)
+    assert len(augmenter.parts_) == len(texts) + len(made)

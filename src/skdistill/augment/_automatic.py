@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from skdistill.augment._augmenter import TextAugmenter
 from skdistill.augment._new_words import place_words
 from skdistill.labelling._teacher import find_part
+from skdistill.labelling._transfer_set import HELD_OUT, LEFT_OUT, TRAINING
 
 # Words that the teacher reads in all, in original and new texts: on a CPU, MiniLM takes about as
 # long to label 30,000 tweets as it takes to learn from a few hundred.
@@ -18,15 +19,15 @@ _MAX_COPIES = 10
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
 _SPLICE_P = 0.5
-# One in so many texts is set apart.
+# One in so many texts is held out.
 _SHARE = 4
 
 
 class AutomaticAugmenter(BaseEstimator):
-    """Makes copies of texts, and texts with new words; sets some texts apart.
+    """Makes copies of texts, and texts with new words; holds some texts out.
 
-    A quarter of the texts, with all that is made of it, is set apart. A model that is trained on
-    the others has seen nothing of these, so it can be judged by them.
+    A model that is trained on `TRAINING` texts alone has seen nothing of those held out, a quarter,
+    and so can be judged by them.
 
     Parameters
     ----------
@@ -38,8 +39,9 @@ class AutomaticAugmenter(BaseEstimator):
 
     Attributes
     ----------
-    is_apart_ : ndarray of shape (n_texts + n_made,), dtype bool
-        The texts passed to `augment` and those it made, in this order.
+    parts_ : ndarray of shape (n_texts + n_made,)
+        Of the texts passed to `augment` and those it made, in this order: `TRAINING`, `HELD_OUT` or
+        `LEFT_OUT`, which is made of texts held out.
 
     Examples
     --------
@@ -63,18 +65,17 @@ class AutomaticAugmenter(BaseEstimator):
     def augment(self, X: list[str]) -> list[str]:
         """Make texts; none is in `X`, and none is made twice."""
         rng = np.random.default_rng(0)
-        is_apart = rng.permutation(len(X)) < len(X) // _SHARE
-        groups = [[X[row] for row in np.flatnonzero(is_apart == apart)] for apart in (False, True)]
+        parts = np.where(rng.permutation(len(X)) < len(X) // _SHARE, HELD_OUT, TRAINING)
+        groups = [[X[row] for row in np.flatnonzero(parts == p)] for p in (TRAINING, HELD_OUT)]
         made = dict.fromkeys(self._copy(groups[0]))
         made |= dict.fromkeys(place_words(self.new_words, groups[0], rng))
         made |= dict.fromkeys(self.new_words)
-        n_together = len(made)
-        made |= dict.fromkeys(self._copy(groups[1]))
-        marks = dict(zip(made, np.arange(len(made)) >= n_together, strict=True))
+        made = dict.fromkeys(made, TRAINING)
+        made = dict.fromkeys(self._copy(groups[1]), LEFT_OUT) | made
         for text in X:
-            marks.pop(text, None)
-        self.is_apart_ = np.concatenate([is_apart, [*marks.values()]]).astype(bool)
-        return [*marks]
+            made.pop(text, None)
+        self.parts_ = np.array([*parts, *made.values()])
+        return [*made]
 
     def _copy(self, texts: list[str]) -> list[str]:
         return self.copier_.augment(texts) if self.copier_ is not None and texts else []

@@ -22,7 +22,7 @@ from skdistill._core.texts import check_texts
 from skdistill.augment._automatic import choose_augmenter
 from skdistill.evaluation._verdict import DistillationReport, Scores
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import TextPool, as_pool, check_unlabeled
+from skdistill.labelling._pool import PartedPool, TextPool, as_pool, check_unlabeled
 from skdistill.labelling._transfer_set import make_transfer_set
 from skdistill.metrics._bootstrap import paired_bootstrap
 from skdistill.metrics._calibration import (
@@ -301,7 +301,7 @@ def _label_once(
     )
     n_labeled = len(data.texts)
     return {
-        "X_unlabeled": TextPool([*transfer.texts][n_labeled:]),
+        "X_unlabeled": PartedPool([*transfer.texts][n_labeled:], transfer.parts),
         "teacher_proba": transfer.proba[:n_labeled],
         "unlabeled_proba": transfer.proba[n_labeled:],
     }

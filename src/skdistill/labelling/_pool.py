@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sized
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from skdistill._core.texts import check_texts
 from skdistill.datasets._parquet import ParquetTexts
 from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
@@ -121,6 +123,14 @@ def without_texts(pool: TextPool | None) -> TextPool | None:
     if pool is None or is_on_disk(pool.texts):
         return pool
     return TextPool(MissingTexts())
+
+
+class PartedPool(TextPool):
+    """A pool that ends a transfer set made before; `parts` are those of the whole set."""
+
+    def __init__(self, texts: Iterable[str], parts: np.ndarray | None) -> None:
+        super().__init__(texts)
+        self.parts = parts
 
 
 def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:

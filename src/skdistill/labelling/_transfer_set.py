@@ -15,6 +15,9 @@ from skdistill.text._streams import JoinedTexts, Texts
 
 _logger = logging.getLogger(__name__)
 
+# Parts of a transfer set: see `TransferSet.parts`.
+TRAINING, HELD_OUT, LEFT_OUT = range(3)
+
 
 @dataclass(frozen=True)
 class TransferSet:
@@ -37,9 +40,9 @@ class TransferSet:
         Number of labelled, unlabelled and augmented texts.
     sources : list of str
         What `proba` comes from: ``"gold"`` labels, ``"given"`` probabilities, the ``"teacher"``.
-    is_apart : ndarray of shape (n_texts,), dtype bool
-        Texts that the augmenter has set apart, with all that it made of them; a model that is
-        trained on the others has seen nothing of these.
+    parts : ndarray of shape (n_texts,) or None
+        For choices that are made before the student is trained on all texts: `TRAINING`, `HELD_OUT`
+        or, made of texts held out, `LEFT_OUT`. None if no texts were made.
     """
 
     texts: Texts
@@ -49,7 +52,7 @@ class TransferSet:
     sample_weight: np.ndarray
     n_by_origin: dict[str, int]
     sources: list[str]
-    is_apart: np.ndarray
+    parts: np.ndarray | None = None
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
@@ -177,8 +180,14 @@ def make_transfer_set(
             "augmented": n_others - len(pool),
         },
         sources=sources,
-        is_apart=getattr(augmenter, "is_apart_", np.zeros(len(proba), dtype=bool)),
+        parts=None if augmenter is None else _parts_of(augmenter, len(proba)),
     )
+
+
+def _parts_of(augmenter: Any, n_texts: int) -> np.ndarray:
+    everything = np.full(n_texts, TRAINING)
+    parts: np.ndarray = getattr(augmenter, "parts_", everything)
+    return parts
 
 
 def _name_sources(

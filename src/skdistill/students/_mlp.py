@@ -11,7 +11,6 @@ from joblib import Memory
 from sklearn.utils._param_validation import Interval
 
 from skdistill.labelling._pool import TextPool
-from skdistill.labelling._transfer_set import TransferSet
 from skdistill.students._base import DistilledClassifier, Plan
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
@@ -151,26 +150,31 @@ class DistilledMLPClassifier(DistilledClassifier):
         }
 
     def _choose_plan(
-        self, plan: Plan, dataset: "TransferDataset", recipe: "Recipe", transfer: TransferSet
+        self,
+        plan: Plan,
+        dataset: "TransferDataset",
+        recipe: "Recipe",
+        *,
+        parts: np.ndarray | None,
+        is_gold: bool,
     ) -> Plan:
         if self.pooling != "auto":
             return plan
-        from skdistill.students.training._selection import choose_network, split_apart, split_often
+        from skdistill.students.training._selection import (
+            choose_network,
+            split_by_parts,
+            split_often,
+        )
 
         plans = [
             replace(plan, architecture=plan.architecture | {"pooling": pooling})
             for pooling in (_ALL, ("mean", "max"), ("mean",))
         ]
-        n_made = transfer.n_by_origin["augmented"]
-        best = choose_network(
-            [*map(self._network_of, plans)],
-            split_apart(dataset, transfer.is_apart, n_made)
-            if n_made
-            else split_often(dataset, recipe.seed),
-            recipe,
-            by="fidelity" if transfer.sources == ["gold"] else "loss",
+        splits = (
+            split_often(dataset, recipe.seed) if parts is None else split_by_parts(dataset, parts)
         )
-        return plans[best]
+        by = "fidelity" if is_gold else "loss"
+        return plans[choose_network([*map(self._network_of, plans)], splits, recipe, by=by)]
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:

@@ -5,13 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from skdistill import DistilledMLPClassifier, TextAugmenter, make_tfidf_baseline
+from skdistill import (
+    DistilledMLPClassifier,
+    TextAugmenter,
+    distillation_report,
+    make_tfidf_baseline,
+)
 from skdistill.augment._automatic import AutomaticAugmenter
+from skdistill.labelling._transfer_set import HELD_OUT, LEFT_OUT, TRAINING
 from skdistill.students.training import _selection
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe
 from skdistill.students.training._mlp import MLPNetwork
-from skdistill.students.training._selection import choose_network, split_apart, split_often
+from skdistill.students.training._selection import choose_network, split_by_parts, split_often
 from skdistill.text._ragged import Ragged
 
 PRIOR = torch.log(torch.tensor([0.5, 0.5]))
@@ -73,14 +79,12 @@ def test_texts_are_held_out_once_or_several_times(n_texts, sizes):
     assert not any({*training.rows} & {*held_out.rows} for training, held_out in splits)
 
 
-def test_texts_made_of_those_held_out_are_left_out():
-    # Five texts, of which the rows 1 and 3 are apart, and four made ones; row 3 has no features.
-    is_apart = np.array([0, 1, 0, 1, 0, 0, 1, 0, 1], dtype=bool)
-    dataset = make_dataset(9).take(np.array([0, 1, 2, 4, 5, 6, 7, 8]))
-    ((training, held_out),) = split_apart(dataset, is_apart, 4)
-    assert held_out.rows.tolist() == [1]
-    assert training.rows.tolist() == [0, 2, 4, 5, 7]
-    assert [*split_apart(dataset, np.zeros(9, dtype=bool), 4)] == []
+def test_texts_left_out_are_on_no_side():
+    parts = np.array([TRAINING, HELD_OUT, TRAINING, HELD_OUT, LEFT_OUT, TRAINING])
+    dataset = make_dataset(6).take(np.array([0, 1, 2, 4, 5]))  # row 3 has no known features
+    ((training, held_out),) = split_by_parts(dataset, parts)
+    assert (training.rows.tolist(), held_out.rows.tolist()) == ([0, 2, 5], [1])
+    assert [*split_by_parts(dataset, np.full(6, TRAINING))] == []
 
 
 def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
@@ -129,7 +133,7 @@ def test_pooling_is_chosen_if_nobody_chose_it(asked, topics):
     assert len(asked) == 3
 
 
-def test_pooling_is_chosen_by_texts_that_were_set_apart(asked, topics):
+def test_pooling_is_chosen_by_texts_of_which_no_copies_are_seen(asked, topics):
     augmenter = AutomaticAugmenter(1, [])
     assert fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter) == ("mean",)
     ((poolings, ((n_training, n_held_out),), by),) = asked
@@ -137,7 +141,19 @@ def test_pooling_is_chosen_by_texts_that_were_set_apart(asked, topics):
     assert 30 < n_training <= 60
 
 
-def test_an_augmenter_of_the_user_sets_no_texts_apart(asked, topics):
+def test_an_augmenter_of_the_user_holds_no_texts_out(asked, topics):
     augmenter = TextAugmenter(n_copies=1)
     fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter)
     assert asked == [(POOLINGS, [], "loss")]
+
+
+def test_a_report_chooses_as_the_student_does(asked, topics):
+    X, y = topics[0][:40], topics[1][:40]
+    student = DistilledMLPClassifier(
+        make_tfidf_baseline(), augmenter=AutomaticAugmenter(1, []), max_epochs=1, random_state=0
+    )
+    student.fit(X, y)
+    distillation_report(student, X, y, X_test=topics[0][40:60], y_test=topics[1][40:60], n_seeds=1)
+    alone, in_report, twin = asked
+    assert alone == in_report
+    assert twin == (POOLINGS, [], "fidelity")

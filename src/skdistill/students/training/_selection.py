@@ -7,6 +7,7 @@ from math import ceil
 import numpy as np
 import torch
 
+from skdistill.labelling._transfer_set import HELD_OUT, TRAINING
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe, train
 
@@ -39,25 +40,12 @@ def split_often(dataset: TransferDataset, seed: int) -> Iterator[Split]:
         yield dataset.take(others), dataset.take(parts[held_out])
 
 
-def split_apart(dataset: TransferDataset, is_apart: np.ndarray, n_made: int) -> Iterator[Split]:
-    """Hold out the original texts that are set apart; leave out what was made from them.
-
-    Parameters
-    ----------
-    dataset : TransferDataset
-    is_apart : ndarray of shape (n_texts,), dtype bool
-        See `skdistill.labelling._transfer_set.TransferSet`.
-    n_made : int
-        The number of made texts, which come last.
-
-    Yields
-    ------
-    training, held_out : TransferDataset
-    """
-    apart, original = is_apart[dataset.rows], dataset.rows < len(is_apart) - n_made
-    held_out = np.flatnonzero(apart & original)
+def split_by_parts(dataset: TransferDataset, parts: np.ndarray) -> Iterator[Split]:
+    """Split the texts by their parts, of shape (n_texts,): see `TransferSet`."""
+    parts = parts[dataset.rows]
+    training, held_out = (np.flatnonzero(parts == part) for part in (TRAINING, HELD_OUT))
     if len(held_out):
-        yield dataset.take(np.flatnonzero(~apart)), dataset.take(held_out)
+        yield dataset.take(training), dataset.take(held_out)
 
 
 def choose_network(
