@@ -48,7 +48,9 @@ with open(sys.argv[2], encoding="utf-8") as file:
 def write_input(folder, n_texts):
     """Write the same texts as lines and as parquet, and a student."""
     data = load_corpus("emotion")
-    student = DistilledMLPClassifier(n_parameters=80_000, max_epochs=1, random_state=0)
+    student = DistilledMLPClassifier(
+        n_parameters=80_000, pooling=("mean", "attention"), max_epochs=1, random_state=0
+    )
     student.fit(data.X_train, data.y_train).save(folder / "model.skd")
     rows = np.random.default_rng(0).integers(0, len(data.X_train), n_texts)
     texts = [data.X_train[row] for row in rows]

@@ -35,7 +35,8 @@ def measure(model, data):
 
 def run(data, teacher, seed):
     """Train a student, calibrate it both ways, and measure the three models."""
-    student = DistilledMLPClassifier(teacher, random_state=seed).fit(data.X_train, data.y_train)
+    student = DistilledMLPClassifier(teacher, pooling=("mean", "attention"), random_state=seed)
+    student.fit(data.X_train, data.y_train)
     reference = CalibratedClassifierCV(
         FrozenEstimator(student), method="temperature", ensemble=False
     ).fit(data.X_val, data.y_val)

@@ -28,12 +28,18 @@ from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledR
 HERE = Path(__file__).parent
 N_WORDS = 30
 STUDENTS = {
-    "MLP": DistilledMLPClassifier(n_parameters=80_000, random_state=0),
+    "MLP": DistilledMLPClassifier(
+        n_parameters=80_000, pooling=("mean", "attention"), random_state=0
+    ),
     "MLP, hashed bigrams": DistilledMLPClassifier(
-        n_parameters=80_000, ngram_range=(1, 2), hash_buckets=2000, random_state=0
+        n_parameters=80_000,
+        pooling=("mean", "attention"),
+        ngram_range=(1, 2),
+        hash_buckets=2000,
+        random_state=0,
     ),
     "MLP, hidden layer": DistilledMLPClassifier(
-        n_parameters=80_000, hidden_layer_sizes=(32,), random_state=0
+        n_parameters=80_000, pooling=("mean", "attention"), hidden_layer_sizes=(32,), random_state=0
     ),
     "CNN": DistilledCNNClassifier(n_parameters=80_000, random_state=0),
     "RNN": DistilledRNNClassifier(n_parameters=80_000, random_state=0),

@@ -22,7 +22,7 @@ from sklearn.frozen import FrozenEstimator
 from skdistill import CascadeClassifier, DistilledMLPClassifier
 
 HERE = Path(__file__).parent
-STUDENT = DistilledMLPClassifier(n_parameters=80_000, temperature=4)
+STUDENT = DistilledMLPClassifier(n_parameters=80_000, pooling=("mean", "attention"), temperature=4)
 RATES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 

@@ -76,7 +76,9 @@ def main():
     labeler = SoftLabels("emotion", data, single, options.work / "soft_labels").labeler
     teacher = make_teacher(labeler, [*data.X_train, *data.X_test])
     report = distillation_report(
-        DistilledMLPClassifier(teacher, n_parameters=80_000),
+        DistilledMLPClassifier(
+            teacher, n_parameters=80_000, pooling=("mean", "attention"), augmenter=None
+        ),
         X,
         Y,
         X_unlabeled=TextPool(pool),

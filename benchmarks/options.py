@@ -19,7 +19,7 @@ from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.labelling._labeler import SoftLabeler
 
 HERE = Path(__file__).parent
-BASE = {"n_parameters": 80_000, "temperature": 4}
+BASE = {"n_parameters": 80_000, "pooling": ("mean", "attention"), "temperature": 4}
 OPTIONS = {
     "as it is": {},
     "temperature 1": {"temperature": 1},

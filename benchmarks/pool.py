@@ -104,6 +104,8 @@ def run_one(way, folder):
             teacher,
             memory=memory,
             n_parameters=80_000,
+            pooling=("mean", "attention"),
+            augmenter=None,
             max_epochs=1,
             batch_size=256,
             random_state=0,

@@ -47,10 +47,12 @@ def make_committee(*students):
 
 STUDENTS = {
     "MLP, mean": DistilledMLPClassifier(pooling="mean"),
-    "MLP": DistilledMLPClassifier(**SMALL),
+    "MLP": DistilledMLPClassifier(pooling=("mean", "attention"), **SMALL),
     "CNN": DistilledCNNClassifier(**SMALL),
     "RNN": DistilledRNNClassifier(cell="lstm", hidden_dim=48, **SMALL),
-    "MLP, 0.66M": DistilledMLPClassifier(dropout=0.3, word_dropout=0.3, **LARGE),
+    "MLP, 0.66M": DistilledMLPClassifier(
+        pooling=("mean", "attention"), dropout=0.3, word_dropout=0.3, **LARGE
+    ),
     "CNN, 0.66M": DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
     "RNN, 0.66M": DistilledRNNClassifier(cell="lstm", hidden_dim=96, **LARGE),
     # Committees: students of half the size, whose probabilities are averaged.

@@ -32,7 +32,11 @@ def run(name, seed, data, teacher, options):
     """Train the student on labelled texts and their copies; score it on the validation part."""
     rules = AUGMENTERS[name]
     student = DistilledMLPClassifier(
-        FrozenEstimator(teacher), random_state=seed, memory=options.work / "soft_labels"
+        FrozenEstimator(teacher),
+        pooling=("mean", "attention"),
+        augmenter=None,
+        random_state=seed,
+        memory=options.work / "soft_labels",
     )
     if rules is not None:
         copies = {"n_copies": options.n_copies, "random_state": seed}

@@ -55,7 +55,11 @@ def run_one(n_texts, folder):
 
     proba = record("look up labels", lambda: labeler.label(texts))
     student = DistilledMLPClassifier(
-        n_parameters=80_000, max_epochs=1, batch_size=256, random_state=0
+        n_parameters=80_000,
+        pooling=("mean", "attention"),
+        max_epochs=1,
+        batch_size=256,
+        random_state=0,
     )
     record(
         "train",

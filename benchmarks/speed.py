@@ -51,7 +51,9 @@ from skdistill.text._vocabulary import Vocabulary, slices
 
 HERE = Path(__file__).parent
 STUDENTS = {
-    "MLP": DistilledMLPClassifier(n_parameters=80_000, random_state=0),
+    "MLP": DistilledMLPClassifier(
+        n_parameters=80_000, pooling=("mean", "attention"), random_state=0
+    ),
     "CNN": DistilledCNNClassifier(n_parameters=80_000, random_state=0),
     "RNN": DistilledRNNClassifier(
         n_parameters=80_000, cell="lstm", hidden_dim=48, max_epochs=2, random_state=0

@@ -211,13 +211,8 @@ class DistilledClassifier(
         ids = plan.vocabulary.encode(transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
         recipe = self._recipe(schedule, seed, labels.multilabel)
-        plan = self._choose_plan(
-            plan,
-            dataset,
-            recipe,
-            parts=getattr(X_unlabeled, "parts", transfer.parts),
-            is_gold=transfer.sources == ["gold"],
-        )
+        parts = getattr(X_unlabeled, "parts", transfer.parts)
+        plan = self._choose_plan(plan, dataset, recipe, parts)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
@@ -338,9 +333,7 @@ class DistilledClassifier(
         plan: "Plan",
         dataset: "TransferDataset",
         recipe: "Recipe",
-        *,
         parts: np.ndarray | None,
-        is_gold: bool,
     ) -> "Plan":
         """Return the plan, or one that is better on held-out texts: see `TransferSet.parts`."""
         return plan

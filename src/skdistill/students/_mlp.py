@@ -154,9 +154,7 @@ class DistilledMLPClassifier(DistilledClassifier):
         plan: Plan,
         dataset: "TransferDataset",
         recipe: "Recipe",
-        *,
         parts: np.ndarray | None,
-        is_gold: bool,
     ) -> Plan:
         if self.pooling != "auto":
             return plan
@@ -168,13 +166,12 @@ class DistilledMLPClassifier(DistilledClassifier):
 
         plans = [
             replace(plan, architecture=plan.architecture | {"pooling": pooling})
-            for pooling in (_ALL, ("mean", "max"), ("mean",))
+            for pooling in (("mean",), ("mean", "max"), _ALL)
         ]
         splits = (
             split_often(dataset, recipe.seed) if parts is None else split_by_parts(dataset, parts)
         )
-        by = "fidelity" if is_gold else "loss"
-        return plans[choose_network([*map(self._network_of, plans)], splits, recipe, by=by)]
+        return plans[choose_network([*map(self._network_of, plans)], splits, recipe)]
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:
