@@ -159,12 +159,12 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         "--n-parameters",
         type=_options.positive,
         metavar="N",
-        help="maximum size (default: a vocabulary of 5,000, about 80,000 parameters)",
+        help="maximum size (default: from 80,000 on, by classes and length)",
     )
     student.add_argument(
         "--augment",
         action=argparse.BooleanOptionalAction,
-        help="make 150,000 more texts, or none (default: some if a transformer has few to label)",
+        help="make 150,000 more texts, or none (default: some for a transformer)",
     )
     student.add_argument(
         "--calibrate",
