@@ -2,10 +2,13 @@
 
 import importlib
 import sys
+import time
 import types
+import warnings
 
 import pytest
 
+from skdistill.labelling import _owners, _teacher
 from skdistill.labelling._code import class_parts, function_parts
 from skdistill.labelling._description import describe
 
@@ -53,6 +56,7 @@ def write(tmp_path, monkeypatch):
     """Return a function that writes modules of a user, and forgets their earlier versions."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(_teacher, "_warned", set())
     own = set[str]()
 
     def write(files):
@@ -239,11 +243,94 @@ def test_the_initial_content_of_what_is_filled_counts(write, place, edited, coun
     assert (keys[0] != keys[1]) == counts
 
 
-def test_without_a_readable_file_the_initial_content_does_not_count(write, tmp_path):
+def test_without_a_file_the_initial_content_does_not_count(write, tmp_path):
     write({"user_d.py": FILLING})
     ask = importlib.import_module("user_d").ask
-    file = tmp_path / "user_d.py"
-    file.write_text("this is no Python")
+    (tmp_path / "user_d.py").unlink()
     assert "initial" not in function_parts(ask)
-    file.unlink()
-    assert "initial" not in function_parts(ask)
+
+
+def edit(file, content):
+    time.sleep(0.02)  # file systems count in steps of a few milliseconds
+    file.write_text(content)
+
+
+# A module, and a function that gets a prompt of it in a way that only the file shows.
+EDITED_USES = {
+    "import in a function": ("PROMPT = 'food?'", "from user_e import PROMPT as p\n    return p"),
+    "import of a module": ("PROMPT = 'food?'", "import user_e\n    return user_e.PROMPT"),
+    "module": ("PROMPT = 'food?'", "module = user_e\n    return module.PROMPT"),
+    "start of a list": ("H = ['food?']\ndef f(x):\n    H.append(x)\n    return H[0]", None),
+}
+
+
+@pytest.mark.parametrize("use", EDITED_USES)
+def test_a_module_counts_as_it_was_imported_until_it_is_reloaded(write, tmp_path, use):
+    source, body = EDITED_USES[use]
+
+    def key():
+        module = sys.modules["user_e"]
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        return describe(function)
+
+    write({"user_e.py": source})
+    importlib.import_module("user_e")
+    first = key()
+    edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+    with pytest.warns(UserWarning, match=r"^The module 'user_e' was edited after it was imported"):
+        assert key() == first
+    importlib.reload(sys.modules["user_e"])
+    second = key()
+    assert second != first
+    write({"user_e.py": source})
+    importlib.import_module("user_e")
+    assert key() == first
+    edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+    importlib.reload(sys.modules["user_e"])
+    assert key() == second
+
+
+@pytest.mark.parametrize("use", EDITED_USES)
+def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(write, tmp_path, use):
+    source, body = EDITED_USES[use]
+    keys = set()
+    for _ in range(2):
+        write({"user_e.py": source})
+        module = importlib.import_module("user_e")
+        edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        _teacher._warned.clear()
+        with pytest.warns(UserWarning, match=r"memory` keeps answers for this process only"):
+            keys.add(describe(function))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            keys.add(describe(function))  # the same again
+        write({"user_e.py": source.replace("food", "sport")})
+        module = importlib.import_module("user_e")
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        keys.add(describe(function))
+    assert len(keys) == 3
+
+
+def test_a_module_from_before_this_package_counts_by_the_bytecode_of_its_import(
+    write, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "user_e.py"
+    write({"user_e.py": "PROMPT = 'food?'"})
+    module = importlib.import_module("user_e")
+    monkeypatch.delitem(_owners._import_times, "user_e")
+    monkeypatch.setattr(_owners, "_START", time.time_ns())
+    ask = run("def f(x):\n    import user_e\n    return user_e.PROMPT").f
+    key = describe(ask)
+    write({"user_e.py": "PROMPT = 'food?'"})
+    module = importlib.import_module("user_e")
+    file.write_text("PROMPT = 'sport or travel?'")
+    monkeypatch.delitem(_owners._import_times, "user_e")
+    monkeypatch.setattr(_owners, "_START", time.time_ns())
+    with pytest.warns(UserWarning, match="keeps answers for this process only"):
+        assert describe(ask) != key
+    importlib.reload(module)
+    edited = describe(ask)
+    write({"user_e.py": "PROMPT = 'sport or travel?'"})
+    assert edited == describe(ask) != key

@@ -4,6 +4,7 @@ import ast
 import dis
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from skdistill.labelling._changes import (
     class_changes,
     without_changes,
 )
-from skdistill.labelling._owners import installed_version, module_file
+from skdistill.labelling._owners import installed_version, module_file, source_of
 
 # Functions of a class that Python makes for its annotations.
 _ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
@@ -96,10 +97,15 @@ def _initial(variables: dict[str, Any], names: set[str]) -> dict[str, dict[str, 
     cells.
     """
     file = Path(str(variables.get("__file__", "")))
-    if not names or file.suffix != ".py" or not file.is_file():
+    module = sys.modules.get(str(variables.get("__name__")))
+    if getattr(module, "__dict__", None) is not variables:
+        module = None  # a function that was sent to this process, without its module
+    content = source_of(module, file) if names and file.suffix == ".py" else None
+    if content is None:
         return {}
-    state = file.stat()
-    assigned = _assignments(file, (state.st_mtime_ns, state.st_size))
+    assigned = _assignments(content)
+    if assigned is None:
+        return {"initial": {"": [hashlib.blake2b(content).hexdigest()]}}
     found: dict[str, list[str]] = {}
     waiting = [*names]
     while waiting:
@@ -112,12 +118,12 @@ def _initial(variables: dict[str, Any], names: set[str]) -> dict[str, dict[str, 
 
 
 @cache
-def _assignments(file: Path, _state: tuple[int, int]) -> dict[str, list[ast.expr]]:
+def _assignments(content: bytes) -> dict[str, list[ast.expr]] | None:
     """Return the expressions that a module assigns to its variables and attributes of classes."""
     try:
-        scopes: list[tuple[str, Any]] = [("", ast.parse(file.read_bytes()))]
+        scopes: list[tuple[str, Any]] = [("", ast.parse(content))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
+        return None
     found: dict[str, list[ast.expr]] = {}
     for scope, owner in scopes:
         for node in owner.body:
@@ -254,10 +260,10 @@ def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[s
         yield from (f"{name}.{part}" for part in parts)
 
 
-def _modules(names: Iterable[str], files: dict[str, Path] | None = None) -> dict[str, str]:
+def _modules(names: Iterable[str], given: ModuleType | None = None) -> dict[str, str]:
     """Return hashes of modules of the user and of those that they import, and other versions.
 
-    `files` contains the files of modules that an import does not find.
+    `given` is a module that an import may not find.
     """
     found: dict[str, str] = {}
     waiting = [*names]
@@ -267,19 +273,21 @@ def _modules(names: Iterable[str], files: dict[str, Path] | None = None) -> dict
         if version is not None:
             found[name.partition(".")[0]] = version
         elif name not in found:
-            file = (files or {}).get(name) or module_file(name)
-            if file is not None and file.is_file():
-                state = file.stat()
-                found[name], imports = _read_module(file, (state.st_mtime_ns, state.st_size))
+            module, file = sys.modules.get(name), module_file(name)
+            if given is not None and given.__name__ == name and hasattr(given, "__file__"):
+                module, file = given, Path(str(given.__file__))
+            content = None if file is None else source_of(module, file)
+            if file is not None and content is not None:
+                found[name], imports = _read_module(content)
                 package = name if file.stem == "__init__" else name.rpartition(".")[0]
                 waiting += _module_names(imports, package)
     return dict(sorted(found.items()))
 
 
 @cache
-def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import]]:
+def _read_module(content: bytes) -> tuple[str, list[_Import]]:
     """Return a hash of a module's code, in which comments do not count, and what it imports."""
-    content, imports = file.read_bytes(), list[_Import]()
+    imports = list[_Import]()
     try:
         tree = ast.parse(content)
         for node in ast.walk(tree):
@@ -296,8 +304,7 @@ def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import
 
 def module_parts(module: ModuleType) -> Any:
     """Return a module's name, and its version or, for a module of the user, what it consists of."""
-    name, file = module.__name__, getattr(module, "__file__", None)
-    return name, _modules([name], None if file is None else {name: Path(file)})
+    return module.__name__, _modules([module.__name__], module)
 
 
 def _content(cell: Any) -> Any:

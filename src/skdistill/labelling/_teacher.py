@@ -205,10 +205,10 @@ def _warn_of_weights(teacher: BaseEstimator) -> None:
     what = f"The teacher {name}"
     if part is not teacher:
         what = f"{type(part).__name__}, the last step of the teacher {name},"
-    _warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
+    warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
 
 
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warn at the line of the caller that is in no library, once for each such line.
 
     Python's default filter does so, too, but forgets it when a library changes the filters.
