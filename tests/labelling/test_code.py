@@ -334,3 +334,83 @@ def test_a_module_from_before_this_package_counts_by_the_bytecode_of_its_import(
     edited = describe(ask)
     write({"user_e.py": "PROMPT = 'sport or travel?'"})
     assert edited == describe(ask) != key
+
+
+SCHEMAS = """
+import dataclasses, enum, inspect, typing
+from typing import Annotated, Literal, NamedTuple, Optional, TypedDict
+class Plain:
+    "Food or travel? 1"
+    topic: Literal["2"]
+    follows: Optional["Plain"]
+@dataclasses.dataclass
+class Data:
+    topic: str = dataclasses.field(default="a", metadata={"description": "3"})
+    other: object = lambda: None
+class Row(NamedTuple):
+    topic: Literal["4"]
+class Keys(TypedDict, total=bool(50)):
+    topic: Annotated[Literal["6"], "7"]
+def tool(topic: Annotated[str, "8"]):
+    "Look something up. 9"
+def ask(texts): return Plain, Data, Row, Keys, tool
+def read(texts): return inspect.signature(tool), inspect.getdoc(tool)
+def look(texts): return tool.__annotations__, tool.__doc__
+"""
+
+
+@pytest.mark.parametrize("number", ["nothing", "1", "2", "3", "4", "50", "6", "7", "8", "9"])
+def test_schemas_count_and_of_functions_if_they_are_read(number):
+    one, other = run(SCHEMAS), run(SCHEMAS.replace(number, "0"))
+    changed = {name for name in ("ask", "read", "look") if key_of(one, name) != key_of(other, name)}
+    expected = {"nothing": set(), "8": {"read", "look"}, "9": {"read", "look"}}
+    assert changed == expected.get(number, {"ask"})
+
+
+def key_of(cell, name):
+    return describe(getattr(cell, name))
+
+
+def test_a_class_is_the_same_after_its_annotations_were_read():
+    cell = run("class A: pass\nclass B:\n    x: Undefined = 1".replace("Undefined", "int"))
+    before = describe(cell.A), describe(cell.B)
+    assert (cell.A.__annotations__, cell.B.__annotations__) == ({}, {"x": int})
+    assert (describe(cell.A), describe(cell.B)) == before
+
+
+def test_annotations_that_wait_count_without_being_evaluated():
+    class Topic:
+        def __annotate_func__(self):  # as Python 3.14 makes it
+            return {"topic": undefined("food")}  # noqa: F821
+
+    class Other:
+        def __annotate_func__(self):
+            return {"topic": undefined("sport")}  # noqa: F821
+
+    Other.__qualname__, Other.__module__ = Topic.__qualname__, Topic.__module__
+    assert class_parts(Topic)["entry"].keys() == {"__annotations__"}
+    assert class_parts(Topic) != class_parts(Other)
+
+
+PYDANTIC = """
+from pydantic import BaseModel, Field
+class Part(BaseModel):
+    name: str = Field(description="1")
+class Answer(BaseModel):
+    "Food or travel? 2"
+    topic: str = Field(description="3", max_length=40)
+    parts: list[Part] = Field(default_factory=list)
+    next: "Answer | None" = None
+def ask(texts):
+    return [Answer.model_json_schema() for text in texts]
+"""
+
+
+@pytest.mark.parametrize("edit", ["", "1", "2", "3", "40"])
+def test_fields_of_pydantic_models_count(edit):
+    pytest.importorskip("pydantic")
+    one, other = run(PYDANTIC), run(PYDANTIC.replace(edit, "9") if edit else PYDANTIC)
+    before = describe(one.ask)
+    assert (before != describe(other.ask)) == bool(edit)
+    one.ask(["soup"])
+    assert describe(one.ask) == before

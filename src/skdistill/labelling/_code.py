@@ -22,8 +22,17 @@ from skdistill.labelling._changes import (
 )
 from skdistill.labelling._owners import installed_version, module_file, source_of
 
-# Functions of a class that Python makes for its annotations.
-_ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
+# Entries of a class that its author did not write. Those of annotations are described otherwise.
+_ANNOTATE = ("__annotate_func__", "__annotate__")
+_MADE = (*_ANNOTATE, "_abc_impl")
+# Entries of a class from which libraries make schemas for language models.
+_SCHEMA = (
+    *("__doc__", "__annotations__", "__total__"),
+    *("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__"),
+)
+# Functions that read docstrings and annotations.
+_READERS = frozenset(("getdoc", "signature", "get_annotations", "get_type_hints"))
+_NAMES = LOADS | ATTRIBUTE_LOADS | {"IMPORT_FROM"}
 _ABSENT = "absent"
 
 # What an import statement names: a module, the number of dots before it, and what is taken from it.
@@ -84,6 +93,7 @@ def class_parts(owner: type) -> dict[str, Any]:
         if _is_code(name, entry, used)
     }
     entries = {name: entry for name, entry in entries.items() if entry is not CHANGING}
+    entries |= _schema(owner)
     changed = {str(each.steps[0][1]) for each in changes}
     variables = functions[0].__globals__ if functions else {}
     initial = _initial(variables, {f"{owner.__qualname__}.{name}" for name in changed})
@@ -137,6 +147,21 @@ def _assignments(content: bytes) -> dict[str, list[ast.expr]] | None:
     return found
 
 
+def _schema(owner: type) -> dict[str, Any]:
+    """Return the docstring of a class, its annotations, and what is declared of its fields."""
+    found = {name: vars(owner)[name] for name in _SCHEMA if name in vars(owner)}
+    if "__dataclass_fields__" in found and str(owner.__doc__).startswith(f"{owner.__name__}("):
+        del found["__doc__"]  # the signature, which may contain addresses of objects
+    for name in _ANNOTATE:
+        annotate = vars(owner).get(name)
+        if isinstance(annotate, FunctionType):  # from Python 3.14; we do not run it
+            code = annotate.__code__
+            names = _referenced([*_instructions(code)], annotate.__globals__, [])
+            found["__annotations__"] = _code_parts(code), names
+    # Python makes empty ones at the first use.
+    return {name: entry for name, entry in found.items() if entry is not None and entry != {}}
+
+
 def _unchanged(value: Any, name: str, changes: Iterable[Change]) -> Any:
     """Return an attribute without what changes; the changes begin at its owner."""
     own = [each.after(1) for each in changes if each.steps[:1] == (("attribute", name),)]
@@ -149,11 +174,11 @@ def _function_of(entry: Any) -> FunctionType | None:
 
 
 def _is_code(name: str, entry: Any, used: set[str]) -> bool:
-    """Return whether an entry of a class was written by its author, and is no annotation.
+    """Return whether an entry of a class was written by its author, apart from its schema.
 
     `used` contains the attributes that the methods read.
     """
-    if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _ANNOTATE:
+    if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _MADE:
         return False
     if not (name.startswith("__") and name.endswith("__")):
         return True
@@ -196,6 +221,7 @@ def _referenced(
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
+    readers = _READERS & {step.argval for step in instructions if step.opname in _NAMES}
     by_variable: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind == "variable":
@@ -214,6 +240,8 @@ def _referenced(
                 way = tuple(("attribute", part) for part in names[1:])
                 own = [each.after(len(way)) for each in own if each.steps[: len(way)] == way]
                 value = without_changes(value, own)
+            if readers and isinstance(value, FunctionType):
+                value = value, value.__doc__, value.__annotations__
             if value is not CHANGING:
                 found[path] = value
         elif name not in builtins and all(change.steps for change in own):
@@ -238,7 +266,7 @@ def _counts_alone(owner: Any, name: str) -> bool:
     """Return whether an attribute, where it is used, counts instead of its owner."""
     if isinstance(owner, ModuleType):
         return installed_version(owner.__name__) is None and hasattr(owner, name)
-    return isinstance(owner, FunctionType) and name in {*vars(owner), "__doc__"}
+    return isinstance(owner, FunctionType) and name in {*vars(owner), "__doc__", "__annotations__"}
 
 
 def _imports(instructions: list[dis.Instruction]) -> Iterator[_Import]:
