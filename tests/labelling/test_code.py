@@ -243,6 +243,54 @@ def test_the_initial_content_of_what_is_filled_counts(write, place, edited, coun
     assert (keys[0] != keys[1]) == counts
 
 
+# Ways in which a module fills a list, or "F", at its start; each contains the prompt "soup".
+STARTS = {
+    "if": "import sys\nif sys:\n    H = ['soup']\nelse:\n    H = []",
+    "else": "import sys\nif not sys:\n    H = []\nelse:\n    H = ['soup']",
+    "condition": "kind = 'soup'\nH = []\nif kind == 'soup':\n    H = ['a soup'[2:]]",
+    "try": "try:\n    H = ['soup']\nexcept OSError:\n    H = []",
+    "except": "try:\n    H = [lost]\nexcept NameError:\n    H = ['soup']",
+    "with": "import io\nwith io.StringIO() as file:\n    H = ['soup']",
+    "loop": "for word in ['soup']:\n    H = [word]",
+    "match": "match 1:\n    case 1:\n        H = ['soup']",
+    "two at once": "H, N = ['soup'], []",
+    "an item": "H = [1]\nH[0] = 'soup'",
+    "function": "def system():\n    return 'soup'\nH = [system()]",
+    "class": "class System:\n    text = 'soup'\nH = [System().text]",
+    "class body": "class A:\n    if 1:\n        H = ['soup']\n    def f(self):\n"
+    "        self.H.append(1)\n        return self.H[0]\ndef f(x): return A().f()",
+}
+
+
+@pytest.mark.parametrize("start", [*STARTS, "import", "import of a module"])
+def test_whatever_a_module_assigns_at_its_start_counts(write, start):
+    source = STARTS.get(start, "from user_g import SYSTEM\nH = [SYSTEM]")
+    if start == "import of a module":
+        source = "import user_g as g\nH = [g.SYSTEM]"
+    if "def f" not in source:
+        source += "\ndef f(x):\n    H.append(x)\n    return H[0]"
+    keys, answers = [], []
+    for word in ("soup", "soup", "bus"):
+        files = {"user_f.py": source, "user_g.py": "SYSTEM = 'soup'"}
+        write({name: content.replace("soup", word) for name, content in files.items()})
+        f = importlib.import_module("user_f").f
+        keys.append(describe(f))
+        answers.append(f(1))
+        assert describe(f) == keys[-1]
+    assert "soup" in answers[0]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_module_that_is_nested_too_deeply_counts_by_its_bytes(write):
+    branches = "".join(f"elif x == {number}: y = 1\n" for number in range(900))
+    source = f"H = ['soup']\nx = 1\nif x == 0: y = 1\n{branches}def f(x): H.append(x)"
+    keys = []
+    for content in (source, source, source.replace("soup", "bus")):
+        write({"user_f.py": content})
+        keys.append(describe(importlib.import_module("user_f").f))
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_without_a_file_the_initial_content_does_not_count(write, tmp_path):
     write({"user_d.py": FILLING})
     ask = importlib.import_module("user_d").ask

@@ -122,29 +122,66 @@ def _initial(variables: dict[str, Any], names: set[str]) -> dict[str, dict[str, 
         name = waiting.pop()
         if name in assigned and name not in found:
             found[name] = [ast.dump(value) for value in assigned[name]]
-            parts = (part for value in assigned[name] for part in ast.walk(value))
+            parts = [part for value in assigned[name] for part in ast.walk(value)]
             waiting += [part.id for part in parts if isinstance(part, ast.Name)]
+            modules = _module_names(_imports_in(parts), variables.get("__package__"))
+            own = _modules(module for module in modules if installed_version(module) is None)
+            found[name] += [" ".join(module) for module in own.items()]
     return {"initial": found} if found else {}
 
 
 @cache
-def _assignments(content: bytes) -> dict[str, list[ast.expr]] | None:
-    """Return the expressions that a module assigns to its variables and attributes of classes."""
+def _assignments(content: bytes) -> dict[str, list[ast.AST]] | None:
+    """Return what a module assigns to its variables and attributes of classes.
+
+    These are expressions, with the conditions that they depend on, and definitions and imports.
+    """
     try:
-        scopes: list[tuple[str, Any]] = [("", ast.parse(content))]
+        return _assignments_in(ast.parse(content))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    found: dict[str, list[ast.expr]] = {}
+
+
+def _assignments_in(module: ast.Module) -> dict[str, list[ast.AST]]:
+    found: dict[str, list[ast.AST]] = {}
+    scopes: list[tuple[str, ast.AST]] = [("", module)]
     for scope, owner in scopes:
-        for node in owner.body:
+        for node, conditions in _statements(owner, ()):
+            names, values = list[str](), list[ast.AST]([node])
             if isinstance(node, ast.ClassDef):
+                names = [node.name]
                 scopes.append((f"{scope}{node.name}.", node))
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                has_docstring = ast.get_docstring(node, clean=False) is not None
+                names, values = [node.name], [node.args, *node.body[has_docstring:]]
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [part.asname or part.name.partition(".")[0] for part in node.names]
             elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        found.setdefault(scope + target.id, []).append(node.value)
+                parts = [part for target in targets for part in ast.walk(target)]
+                names = [part.id for part in parts if isinstance(part, ast.Name)]
+                others = (target for target in targets if not isinstance(target, ast.Name))
+                values = [node.value, *others]
+            for name in names:
+                found.setdefault(scope + name, []).extend((*values, *conditions))
     return found
+
+
+def _statements(
+    owner: ast.AST, conditions: tuple[ast.AST, ...]
+) -> Iterator[tuple[ast.stmt, tuple[ast.AST, ...]]]:
+    """Yield the statements of a module or class, also inside ``if``, ``try``, ``with`` and loops.
+
+    Each comes with the expressions at the head of the statements around it.
+    """
+    for part in ast.iter_child_nodes(owner):
+        if isinstance(part, ast.stmt):
+            yield part, conditions
+        if isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case) and not isinstance(
+            part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ):
+            heads = (head for head in ast.iter_child_nodes(part) if isinstance(head, ast.expr))
+            yield from _statements(part, (*conditions, *heads))
 
 
 def _schema(owner: type) -> dict[str, Any]:
@@ -275,6 +312,14 @@ def _imports(instructions: list[dis.Instruction]) -> Iterator[_Import]:
             yield step.argval, level.argval, parts.argval or ()
 
 
+def _imports_in(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((part.name, 0, ()) for part in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level, tuple(part.name for part in node.names)
+
+
 def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[str]:
     """Yield the full names of all modules that import statements in a package may load."""
     for name, level, parts in imports:
@@ -318,12 +363,7 @@ def _read_module(content: bytes) -> tuple[str, list[_Import]]:
     imports = list[_Import]()
     try:
         tree = ast.parse(content)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                imports += [(part.name, 0, ()) for part in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                parts = tuple(part.name for part in node.names)
-                imports.append((node.module or "", node.level, parts))
+        imports += _imports_in(ast.walk(tree))
         content = ast.dump(tree).encode("utf-8", "surrogatepass")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass  # compiled or very deep code counts by its bytes
