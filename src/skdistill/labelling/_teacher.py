@@ -63,6 +63,36 @@ def learns_nothing(teacher: Any) -> bool:
     return getattr(teacher, "_learns_nothing", False)
 
 
+def ignores_rows(teacher: Any) -> bool:
+    """Return whether a teacher, if all its parts are fitted, does not depend on its training rows.
+
+    This holds for a teacher that learns nothing or is frozen, for an ensemble of such teachers that
+    vote, and for a pipeline that ends with one, after transformers that need no `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import ignores_rows
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)))
+    True
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), make_tfidf_baseline()))
+    False
+    """
+    if isinstance(teacher, VotingClassifier):
+        return all(part == "drop" or ignores_rows(part) for _, part in teacher.estimators)
+    if isinstance(teacher, Pipeline):
+        *transformers, (_, classifier) = teacher.steps
+        return ignores_rows(classifier) and all(
+            part in (None, "passthrough")
+            or isinstance(part, FrozenEstimator)
+            or not get_tags(part).requires_fit
+            for _, part in transformers
+        )
+    return isinstance(teacher, FrozenEstimator) or learns_nothing(teacher)
+
+
 def answers_in_parts(teacher: Any) -> PredictInParts | None:
     """Return the method of a teacher that yields answers as they come, or None.
 
