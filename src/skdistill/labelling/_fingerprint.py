@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from skdistill._core.label_columns import as_labels, names_or_numbers
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
-from skdistill.labelling._teacher import ignores_rows, learns_nothing
+from skdistill.labelling._teacher import clone_teacher, ignores_rows, learns_nothing
 
 # Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
 # counts its calls, for example.
@@ -79,7 +79,7 @@ def _current_fingerprint(
         if not learns_nothing(teacher.estimator):
             return describe(teacher)
         return describe(getattr(teacher.estimator, PROTOCOL)(None, None, None))
-    recipe = clone(teacher)
+    recipe = clone_teacher(teacher)
     if hasattr(recipe, PROTOCOL):
         labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain
         parts = getattr(recipe, PROTOCOL)(X, labels, sample_weight)

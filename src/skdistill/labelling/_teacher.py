@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 # The messages of warnings, with the files and lines that they were shown for.
 _warned: set[tuple[str, str, int]] = set()
 
+_FREEZE = "Fit the teacher and wrap it in a FrozenEstimator"
+_REMOVE = "Call set_params(teacher=None) before you save the student"
 # What scikit-learn's classifiers say of texts where they expect numbers.
 _NEEDS_NUMBERS = ("could not convert string to float", "Expected 2D array, got 1D array")
 
@@ -171,11 +174,66 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
         )
 
 
+def clone_teacher(teacher: BaseEstimator, remedy: str = _FREEZE) -> BaseEstimator:
+    """Clone a teacher; if a parameter cannot be copied, raise an error that names it."""
+    try:
+        return clone(teacher)
+    except Exception as error:
+        place = _place_of_failure(teacher, partial(clone, safe=False), _parameters)
+        if not place:
+            raise
+        raise TypeError(
+            f"The teacher cannot be cloned, because {place} cannot be copied "
+            f"({_first_line(error)}). {remedy}, or define __sklearn_clone__ in its class to share "
+            "the value with the copy."
+        ) from error
+
+
+def pickle_teacher(teacher: BaseEstimator, dumps: Callable[[Any], bytes]) -> bytes:
+    """Pickle a teacher for worker processes; if a part of it cannot be, name it in the error."""
+    try:
+        return dumps(teacher)
+    except Exception as error:
+        place = _place_of_failure(teacher, dumps, vars) or "it"
+        raise TypeError(
+            f"The teacher cannot be sent to worker processes, because {place} cannot be pickled "
+            f"({_first_line(error)}). Label without joblib's processes, or define __getstate__ and "
+            "__setstate__ in its class to make the value again in each process."
+        ) from error
+
+
+def _parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    has_own = type(estimator).__sklearn_clone__ is not BaseEstimator.__sklearn_clone__
+    return {} if has_own else estimator.get_params(deep=False)
+
+
+def _place_of_failure(
+    value: Any, copy: Callable[[Any], Any], parts: Callable[[Any], dict[str, Any]]
+) -> str:
+    """Return the innermost parameter or attribute of an estimator that cannot be copied, or ""."""
+    if isinstance(value, list | tuple):
+        return next(filter(None, (_place_of_failure(part, copy, parts) for part in value)), "")
+    if not isinstance(value, BaseEstimator):
+        return ""
+    for name, part in parts(value).items():
+        try:
+            copy(part)
+        except Exception:
+            kind = type(part)
+            own = f"{type(value).__name__}.{name}, of type {kind.__module__}.{kind.__qualname__},"
+            return _place_of_failure(part, copy, parts) or own
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:100]
+
+
 def fit_teacher(
     teacher: BaseEstimator, X: list[str], y: Any, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
-    teacher = clone(teacher)
+    teacher = clone_teacher(teacher)
     check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return _fit(teacher, X, y)
@@ -298,9 +356,9 @@ def unfitted(teacher: BaseEstimator) -> BaseEstimator:
     False
     """
     if isinstance(teacher, FrozenEstimator):
-        return FrozenEstimator(clone(teacher.estimator))
-    copy = clone(teacher)
+        return FrozenEstimator(clone_teacher(teacher.estimator, _REMOVE))
+    copy = clone_teacher(teacher, _REMOVE)
     for name, param in copy.get_params().items():
         if isinstance(param, FrozenEstimator):
-            copy.set_params(**{name: FrozenEstimator(clone(param.estimator))})
+            copy.set_params(**{name: FrozenEstimator(clone_teacher(param.estimator, _REMOVE))})
     return copy
