@@ -1,4 +1,5 @@
 import gzip
+import json
 import pickle
 
 import numpy as np
@@ -274,6 +275,29 @@ def test_bad_cells_of_several_labels_are_named(tmp_path, content, columns, messa
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
         read_labelled(file_source(path), "text", columns)
+
+
+@pytest.mark.parametrize("label", [{"a": 1, "b": 0}, [{"a": 1}], [["a"]]])
+def test_what_is_no_list_of_labels_is_named(tmp_path, label):
+    kind = "list" if label == [["a"]] else "dict"
+    rows = [{"text": "x", "label": ["a"]}, {"text": "y", "label": label}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pd.DataFrame([rows[1], rows[1]]).to_parquet(tmp_path / "in.parquet")
+    columns = LabelColumns(is_list=True, separator="|")
+    for name, place in (("in.jsonl", "line 2"), ("in.parquet", "row 1")):
+        with pytest.raises(ValueError, match=f"{place} has a {kind} as label, .*; write the label"):
+            read_labelled(file_source(tmp_path / name), "text", columns)
+
+
+@pytest.mark.parametrize(
+    ("label", "hint"), [('{"a": 1}', "as a list with --label"), ('["a"]', "pass --label")]
+)
+def test_the_command_line_advises_a_list_of_labels_instead_of_an_object(tmp_path, label, hint):
+    path = tmp_path / "in.jsonl"
+    path.write_text(f'{{"text": "x", "label": {label}}}')
+    message = rf"as label, .*; write one .* or a number, or {hint}-separator '\|' for several"
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path, options=Options(shell=True)), "text")
 
 
 @pytest.mark.parametrize("column", [["a", None], [1, 2], [b"a", b"b"], [["a"], ["b"]]])

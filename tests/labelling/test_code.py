@@ -2,10 +2,13 @@
 
 import importlib
 import sys
+import time
 import types
+import warnings
 
 import pytest
 
+from skdistill.labelling import _owners, _teacher
 from skdistill.labelling._code import class_parts, function_parts
 from skdistill.labelling._description import describe
 
@@ -53,6 +56,7 @@ def write(tmp_path, monkeypatch):
     """Return a function that writes modules of a user, and forgets their earlier versions."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(_teacher, "_warned", set())
     own = set[str]()
 
     def write(files):
@@ -239,11 +243,222 @@ def test_the_initial_content_of_what_is_filled_counts(write, place, edited, coun
     assert (keys[0] != keys[1]) == counts
 
 
-def test_without_a_readable_file_the_initial_content_does_not_count(write, tmp_path):
+# Ways in which a module fills a list, or "F", at its start; each contains the prompt "soup".
+STARTS = {
+    "if": "import sys\nif sys:\n    H = ['soup']\nelse:\n    H = []",
+    "else": "import sys\nif not sys:\n    H = []\nelse:\n    H = ['soup']",
+    "condition": "kind = 'soup'\nH = []\nif kind == 'soup':\n    H = ['a soup'[2:]]",
+    "try": "try:\n    H = ['soup']\nexcept OSError:\n    H = []",
+    "except": "try:\n    H = [lost]\nexcept NameError:\n    H = ['soup']",
+    "with": "import io\nwith io.StringIO() as file:\n    H = ['soup']",
+    "loop": "for word in ['soup']:\n    H = [word]",
+    "match": "match 1:\n    case 1:\n        H = ['soup']",
+    "two at once": "H, N = ['soup'], []",
+    "an item": "H = [1]\nH[0] = 'soup'",
+    "function": "def system():\n    return 'soup'\nH = [system()]",
+    "class": "class System:\n    text = 'soup'\nH = [System().text]",
+    "class body": "class A:\n    if 1:\n        H = ['soup']\n    def f(self):\n"
+    "        self.H.append(1)\n        return self.H[0]\ndef f(x): return A().f()",
+}
+
+
+@pytest.mark.parametrize("start", [*STARTS, "import", "import of a module"])
+def test_whatever_a_module_assigns_at_its_start_counts(write, start):
+    source = STARTS.get(start, "from user_g import SYSTEM\nH = [SYSTEM]")
+    if start == "import of a module":
+        source = "import user_g as g\nH = [g.SYSTEM]"
+    if "def f" not in source:
+        source += "\ndef f(x):\n    H.append(x)\n    return H[0]"
+    keys, answers = [], []
+    for word in ("soup", "soup", "bus"):
+        files = {"user_f.py": source, "user_g.py": "SYSTEM = 'soup'"}
+        write({name: content.replace("soup", word) for name, content in files.items()})
+        f = importlib.import_module("user_f").f
+        keys.append(describe(f))
+        answers.append(f(1))
+        assert describe(f) == keys[-1]
+    assert "soup" in answers[0]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_module_that_is_nested_too_deeply_counts_by_its_bytes(write):
+    branches = "".join(f"elif x == {number}: y = 1\n" for number in range(900))
+    source = f"H = ['soup']\nx = 1\nif x == 0: y = 1\n{branches}def f(x): H.append(x)"
+    keys = []
+    for content in (source, source, source.replace("soup", "bus")):
+        write({"user_f.py": content})
+        keys.append(describe(importlib.import_module("user_f").f))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_without_a_file_the_initial_content_does_not_count(write, tmp_path):
     write({"user_d.py": FILLING})
     ask = importlib.import_module("user_d").ask
-    file = tmp_path / "user_d.py"
-    file.write_text("this is no Python")
+    (tmp_path / "user_d.py").unlink()
     assert "initial" not in function_parts(ask)
-    file.unlink()
-    assert "initial" not in function_parts(ask)
+
+
+def edit(file, content):
+    time.sleep(0.02)  # file systems count in steps of a few milliseconds
+    file.write_text(content)
+
+
+# A module, and a function that gets a prompt of it in a way that only the file shows.
+EDITED_USES = {
+    "import in a function": ("PROMPT = 'food?'", "from user_e import PROMPT as p\n    return p"),
+    "import of a module": ("PROMPT = 'food?'", "import user_e\n    return user_e.PROMPT"),
+    "module": ("PROMPT = 'food?'", "module = user_e\n    return module.PROMPT"),
+    "start of a list": ("H = ['food?']\ndef f(x):\n    H.append(x)\n    return H[0]", None),
+}
+
+
+@pytest.mark.parametrize("use", EDITED_USES)
+def test_a_module_counts_as_it_was_imported_until_it_is_reloaded(write, tmp_path, use):
+    source, body = EDITED_USES[use]
+
+    def key():
+        module = sys.modules["user_e"]
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        return describe(function)
+
+    write({"user_e.py": source})
+    importlib.import_module("user_e")
+    first = key()
+    edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+    with pytest.warns(UserWarning, match=r"^The module 'user_e' was edited after it was imported"):
+        assert key() == first
+    importlib.reload(sys.modules["user_e"])
+    second = key()
+    assert second != first
+    write({"user_e.py": source})
+    importlib.import_module("user_e")
+    assert key() == first
+    edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+    importlib.reload(sys.modules["user_e"])
+    assert key() == second
+
+
+@pytest.mark.parametrize("use", EDITED_USES)
+def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(write, tmp_path, use):
+    source, body = EDITED_USES[use]
+    keys = set()
+    for _ in range(2):
+        write({"user_e.py": source})
+        module = importlib.import_module("user_e")
+        edit(tmp_path / "user_e.py", source.replace("food", "sport"))
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        _teacher._warned.clear()
+        with pytest.warns(UserWarning, match=r"memory` keeps answers for this process only"):
+            keys.add(describe(function))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            keys.add(describe(function))  # the same again
+        write({"user_e.py": source.replace("food", "sport")})
+        module = importlib.import_module("user_e")
+        function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
+        keys.add(describe(function))
+    assert len(keys) == 3
+
+
+def test_a_module_from_before_this_package_counts_by_the_bytecode_of_its_import(
+    write, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "user_e.py"
+    write({"user_e.py": "PROMPT = 'food?'"})
+    module = importlib.import_module("user_e")
+    monkeypatch.delitem(_owners._import_times, "user_e")
+    monkeypatch.setattr(_owners, "_START", time.time_ns())
+    ask = run("def f(x):\n    import user_e\n    return user_e.PROMPT").f
+    key = describe(ask)
+    write({"user_e.py": "PROMPT = 'food?'"})
+    module = importlib.import_module("user_e")
+    file.write_text("PROMPT = 'sport or travel?'")
+    monkeypatch.delitem(_owners._import_times, "user_e")
+    monkeypatch.setattr(_owners, "_START", time.time_ns())
+    with pytest.warns(UserWarning, match="keeps answers for this process only"):
+        assert describe(ask) != key
+    importlib.reload(module)
+    edited = describe(ask)
+    write({"user_e.py": "PROMPT = 'sport or travel?'"})
+    assert edited == describe(ask) != key
+
+
+SCHEMAS = """
+import dataclasses, enum, inspect, typing
+from typing import Annotated, Literal, NamedTuple, Optional, TypedDict
+class Plain:
+    "Food or travel? 1"
+    topic: Literal["2"]
+    follows: Optional["Plain"]
+@dataclasses.dataclass
+class Data:
+    topic: str = dataclasses.field(default="a", metadata={"description": "3"})
+    other: object = lambda: None
+class Row(NamedTuple):
+    topic: Literal["4"]
+class Keys(TypedDict, total=bool(50)):
+    topic: Annotated[Literal["6"], "7"]
+def tool(topic: Annotated[str, "8"]):
+    "Look something up. 9"
+def ask(texts): return Plain, Data, Row, Keys, tool
+def read(texts): return inspect.signature(tool), inspect.getdoc(tool)
+def look(texts): return tool.__annotations__, tool.__doc__
+"""
+
+
+@pytest.mark.parametrize("number", ["nothing", "1", "2", "3", "4", "50", "6", "7", "8", "9"])
+def test_schemas_count_and_of_functions_if_they_are_read(number):
+    one, other = run(SCHEMAS), run(SCHEMAS.replace(number, "0"))
+    changed = {name for name in ("ask", "read", "look") if key_of(one, name) != key_of(other, name)}
+    expected = {"nothing": set(), "8": {"read", "look"}, "9": {"read", "look"}}
+    assert changed == expected.get(number, {"ask"})
+
+
+def key_of(cell, name):
+    return describe(getattr(cell, name))
+
+
+def test_a_class_is_the_same_after_its_annotations_were_read():
+    cell = run("class A: pass\nclass B:\n    x: Undefined = 1".replace("Undefined", "int"))
+    before = describe(cell.A), describe(cell.B)
+    assert (cell.A.__annotations__, cell.B.__annotations__) == ({}, {"x": int})
+    assert (describe(cell.A), describe(cell.B)) == before
+
+
+def test_annotations_that_wait_count_without_being_evaluated():
+    class Topic:
+        def __annotate_func__(self):  # as Python 3.14 makes it
+            return {"topic": undefined("food")}  # noqa: F821
+
+    class Other:
+        def __annotate_func__(self):
+            return {"topic": undefined("sport")}  # noqa: F821
+
+    Other.__qualname__, Other.__module__ = Topic.__qualname__, Topic.__module__
+    assert class_parts(Topic)["entry"].keys() == {"__annotations__"}
+    assert class_parts(Topic) != class_parts(Other)
+
+
+PYDANTIC = """
+from pydantic import BaseModel, Field
+class Part(BaseModel):
+    name: str = Field(description="1")
+class Answer(BaseModel):
+    "Food or travel? 2"
+    topic: str = Field(description="3", max_length=40)
+    parts: list[Part] = Field(default_factory=list)
+    next: "Answer | None" = None
+def ask(texts):
+    return [Answer.model_json_schema() for text in texts]
+"""
+
+
+@pytest.mark.parametrize("edit", ["", "1", "2", "3", "40"])
+def test_fields_of_pydantic_models_count(edit):
+    pytest.importorskip("pydantic")
+    one, other = run(PYDANTIC), run(PYDANTIC.replace(edit, "9") if edit else PYDANTIC)
+    before = describe(one.ask)
+    assert (before != describe(other.ask)) == bool(edit)
+    one.ask(["soup"])
+    assert describe(one.ask) == before

@@ -5,9 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
+from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, make_tfidf_baseline
 from skdistill.labelling._fingerprint import teacher_fingerprint
 
 X = ["good", "bad", "good film", "bad film"]
@@ -59,3 +65,68 @@ def test_a_function_of_a_fitted_model_counts_by_what_the_model_has_learned():
         for model in models
     ]
     assert keys[0] == keys[1] != keys[2]
+
+
+def ask(texts):
+    return [[0.9, 0.1] if "good" in text else [0.2, 0.8] for text in texts]
+
+
+def ask_again(texts):
+    return [[0.8, 0.2] if "good" in text else [0.1, 0.9] for text in texts]
+
+
+FROZEN = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
+COMPOSITES = {
+    "pipeline": make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(ask)),
+    "pipeline, classes": make_pipeline(
+        FunctionTransformer(), "passthrough", FunctionTeacherClassifier(ask, classes=["neg", "pos"])
+    ),
+    "voting": VotingClassifier(
+        [("a", FunctionTeacherClassifier(ask)), ("b", FunctionTeacherClassifier(ask_again))],
+        voting="soft",
+    ),
+    "voting, frozen": VotingClassifier(
+        [("a", FunctionTeacherClassifier(ask)), ("b", FROZEN), ("c", "drop")], voting="soft"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_composite_that_ignores_its_rows_asks_once_in_cross_validation(name, tmp_path):
+    asked = []
+
+    def note(texts):
+        asked.extend(texts)
+        return ask(texts)
+
+    teacher = clone(COMPOSITES[name])
+    part = "a" if "voting" in name else "functionteacherclassifier"
+    teacher.set_params(**{f"{part}__func": note})
+    texts, labels = [f"{text} {i}" for i in range(3) for text in X], np.tile(Y, 3)
+    student = DistilledMLPClassifier(teacher, memory=tmp_path, max_epochs=1, random_state=0)
+    cross_val_score(student, texts, labels, cv=3, error_score="raise")
+    assert sorted(asked) == sorted(texts)
+
+
+@pytest.mark.parametrize("name", COMPOSITES)
+def test_a_composite_that_ignores_its_rows_counts_by_its_parts_and_labels(name):
+    teacher = COMPOSITES[name]
+    key = teacher_fingerprint(teacher, X, Y)
+    assert teacher_fingerprint(teacher, X[1:3], Y[1:3]) == key
+    assert teacher_fingerprint(teacher, X, np.array(["bad", "neg", "pos", "neg"])) != key
+    part = "a" if "voting" in name else "functionteacherclassifier"
+    edited = clone(teacher).set_params(**{f"{part}__func": ask_again})
+    assert teacher_fingerprint(edited, X, Y) != key
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        make_pipeline(TfidfVectorizer(), FunctionTeacherClassifier(ask)),
+        VotingClassifier([("a", FunctionTeacherClassifier(ask)), ("b", make_tfidf_baseline())]),
+    ],
+    ids=["pipeline", "voting"],
+)
+def test_a_composite_with_a_part_that_learns_counts_by_its_rows(teacher):
+    keys = {teacher_fingerprint(teacher, X, Y), teacher_fingerprint(teacher, X[:2], Y[:2])}
+    assert len(keys) == 2

@@ -1,12 +1,20 @@
 """How a teacher is fitted, with weights and without, and what it is without its fitted state."""
 
+import os
+import pickle
+import socket
+import sqlite3
+import ssl
+import threading
 import warnings
+from contextlib import closing, nullcontext
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -23,7 +31,7 @@ from skdistill import (
     FunctionTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.labelling._teacher import fit_teacher, unfitted
+from skdistill.labelling._teacher import clone_teacher, fit_teacher, unfitted
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -177,3 +185,85 @@ def test_a_teacher_of_one_label_is_told_from_one_of_several():
     student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1)
     with pytest.raises(ValueError, match=r"The teacher Pipeline predicts one label .*OneVsRest"):
         student.fit(X, np.array([[0, 1], [1, 1], [1, 0], [0, 0]]))
+
+
+class Service(ClassifierMixin, BaseEstimator):
+    def __init__(self, model="small", client=None):
+        self.model = model
+        self.client = client
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.tile([0.4, 0.6], (len(X), 1))
+
+    def __skdistill_fingerprint__(self, X, y, sample_weight):
+        return "Service", self.model
+
+
+class SharingService(Service):
+    def __sklearn_clone__(self):
+        return type(self)(self.model, self.client)
+
+
+UNCOPIED = {
+    "connection": lambda: closing(sqlite3.connect(":memory:")),
+    "file": lambda: Path(os.devnull).open(),  # noqa: SIM115
+    "socket": lambda: closing(socket.socket()),
+    "lock": threading.Lock,
+    "encryption": lambda: nullcontext(ssl.create_default_context()),
+    "generator": lambda: closing(text for text in ["soup"]),
+}
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("name", UNCOPIED)
+def test_a_teacher_that_cannot_be_copied_names_the_parameter_and_a_way_that_works(
+    name, memory, tmp_path
+):
+    options = {"memory": tmp_path if memory else None, "max_epochs": 1, "random_state": 0}
+    resource = UNCOPIED[name]()
+    with resource as client:
+        client = resource if name == "lock" else client
+        teacher = Service(client=client)
+        for unfitted in (teacher, make_pipeline(FunctionTransformer(), teacher)):
+            with pytest.raises(
+                TypeError,
+                match=r"^The teacher cannot be cloned, because Service\.client, of type .* cannot "
+                r"be copied \(cannot pickle .*FrozenEstimator, or define __sklearn_clone__",
+            ):
+                DistilledMLPClassifier(unfitted, **options).fit(X, Y)
+        frozen = FrozenEstimator(teacher.fit(X, Y))
+        for works in (frozen, SharingService(client=client)):
+            assert DistilledMLPClassifier(works, **options).fit(X, Y).transfer_size_ == 4
+
+
+def test_a_student_whose_teacher_cannot_be_copied_says_how_to_save_it():
+    frozen = FrozenEstimator(Service(client=threading.Lock()).fit(X, Y))
+    student = DistilledMLPClassifier(frozen, max_epochs=1, random_state=0).fit(X, Y)
+    with pytest.raises(TypeError, match=r"Service\.client.*Call set_params\(teacher=None\)"):
+        pickle.dumps(student)
+    assert pickle.loads(pickle.dumps(student.set_params(teacher=None))).predict(X) is not None
+
+
+def test_a_teacher_that_cannot_be_sent_to_workers_names_what_cannot():
+    frozen = FrozenEstimator(Service(client=threading.Lock()).fit(X, Y))
+    student = DistilledMLPClassifier(frozen, max_epochs=1, random_state=0)
+    with (
+        joblib.parallel_config("loky", n_jobs=2),
+        pytest.raises(
+            TypeError, match=r"sent to worker processes, because Service\.client, of type"
+        ),
+    ):
+        student.fit(X, Y)
+
+
+def test_an_error_in_cloning_that_no_parameter_causes_is_left_as_it_is():
+    class Changing(Service):
+        def __init__(self, model="small", client=None):
+            self.model, self.client = [model], client
+
+    with pytest.raises(RuntimeError, match="Cannot clone object"):
+        clone_teacher(Changing())

@@ -224,6 +224,17 @@ def test_a_label_that_no_string_of_onnx_can_hold_is_named(inputs, topics, tmp_pa
     assert not (tmp_path / "model.onnx").exists()
 
 
+def test_a_label_that_is_larger_than_int64_is_refused(topics, tmp_path):
+    y = np.where(topics[1] == "trains", np.uint64(2**63), np.uint64(5))
+    student = make_mlp().fit(topics[0], y)
+    with pytest.raises(ValueError, match=r"^The label 9223372036854775808 is larger .* 922.*5807 "):
+        export_onnx(student, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+    export_onnx(make_mlp().fit(topics[0], y - np.uint64(1)), tmp_path / "model.onnx")
+    labels = InferenceSession(tmp_path / "model.onnx").run(["label"], {"ids": [[0]]})[0]
+    assert labels[0] in (4, 2**63 - 1)
+
+
 @pytest.mark.parametrize("inputs", ["ids", "strings"])
 def test_a_graph_that_differs_is_not_written(inputs, topics, tmp_path, monkeypatch):
     student = make_rnn().fit(*topics)

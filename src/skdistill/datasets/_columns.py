@@ -139,7 +139,8 @@ class _LabelReader:
         if fault == NO_LABEL:
             return "add it, drop the row, or move it to a file of unlabelled texts"
         several = self.source.options.named("label_separator", "'|'")
-        hint = f", or pass {several} for several" if self.source.options.shell else ""
+        more = f"as a list with {several}" if fault.startswith("a dict") else f"pass {several}"
+        hint = f", or {more} for several" if self.source.options.shell else ""
         return f"write one label per text, as a string or a number{hint}"
 
     def _read_label(self, values: tuple[Any, ...], number: int) -> tuple[str, str]:
@@ -163,6 +164,9 @@ class _LabelReader:
 
     def _read_list(self, values: tuple[Any, ...], number: int) -> tuple[list[str], str]:
         (cell,) = values
+        for part in cell if isinstance(cell, list) else [cell]:
+            if isinstance(part, list | tuple | dict):
+                return [], f"a {type(part).__name__} as label, {part!s:.60}"
         if isinstance(cell, list):
             names = self._trimmed(cell)
         elif is_missing(cell):

@@ -4,6 +4,7 @@ import ast
 import dis
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,10 +20,19 @@ from skdistill.labelling._changes import (
     class_changes,
     without_changes,
 )
-from skdistill.labelling._owners import installed_version, module_file
+from skdistill.labelling._owners import installed_version, module_file, source_of
 
-# Functions of a class that Python makes for its annotations.
-_ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
+# Entries of a class that its author did not write. Those of annotations are described otherwise.
+_ANNOTATE = ("__annotate_func__", "__annotate__")
+_MADE = (*_ANNOTATE, "_abc_impl")
+# Entries of a class from which libraries make schemas for language models.
+_SCHEMA = (
+    *("__doc__", "__annotations__", "__total__"),
+    *("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__"),
+)
+# Functions that read docstrings and annotations.
+_READERS = frozenset(("getdoc", "signature", "get_annotations", "get_type_hints"))
+_NAMES = LOADS | ATTRIBUTE_LOADS | {"IMPORT_FROM"}
 _ABSENT = "absent"
 
 # What an import statement names: a module, the number of dots before it, and what is taken from it.
@@ -83,6 +93,7 @@ def class_parts(owner: type) -> dict[str, Any]:
         if _is_code(name, entry, used)
     }
     entries = {name: entry for name, entry in entries.items() if entry is not CHANGING}
+    entries |= _schema(owner)
     changed = {str(each.steps[0][1]) for each in changes}
     variables = functions[0].__globals__ if functions else {}
     initial = _initial(variables, {f"{owner.__qualname__}.{name}" for name in changed})
@@ -96,39 +107,96 @@ def _initial(variables: dict[str, Any], names: set[str]) -> dict[str, dict[str, 
     cells.
     """
     file = Path(str(variables.get("__file__", "")))
-    if not names or file.suffix != ".py" or not file.is_file():
+    module = sys.modules.get(str(variables.get("__name__")))
+    if getattr(module, "__dict__", None) is not variables:
+        module = None  # a function that was sent to this process, without its module
+    content = source_of(module, file) if names and file.suffix == ".py" else None
+    if content is None:
         return {}
-    state = file.stat()
-    assigned = _assignments(file, (state.st_mtime_ns, state.st_size))
+    assigned = _assignments(content)
+    if assigned is None:
+        return {"initial": {"": [hashlib.blake2b(content).hexdigest()]}}
     found: dict[str, list[str]] = {}
     waiting = [*names]
     while waiting:
         name = waiting.pop()
         if name in assigned and name not in found:
             found[name] = [ast.dump(value) for value in assigned[name]]
-            parts = (part for value in assigned[name] for part in ast.walk(value))
+            parts = [part for value in assigned[name] for part in ast.walk(value)]
             waiting += [part.id for part in parts if isinstance(part, ast.Name)]
+            modules = _module_names(_imports_in(parts), variables.get("__package__"))
+            own = _modules(module for module in modules if installed_version(module) is None)
+            found[name] += [" ".join(module) for module in own.items()]
     return {"initial": found} if found else {}
 
 
 @cache
-def _assignments(file: Path, _state: tuple[int, int]) -> dict[str, list[ast.expr]]:
-    """Return the expressions that a module assigns to its variables and attributes of classes."""
+def _assignments(content: bytes) -> dict[str, list[ast.AST]] | None:
+    """Return what a module assigns to its variables and attributes of classes.
+
+    These are expressions, with the conditions that they depend on, and definitions and imports.
+    """
     try:
-        scopes: list[tuple[str, Any]] = [("", ast.parse(file.read_bytes()))]
+        return _assignments_in(ast.parse(content))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
-    found: dict[str, list[ast.expr]] = {}
+        return None
+
+
+def _assignments_in(module: ast.Module) -> dict[str, list[ast.AST]]:
+    found: dict[str, list[ast.AST]] = {}
+    scopes: list[tuple[str, ast.AST]] = [("", module)]
     for scope, owner in scopes:
-        for node in owner.body:
+        for node, conditions in _statements(owner, ()):
+            names, values = list[str](), list[ast.AST]([node])
             if isinstance(node, ast.ClassDef):
+                names = [node.name]
                 scopes.append((f"{scope}{node.name}.", node))
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                has_docstring = ast.get_docstring(node, clean=False) is not None
+                names, values = [node.name], [node.args, *node.body[has_docstring:]]
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [part.asname or part.name.partition(".")[0] for part in node.names]
             elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        found.setdefault(scope + target.id, []).append(node.value)
+                parts = [part for target in targets for part in ast.walk(target)]
+                names = [part.id for part in parts if isinstance(part, ast.Name)]
+                others = (target for target in targets if not isinstance(target, ast.Name))
+                values = [node.value, *others]
+            for name in names:
+                found.setdefault(scope + name, []).extend((*values, *conditions))
     return found
+
+
+def _statements(
+    owner: ast.AST, conditions: tuple[ast.AST, ...]
+) -> Iterator[tuple[ast.stmt, tuple[ast.AST, ...]]]:
+    """Yield the statements of a module or class, also inside ``if``, ``try``, ``with`` and loops.
+
+    Each comes with the expressions at the head of the statements around it.
+    """
+    for part in ast.iter_child_nodes(owner):
+        if isinstance(part, ast.stmt):
+            yield part, conditions
+        if isinstance(part, ast.stmt | ast.ExceptHandler | ast.match_case) and not isinstance(
+            part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ):
+            heads = (head for head in ast.iter_child_nodes(part) if isinstance(head, ast.expr))
+            yield from _statements(part, (*conditions, *heads))
+
+
+def _schema(owner: type) -> dict[str, Any]:
+    """Return the docstring of a class, its annotations, and what is declared of its fields."""
+    found = {name: vars(owner)[name] for name in _SCHEMA if name in vars(owner)}
+    if "__dataclass_fields__" in found and str(owner.__doc__).startswith(f"{owner.__name__}("):
+        del found["__doc__"]  # the signature, which may contain addresses of objects
+    for name in _ANNOTATE:
+        annotate = vars(owner).get(name)
+        if isinstance(annotate, FunctionType):  # from Python 3.14; we do not run it
+            code = annotate.__code__
+            names = _referenced([*_instructions(code)], annotate.__globals__, [])
+            found["__annotations__"] = _code_parts(code), names
+    # Python makes empty ones at the first use.
+    return {name: entry for name, entry in found.items() if entry is not None and entry != {}}
 
 
 def _unchanged(value: Any, name: str, changes: Iterable[Change]) -> Any:
@@ -143,11 +211,11 @@ def _function_of(entry: Any) -> FunctionType | None:
 
 
 def _is_code(name: str, entry: Any, used: set[str]) -> bool:
-    """Return whether an entry of a class was written by its author, and is no annotation.
+    """Return whether an entry of a class was written by its author, apart from its schema.
 
     `used` contains the attributes that the methods read.
     """
-    if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _ANNOTATE:
+    if isinstance(entry, GetSetDescriptorType | MemberDescriptorType) or name in _MADE:
         return False
     if not (name.startswith("__") and name.endswith("__")):
         return True
@@ -190,6 +258,7 @@ def _referenced(
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
+    readers = _READERS & {step.argval for step in instructions if step.opname in _NAMES}
     by_variable: dict[str, list[Change]] = {}
     for change in changes:
         if change.kind == "variable":
@@ -208,6 +277,8 @@ def _referenced(
                 way = tuple(("attribute", part) for part in names[1:])
                 own = [each.after(len(way)) for each in own if each.steps[: len(way)] == way]
                 value = without_changes(value, own)
+            if readers and isinstance(value, FunctionType):
+                value = value, value.__doc__, value.__annotations__
             if value is not CHANGING:
                 found[path] = value
         elif name not in builtins and all(change.steps for change in own):
@@ -232,13 +303,21 @@ def _counts_alone(owner: Any, name: str) -> bool:
     """Return whether an attribute, where it is used, counts instead of its owner."""
     if isinstance(owner, ModuleType):
         return installed_version(owner.__name__) is None and hasattr(owner, name)
-    return isinstance(owner, FunctionType) and name in {*vars(owner), "__doc__"}
+    return isinstance(owner, FunctionType) and name in {*vars(owner), "__doc__", "__annotations__"}
 
 
 def _imports(instructions: list[dis.Instruction]) -> Iterator[_Import]:
     for level, parts, step in zip(instructions, instructions[1:], instructions[2:], strict=False):
         if step.opname == "IMPORT_NAME":
             yield step.argval, level.argval, parts.argval or ()
+
+
+def _imports_in(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((part.name, 0, ()) for part in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level, tuple(part.name for part in node.names)
 
 
 def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[str]:
@@ -254,10 +333,10 @@ def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[s
         yield from (f"{name}.{part}" for part in parts)
 
 
-def _modules(names: Iterable[str], files: dict[str, Path] | None = None) -> dict[str, str]:
+def _modules(names: Iterable[str], given: ModuleType | None = None) -> dict[str, str]:
     """Return hashes of modules of the user and of those that they import, and other versions.
 
-    `files` contains the files of modules that an import does not find.
+    `given` is a module that an import may not find.
     """
     found: dict[str, str] = {}
     waiting = [*names]
@@ -267,27 +346,24 @@ def _modules(names: Iterable[str], files: dict[str, Path] | None = None) -> dict
         if version is not None:
             found[name.partition(".")[0]] = version
         elif name not in found:
-            file = (files or {}).get(name) or module_file(name)
-            if file is not None and file.is_file():
-                state = file.stat()
-                found[name], imports = _read_module(file, (state.st_mtime_ns, state.st_size))
+            module, file = sys.modules.get(name), module_file(name)
+            if given is not None and given.__name__ == name and hasattr(given, "__file__"):
+                module, file = given, Path(str(given.__file__))
+            content = None if file is None else source_of(module, file)
+            if file is not None and content is not None:
+                found[name], imports = _read_module(content)
                 package = name if file.stem == "__init__" else name.rpartition(".")[0]
                 waiting += _module_names(imports, package)
     return dict(sorted(found.items()))
 
 
 @cache
-def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import]]:
+def _read_module(content: bytes) -> tuple[str, list[_Import]]:
     """Return a hash of a module's code, in which comments do not count, and what it imports."""
-    content, imports = file.read_bytes(), list[_Import]()
+    imports = list[_Import]()
     try:
         tree = ast.parse(content)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                imports += [(part.name, 0, ()) for part in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                parts = tuple(part.name for part in node.names)
-                imports.append((node.module or "", node.level, parts))
+        imports += _imports_in(ast.walk(tree))
         content = ast.dump(tree).encode("utf-8", "surrogatepass")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass  # compiled or very deep code counts by its bytes
@@ -296,8 +372,7 @@ def _read_module(file: Path, _state: tuple[int, int]) -> tuple[str, list[_Import
 
 def module_parts(module: ModuleType) -> Any:
     """Return a module's name, and its version or, for a module of the user, what it consists of."""
-    name, file = module.__name__, getattr(module, "__file__", None)
-    return name, _modules([name], None if file is None else {name: Path(file)})
+    return module.__name__, _modules([module.__name__], module)
 
 
 def _content(cell: Any) -> Any:

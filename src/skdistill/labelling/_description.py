@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -333,7 +334,7 @@ class _Description:
         self._is_fitted = before
 
 
-# Objects around functions that pickle refuses, and their parts.
+# Objects that pickle refuses, such as those around functions and in annotations, and their parts.
 _WRAPPERS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
@@ -343,6 +344,9 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
     functools.partialmethod: ("func", "args", "keywords"),
     types.MethodType: ("__self__", "__func__"),
     functools.lru_cache(lambda: None).__class__: ("__wrapped__",),
+    typing.ForwardRef: ("__forward_arg__",),
+    typing.NewType: ("__name__", "__supertype__"),
+    typing.TypeVar: ("__name__", "__bound__", "__constraints__"),
 }
 
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, names_or_numbers
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
-from skdistill.labelling._teacher import learns_nothing
+from skdistill.labelling._teacher import clone_teacher, ignores_rows, learns_nothing
 
 # Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
 # counts its calls, for example.
@@ -26,7 +26,8 @@ def teacher_fingerprint(
 
     For a `FrozenEstimator`, that is its fitted state. For an unfitted teacher, it is the class, the
     parameters and the training rows, or what its method ``__skdistill_fingerprint__`` returns. A
-    teacher that learns nothing has one fingerprint, frozen or not.
+    teacher that learns nothing has one fingerprint, frozen or not. Of rows that it ignores, only
+    the labels that occur count.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def fitted_fingerprint(teacher: BaseEstimator) -> str | None:
     """
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
-    if isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
+    if ignores_rows(teacher):
         return ""
     try:
         return describe(teacher, by_code=False)[:16]
@@ -78,12 +79,24 @@ def _current_fingerprint(
         if not learns_nothing(teacher.estimator):
             return describe(teacher)
         return describe(getattr(teacher.estimator, PROTOCOL)(None, None, None))
-    recipe = clone(teacher)
+    recipe = clone_teacher(teacher)
     if hasattr(recipe, PROTOCOL):
         labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain
         parts = getattr(recipe, PROTOCOL)(X, labels, sample_weight)
         return describe(parts, is_fitted=learns_nothing(recipe))
+    if ignores_rows(recipe):
+        return describe((recipe, _labels(y)), is_fitted=False)
     return describe((recipe, X, _plain(y), sample_weight), is_fitted=False)
+
+
+def _labels(y: Any) -> Any:
+    """Return the labels that occur, or the names or numbers of the columns."""
+    if y is None:
+        return None
+    labels = as_labels(y)
+    is_table = labels.ndim == 2
+    columns = names_or_numbers(y, labels.shape[1]) if is_table else np.unique(labels)
+    return columns.tolist(), is_table
 
 
 def _plain(y: np.ndarray | None) -> Any:

@@ -1,16 +1,38 @@
 """Where code comes from: Python, an installed package with a version, or the user."""
 
+import hashlib
 import pkgutil
+import struct
 import sys
 import sysconfig
+import time
+import uuid
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from skdistill.labelling._teacher import warn_once
 
 _OWN_PACKAGE = "skdistill"
+
+
+class _ImportTimes(dict[str, int]):
+    """A finder for `sys.meta_path` that finds nothing, but notes when each module is imported."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        self[name] = time.time_ns()
+
+
+_START = time.time_ns()
+_import_times = _ImportTimes()
+sys.meta_path.insert(0, _import_times)
+# The source of imported modules, with what differs after a reload.
+_sources: WeakKeyDictionary[ModuleType, tuple[Any, bytes]] = WeakKeyDictionary()
 
 
 def installed_name(value: Any) -> tuple[str, str] | None:
@@ -92,6 +114,60 @@ def module_file(name: str) -> Path | None:
         return Path(spec.origin)
     folders = [*(spec.submodule_search_locations or ())]
     return Path(folders[0]) if folders else None
+
+
+def source_of(module: Any, file: Path) -> bytes | None:
+    """Return the content of a module's file as it was imported, if `module` is not None.
+
+    If the file was edited between the import and the first call, the content is unknown, and we
+    return random bytes. A file that is no Python code is returned as a hash. None is a file that
+    does not exist.
+    """
+    content = _content(file)
+    if not isinstance(module, ModuleType):
+        return content
+    load = getattr(module, "__spec__", None) or module
+    known, imported = _sources.get(module, (None, b""))
+    if known is not load:
+        if content is None:
+            return None
+        imported = content if _is_as_imported(module, file) else b"\0" + uuid.uuid4().bytes
+        _sources[module] = load, imported
+    if content not in (None, imported):
+        lost = ""
+        if imported[:1] == b"\0":
+            lost = " What was imported is unknown, so `memory` keeps answers for this process only."
+        warn_once(
+            f"The module {module.__name__!r} was edited after it was imported, so the teacher runs "
+            f"code that {file.name} no longer contains.{lost} Call importlib.reload, or restart "
+            "Python."
+        )
+    return imported
+
+
+def _content(file: Path) -> bytes | None:
+    if not file.is_file():
+        return None
+    content = file.read_bytes()
+    return content if file.suffix == ".py" else hashlib.blake2b(content).digest()
+
+
+def _is_as_imported(module: ModuleType, file: Path) -> bool:
+    """Return whether a file was not changed after a module was imported from it."""
+    state, name = file.stat(), module.__name__
+    changed = max(state.st_mtime_ns, state.st_ctime_ns)
+    if changed > time.time_ns():  # its clock is wrong
+        return True
+    if name in _import_times and sys.modules.get(name) is module:
+        return changed <= _import_times[name]
+    compiled = Path(getattr(getattr(module, "__spec__", None), "cached", None) or "")
+    if changed > _START or sys.dont_write_bytecode or not compiled.is_file():
+        return changed <= _START
+    with compiled.open("rb") as stream:
+        header = stream.read(16)
+    flags, *saved = struct.unpack("<4xLLL", header) if len(header) == 16 else (1,)
+    now = [int(state.st_mtime) & 0xFFFFFFFF, state.st_size & 0xFFFFFFFF]
+    return flags != 0 or saved == now
 
 
 def _find_spec(name: str) -> ModuleSpec | None:

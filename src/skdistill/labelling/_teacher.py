@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 # The messages of warnings, with the files and lines that they were shown for.
 _warned: set[tuple[str, str, int]] = set()
 
+_FREEZE = "Fit the teacher and wrap it in a FrozenEstimator"
+_REMOVE = "Call set_params(teacher=None) before you save the student"
 # What scikit-learn's classifiers say of texts where they expect numbers.
 _NEEDS_NUMBERS = ("could not convert string to float", "Expected 2D array, got 1D array")
 
@@ -61,6 +64,36 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
 def learns_nothing(teacher: Any) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
+
+
+def ignores_rows(teacher: Any) -> bool:
+    """Return whether a teacher, if all its parts are fitted, does not depend on its training rows.
+
+    This holds for a teacher that learns nothing or is frozen, for an ensemble of such teachers that
+    vote, and for a pipeline that ends with one, after transformers that need no `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import ignores_rows
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)))
+    True
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), make_tfidf_baseline()))
+    False
+    """
+    if isinstance(teacher, VotingClassifier):
+        return all(part == "drop" or ignores_rows(part) for _, part in teacher.estimators)
+    if isinstance(teacher, Pipeline):
+        *transformers, (_, classifier) = teacher.steps
+        return ignores_rows(classifier) and all(
+            part in (None, "passthrough")
+            or isinstance(part, FrozenEstimator)
+            or not get_tags(part).requires_fit
+            for _, part in transformers
+        )
+    return isinstance(teacher, FrozenEstimator) or learns_nothing(teacher)
 
 
 def answers_in_parts(teacher: Any) -> PredictInParts | None:
@@ -141,11 +174,66 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
         )
 
 
+def clone_teacher(teacher: BaseEstimator, remedy: str = _FREEZE) -> BaseEstimator:
+    """Clone a teacher; if a parameter cannot be copied, raise an error that names it."""
+    try:
+        return clone(teacher)
+    except Exception as error:
+        place = _place_of_failure(teacher, partial(clone, safe=False), _parameters)
+        if not place:
+            raise
+        raise TypeError(
+            f"The teacher cannot be cloned, because {place} cannot be copied "
+            f"({_first_line(error)}). {remedy}, or define __sklearn_clone__ in its class to share "
+            "the value with the copy."
+        ) from error
+
+
+def pickle_teacher(teacher: BaseEstimator, dumps: Callable[[Any], bytes]) -> bytes:
+    """Pickle a teacher for worker processes; if a part of it cannot be, name it in the error."""
+    try:
+        return dumps(teacher)
+    except Exception as error:
+        place = _place_of_failure(teacher, dumps, vars) or "it"
+        raise TypeError(
+            f"The teacher cannot be sent to worker processes, because {place} cannot be pickled "
+            f"({_first_line(error)}). Label without joblib's processes, or define __getstate__ and "
+            "__setstate__ in its class to make the value again in each process."
+        ) from error
+
+
+def _parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    has_own = type(estimator).__sklearn_clone__ is not BaseEstimator.__sklearn_clone__
+    return {} if has_own else estimator.get_params(deep=False)
+
+
+def _place_of_failure(
+    value: Any, copy: Callable[[Any], Any], parts: Callable[[Any], dict[str, Any]]
+) -> str:
+    """Return the innermost parameter or attribute of an estimator that cannot be copied, or ""."""
+    if isinstance(value, list | tuple):
+        return next(filter(None, (_place_of_failure(part, copy, parts) for part in value)), "")
+    if not isinstance(value, BaseEstimator):
+        return ""
+    for name, part in parts(value).items():
+        try:
+            copy(part)
+        except Exception:
+            kind = type(part)
+            own = f"{type(value).__name__}.{name}, of type {kind.__module__}.{kind.__qualname__},"
+            return _place_of_failure(part, copy, parts) or own
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:100]
+
+
 def fit_teacher(
     teacher: BaseEstimator, X: list[str], y: Any, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
-    teacher = clone(teacher)
+    teacher = clone_teacher(teacher)
     check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return _fit(teacher, X, y)
@@ -205,10 +293,10 @@ def _warn_of_weights(teacher: BaseEstimator) -> None:
     what = f"The teacher {name}"
     if part is not teacher:
         what = f"{type(part).__name__}, the last step of the teacher {name},"
-    _warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
+    warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
 
 
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warn at the line of the caller that is in no library, once for each such line.
 
     Python's default filter does so, too, but forgets it when a library changes the filters.
@@ -268,9 +356,9 @@ def unfitted(teacher: BaseEstimator) -> BaseEstimator:
     False
     """
     if isinstance(teacher, FrozenEstimator):
-        return FrozenEstimator(clone(teacher.estimator))
-    copy = clone(teacher)
+        return FrozenEstimator(clone_teacher(teacher.estimator, _REMOVE))
+    copy = clone_teacher(teacher, _REMOVE)
     for name, param in copy.get_params().items():
         if isinstance(param, FrozenEstimator):
-            copy.set_params(**{name: FrozenEstimator(clone(param.estimator))})
+            copy.set_params(**{name: FrozenEstimator(clone_teacher(param.estimator, _REMOVE))})
     return copy

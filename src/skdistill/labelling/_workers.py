@@ -28,7 +28,7 @@ from skdistill._core.files import replacing
 from skdistill._core.multilabel import join_columns
 from skdistill._core.threads import at_most
 from skdistill.labelling._pace import Pace
-from skdistill.labelling._teacher import answers_in_parts
+from skdistill.labelling._teacher import answers_in_parts, pickle_teacher
 
 _logger = logging.getLogger(__name__)
 
@@ -147,7 +147,10 @@ def _cut(
 
 def _write_teacher(teacher: Any, path: Path) -> str:
     # Wrapped as joblib does, to include classes that are defined in a notebook.
-    content = pickle.dumps(wrap_non_picklable_objects(teacher, keep_wrapper=False))
+    content = pickle_teacher(
+        teacher,
+        lambda value: pickle.dumps(wrap_non_picklable_objects(value, keep_wrapper=False)),
+    )
     with replacing(path) as file:
         file.write(content)
     return hashlib.blake2b(content).hexdigest()

@@ -90,8 +90,8 @@ def export_onnx(
         If `student` is neither a student nor a CompiledClassifier.
     ValueError
         If this student's graph cannot take strings, if `texts` is required but missing, if a label
-        contains a lone surrogate, or if a probability differs by more than 1e-5. No file is
-        written in these cases.
+        contains a lone surrogate or is too large for int64, or if a probability differs by more
+        than 1e-5. No file is written in these cases.
 
     See Also
     --------
@@ -269,7 +269,12 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
         return np.array(values, dtype=object), np.array("", dtype=object)
     if all(isinstance(value, bool) for value in values):
         return np.array(values), False
-    if all(isinstance(value, int) and value < 2**63 for value in values):
+    if all(isinstance(value, int) for value in values):
+        if max(values) >= 2**63:
+            raise ValueError(
+                f"The label {max(values)} is larger than the largest label of a graph, {2**63 - 1} "
+                "(int64); use smaller numbers or strings as labels in y and fit again."
+            )
         return np.array(values, dtype=np.int64), np.iinfo(np.int64).min
     return None, None
 

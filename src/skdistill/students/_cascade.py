@@ -25,7 +25,7 @@ from skdistill._core.labels import align_tables, check_labels, check_probabiliti
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._teacher import explain_errors, fit_teacher
+from skdistill.labelling._teacher import clone_teacher, explain_errors, fit_teacher
 from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
 
 _SAVED = ("max_teacher_rate", "validation_fraction", "teacher_cost")
@@ -294,7 +294,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
                 "CascadeClassifier(DistilledMLPClassifier(teacher))."
             )
         _check_predict_proba("teacher", teacher)
-        return student, clone(teacher)
+        return student, clone_teacher(teacher)
 
     def _split(
         self, rows: np.ndarray, codes: np.ndarray, n_classes: int
