@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from skdistill.labelling import _owners, _teacher
+from skdistill.labelling import _teacher
 from skdistill.labelling._code import class_parts, function_parts
 from skdistill.labelling._description import describe
 
@@ -339,7 +339,10 @@ def test_a_module_counts_as_it_was_imported_until_it_is_reloaded(write, tmp_path
 
 
 @pytest.mark.parametrize("use", EDITED_USES)
-def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(write, tmp_path, use):
+def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(
+    write, tmp_path, monkeypatch, use
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     source, body = EDITED_USES[use]
     keys = set()
     for _ in range(2):
@@ -358,30 +361,6 @@ def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(write,
         function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
         keys.add(describe(function))
     assert len(keys) == 3
-
-
-def test_a_module_from_before_this_package_counts_by_the_bytecode_of_its_import(
-    write, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    file = tmp_path / "user_e.py"
-    write({"user_e.py": "PROMPT = 'food?'"})
-    module = importlib.import_module("user_e")
-    monkeypatch.delitem(_owners._import_times, "user_e")
-    monkeypatch.setattr(_owners, "_START", time.time_ns())
-    ask = run("def f(x):\n    import user_e\n    return user_e.PROMPT").f
-    key = describe(ask)
-    write({"user_e.py": "PROMPT = 'food?'"})
-    module = importlib.import_module("user_e")
-    file.write_text("PROMPT = 'sport or travel?'")
-    monkeypatch.delitem(_owners._import_times, "user_e")
-    monkeypatch.setattr(_owners, "_START", time.time_ns())
-    with pytest.warns(UserWarning, match="keeps answers for this process only"):
-        assert describe(ask) != key
-    importlib.reload(module)
-    edited = describe(ask)
-    write({"user_e.py": "PROMPT = 'sport or travel?'"})
-    assert edited == describe(ask) != key
 
 
 SCHEMAS = """

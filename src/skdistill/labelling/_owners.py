@@ -5,7 +5,6 @@ import pkgutil
 import struct
 import sys
 import sysconfig
-import time
 import uuid
 from collections.abc import Mapping
 from functools import cache
@@ -21,16 +20,6 @@ from skdistill.labelling._teacher import warn_once
 _OWN_PACKAGE = "skdistill"
 
 
-class _ImportTimes(dict[str, int]):
-    """A finder for `sys.meta_path` that finds nothing, but notes when each module is imported."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        self[name] = time.time_ns()
-
-
-_START = time.time_ns()
-_import_times = _ImportTimes()
-sys.meta_path.insert(0, _import_times)
 # The source of imported modules, with what differs after a reload.
 _sources: WeakKeyDictionary[ModuleType, tuple[Any, bytes]] = WeakKeyDictionary()
 
@@ -153,16 +142,14 @@ def _content(file: Path) -> bytes | None:
 
 
 def _is_as_imported(module: ModuleType, file: Path) -> bool:
-    """Return whether a file was not changed after a module was imported from it."""
-    state, name = file.stat(), module.__name__
-    changed = max(state.st_mtime_ns, state.st_ctime_ns)
-    if changed > time.time_ns():  # its clock is wrong
-        return True
-    if name in _import_times and sys.modules.get(name) is module:
-        return changed <= _import_times[name]
+    """Return whether a file was not changed after a module was imported from it.
+
+    The compiled file tells; without one, we do not know and assume that it was not.
+    """
+    state = file.stat()
     compiled = Path(getattr(getattr(module, "__spec__", None), "cached", None) or "")
-    if changed > _START or sys.dont_write_bytecode or not compiled.is_file():
-        return changed <= _START
+    if sys.dont_write_bytecode or not compiled.is_file():
+        return True
     with compiled.open("rb") as stream:
         header = stream.read(16)
     flags, *saved = struct.unpack("<4xLLL", header) if len(header) == 16 else (1,)
