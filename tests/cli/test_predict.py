@@ -452,7 +452,7 @@ def test_progress_is_on_standard_error(model, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "predicting: 6text" in shown.err
     assert len(shown.out.splitlines()) == 6
-    assert predict(model, source, "-") == 0
+    assert predict(model, write(tmp_path / "full.csv", ["soup"]), "-") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -545,6 +545,7 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.tsv"
     assert predict(model, source, target, "--proba") == 0
     assert capsys.readouterr().err == (
+        f"skdistill predict: {source}: 1 text is empty and got the answer for no words at all\n"
         f"skdistill predict: labelled 6 texts of {source}; wrote {target} with the columns label, "
         "proba_food, proba_travel\n"
     )
@@ -552,6 +553,14 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
         rows = [*csv.DictReader(file, delimiter="\t")]
     assert [row["text"] for row in rows] == TEXTS
     assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
+
+
+@pytest.mark.parametrize("target", ["-", "out.jsonl"])
+def test_empty_texts_are_counted(model, tmp_path, small_parts, capsys, target):
+    source = write(tmp_path / "in.jsonl", ["soup", "", " \t", "bus"])
+    assert predict(model, source, target if target == "-" else tmp_path / target) == 0
+    told = f"{source}: 2 texts are empty and got the answer for no words at all\n"
+    assert told in capsys.readouterr().err
 
 
 def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import warnings
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,8 +24,6 @@ _GOOD_RETENTION = 0.97
 # From this number of texts on, classes must be fewer than this share of them.
 _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
-# From this share of test texts that are training texts on, the output warns of them.
-_MANY_KNOWN = 0.1
 # What files write between several labels.
 _SEPARATORS = "|;,/"
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
@@ -230,6 +227,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     """Read the labelled, unlabelled and test texts."""
+    from skdistill.cli.training._doubts import warn_of_known_texts
+
     labels = _inputs.label_columns(arguments)
     labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
     classes = _classes_of(labelled, arguments)
@@ -237,10 +236,16 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     if arguments.test is not None:
         known = replace(labels, known=classes)
         test = _inputs.read_labelled_file(arguments.test, arguments, known, arguments.data)
-        _warn_of_known_texts(labelled.texts, test.texts, arguments)
+        tested = test.texts, _inputs.name_of(arguments.test)
+        source = labelled.texts, _inputs.name_of(arguments.data)
+        warn_of_known_texts(*tested, *source, have_labels=True)
     unlabelled: list[str] = []
     if arguments.unlabeled is not None:
         unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments, arguments.data)
+        if test is not None:
+            warn_of_known_texts(
+                *tested, unlabelled, _inputs.name_of(arguments.unlabeled), have_labels=False
+            )
     return _inputs.Texts(labelled, unlabelled, test)
 
 
@@ -249,16 +254,17 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     import numpy as np
 
     from skdistill._core.multilabel import write_labels
+    from skdistill.cli.training._doubts import warn_of_labels
 
     column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
-    _warn_of_case(np.unique(labelled.y) if labelled.names is None else labelled.names, column)
+    classes = np.unique(labelled.y) if labelled.names is None else labelled.names
+    warn_of_labels(labelled, classes, column)
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
         _refuse_other_separators(labelled.names, column, arguments.label_separator)
         write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
         return labelled.names
-    classes = np.unique(labelled.y)
     if len(classes) < 2:
         raise ValueError(
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
@@ -272,33 +278,6 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
             f"--label-column? {arguments.data} has {len(classes):,} labels in {n_texts:,} rows."
         )
     return classes
-
-
-def _warn_of_known_texts(texts: list[str], test: list[str], arguments: argparse.Namespace) -> None:
-    """Warn if many test texts are also training texts."""
-    known = {*texts}
-    n_known = sum(text in known for text in test)
-    if n_known >= _MANY_KNOWN * len(test):
-        source, tested = map(_inputs.name_of, (arguments.data, arguments.test))
-        warnings.warn(
-            f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so the "
-            "scores say little about new texts.",
-            stacklevel=3,
-        )
-
-
-def _warn_of_case(names: "np.ndarray", column: str) -> None:
-    """Warn of two labels that differ only in case."""
-    found: dict[str, str] = {}
-    for name in names.tolist():
-        other = found.setdefault(name.casefold(), name)
-        if other != name:
-            warnings.warn(
-                f"{column} contains {other!r} and {name!r}, which count as two labels; rename one "
-                "of them if they mean the same.",
-                stacklevel=4,
-            )
-            return
 
 
 def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:

@@ -167,6 +167,16 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
             job = FileJob(arguments.model, source, target, arguments.text_column, is_stream)
             dropped = predict_file(columns, job, count)
     _inputs.tell_left_out(source, arguments)
+    if count.n_blank and not (is_stream and arguments.output == "-"):
+        empty = (
+            "1 text is empty and"
+            if count.n_blank == 1
+            else f"{count.n_blank:,} texts are empty and"
+        )
+        print(
+            f"skdistill predict: {source.name}: {empty} got the answer for no words at all",
+            file=sys.stderr,
+        )
     if arguments.output != "-":
         n_texts = "1 text" if count.n == 1 else f"{count.n:,} texts"
         without = f", without {_listed(dropped)} of the input" if dropped else ""
@@ -191,13 +201,14 @@ class _Count:
     """Count texts, and show them in a bar if there is one."""
 
     def __init__(self, bar: Any):
-        self.n = 0
+        self.n = self.n_blank = 0
         self._bar = bar
 
-    def __call__(self, n_texts: int) -> None:
-        self.n += n_texts
+    def __call__(self, texts: list[str]) -> None:
+        self.n += len(texts)
+        self.n_blank += sum(not text.strip() for text in texts)
         if self._bar is not None:
-            self._bar.update(n_texts)
+            self._bar.update(len(texts))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import pandas as pd
 from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.multiclass import OneVsRestClassifier
 
 import skdistill
@@ -25,7 +25,7 @@ from skdistill.cli._teacher_choice import (
     teacher_settings,
 )
 from skdistill.datasets._columns import Labelled
-from skdistill.datasets._load import split_labelled
+from skdistill.datasets._load import rows_of_texts, split_labelled, split_rows
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._shared_teacher import SharedTeacher
@@ -114,7 +114,13 @@ def hold_out(texts: Texts, source: str, job: Job) -> Texts:
             )
         is_spare = np.ones(n_texts, dtype=bool)
         is_spare[_first_of_each(labelled.y)] = False  # so that all classes can be learned
-        taken = rng.permutation(np.flatnonzero(is_spare))[:n_held_out]
+        same: dict[int, list[int]] = {}
+        for rows in rows_of_texts(labelled.texts):  # so that no text is also one to train on
+            is_spare[rows] = is_spare[rows].all()
+            same |= dict.fromkeys(rows, rows)
+        order = rng.permutation(np.flatnonzero(is_spare)).tolist()
+        spare = [*dict.fromkeys(chain.from_iterable(same[row] for row in order))]
+        taken = np.array(spare[:n_held_out], dtype=np.int64)
         held_out = labelled.take(np.sort(taken))
         labelled = labelled.take(np.setdiff1d(np.arange(n_texts), taken))
     return replace(texts, labelled=labelled, test=test, held_out=held_out)
@@ -124,14 +130,14 @@ def _split(labelled: Labelled, source: str, share: float, seed: int) -> tuple[La
     """Split labelled texts; with one label per text, stratified by it."""
     options: dict[str, Any] = {"test_size": share, "random_state": seed}
     if labelled.names is not None:
-        n_texts = len(labelled.texts)
-        if ceil(share * n_texts) == n_texts:
+        members = rows_of_texts(labelled.texts)
+        if ceil(share * len(members)) == len(members):
             raise ValueError(
-                f"{source} has {n_texts:,} texts, and a share of {share:g} leaves none to train "
-                "on; hold out a smaller share."
+                f"{source} has {len(members):,} texts, and a share of {share:g} leaves none to "
+                "train on; hold out a smaller share."
             )
-        rows = train_test_split(np.arange(len(labelled.texts)), **options)
-        return labelled.take(rows[0]), labelled.take(rows[1])
+        rows = split_rows(members, **options)
+        return labelled.take(np.array(rows[0])), labelled.take(np.array(rows[1]))
     parts = split_labelled((labelled.texts, labelled.y), source, **options)
     return Labelled(*parts[0]), Labelled(*parts[1])
 

@@ -69,13 +69,13 @@ def partial_folder(target: Path) -> Path:
     return target.with_name(f"{target.name}.partial")
 
 
-def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> list[str]:
+def predict_file(columns: Columns, job: FileJob, count: Callable[[list[str]], Any]) -> list[str]:
     """Predict the rows of a file, or the lines of standard input, and write them to a file.
 
     The parts stay in the folder ``TARGET.partial`` until all of them are complete. After an
     interruption, a second call with the same model, input and options makes only the missing parts.
-    For standard input, it starts again. `count` is called with numbers of texts. Return the names
-    of the input's columns that the output does not keep.
+    For standard input, it starts again. `count` is called with the texts. Return the names of the
+    input's columns that the output does not keep.
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
@@ -100,7 +100,7 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
 
 
 def _predict_parts(
-    columns: Columns, job: FileJob, folder: Path, count: Callable[[int], Any]
+    columns: Columns, job: FileJob, folder: Path, count: Callable[[list[str]], Any]
 ) -> tuple[list[Path], list[str]]:
     """Write all missing parts; return the files of all parts, and the columns that they lack."""
     kind, parts = TABLES[kind_of(job.target, TABLES)], []
@@ -113,7 +113,7 @@ def _predict_parts(
             kept = rows if job.keeps_columns else kind.from_texts(job.text_column, texts)
             _check_names(kept, columns, job.source)
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
-        count(len(texts))
+        count(texts)
     if not parts:
         raise no_rows(job.source)
     is_whole = job.keeps_columns
