@@ -46,6 +46,13 @@ def test_info_of_an_empty_folder(tmp_path, capsys):
     assert "total" in capsys.readouterr().out
 
 
+def test_a_file_is_no_cache(tmp_path, capsys):
+    path = tmp_path / "texts.csv"
+    path.touch()
+    assert cli.main(["cache", "info", str(path)]) == 1
+    assert f"{path} is an existing file; pass the path of a folder." in capsys.readouterr().err
+
+
 def test_clear_removes_what_was_agreed_to(store, capsys):
     assert cli.main(["cache", "clear", str(store.location), "--teacher", "one", "--yes"]) == 0
     assert keys(store) == ["two"]

@@ -403,6 +403,16 @@ def test_a_saved_teacher_is_not_replaced_unasked(folder, tmp_path, model, tiny_c
     assert "big already exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--cache", "--checkpoint"])
+def test_a_file_is_no_folder_to_keep_work_in(folder, model, tiny_checkpoint, capsys, option):
+    place = folder / "train.csv"
+    for given in (place, place / "inside"):
+        assert fit(folder / "train.csv", model, option, given, teacher=tiny_checkpoint) == 1
+        told = capsys.readouterr().err
+        assert f"error: {place} is an existing file; pass the path of a folder.\n" in told
+        assert "Reading" not in told
+
+
 def test_a_missing_folder_is_found_out_first(folder, tmp_path, capsys):
     assert fit(folder / "train.csv", tmp_path / "new" / "model.skd") == 1
     assert "new does not exist; create it first" in capsys.readouterr().err

@@ -55,6 +55,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
     from skdistill.labelling._store import SoftLabelStore
 
+    _options.check_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"the folder {folder} does not exist; pass the folder that you used as `fit --cache` "

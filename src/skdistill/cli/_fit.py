@@ -161,7 +161,7 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
     student.add_argument(
         "--augment",
         action=argparse.BooleanOptionalAction,
-        help="make 150,000 more texts, or none (default: some if a transformer has few to label)",
+        help="make 150,000 more texts, or none (default: some if there are few)",
     )
     student.add_argument(
         "--calibrate",
@@ -254,7 +254,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     import numpy as np
 
     from skdistill._core.multilabel import write_labels
-    from skdistill.cli.training._doubts import warn_of_labels
+    from skdistill.cli.training._doubts import several_labels, warn_of_labels
 
     column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
     classes = np.unique(labelled.y) if labelled.names is None else labelled.names
@@ -269,7 +269,11 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
         raise ValueError(
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
-    _refuse_several_labels(classes, column)
+    if found := several_labels(classes):
+        raise ValueError(
+            f"{column} contains {found[0]!r}, several labels of one text; pass --label-separator "
+            f"{found[1]!r}."
+        )
     n_texts = len(labelled.texts)
     if n_texts >= _LEAST_TEXTS and len(classes) > _MOST_CLASSES * n_texts:
         name = (arguments.label_column or ["label"])[0]
@@ -296,22 +300,6 @@ def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None
                 )
 
 
-def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
-    """Refuse lists of labels as ``skdistill predict`` writes them for several labels per text."""
-    known = {*names.tolist()}
-    numbered = all(number.isdecimal() for name in known for number in name.split())
-    for label in names.tolist():
-        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
-        parts = [part.strip() for part in label.split("|")]
-        is_listed = len(parts) > 1 and known.issuperset(parts)
-        if is_listed or (numbered and len(label.split()) > 1):
-            separator = "'|'" if is_listed else "' '"
-            raise ValueError(
-                f"{column} contains {label!r}, several labels of one text; pass --label-separator "
-                f"{separator}."
-            )
-
-
 def _check(arguments: argparse.Namespace) -> None:
     """Check the arguments before any slow step."""
     error = arguments.usage_error
@@ -331,6 +319,9 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.teacher in WITHOUT_TRANSFORMER and option:
         error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
     _options.check_output(arguments.output, arguments.force)
+    for folder in (arguments.cache, arguments.checkpoint):
+        if folder is not None:
+            _options.check_folder(folder)
     if arguments.save_teacher is not None:
         _options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
 

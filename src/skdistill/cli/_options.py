@@ -141,6 +141,13 @@ def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
         pass
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a folder to create if it, or a folder that is to contain it, is an existing file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise FileExistsError(f"{place} is an existing file; pass the path of a folder.")
+
+
 def refuse_same(output: Path, given: Path, name: str) -> None:
     """Refuse an output that is also the file passed as `name`, even with --force."""
     if output.exists() and given.exists() and output.samefile(given):

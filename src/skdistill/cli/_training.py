@@ -173,7 +173,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
     heading = f"Training the student ({job.student}) on {source}"
-    student.set_callbacks(_Epochs(tell, heading, has_bars=not job.quiet))
+    student.set_callbacks(Epochs(tell, heading, has_bars=not job.quiet))
     student.fit(
         texts,
         y if names is None else pd.DataFrame(y, columns=names.tolist()),
@@ -219,7 +219,7 @@ def _calibrate(student: Any, held_out: Labelled | None) -> None:
         warnings.warn(f"The student is not calibrated. {error}", stacklevel=2)
 
 
-class _Epochs(FitCallback):
+class Epochs(FitCallback):
     """Tell a heading, if there is one, at the beginning of a training; later on, tell its epochs.
 
     Where a bar shows the epochs, they are not told. The training of a student begins when all
@@ -299,7 +299,7 @@ def _choose_teacher(
         random_state=job.seed,
         verbose=verbose,
     )
-    return SharedTeacher(teacher.set_callbacks(_Epochs(tell, has_bars=not job.quiet)))
+    return SharedTeacher(teacher.set_callbacks(Epochs(tell, has_bars=not job.quiet)))
 
 
 def _make_tfidf(job: Job, *, several: bool) -> Any:

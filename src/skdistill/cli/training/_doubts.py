@@ -49,6 +49,23 @@ def warn_of_known_texts(
         )
 
 
+def several_labels(names: "np.ndarray") -> tuple[str, str] | None:
+    """Find a list of labels as ``skdistill predict`` writes it for several labels per text.
+
+    Return it and the separator of its labels; None if there is none among the classes.
+    """
+    known = {*names.tolist()}
+    numbered = all(number.isdecimal() for name in known for number in name.split())
+    for label in names.tolist():
+        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
+        parts = [part.strip() for part in label.split("|")]
+        if len(parts) > 1 and known.issuperset(parts):
+            return label, "|"
+        if numbered and len(label.split()) > 1:
+            return label, " "
+    return None
+
+
 def _other_cases(names: Iterable[str], column: str) -> Iterator[str]:
     """Find two labels that differ only in case."""
     found: dict[str, str] = {}
