@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -561,6 +562,51 @@ def test_empty_texts_are_counted(model, tmp_path, small_parts, capsys, target):
     assert predict(model, source, target if target == "-" else tmp_path / target) == 0
     told = f"{source}: 2 texts are empty and got the answer for no words at all\n"
     assert told in capsys.readouterr().err
+
+
+def test_quiet_is_quiet(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(model, source, tmp_path / "out.csv", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        predict(model, source, "-", "--quiet", "--verbose")
+    assert "--quiet and --verbose exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "options"), [("proba_food", ["--proba"]), ("proba_1", ["--top-k", 1])]
+)
+def test_a_name_that_no_option_changes_is_to_be_changed_in_the_input(
+    model, tmp_path, capsys, column, options
+):
+    source = write(tmp_path / "in.csv", ["soup"], **{column: [1]})
+    assert predict(model, source, tmp_path / "out.csv", *options) == 1
+    told = capsys.readouterr().err
+    assert f"already has a column {column!r}; rename or remove it, or choose another type" in told
+    assert predict(model, source, tmp_path / "out.jsonl", *options) == 0
+
+
+def test_a_full_disk_leaves_finished_parts_and_the_next_run_says_so(
+    model, tmp_path, small_parts, monkeypatch, capsys
+):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    write_part, calls = _jobs._write_part, []
+
+    def fill(*args, **options):
+        calls.append(args)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_part(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_jobs, "_write_part", fill)
+        assert predict(model, source, target) == 1
+    kept = tmp_path / "out.csv.partial"
+    assert f"Finished parts are kept in {kept}; run the same comm" in capsys.readouterr().err
+    assert predict(model, source, target) == 0
+    assert f"resuming after 4 texts, which are in {kept}\n" in capsys.readouterr().err
+    assert not kept.exists()
+    assert read(target)["text"] == TEXTS
 
 
 def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):

@@ -26,7 +26,7 @@ _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
 # What files write between several labels.
 _SEPARATORS = "|;,/"
-_FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
+_FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "max_length", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
     name.removeprefix("Distilled").removesuffix("Classifier").lower()
@@ -107,10 +107,11 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
         "--epochs",
         type=_options.positive,
         metavar="N",
-        help="passes; also --lr RATE (defaults suit DATA), --batch-size N (default: 32)",
+        help="passes; also --lr RATE, --batch-size N, --max-length TOKENS",
     )
     teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
     teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
+    teacher.add_argument("--max-length", type=_options.length, help=argparse.SUPPRESS)
     teacher.add_argument(
         "--save-teacher",
         type=_options.file_path,
@@ -221,6 +222,8 @@ def _run(arguments: argparse.Namespace) -> None:
     limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
     with limit, tell.listening():
         outcome = train(job, texts, tell)
+    if job.checkpoint is not None:
+        tell.note(f"{job.checkpoint} is no longer needed; delete it to free its space")
     tell.note("done")
     print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))
 

@@ -1,7 +1,10 @@
 """The training behind ``skdistill fit``: a teacher, its probabilities, a student."""
 
+import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil
@@ -42,6 +45,8 @@ _TFIDF_C = 10
 _CALIBRATION_SHARE = 0.1
 _MIN_HELD_OUT = 20
 _MIN_SHARES = 3
+# The error of scikit-learn's vectorizer about texts without words.
+_NO_WORDS = "empty vocabulary"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Job:
     epochs: int | None
     lr: float | None
     batch_size: int | None
+    max_length: int | None
     augment: bool | None
     calibrate: bool
     test_fraction: float | None
@@ -149,6 +155,21 @@ def _first_of_each(y: np.ndarray) -> np.ndarray:
     return np.unique(y, return_index=True)[1]
 
 
+@contextmanager
+def _explaining_no_words() -> Iterator[None]:
+    """Say what TF-IDF cannot do with texts that contain no words."""
+    try:
+        yield
+    except ValueError as error:
+        if _NO_WORDS not in str(error):
+            raise
+        raise ValueError(
+            "the texts contain no words of two or more letters or digits, which TF-IDF counts; "
+            "pass --analyzer char or choose another --teacher."
+        ) from error
+
+
+@_explaining_no_words()
 def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     """Train a teacher and a student, save the student, and evaluate it.
 
@@ -181,7 +202,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     )
     _calibrate(student, data.held_out)
     # The file keeps the training parameters, except for the cache folder and the verbosity.
-    student.set_params(memory=None, verbose=0).save(job.output, precision=job.precision)
+    _save(student.set_params(memory=None, verbose=0), job)
     served = CompiledClassifier.load(job.output)
     return Outcome(
         teacher=job.teacher if job.teacher in (TFIDF, NONE) else short_name(job.teacher),
@@ -201,11 +222,30 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     )
 
 
+def _save(student: Any, job: Job) -> None:
+    """Save a student; if that fails, save it elsewhere, so that its training is not lost."""
+    try:
+        student.save(job.output, precision=job.precision)
+    except OSError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="skdistill-"), job.output.name)
+        try:
+            student.save(rescued, precision=job.precision)
+        except OSError:
+            rescued.parent.rmdir()
+            raise error from None
+        raise OSError(f"{error} The student is saved in {rescued} instead.") from error
+
+
 def _baseline_accuracy(job: Job, data: Texts) -> float | None:
     if data.test is None or job.teacher == TFIDF:
         return None
     baseline = _make_tfidf(job, several=data.labelled.names is not None)
-    baseline.fit(data.labelled.texts, data.labelled.y)
+    try:
+        baseline.fit(data.labelled.texts, data.labelled.y)
+    except ValueError as error:
+        if _NO_WORDS in str(error):
+            return None
+        raise
     return float(baseline.score(data.test.texts, data.test.y))
 
 
@@ -278,9 +318,18 @@ def _choose_teacher(
     verbose = int(not job.quiet)
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
-    given = {"max_epochs": job.epochs, "lr": job.lr, "batch_size": job.batch_size}
+    given = {
+        "max_epochs": job.epochs,
+        "lr": job.lr,
+        "batch_size": job.batch_size,
+        "max_length": job.max_length,
+    }
     given = {option: value for option, value in given.items() if value is not None}
     if is_fine_tuned(weights, data.names, multilabel=several):
+        # Of the options, only this one is not about fine-tuning.
+        length: dict[str, Any] = {}
+        if "max_length" in given:
+            length["max_length"] = given.pop("max_length")
         if given:
             raise ValueError(
                 f"the teacher {name} is already fine-tuned for these {data.noun}, so --epochs, "
@@ -288,7 +337,7 @@ def _choose_teacher(
             )
         tell.step(f"Teacher {name}: already fine-tuned for these {data.noun}")
         return FrozenEstimator(
-            TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
+            TransformerTeacherClassifier.from_finetuned(weights, **length, verbose=verbose)
         )
     tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
     settings = teacher_settings(len(data.labelled.texts), is_default=job.teacher is None)

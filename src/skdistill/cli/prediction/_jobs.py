@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,15 +88,25 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[list[str]], An
         if not is_mine:
             raise OSError(f"Another process is writing {target}; wait until it has finished.")
         try:
-            _keep_parts_of(description, folder)
+            if n_parts := _keep_parts_of(description, folder):
+                print(
+                    f"skdistill predict: resuming after {n_parts * _PART:,} texts, which are in "
+                    f"{folder}",
+                    file=sys.stderr,
+                )
             parts, dropped = _predict_parts(columns, job, folder, count)
             with replacing(target) as file:
                 kind.join(parts, file)
             shutil.rmtree(folder)
             return dropped
-        except BaseException:
+        except BaseException as error:
             if not any(_parts_in(folder)):
                 shutil.rmtree(folder)
+            elif isinstance(error, OSError) and not job.is_stream:
+                raise OSError(
+                    f"{error} Finished parts are kept in {folder}; run the same command to resume, "
+                    "or delete this folder."
+                ) from error
             raise
 
 
@@ -135,21 +146,28 @@ def _write_part(
 def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
     taken = [name for name in columns.names if name in rows.names]
     if taken:
-        raise ValueError(
-            f"{source.name} already has a column {taken[0]!r}; choose another name for the new "
-            "column with --output-column."
-        )
+        advice = "choose another name for the new column with --output-column"
+        if taken[0] not in columns.chosen:
+            advice = (
+                "rename or remove it, or choose another type of output file, which keeps only the "
+                "texts"
+            )
+        raise ValueError(f"{source.name} already has a column {taken[0]!r}; {advice}.")
 
 
-def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
-    """Remove the parts of any other job from the folder, and record this job."""
+def _keep_parts_of(job: dict[str, Any], folder: Path) -> int:
+    """Remove the parts of any other job from the folder, and record this job.
+
+    Return the number of parts that are left.
+    """
     path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
     if path.exists() and path.read_bytes() == content and job["input"] is not None:
-        return
+        return len(_parts_in(folder))
     for part in _parts_in(folder):
         part.unlink()
     with replacing(path) as file:
         file.write(content)
+    return 0
 
 
 def _parts_in(folder: Path) -> list[Path]:
