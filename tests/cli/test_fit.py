@@ -751,6 +751,15 @@ def test_a_student_that_cannot_be_calibrated_is_saved(folder, model, monkeypatch
     assert CompiledClassifier.load(model).classes_.tolist() == ["cooking", "sailing", "trains"]
 
 
+def test_the_calibration_is_told_as_the_scores_are(folder, model, capsys):
+    options = ["--calibrate", "--n-parameters", 500]
+    assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    found = DistilledMLPClassifier.load(model).calibration_
+    before, after = (f"{100 * found[f'error_{when}']:.2f}" for when in ("before", "after"))
+    expected = f"on 20 held-out texts, in %: {before} before calibration, {after} after\n"
+    assert expected in capsys.readouterr().out
+
+
 def test_few_texts_are_not_held_out(folder, model, capsys):
     assert fit(folder / "small.csv", model, "--calibrate") == 1
     assert "--calibrate holds out 20 texts, but" in capsys.readouterr().err

@@ -378,9 +378,11 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         f"{outcome.seconds:.0f} s",
     ]
     if outcome.calibration is not None:
+        found = outcome.calibration
         lines.append(
-            "calibration error on {n_texts:,} held-out texts: {error_before:.1%} before "
-            "calibration, {error_after:.1%} after".format(**outcome.calibration)
+            f"calibration error on {found['n_texts']:,} held-out texts, in %: "
+            f"{100 * found['error_before']:.2f} before calibration, "
+            f"{100 * found['error_after']:.2f} after"
         )
     if outcome.test is None:
         lines.append(
