@@ -101,6 +101,7 @@ def test_conventions_of_a_distilled_student(teacher):
     expected = MINI_BATCHES | {
         "check_text_class_weight": "the teacher, which is not weighted, labels the vague text"
     }
+    assert all(f'"{name}":' in check_text_estimator.__doc__ for name in expected)
     results = check_text_estimator(
         student, on_fail=None, on_skip=None, expected_failed_checks=expected
     )

@@ -122,7 +122,19 @@ def check_text_estimator(
     ``check_text_errors_name_the_row``, which requires a helpful message.
 
     Your estimator may have good reasons to fail some checks. Pipelines that start with a
-    scikit-learn vectorizer fail the four checks that the example lists.
+    scikit-learn vectorizer fail the four checks that the example lists. The students of this
+    package and fine-tuned transformers fail one, because training uses mini-batches: a text with
+    weight 2 is in one batch, whereas a repeated text may be in two. Students with a teacher may
+    fail another one, because class weights do not change the teacher's probabilities. So check a
+    student as follows::
+
+        check_text_estimator(
+            DistilledMLPClassifier(max_epochs=4, lr=0.1, random_state=0),
+            expected_failed_checks={
+                "check_sample_weight_equivalence_on_dense_data": "mini-batches",
+                "check_text_class_weight": "the teacher is not weighted",
+            },
+        )
 
     Examples
     --------

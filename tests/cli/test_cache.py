@@ -43,7 +43,23 @@ def test_info_lists_teachers(store, capsys):
 
 def test_info_of_an_empty_folder(tmp_path, capsys):
     assert cli.main(["cache", "info", str(tmp_path)]) == 0
-    assert "total" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{tmp_path} contains no cached probabilities\n"
+
+
+def test_a_missing_folder_has_the_usage_of_its_action(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["cache", "info"])
+    assert capsys.readouterr().err == (
+        "usage: skdistill cache info FOLDER\n"
+        "skdistill cache info: error: the following arguments are required: FOLDER\n"
+    )
+
+
+def test_a_file_is_no_cache(tmp_path, capsys):
+    path = tmp_path / "texts.csv"
+    path.touch()
+    assert cli.main(["cache", "info", str(path)]) == 1
+    assert f"{path} is an existing file; pass the path of a folder." in capsys.readouterr().err
 
 
 def test_clear_removes_what_was_agreed_to(store, capsys):
@@ -51,6 +67,7 @@ def test_clear_removes_what_was_agreed_to(store, capsys):
     assert keys(store) == ["two"]
     assert store.read("one", ["more"]) == {}
     assert cli.main(["cache", "clear", str(store.location), "--yes"]) == 0
+    assert capsys.readouterr().out.endswith("\ndeleted\n")
     assert keys(store) == []
 
 

@@ -14,6 +14,7 @@ from skdistill.cli import _teacher_choice as _teacher_choice
 from skdistill.cli._demo_run import Demo, run_demo
 from skdistill.cli._main import main
 from skdistill.cli._narrator import Narrator
+from skdistill.cli.training._demo_folder import check_demo_folder
 from skdistill.teachers._transformer import TransformerTeacherClassifier
 
 CLASSES = ["cooking", "sailing", "trains"]
@@ -94,14 +95,14 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
 
     student = DistilledMLPClassifier.load(output / "student.skd")
     assert student.pooling == ("mean", "attention")
-    assert student.transfer_size_ == 260
+    assert student.transfer_size_ > 260  # with texts made for the teacher
     data = load_text_dataset(file, text_column="story", label_column="topic")
     assert student.score(data.X_test, data.y_test) == table["accuracy"].iloc[-1]
 
     out, err = capsys.readouterr()
     assert "model " in out
     assert f"Figure:  {output / 'accuracy-against-size.png'}\n" in out
-    assert "This takes about" in err.splitlines()[0]
+    assert "This takes some minutes" in err.splitlines()[0]
     assert "1/7  Reading texts" in err
     assert "7/7  Measuring" in err
     assert ": fine-tuning\n" in err
@@ -166,6 +167,106 @@ def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match="--no-plot"):
         run_demo(Demo("no-such-file.csv", output=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+# ---- its folder
+
+
+def demo_words(file, output, teacher, *options):
+    words = ["demo", "--data", file, "--output", output, "--teacher", teacher, "--no-plot"]
+    return [*map(str, [*words, "--text-column", "story", "--label-column", "topic", *options])]
+
+
+@pytest.mark.parametrize("name", ["student.skd", "table.json", "accuracy-against-size.png"])
+def test_files_of_others_are_not_replaced_unasked(
+    file, ready_teacher, tmp_path, monkeypatch, capsys, name
+):
+    monkeypatch.setattr(demo, "run_demo", None)
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert main(demo_words(file, tmp_path, ready_teacher)) == 1
+    err = capsys.readouterr().err
+    assert f"error: {tmp_path / name} already exists, and no demo wrote it" in err
+    assert err.endswith("choose another folder with --output or pass --force.\n")
+    called = []
+    monkeypatch.setattr(demo, "run_demo", called.append)
+    assert main(demo_words(file, tmp_path, ready_teacher, "--force")) == 0
+    assert called
+
+
+def test_files_of_a_demo_are_replaced_if_they_are_unchanged(file, ready_teacher, tmp_path, capsys):
+    for _ in range(2):
+        run(file, teacher=ready_teacher, output=tmp_path)
+        check_demo_folder(tmp_path, force=False)
+    (tmp_path / "student.skd").write_bytes(b"my own")
+    with pytest.raises(FileExistsError, match=r"student\.skd already exists"):
+        check_demo_folder(tmp_path, force=False)
+
+
+def test_a_file_is_no_folder_for_results(file, ready_teacher, capsys):
+    for output in (file, file / "results"):
+        assert main(demo_words(file, output, ready_teacher)) == 1
+        err = capsys.readouterr().err
+        assert err == (
+            f"skdistill demo: error: {file} is an existing file; pass the path of a folder.\n"
+        )
+
+
+def test_an_interrupted_demo_goes_on(file, tiny_checkpoint, tmp_path, monkeypatch, capsys):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    words = demo_words(file, tmp_path / "new", tiny_checkpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "_distil", interrupt)
+        assert main(words) == 130
+    kept = tmp_path / "new" / "unfinished"
+    assert (
+        "skdistill demo: interrupted; run the same command to resume from the teacher's last "
+        f"complete epoch and the texts that are already labelled, if any (in {kept})\n"
+    ) in capsys.readouterr().err
+    assert main(words) == 0
+    assert "fine-tuning is finished: loading" in capsys.readouterr().err
+    table = json.loads((tmp_path / "new" / "table.json").read_text(encoding="utf-8"))["models"]
+    assert [model["fit_seconds"] for model in table if model["kind"] == "teacher"] == [None]
+    assert not kept.exists()
+
+
+def test_a_demo_that_did_not_begin_keeps_nothing(
+    file, ready_teacher, tmp_path, monkeypatch, capsys
+):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run_demo", interrupt)
+    assert main(demo_words(file, tmp_path / "new", ready_teacher)) == 130
+    assert capsys.readouterr().err == "skdistill demo: interrupted; nothing was kept\n"
+
+
+def test_a_long_demo_gives_signs_of_life(file, tiny_checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
+    run(file, teacher=tiny_checkpoint, output=tmp_path, plot=False)
+    notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    teacher = notes[notes.index("4/7  Teacher tiny-bert0: fine-tuning") :]
+    assert "epoch 1 of" in teacher[1]
+    student = notes[notes.index(next(note for note in notes if note.startswith("6/7"))) :]
+    assert any(note.startswith("epoch 1 of") for note in student)
+
+
+def test_several_labels_are_refused_by_their_separator(tmp_path, capsys):
+    rows = ["soup,food", "bus,travel", "soup in a bus,food|travel", "tram,travel", "bread,food"]
+    data = tmp_path / "several.csv"
+    data.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    words = ["demo", "--data", data, "--output", tmp_path / "new", "--teacher", "no", "--no-plot"]
+    assert main([*map(str, words)]) == 1
+    assert (
+        "label contains 'food|travel', several labels of one text, but the demo learns one; use "
+        "`skdistill fit --label-separator '|'`.\n"
+    ) in capsys.readouterr().err
+
+
+def test_only_the_demo_of_docstrings_takes_a_known_time():
+    assert "about five minutes on two" in demo._announcement(Demo())
+    assert "some minutes, more for long texts, on two" in demo._announcement(Demo("mine.csv"))
 
 
 # ---- parts of it
@@ -267,10 +368,13 @@ def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
     return settings
 
 
-def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
+def test_many_texts_leave_the_teacher_its_defaults(
+    teacher_settings, tiny_checkpoint, tmp_path, monkeypatch
+):
     monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
     for options in ({}, {"teacher": tiny_checkpoint}):
         found = teacher_settings(seed=3, full=True, **options)
+        assert found.pop("checkpoint_dir").is_relative_to(tmp_path)
         assert found == {"random_state": 3, "verbose": 0}
 
 

@@ -137,3 +137,24 @@ def test_an_unreadable_model_leaves_nothing(tmp_path, capsys):
     assert export(tmp_path / "model.skd", tmp_path / "model.onnx") == 1
     assert str(tmp_path / "model.skd") in capsys.readouterr().err
     assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("output", ["new.skd", "new.onnx", "new.html"])
+@pytest.mark.parametrize(("texts", "warns"), [(["电车", "电车晚了", "soup"], True), (TEXTS, False)])
+def test_texts_without_known_words_are_no_comparison(model, tmp_path, capsys, output, texts, warns):
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    options = ["--precision", "int8"] if output == "new.skd" else []
+    assert export(model, tmp_path / output, "--texts", tmp_path / "texts.txt", *options) == 0
+    expected = (
+        f"skdistill export: warning: 2 of the 3 texts of {tmp_path / 'texts.txt'} contain no word "
+        "that the student knows, so they say nothing about the result; pass other --texts.\n"
+    )
+    assert capsys.readouterr().err == expected * warns
+
+
+def test_the_advice_about_inputs_names_the_option(tmp_path, capsys):
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0, analyzer="char")
+    student.fit(TEXTS, ["food"] * 3 + ["travel"] * 3).save(tmp_path / "char.skd")
+    assert export(tmp_path / "char.skd", tmp_path / "new.onnx", "--inputs", "strings") == 1
+    assert "--inputs ids" in capsys.readouterr().err

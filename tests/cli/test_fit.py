@@ -403,6 +403,16 @@ def test_a_saved_teacher_is_not_replaced_unasked(folder, tmp_path, model, tiny_c
     assert "big already exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--cache", "--checkpoint"])
+def test_a_file_is_no_folder_to_keep_work_in(folder, model, tiny_checkpoint, capsys, option):
+    place = folder / "train.csv"
+    for given in (place, place / "inside"):
+        assert fit(folder / "train.csv", model, option, given, teacher=tiny_checkpoint) == 1
+        told = capsys.readouterr().err
+        assert f"error: {place} is an existing file; pass the path of a folder.\n" in told
+        assert "Reading" not in told
+
+
 def test_a_missing_folder_is_found_out_first(folder, tmp_path, capsys):
     assert fit(folder / "train.csv", tmp_path / "new" / "model.skd") == 1
     assert "new does not exist; create it first" in capsys.readouterr().err
@@ -576,6 +586,86 @@ def test_fine_tuning_has_options(folder, model, tiny_checkpoint, monkeypatch):
     assert seen == [(1, 3e-4, 50)]
 
 
+@pytest.mark.filterwarnings("default:About .* of the texts have .* tokens")
+def test_the_advice_to_read_more_of_a_text_names_an_option(
+    folder, model, tiny_checkpoint, ready_teacher, capsys
+):
+    options = ["--epochs", 1, "--max-length", 5, "--n-parameters", 500, "--force"]
+    assert fit(folder / "small.csv", model, *options, teacher=tiny_checkpoint) == 0
+    told = capsys.readouterr().err
+    assert told.count("reads only the first 5. If the ends of texts matter, raise --max-len") == 1
+    options = ["--max-length", 40, "--n-parameters", 500, "--force"]
+    assert fit(folder / "small.csv", model, *options, teacher=ready_teacher) == 0
+    assert "reads only" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_test", [False, True])
+def test_labelling_is_announced_after_the_teacher_is_trained(
+    folder, model, tiny_checkpoint, monkeypatch, capsys, has_test
+):
+    monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
+    options = ["--epochs", 1, "--no-augment", *["--test", folder / "test.csv"] * has_test]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 0
+    notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    start = notes.index("epoch 1 of 1")
+    labelling = [note for note in notes if note.startswith("the teacher labels")]
+    assert labelling == ["the teacher labels 60 texts"] * has_test + [
+        "the teacher labels 100 texts"
+    ]
+    assert all(notes.index(note) > start for note in labelling)
+
+
+@pytest.mark.parametrize("text", ["🙂", "a b"])
+def test_texts_without_words_are_said_to_have_none(tmp_path, model, text, capsys):
+    data = write_rows(tmp_path / "data.csv", [f"{text} 🙁 {'🙂' * i},{i % 2}" for i in range(9)])
+    assert fit(data, model, "--quiet") == 1
+    assert capsys.readouterr().err == (
+        "skdistill fit: error: the texts contain no words of two or more letters or digits, which "
+        "TF-IDF counts; pass --analyzer char or choose another --teacher.\n"
+    )
+    options = ["--quiet", "--n-parameters", 500, "--force", "--test-fraction", 0.4]
+    assert fit(data, model, *options, "--analyzer", "char") == 0
+    assert fit(data, model, *options, teacher="none") == 0
+    assert "TF-IDF" not in capsys.readouterr().out
+
+
+def test_a_student_that_cannot_be_written_is_saved_elsewhere(
+    folder, model, tmp_path, monkeypatch, capsys
+):
+    save = DistilledMLPClassifier.save
+
+    def refuse(self, path, **options):
+        if path == model:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(self, path, **options)
+
+    monkeypatch.setattr(DistilledMLPClassifier, "save", refuse)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert fit(folder / "train.csv", model, "--n-parameters", 500, teacher="none") == 1
+    (rescued,) = tmp_path.glob("skdistill-*/model.skd")
+    told = capsys.readouterr().err
+    assert f"No space left on device The student is saved in {rescued} instead.\n" in told
+    assert CompiledClassifier.load(rescued).classes_.tolist() == ["cooking", "sailing", "trains"]
+    assert not model.exists()
+
+
+def test_a_full_disk_is_found_out_first(folder, model, monkeypatch, capsys):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **given: open("/dev/full", "wb"))  # noqa: SIM115
+    assert fit(folder / "train.csv", model) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{str(model)!r} could not be written: No space left on device." in line
+
+
+def test_checkpoints_are_said_to_be_no_longer_needed(
+    folder, model, tiny_checkpoint, tmp_path, capsys
+):
+    options = ["--checkpoint", tmp_path / "kept", "--epochs", 1, "--no-augment"]
+    assert fit(folder / "small.csv", model, *options, teacher=tiny_checkpoint) == 0
+    assert f"{tmp_path / 'kept'} is no longer needed; delete it" in capsys.readouterr().err
+
+
 def test_a_finished_teacher_takes_no_options_of_fine_tuning(folder, ready_teacher, model, capsys):
     assert fit(folder / "train.csv", model, "--epochs", 1, teacher=ready_teacher) == 1
     assert "is already fine-tuned for these classes, so --epochs" in capsys.readouterr().err
@@ -659,6 +749,15 @@ def test_a_student_that_cannot_be_calibrated_is_saved(folder, model, monkeypatch
         assert fit(folder / "train.csv", model, *options, teacher="none") == 0
     assert "warning: The student is not calibrated. No temperature" in capsys.readouterr().err
     assert CompiledClassifier.load(model).classes_.tolist() == ["cooking", "sailing", "trains"]
+
+
+def test_the_calibration_is_told_as_the_scores_are(folder, model, capsys):
+    options = ["--calibrate", "--n-parameters", 500]
+    assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    found = DistilledMLPClassifier.load(model).calibration_
+    before, after = (f"{100 * found[f'error_{when}']:.2f}" for when in ("before", "after"))
+    expected = f"on 20 held-out texts, in %: {before} before calibration, {after} after\n"
+    assert expected in capsys.readouterr().out
 
 
 def test_few_texts_are_not_held_out(folder, model, capsys):

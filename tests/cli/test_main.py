@@ -108,7 +108,7 @@ def test_an_interruption_has_its_own_status(monkeypatch, capsys):
 
     monkeypatch.setattr(demo, "run_demo", interrupt)
     assert cli.main(["demo"]) == 130
-    assert capsys.readouterr().err == "skdistill demo: interrupted\n"
+    assert capsys.readouterr().err == "skdistill demo: interrupted; nothing was kept\n"
 
 
 @pytest.mark.parametrize("kind", [KeyError, RuntimeError])

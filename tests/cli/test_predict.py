@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -452,7 +453,7 @@ def test_progress_is_on_standard_error(model, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "predicting: 6text" in shown.err
     assert len(shown.out.splitlines()) == 6
-    assert predict(model, source, "-") == 0
+    assert predict(model, write(tmp_path / "full.csv", ["soup"]), "-") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -545,6 +546,7 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.tsv"
     assert predict(model, source, target, "--proba") == 0
     assert capsys.readouterr().err == (
+        f"skdistill predict: {source}: 1 text is empty and got the answer for no words at all\n"
         f"skdistill predict: labelled 6 texts of {source}; wrote {target} with the columns label, "
         "proba_food, proba_travel\n"
     )
@@ -552,6 +554,59 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
         rows = [*csv.DictReader(file, delimiter="\t")]
     assert [row["text"] for row in rows] == TEXTS
     assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
+
+
+@pytest.mark.parametrize("target", ["-", "out.jsonl"])
+def test_empty_texts_are_counted(model, tmp_path, small_parts, capsys, target):
+    source = write(tmp_path / "in.jsonl", ["soup", "", " \t", "bus"])
+    assert predict(model, source, target if target == "-" else tmp_path / target) == 0
+    told = f"{source}: 2 texts are empty and got the answer for no words at all\n"
+    assert told in capsys.readouterr().err
+
+
+def test_quiet_is_quiet(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(model, source, tmp_path / "out.csv", "--quiet") == 0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit):
+        predict(model, source, "-", "--quiet", "--verbose")
+    assert "--quiet and --verbose exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "options"), [("proba_food", ["--proba"]), ("proba_1", ["--top-k", 1])]
+)
+def test_a_name_that_no_option_changes_is_to_be_changed_in_the_input(
+    model, tmp_path, capsys, column, options
+):
+    source = write(tmp_path / "in.csv", ["soup"], **{column: [1]})
+    assert predict(model, source, tmp_path / "out.csv", *options) == 1
+    told = capsys.readouterr().err
+    assert f"already has a column {column!r}; rename or remove it, or choose another type" in told
+    assert predict(model, source, tmp_path / "out.jsonl", *options) == 0
+
+
+def test_a_full_disk_leaves_finished_parts_and_the_next_run_says_so(
+    model, tmp_path, small_parts, monkeypatch, capsys
+):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    write_part, calls = _jobs._write_part, []
+
+    def fill(*args, **options):
+        calls.append(args)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_part(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_jobs, "_write_part", fill)
+        assert predict(model, source, target) == 1
+    kept = tmp_path / "out.csv.partial"
+    assert f"Finished parts are kept in {kept}; run the same comm" in capsys.readouterr().err
+    assert predict(model, source, target) == 0
+    assert f"resuming after 4 texts, which are in {kept}\n" in capsys.readouterr().err
+    assert not kept.exists()
+    assert read(target)["text"] == TEXTS
 
 
 def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):

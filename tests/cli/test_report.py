@@ -160,6 +160,14 @@ def test_a_card_replaces_neither_the_student_nor_the_texts(model, test_file, cap
         assert path.read_bytes() == before
 
 
+def test_a_card_ends_in_html(model, test_file, tmp_path, capsys):
+    with pytest.raises(SystemExit) as info:
+        report(model, test_file, "--html", tmp_path / "card.pdf")
+    assert info.value.code == 2
+    assert "card.pdf must end in .html" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_title_is_for_a_card(model, test_file, capsys):
     with pytest.raises(SystemExit) as info:
         report(model, test_file, "--title", "Topics")

@@ -109,7 +109,7 @@ def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
-    table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
+    table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", "", "1"]})
     path = write_table(table, tmp_path / f"a.{kind}")
     expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     columns = LabelColumns(("tags",), is_list=True, known=np.arange(3))
@@ -230,9 +230,46 @@ def test_a_file_may_be_compressed_or_have_tabs(tmp_path, name):
 
 def test_form_and_encoding_of_files_can_be_given(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_bytes(b"text|label\n" + "naïve|x\nnaïf|y\n".encode("cp1252") * 5)
-    data = load_text_dataset(path, sep="|", encoding="cp1252")
-    assert {*data.X_train, *data.X_test} == {"naïve", "naïf"}
+    path.write_bytes("text^label\nnaïve^x\nnaïf^y\nn^x\nm^y\n".encode("cp1252"))
+    data = load_text_dataset(path, sep="^", encoding="cp1252", test_size=0.5)
+    assert {*data.X_train, *data.X_test} == {"naïve", "naïf", "n", "m"}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_null_among_several_labels_is_a_missing_label(tmp_path, kind):
+    labels = LabelColumns(("tags",), is_list=True)
+    for cells in ([["x"], None], [["x"], ["x", None]]):
+        table = pd.DataFrame({"text": ["a", "b"], "tags": cells})
+        path = write_table(table, tmp_path / f"a.{kind}")
+        with pytest.raises(ValueError, match=r"(row|line) 2 has no label; add it, drop the row"):
+            read_labelled(file_source(path), "text", labels)
+        lenient = file_source(path, options=Options(skip_bad_rows=True))
+        assert read_labelled(lenient, "text", labels).texts == ["a"]
+        assert lenient.left_out.n_bad == 1
+
+
+def test_copies_of_a_text_are_in_one_part(tmp_path):
+    texts = [f"text {i}" for i in range(30)]
+    copies = [*texts, *map(str.upper, texts), *(f" {text}" for text in texts)]
+    path = write_table(
+        pd.DataFrame({"text": copies, "label": ["x", "y", "z"] * 30}), tmp_path / "a.csv"
+    )
+    data = load_text_dataset(path)
+    parts = [{text.strip().lower() for text in part} for part in (data.X_train, data.X_test)]
+    assert not parts[0] & parts[1]
+    assert (len(data.X_train), len(data.X_test)) == (72, 18)
+    assert np.unique(data.y_test, return_counts=True)[1].tolist() == [6, 6, 6]
+    labels = dict(zip(texts, ["x", "y", "z"] * 10, strict=True))
+    expected = [labels[text.strip().lower()] for text in data.X_train]
+    assert data.y_train.tolist() == expected
+
+
+def test_all_labels_of_a_single_text_are_named(tmp_path):
+    rows = ["a,x", "b,x", "c,y", "d,z", "d,z"]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    with pytest.raises(ValueError, match="has only one text with each of the labels y, z, which"):
+        load_text_dataset(path)
 
 
 @pytest.mark.parametrize(

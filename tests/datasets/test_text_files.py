@@ -53,6 +53,12 @@ ODD_FILES = {
     "an open quote": ("csv", b'text\nx\n"a\nb\n', "line 3 starts a row with a quote that is never"),
     "an open quote of a header": ("csv", b'"text\na\n', "line 1 is not a readable header"),
     "letters after a quote": ("csv", b'text,n\n"a"b,1\n', "line 2 starts a row with a fault: ','"),
+    "the first line of a file for Excel": ("csv", b"sep=;\r\n\r\ntext;a,b,c\r\nx;1\r\n", ["x"]),
+    "a named tab": ("csv", b'"sep=\t"\ntext\ta;b;c\nx\t1\n', ["x"]),
+    "gzip without the name": ("jsonl", gzip.compress(b"{}\n"), "in.jsonl is compressed with gzip;"),
+    "a spreadsheet as csv": ("csv", b"PK\x03\x04\x14\0\x06\0", "in.csv is a zip file or a spread"),
+    "parquet as csv": ("csv", b"PAR1\x15\0\x15", "in.csv is a parquet file; end its name in"),
+    "bars": ("csv", b"id|text\n1|a, b\n", ["a, b"]),
     "quotes inside a field": ("csv", b'text,n\na"b",1\n', ['a"b"']),
     "carriage returns": ("csv", b"text,n\ra,1\rb,2\r", ["a", "b"]),
     "two columns of a name": ("csv", b"text,text\na,b\n", "has 2 columns named 'text'; rename"),
@@ -343,7 +349,7 @@ def test_long_texts_come_in_smaller_parts(tmp_path, monkeypatch, kind):
     elif kind == "parquet":
         table.to_parquet(path)
     else:
-        table.to_csv(path, index=False)
+        table.to_csv(path, index=False, header=kind == "csv")
     parts = [rows.columns["text"] for rows in read_rows(file_source(path), WANTED, "text", 9)]
     assert max(map(len, parts)) < 9
     assert [text for part in parts for text in part][-9:] == texts
@@ -392,3 +398,29 @@ def test_a_name_that_cannot_be_typed_is_not_proposed():
         advice = column_advice("text", [name], "text_column", Options(shell=True), "has others")
         assert advice == "has others. Choose the right one with --text-column NAME"
     assert "did you mean 'texts'" in column_advice("text", ["texts"], "text_column", Options(), "")
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [("id,text", ".csv or .tsv"), ('{"text": "soup"}', ".jsonl"), ("a text; and more", "")],
+)
+def test_a_table_with_the_name_of_a_txt_file_is_noted(tmp_path, recwarn, line, advice):
+    path = tmp_path / "in.txt"
+    path.write_text(f"{line}\n1,text\n", encoding="utf-8")
+    assert read_texts(path, label_column=None)[0] == [line, "1,text"]
+    found = [str(warning.message) for warning in recwarn]
+    expected = (
+        f"The first line of {path} contains the column name 'text', but each line counts as a "
+        f"text; rename the file to {advice} to read its columns."
+    )
+    assert found == ([expected] if advice else [])
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_blank_text_of_a_csv_file_is_missing_for_fit_alone(tmp_path, text):
+    path = tmp_path / "in.csv"
+    path.write_text(f"n,text\n1,soup\n2,{text}\n", encoding="utf-8")
+    assert predicts_reader(path) == ["soup", text]
+    with pytest.raises(ValueError, match="line 3 has no text in the column 'text'"):
+        fits_reader(path)

@@ -26,6 +26,17 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _LONGEST_MARK = 4
+# The first bytes of files that are no text, and what to do about them.
+_NO_TEXT = {
+    b"\x1f\x8b": "is compressed with gzip; unpack it or, if it is a file, end its name in .gz",
+    b"PK\x03\x04": "is a zip file or a spreadsheet such as .xlsx; unpack it, or save the sheet as "
+    "CSV UTF-8",
+    b"PAR1": "is a parquet file; end its name in .parquet",
+}
+
+
+class NotTextError(ValueError):
+    """A file is no text; the message starts with a verb and says what to do."""
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -55,6 +66,8 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
 
     Raises
     ------
+    NotTextError
+        If the file is compressed or of another type.
     ValueError
         If the byte-order mark contradicts the given encoding or is needed for it, or if there is
         none and the text seems to be in UTF-16. The message starts with a verb.
@@ -65,6 +78,9 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
     >>> find_encoding(b"\xff\xfea\0"), find_encoding(b"a", "latin-1")
     ('utf-16', 'iso8859-1')
     """
+    for start, fault in _NO_TEXT.items():
+        if head.startswith(start):
+            raise NotTextError(fault)
     marked = next((name for mark, name in _BYTE_ORDER_MARKS.items() if head.startswith(mark)), None)
     if given is None:
         if marked is None:

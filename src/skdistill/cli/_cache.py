@@ -17,7 +17,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     cache = _options.add_command(
         commands,
         "cache",
-        usage="{info,clear} FOLDER [options]",
+        usage="info FOLDER | clear FOLDER [--teacher KEY] [--yes]",
         summary="show or clear a folder of cached teacher probabilities",
         description="Show or clear the teacher probabilities in a folder that you passed as "
         "`fit --cache` or as a student's parameter `memory`.",
@@ -26,7 +26,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
             skdistill cache clear folder --teacher KEY
             """,
     )
-    actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = cache.add_subparsers(
+        prog="skdistill cache", dest="action", required=True, metavar="ACTION"
+    )
     info = actions.add_parser(
         "info",
         usage="skdistill cache info FOLDER",
@@ -55,6 +57,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
     from skdistill.labelling._store import SoftLabelStore
 
+    _options.check_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"the folder {folder} does not exist; pass the folder that you used as `fit --cache` "
@@ -66,6 +69,9 @@ def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
 
 def _print_info(arguments: argparse.Namespace) -> None:
     _, teachers = _open(arguments.folder)
+    if not teachers:
+        print(f"{arguments.folder} contains no cached probabilities")
+        return
     _print_table(teachers)
 
 
@@ -97,6 +103,7 @@ def _clear(arguments: argparse.Namespace) -> None:
         return
     for teacher in teachers:
         store.clear(teacher.key)
+    print("deleted" if teachers else "nothing was deleted")
 
 
 def _agreed() -> bool:

@@ -16,7 +16,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         description="Train a TF-IDF baseline (logistic regression on weighted word counts), a "
         "small MLP (a neural network), a transformer teacher and an MLP distilled from the "
         "teacher. Then print a table, draw a figure and save the student. "
-        "Without --full, this takes about five minutes on two CPU cores.",
+        "Without --full and --data, this takes about five minutes on two CPU cores.",
         examples="""
             skdistill demo                     docstrings of installed libraries
             skdistill demo --full              the same on ten times as much text
@@ -50,6 +50,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _add_work_options(demo)
     demo.set_defaults(
         run=_run,
+        after_interruption=_what_is_kept,
         memory_advice="close other programs, or pass --teacher with a smaller model",
     )
 
@@ -60,8 +61,10 @@ def _add_work_options(demo: argparse.ArgumentParser) -> None:
         type=_options.file_path,
         default=Path("demo-output"),
         metavar="DIR",
-        help="folder for the student, the table and the figure (default: demo-output)",
+        help="folder for the student, the table and the figure; those of an earlier demo are "
+        "replaced (default: demo-output)",
     )
+    _options.add_force(demo)
     demo.add_argument(
         "--full",
         action="store_true",
@@ -80,6 +83,23 @@ def _add_work_options(demo: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
+    from skdistill.cli.training._demo_folder import check_demo_folder
+
+    check_demo_folder(arguments.output, arguments.force)
+
     from skdistill.cli._demo_run import Demo, run_demo
 
     run_demo(_options.make_job(Demo, arguments))
+
+
+def _what_is_kept(arguments: argparse.Namespace) -> str:
+    """Say what the next run can resume from."""
+    from skdistill.cli.training._demo_folder import unfinished
+
+    folder = unfinished(arguments.output)
+    if not folder.is_dir():
+        return "; nothing was kept"
+    return (
+        "; run the same command to resume from the teacher's last complete epoch and the texts "
+        f"that are already labelled, if any (in {folder})"
+    )

@@ -1,5 +1,6 @@
 """The article's experiment on real text: baseline, small MLP, teacher, distilled MLP."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ from skdistill.cli._teacher_choice import (
     short_name,
     teacher_settings,
 )
+from skdistill.cli._training import Epochs
+from skdistill.cli.training import _demo_folder
+from skdistill.cli.training._doubts import several_labels
 from skdistill.datasets._docstrings import load_docstrings
 from skdistill.datasets._load import load_emotion, load_text_dataset, read_texts
 from skdistill.displays._retention import RetentionDisplay
@@ -111,8 +114,9 @@ def run_demo(demo: Demo) -> pd.DataFrame:
     demo.output.mkdir(parents=True, exist_ok=True)
     is_ready = is_fine_tuned(weights, texts.classes)
     small = _train_small_models(demo, texts, tell)
-    big, expected = _train_teacher(demo, weights, is_ready, texts, tell)
-    with TemporaryDirectory() as memory:
+    memory = str(_demo_folder.answers(demo.output))
+    with tell.listening():
+        big, expected = _train_teacher(demo, weights, is_ready, texts, tell)
         labelling_seconds = _label(big.model, texts, memory, tell)
         distilled = _distil(demo, big.model, texts, memory, tell)
     tell.step("Measuring size and speed")
@@ -131,11 +135,12 @@ def run_demo(demo: Demo) -> pd.DataFrame:
             for item in [*small, big, *distilled]
         ]
     )
-    student_file = demo.output / "student.skd"
+    student_file = demo.output / _demo_folder.STUDENT
     distilled[-1].model.save(student_file)
-    _write_table(demo, table, texts, teacher=weights, labelling_seconds=labelling_seconds)
     if demo.plot:
-        _draw(table, demo.output / "accuracy-against-size.png", title=_title(demo, texts))
+        _draw(table, demo.output / _demo_folder.FIGURE, title=_title(demo, texts))
+    _write_table(demo, table, texts, teacher=weights, labelling_seconds=labelling_seconds)
+    shutil.rmtree(_demo_folder.unfinished(demo.output), ignore_errors=True)
     tell.note("done")
     _print_results(demo, table, texts, student_file)
     return table
@@ -146,9 +151,11 @@ def _announcement(demo: Demo) -> str:
     plan = "Compares TF-IDF, a small MLP, a transformer and an MLP distilled from it"
     if demo.full:
         return f"{plan}, on all texts. This can take half an hour or more on a CPU."
+    is_known = demo.data == "docstrings" and demo.teacher is None
+    time = "about five minutes" if is_known else "some minutes, more for long texts,"
     return (
         f"{plan}, on at most {N_TRAIN:,} labelled and {N_UNLABELED:,} unlabelled texts. This takes "
-        "about five minutes on two CPU cores; --full uses all texts."
+        f"{time} on two CPU cores; --full uses all texts."
     )
 
 
@@ -160,6 +167,7 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
     elif demo.data == "emotion":
         texts = load_emotion()
     else:
+        _refuse_several_labels(demo)
         texts = load_text_dataset(
             demo.data,
             text_column=demo.text_column,
@@ -184,6 +192,19 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
         f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
     )
     return texts
+
+
+def _refuse_several_labels(demo: Demo) -> None:
+    """Refuse a file with several labels per text, before the labels are counted as classes."""
+    if not Path(demo.data).is_file():
+        return
+    columns = {"text_column": demo.text_column, "label_column": demo.label_column}
+    _, y = read_texts(demo.data, **columns, sep=demo.sep, encoding=demo.encoding)
+    if found := several_labels(np.unique(y)):
+        raise ValueError(
+            f"{demo.data}: {demo.label_column} contains {found[0]!r}, several labels of one text, "
+            f"but the demo learns one; use `skdistill fit --label-separator {found[1]!r}`."
+        )
 
 
 def _shrink(texts: Bunch, random_state: int) -> Bunch:
@@ -298,11 +319,19 @@ def _train_teacher(
         if not demo.full:  # as few passes as teach it something
             settings["max_epochs"] = "auto"
         teacher = TransformerTeacherClassifier(
-            weights, **settings, random_state=demo.seed, verbose=_bars()
+            weights,
+            **settings,
+            checkpoint_dir=_demo_folder.checkpoints(demo.output),
+            random_state=demo.seed,
+            verbose=_bars(),
         )
+        is_new = not _demo_folder.checkpoints(demo.output).exists()
+        teacher.set_callbacks(Epochs(tell, has_bars=bool(_bars())))
         with _timed() as watch:
             teacher.fit(texts.X_train, texts.y_train)
-        seconds = watch.seconds
+        # What follows measures and saves the model alone.
+        teacher.set_callbacks().set_params(checkpoint_dir=None)
+        seconds = watch.seconds if is_new else None
     big = Trained(f"teacher: {name}", "teacher", teacher, seconds)
     # The teacher is slow, so it predicts the test texts only once.
     expected = Predictions.from_proba(teacher.predict_proba(texts.X_test), teacher.classes_)
@@ -333,11 +362,11 @@ def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator)
             memory=memory,
             random_state=demo.seed,
             verbose=_bars(),
-        )
+        ).set_callbacks(Epochs(tell, has_bars=bool(_bars())))
         with _timed() as watch:
             student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))
         # The saved student needs neither teacher nor cache.
-        student.set_params(teacher=None, memory=None, verbose=0)
+        student.set_callbacks().set_params(teacher=None, memory=None, verbose=0)
         name = f"distilled MLP, {_pooling_of(student)} pooling"
         item = Trained(name, "distilled", student, watch.seconds)
         _tell_accuracies(tell, [item], texts)
@@ -355,8 +384,9 @@ def _tell_accuracies(
 
 
 def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) -> None:
+    written = [_demo_folder.STUDENT, *[_demo_folder.FIGURE] * demo.plot]
     write_json(
-        demo.output / "table.json",
+        demo.output / _demo_folder.TABLE,
         table,
         data=demo.data,
         full=demo.full,
@@ -366,6 +396,7 @@ def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) 
         n_test=len(texts.X_test),
         classes=[str(label) for label in texts.classes],
         **figures,
+        files={name: _demo_folder.record(demo.output, name) for name in written},
         skdistill=__version__,
     )
 
@@ -390,14 +421,15 @@ def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
 def _print_results(demo: Demo, table: pd.DataFrame, texts: Bunch, student_file: Path) -> None:
     print(format_table(table))
     print(
-        f"\nAccuracy and F1 are in %, on {len(texts.X_test):,} test texts. The training time of "
-        "distilled MLPs does not include the teacher."
+        f"\nAccuracy and F1 are in %, on {len(texts.X_test):,} test texts. Sizes on disk are those "
+        "of joblib files; .skd files are smaller. The training time of distilled MLPs does not "
+        "include the teacher."
     )
     print(_conclusion(table))
     print()
     if demo.plot:
-        print(f"Figure:  {demo.output / 'accuracy-against-size.png'}")
-    print(f"Table:   {demo.output / 'table.json'}")
+        print(f"Figure:  {demo.output / _demo_folder.FIGURE}")
+    print(f"Table:   {demo.output / _demo_folder.TABLE}")
     print(f"Student: {student_file} ({format_bytes(student_file.stat().st_size)})")
     example = min(texts.X_test[:100], key=lambda text: abs(len(text) - 50))
     print("\nUse this student in Python:\n")

@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
     from skdistill.serving import CompiledClassifier
+
+# From this share of texts without known words on, the output warns of them.
+_MANY_UNKNOWN = 0.5
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -95,17 +99,30 @@ def _run(arguments: argparse.Namespace) -> None:
         print(f"the predicted class is the same for {100 * found['agreement']:.2f} % of them")
 
 
-def _texts(arguments: argparse.Namespace) -> list[str] | None:
+def _texts(arguments: argparse.Namespace, student: "CompiledClassifier") -> list[str] | None:
+    """Return the texts for the comparison; warn if the student knows nothing of most of them."""
     if arguments.texts is None:
         return None
-    return _inputs.read_unlabelled_file(arguments.texts, arguments)
+    texts = _inputs.read_unlabelled_file(arguments.texts, arguments)
+    proba = student.predict_proba([*texts, ""])
+    n_unknown = int((proba[:-1] == proba[-1]).all(axis=1).sum())
+    if n_unknown > _MANY_UNKNOWN * len(texts):
+        warnings.warn(
+            f"{n_unknown:,} of the {len(texts):,} texts of {arguments.texts} contain no word that "
+            "the student knows, so they say nothing about the result; pass other --texts.",
+            stacklevel=2,
+        )
+    return texts
 
 
 def _export_onnx(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:
     from skdistill.onnx._export import export_onnx
 
     return export_onnx(
-        student, arguments.output, inputs=arguments.inputs or "ids", texts=_texts(arguments)
+        student,
+        arguments.output,
+        inputs=arguments.inputs or "ids",
+        texts=_texts(arguments, student),
     )
 
 
@@ -117,7 +134,7 @@ def _export_skd(arguments: argparse.Namespace, student: "CompiledClassifier") ->
     from skdistill.serving import parity_report
 
     model = read_model(arguments.model)
-    texts = _texts(arguments) or make_texts(model.vocabulary)
+    texts = _texts(arguments, student) or make_texts(model.vocabulary)
     if arguments.precision == "int8":  # as in student.save
         model = replace(model, counts=None)
     write_model(model, arguments.output, arguments.precision)
@@ -128,6 +145,6 @@ def _export_html(arguments: argparse.Namespace, student: "CompiledClassifier") -
     from skdistill.onnx._export import make_texts
     from skdistill.serving import parity_report
 
-    texts = _texts(arguments) or make_texts(student._model.vocabulary)
+    texts = _texts(arguments, student) or make_texts(student._model.vocabulary)
     student.to_html(arguments.output)
     return parity_report(student, texts, precision="int8")  # the page computes in int8

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import warnings
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,11 +24,9 @@ _GOOD_RETENTION = 0.97
 # From this number of texts on, classes must be fewer than this share of them.
 _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
-# From this share of test texts that are training texts on, the output warns of them.
-_MANY_KNOWN = 0.1
 # What files write between several labels.
 _SEPARATORS = "|;,/"
-_FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
+_FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "max_length", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
     name.removeprefix("Distilled").removesuffix("Classifier").lower()
@@ -110,10 +107,11 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
         "--epochs",
         type=_options.positive,
         metavar="N",
-        help="passes; also --lr RATE (defaults suit DATA), --batch-size N (default: 32)",
+        help="passes; also --lr RATE, --batch-size N, --max-length TOKENS",
     )
     teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
     teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
+    teacher.add_argument("--max-length", type=_options.length, help=argparse.SUPPRESS)
     teacher.add_argument(
         "--save-teacher",
         type=_options.file_path,
@@ -224,12 +222,16 @@ def _run(arguments: argparse.Namespace) -> None:
     limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
     with limit, tell.listening():
         outcome = train(job, texts, tell)
+    if job.checkpoint is not None:
+        tell.note(f"{job.checkpoint} is no longer needed; delete it to free its space")
     tell.note("done")
     print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))
 
 
 def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     """Read the labelled, unlabelled and test texts."""
+    from skdistill.cli.training._doubts import warn_of_known_texts
+
     labels = _inputs.label_columns(arguments)
     labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
     classes = _classes_of(labelled, arguments)
@@ -237,10 +239,16 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     if arguments.test is not None:
         known = replace(labels, known=classes)
         test = _inputs.read_labelled_file(arguments.test, arguments, known, arguments.data)
-        _warn_of_known_texts(labelled.texts, test.texts, arguments)
+        tested = test.texts, _inputs.name_of(arguments.test)
+        source = labelled.texts, _inputs.name_of(arguments.data)
+        warn_of_known_texts(*tested, *source, have_labels=True)
     unlabelled: list[str] = []
     if arguments.unlabeled is not None:
         unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments, arguments.data)
+        if test is not None:
+            warn_of_known_texts(
+                *tested, unlabelled, _inputs.name_of(arguments.unlabeled), have_labels=False
+            )
     return _inputs.Texts(labelled, unlabelled, test)
 
 
@@ -249,21 +257,26 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     import numpy as np
 
     from skdistill._core.multilabel import write_labels
+    from skdistill.cli.training._doubts import several_labels, warn_of_labels
 
     column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
-    _warn_of_case(np.unique(labelled.y) if labelled.names is None else labelled.names, column)
+    classes = np.unique(labelled.y) if labelled.names is None else labelled.names
+    warn_of_labels(labelled, classes, column)
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
         _refuse_other_separators(labelled.names, column, arguments.label_separator)
         write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
         return labelled.names
-    classes = np.unique(labelled.y)
     if len(classes) < 2:
         raise ValueError(
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
-    _refuse_several_labels(classes, column)
+    if found := several_labels(classes):
+        raise ValueError(
+            f"{column} contains {found[0]!r}, several labels of one text; pass --label-separator "
+            f"{found[1]!r}."
+        )
     n_texts = len(labelled.texts)
     if n_texts >= _LEAST_TEXTS and len(classes) > _MOST_CLASSES * n_texts:
         name = (arguments.label_column or ["label"])[0]
@@ -272,33 +285,6 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
             f"--label-column? {arguments.data} has {len(classes):,} labels in {n_texts:,} rows."
         )
     return classes
-
-
-def _warn_of_known_texts(texts: list[str], test: list[str], arguments: argparse.Namespace) -> None:
-    """Warn if many test texts are also training texts."""
-    known = {*texts}
-    n_known = sum(text in known for text in test)
-    if n_known >= _MANY_KNOWN * len(test):
-        source, tested = map(_inputs.name_of, (arguments.data, arguments.test))
-        warnings.warn(
-            f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so the "
-            "scores say little about new texts.",
-            stacklevel=3,
-        )
-
-
-def _warn_of_case(names: "np.ndarray", column: str) -> None:
-    """Warn of two labels that differ only in case."""
-    found: dict[str, str] = {}
-    for name in names.tolist():
-        other = found.setdefault(name.casefold(), name)
-        if other != name:
-            warnings.warn(
-                f"{column} contains {other!r} and {name!r}, which count as two labels; rename one "
-                "of them if they mean the same.",
-                stacklevel=4,
-            )
-            return
 
 
 def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:
@@ -315,22 +301,6 @@ def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None
                     f"{column} contains {label!r}, several labels of one text; pass "
                     f"--label-separator {separator!r}."
                 )
-
-
-def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
-    """Refuse lists of labels as ``skdistill predict`` writes them for several labels per text."""
-    known = {*names.tolist()}
-    numbered = all(number.isdecimal() for name in known for number in name.split())
-    for label in names.tolist():
-        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
-        parts = [part.strip() for part in label.split("|")]
-        is_listed = len(parts) > 1 and known.issuperset(parts)
-        if is_listed or (numbered and len(label.split()) > 1):
-            separator = "'|'" if is_listed else "' '"
-            raise ValueError(
-                f"{column} contains {label!r}, several labels of one text; pass --label-separator "
-                f"{separator}."
-            )
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -352,6 +322,9 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.teacher in WITHOUT_TRANSFORMER and option:
         error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
     _options.check_output(arguments.output, arguments.force)
+    for folder in (arguments.cache, arguments.checkpoint):
+        if folder is not None:
+            _options.check_folder(folder)
     if arguments.save_teacher is not None:
         _options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
 
@@ -405,9 +378,11 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
         f"{outcome.seconds:.0f} s",
     ]
     if outcome.calibration is not None:
+        found = outcome.calibration
         lines.append(
-            "calibration error on {n_texts:,} held-out texts: {error_before:.1%} before "
-            "calibration, {error_after:.1%} after".format(**outcome.calibration)
+            f"calibration error on {found['n_texts']:,} held-out texts, in %: "
+            f"{100 * found['error_before']:.2f} before calibration, "
+            f"{100 * found['error_after']:.2f} after"
         )
     if outcome.test is None:
         lines.append(

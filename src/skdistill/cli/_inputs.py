@@ -209,7 +209,21 @@ def read_labelled_file(
     source = open_source(path, arguments, None if is_txt else TABLES, like=like)
     found = read_labelled(source, arguments.text_column, labels)
     tell_left_out(source, arguments)
+    if labels.is_list and source.kind in (".csv", ".tsv"):
+        _tell_empty_cells(found, source, arguments)
     return found
+
+
+def _tell_empty_cells(found: "Labelled", source: "Source", arguments: argparse.Namespace) -> None:
+    """Say how many texts have no label, because a csv file cannot show that one is missing."""
+    n_empty = int((found.y.sum(axis=1) == 0).sum())
+    if n_empty and sys.stderr is not None:
+        print(
+            f"skdistill {arguments.command}: {source.name}: {n_empty:,} of {len(found.texts):,} "
+            "texts have an empty label, so none of the labels applies to them; if their labels are "
+            "missing, remove these rows",
+            file=sys.stderr,
+        )
 
 
 def read_unlabelled_file(path: str, arguments: argparse.Namespace, like: str = "") -> list[str]:

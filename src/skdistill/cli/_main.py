@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ _SIMILAR = 0.75
 # Packages that have another name than their module.
 _PACKAGES = {"sklearn": "scikit-learn"}
 # torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
+_NUMBERS = re.compile(r"\d")
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
@@ -148,7 +150,10 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def _short_warnings(name: str, parser: argparse.ArgumentParser) -> Iterator[None]:
-    """Print warnings in the same form as errors, each once, without the line that caused them."""
+    """Print warnings in the same form as errors, without the line that caused them.
+
+    Of warnings that differ only in numbers, the first one is printed.
+    """
     shown: set[str] = set()
 
     def show(
@@ -159,8 +164,9 @@ def _short_warnings(name: str, parser: argparse.ArgumentParser) -> Iterator[None
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if str(message) not in shown:
-            shown.add(str(message))
+        form = _NUMBERS.sub("", str(message))
+        if form not in shown:
+            shown.add(form)
             print(f"{name}: warning: {naming_options(str(message), parser)}", file=sys.stderr)
 
     with warnings.catch_warnings():

@@ -26,11 +26,15 @@ _QUOTES = "'\""
 _OPTION = re.compile(r"(?<!\S)--[a-z]")
 # A parameter in a message, perhaps with a value, but no part of a path or of a quoted string.
 _PARAMETER = re.compile(
-    r"""(?<![\w'"/.-])(?P<name>[a-z]+(?:_[a-z]+)+|lr|analyzer)"""
+    r"""(?<![\w'"/.-])(?P<name>[a-z]+(?:_[a-z]+)+|lr|analyzer|inputs)"""
     r"""(?:=(?P<value>[\w-]+(?:\.\w+)*|"[^"]*"|'[^']*'))?(?![\w'"/=-]|\.\w)"""
 )
 # Columns of the help, at which that of each command has at most 40 lines.
 _WIDTH = 100
+# Tokens of the shortest text of a transformer: a word and the marks of both ends.
+_SHORTEST = 3
+# Bytes that must be free on the disk of an output.
+_LEAST_ROOM = 2**20
 
 
 def help_width() -> int:
@@ -137,8 +141,16 @@ def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
     holds_something = any(path.iterdir()) if path.is_dir() else path.exists()
     if holds_something and not force:
         raise FileExistsError(f"{path} already exists; choose another name or pass --force.")
-    with explaining_writes(path), TemporaryFile(dir=path.parent):
-        pass
+    with explaining_writes(path), TemporaryFile(dir=path.parent) as file:
+        file.write(bytes(_LEAST_ROOM))
+        file.flush()
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a folder to create if it, or a folder that is to contain it, is an existing file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise FileExistsError(f"{place} is an existing file; pass the path of a folder.")
 
 
 def refuse_same(output: Path, given: Path, name: str) -> None:
@@ -195,6 +207,14 @@ def positive(text: str) -> int:
     return value
 
 
+def length(text: str) -> int:
+    """Parse the number of tokens to which a transformer cuts texts."""
+    value = _parsed(int, text)
+    if value < _SHORTEST:
+        raise argparse.ArgumentTypeError(f"{text} is less than {_SHORTEST}")
+    return value
+
+
 def rate(text: str) -> float:
     """Parse a positive number."""
     value = _parsed(float, text)
@@ -230,7 +250,9 @@ def naming_options(message: str, parser: argparse.ArgumentParser) -> str:
     def option(match: re.Match[str]) -> str:
         name, value = match["name"], match["value"]
         found = option_of(_OTHER_NAMES.get(name, name))
-        if found not in parser._option_string_actions or (name == "analyzer" and not value):
+        if found not in parser._option_string_actions or (
+            name in ("analyzer", "inputs") and not value
+        ):
             return match[0]
         return f"{found} {value.strip(_QUOTES)}" if value else found
 

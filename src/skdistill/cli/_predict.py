@@ -82,8 +82,11 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
     _options.add_force(predict)
     predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
-        "--verbose", action="store_true", help="show progress even without a terminal"
+        "--quiet",
+        action="store_true",
+        help="do not say what was done; --verbose shows progress even without a terminal",
     )
+    predict.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     predict.add_argument(
         "--label-column",
         action=_OtherOption,
@@ -126,6 +129,8 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.usage_error(
             "--json is only for printed lines; for a JSON file, use an output that ends in .jsonl"
         )
+    if arguments.quiet and arguments.verbose:
+        arguments.usage_error("--quiet and --verbose exclude each other; pass one of them")
     if arguments.top_k is not None and arguments.proba:
         arguments.usage_error("--top-k writes probabilities, too; remove --proba")
 
@@ -167,6 +172,18 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
             job = FileJob(arguments.model, source, target, arguments.text_column, is_stream)
             dropped = predict_file(columns, job, count)
     _inputs.tell_left_out(source, arguments)
+    if arguments.quiet:
+        return
+    if count.n_blank and not (is_stream and arguments.output == "-"):
+        empty = (
+            "1 text is empty and"
+            if count.n_blank == 1
+            else f"{count.n_blank:,} texts are empty and"
+        )
+        print(
+            f"skdistill predict: {source.name}: {empty} got the answer for no words at all",
+            file=sys.stderr,
+        )
     if arguments.output != "-":
         n_texts = "1 text" if count.n == 1 else f"{count.n:,} texts"
         without = f", without {_listed(dropped)} of the input" if dropped else ""
@@ -191,19 +208,24 @@ class _Count:
     """Count texts, and show them in a bar if there is one."""
 
     def __init__(self, bar: Any):
-        self.n = 0
+        self.n = self.n_blank = 0
         self._bar = bar
 
-    def __call__(self, n_texts: int) -> None:
-        self.n += n_texts
+    def __call__(self, texts: list[str]) -> None:
+        self.n += len(texts)
+        self.n_blank += sum(not text.strip() for text in texts)
         if self._bar is not None:
-            self._bar.update(n_texts)
+            self._bar.update(len(texts))
 
 
 @contextmanager
 def _counting(arguments: argparse.Namespace) -> Iterator[_Count]:
     """Count texts; show a bar if somebody watches and tqdm is installed."""
-    is_seen = sys.stderr.isatty() and not (arguments.output == "-" and sys.stdout.isatty())
+    is_seen = (
+        not arguments.quiet
+        and sys.stderr.isatty()
+        and not (arguments.output == "-" and sys.stdout.isatty())
+    )
     if not (arguments.verbose or is_seen):
         yield _Count(None)
         return

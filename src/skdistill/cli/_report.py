@@ -71,6 +71,8 @@ def _run(arguments: argparse.Namespace) -> None:
         _options.refuse_same(arguments.html, arguments.model, "model")
         if arguments.data != "-":
             _options.refuse_same(arguments.html, Path(arguments.data), "file of test texts")
+        if arguments.html.suffix not in (".html", ".htm"):
+            arguments.usage_error(f"the model card {arguments.html} must end in .html")
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")

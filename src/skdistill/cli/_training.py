@@ -1,8 +1,12 @@
 """The training behind ``skdistill fit``: a teacher, its probabilities, a student."""
 
+import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,6 @@ import numpy as np
 import pandas as pd
 from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.multiclass import OneVsRestClassifier
 
 import skdistill
@@ -25,7 +28,7 @@ from skdistill.cli._teacher_choice import (
     teacher_settings,
 )
 from skdistill.datasets._columns import Labelled
-from skdistill.datasets._load import split_labelled
+from skdistill.datasets._load import rows_of_texts, split_labelled, split_rows
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._shared_teacher import SharedTeacher
@@ -42,6 +45,8 @@ _TFIDF_C = 10
 _CALIBRATION_SHARE = 0.1
 _MIN_HELD_OUT = 20
 _MIN_SHARES = 3
+# The error of scikit-learn's vectorizer about texts without words.
+_NO_WORDS = "empty vocabulary"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Job:
     epochs: int | None
     lr: float | None
     batch_size: int | None
+    max_length: int | None
     augment: bool | None
     calibrate: bool
     test_fraction: float | None
@@ -114,7 +120,13 @@ def hold_out(texts: Texts, source: str, job: Job) -> Texts:
             )
         is_spare = np.ones(n_texts, dtype=bool)
         is_spare[_first_of_each(labelled.y)] = False  # so that all classes can be learned
-        taken = rng.permutation(np.flatnonzero(is_spare))[:n_held_out]
+        same: dict[int, list[int]] = {}
+        for rows in rows_of_texts(labelled.texts):  # so that no text is also one to train on
+            is_spare[rows] = is_spare[rows].all()
+            same |= dict.fromkeys(rows, rows)
+        order = rng.permutation(np.flatnonzero(is_spare)).tolist()
+        spare = [*dict.fromkeys(chain.from_iterable(same[row] for row in order))]
+        taken = np.array(spare[:n_held_out], dtype=np.int64)
         held_out = labelled.take(np.sort(taken))
         labelled = labelled.take(np.setdiff1d(np.arange(n_texts), taken))
     return replace(texts, labelled=labelled, test=test, held_out=held_out)
@@ -124,14 +136,14 @@ def _split(labelled: Labelled, source: str, share: float, seed: int) -> tuple[La
     """Split labelled texts; with one label per text, stratified by it."""
     options: dict[str, Any] = {"test_size": share, "random_state": seed}
     if labelled.names is not None:
-        n_texts = len(labelled.texts)
-        if ceil(share * n_texts) == n_texts:
+        members = rows_of_texts(labelled.texts)
+        if ceil(share * len(members)) == len(members):
             raise ValueError(
-                f"{source} has {n_texts:,} texts, and a share of {share:g} leaves none to train "
-                "on; hold out a smaller share."
+                f"{source} has {len(members):,} texts, and a share of {share:g} leaves none to "
+                "train on; hold out a smaller share."
             )
-        rows = train_test_split(np.arange(len(labelled.texts)), **options)
-        return labelled.take(rows[0]), labelled.take(rows[1])
+        rows = split_rows(members, **options)
+        return labelled.take(np.array(rows[0])), labelled.take(np.array(rows[1]))
     parts = split_labelled((labelled.texts, labelled.y), source, **options)
     return Labelled(*parts[0]), Labelled(*parts[1])
 
@@ -143,6 +155,21 @@ def _first_of_each(y: np.ndarray) -> np.ndarray:
     return np.unique(y, return_index=True)[1]
 
 
+@contextmanager
+def _explaining_no_words() -> Iterator[None]:
+    """Say what TF-IDF cannot do with texts that contain no words."""
+    try:
+        yield
+    except ValueError as error:
+        if _NO_WORDS not in str(error):
+            raise
+        raise ValueError(
+            "the texts contain no words of two or more letters or digits, which TF-IDF counts; "
+            "pass --analyzer char or choose another --teacher."
+        ) from error
+
+
+@_explaining_no_words()
 def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     """Train a teacher and a student, save the student, and evaluate it.
 
@@ -167,7 +194,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
     heading = f"Training the student ({job.student}) on {source}"
-    student.set_callbacks(_Epochs(tell, heading, has_bars=not job.quiet))
+    student.set_callbacks(Epochs(tell, heading, has_bars=not job.quiet))
     student.fit(
         texts,
         y if names is None else pd.DataFrame(y, columns=names.tolist()),
@@ -175,7 +202,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     )
     _calibrate(student, data.held_out)
     # The file keeps the training parameters, except for the cache folder and the verbosity.
-    student.set_params(memory=None, verbose=0).save(job.output, precision=job.precision)
+    _save(student.set_params(memory=None, verbose=0), job)
     served = CompiledClassifier.load(job.output)
     return Outcome(
         teacher=job.teacher if job.teacher in (TFIDF, NONE) else short_name(job.teacher),
@@ -195,11 +222,30 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     )
 
 
+def _save(student: Any, job: Job) -> None:
+    """Save a student; if that fails, save it elsewhere, so that its training is not lost."""
+    try:
+        student.save(job.output, precision=job.precision)
+    except OSError as error:
+        rescued = Path(tempfile.mkdtemp(prefix="skdistill-"), job.output.name)
+        try:
+            student.save(rescued, precision=job.precision)
+        except OSError:
+            rescued.parent.rmdir()
+            raise error from None
+        raise OSError(f"{error} The student is saved in {rescued} instead.") from error
+
+
 def _baseline_accuracy(job: Job, data: Texts) -> float | None:
     if data.test is None or job.teacher == TFIDF:
         return None
     baseline = _make_tfidf(job, several=data.labelled.names is not None)
-    baseline.fit(data.labelled.texts, data.labelled.y)
+    try:
+        baseline.fit(data.labelled.texts, data.labelled.y)
+    except ValueError as error:
+        if _NO_WORDS in str(error):
+            return None
+        raise
     return float(baseline.score(data.test.texts, data.test.y))
 
 
@@ -213,7 +259,7 @@ def _calibrate(student: Any, held_out: Labelled | None) -> None:
         warnings.warn(f"The student is not calibrated. {error}", stacklevel=2)
 
 
-class _Epochs(FitCallback):
+class Epochs(FitCallback):
     """Tell a heading, if there is one, at the beginning of a training; later on, tell its epochs.
 
     Where a bar shows the epochs, they are not told. The training of a student begins when all
@@ -272,9 +318,18 @@ def _choose_teacher(
     verbose = int(not job.quiet)
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
-    given = {"max_epochs": job.epochs, "lr": job.lr, "batch_size": job.batch_size}
+    given = {
+        "max_epochs": job.epochs,
+        "lr": job.lr,
+        "batch_size": job.batch_size,
+        "max_length": job.max_length,
+    }
     given = {option: value for option, value in given.items() if value is not None}
     if is_fine_tuned(weights, data.names, multilabel=several):
+        # Of the options, only this one is not about fine-tuning.
+        length: dict[str, Any] = {}
+        if "max_length" in given:
+            length["max_length"] = given.pop("max_length")
         if given:
             raise ValueError(
                 f"the teacher {name} is already fine-tuned for these {data.noun}, so --epochs, "
@@ -282,7 +337,7 @@ def _choose_teacher(
             )
         tell.step(f"Teacher {name}: already fine-tuned for these {data.noun}")
         return FrozenEstimator(
-            TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
+            TransformerTeacherClassifier.from_finetuned(weights, **length, verbose=verbose)
         )
     tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
     settings = teacher_settings(len(data.labelled.texts), is_default=job.teacher is None)
@@ -293,7 +348,7 @@ def _choose_teacher(
         random_state=job.seed,
         verbose=verbose,
     )
-    return SharedTeacher(teacher.set_callbacks(_Epochs(tell, has_bars=not job.quiet)))
+    return SharedTeacher(teacher.set_callbacks(Epochs(tell, has_bars=not job.quiet)))
 
 
 def _make_tfidf(job: Job, *, several: bool) -> Any:

@@ -134,10 +134,11 @@ class _LabelReader:
     def _advice(self, fault: str) -> str:
         if len(self.labels.names) > 1:
             return "write 1 or 0 in each label column"
+        if fault == NO_LABEL:
+            none = ", or write an empty string if no label applies" if self.labels.is_list else ""
+            return f"add it, drop the row, or move it to a file of unlabelled texts{none}"
         if self.labels.is_list:
             return "write the labels of a text with separators between them"
-        if fault == NO_LABEL:
-            return "add it, drop the row, or move it to a file of unlabelled texts"
         several = self.source.options.named("label_separator", "'|'")
         more = f"as a list with {several}" if fault.startswith("a dict") else f"pass {several}"
         hint = f", or {more} for several" if self.source.options.shell else ""
@@ -170,10 +171,12 @@ class _LabelReader:
         if isinstance(cell, list):
             names = self._trimmed(cell)
         elif is_missing(cell):
-            names = []
+            return [], NO_LABEL
         else:
             names = [name.strip() for name in str(cell).split(self.labels.separator)]
         labels = [str(name) for name in names if not isinstance(name, str) or name]
+        if any(map(is_missing, names)):
+            return [], NO_LABEL
         if any(map(damage_of, labels)):
             return [], "a character in a label that belongs in no text"
         if len({*labels}) < len(labels):

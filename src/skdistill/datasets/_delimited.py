@@ -1,6 +1,7 @@
 """csv and tsv files."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
@@ -16,15 +17,17 @@ _LONGEST_FIELD = 2**26
 _MOST_READ_AGAIN = 1_000_000
 # Characters to read at a time.
 _BLOCK = 2**16
-_SEPARATORS = ",;\t"
-_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_SEPARATORS = ",;\t|"
+# The first line of some files for Excel.
+_NAMED_SEPARATOR = re.compile('"?sep=([^"])"?', re.IGNORECASE)
+_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 
 class Delimited(TableFile):
     """A table with a header and one row per record, with quoted fields where needed.
 
     `sep` is what separates the fields when the file is written. If `is_fixed`, it also does when
-    the file is read. Otherwise that is the one among comma, semicolon and tab that splits the
+    the file is read. Otherwise that is the one among comma, semicolon, tab and bar that splits the
     header into most columns.
     """
 
@@ -51,8 +54,8 @@ class Delimited(TableFile):
 
     def _read_header(self, lines: "_Lines", source: Source) -> tuple[str, list[str]]:
         """Return the separator and the names of the columns."""
-        lines.skip_blank()
-        given = source.options.sep or (self.sep if self.is_fixed else None)
+        named = lines.skip_start()
+        given = source.options.sep or named or (self.sep if self.is_fixed else None)
         found: list[tuple[str, list[str]]] = []
         fault: Exception | None = None
         for sep in [given] if given else _SEPARATORS:
@@ -157,13 +160,20 @@ class _Lines:
         self.accept()
         self._is_strict = not self._source.options.skip_bad_rows
 
-    def skip_blank(self) -> None:
-        """Skip blank lines."""
+    def skip_start(self) -> str | None:
+        """Skip blank lines and, before the header, a line such as ``sep=;``, as Excel reads it.
+
+        Return the separator that the line names; None if there is no such line.
+        """
+        named = None
         for line in self:
-            if line.strip():
+            if found := _NAMED_SEPARATOR.fullmatch(line.strip("\r\n")):
+                named = found[1]
+            elif line.strip():
                 self.rewind()
-                return
+                break
             self.accept()
+        return named
 
     def is_damaged(self) -> bool:
         """Refuse the row if one of its lines cannot be decoded; return whether that is so."""

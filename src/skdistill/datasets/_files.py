@@ -7,6 +7,8 @@ same words. pandas is not needed; pyarrow is needed only for parquet files.
 import gzip
 import io
 import os
+import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from functools import partial
@@ -30,6 +32,8 @@ _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _SIMILAR = 0.7
 _MOST_NAMES = 1000
 _MOST_NEAR = 10
+# What may separate the names of columns.
+_SEPARATORS = re.compile("[,;\t|]")
 
 
 class Txt(TextFile):
@@ -41,8 +45,13 @@ class Txt(TextFile):
         """Yield the rows of a file, `size` at a time."""
         (name,) = columns
         with opened(source, newline="\n") as (file, encoding):
+            is_first = True
             for part in in_parts(_texts(file, source, encoding), size, lambda item: len(item[1])):
                 texts = [text for _, text in part]
+                if is_first:
+                    kind = ".jsonl" if texts[0].startswith("{") else ".csv or .tsv"
+                    warn_of_header(texts[0], name, source.name, f"rename the file to {kind}")
+                    is_first = False
                 yield Rows([name], {name: texts}, [number for number, _ in part], texts)
 
 
@@ -57,6 +66,20 @@ def _texts(lines: Iterable[str], source: Source, encoding: str) -> Iterator[tupl
             yield number, text
         else:
             n_blank += 1
+
+
+def warn_of_header(line: str, column: str, name: str, advice: str) -> None:
+    """Warn if the first of some lines looks like the header of a table or like an object of JSON.
+
+    `name` is the name of the file, and `advice` says how its columns can be read.
+    """
+    fields = [field.strip().strip('"') for field in _SEPARATORS.split(line)]
+    if column in fields or (line.startswith("{") and f'"{column}"' in line):
+        warnings.warn(
+            f"The first line of {name} contains the column name {column!r}, but each line counts "
+            f"as a text; {advice} to read its columns.",
+            stacklevel=2,
+        )
 
 
 TABLES: dict[str, TableFile] = {
@@ -161,7 +184,7 @@ def read_rows(
 ) -> Iterator[Rows]:
     """Yield the rows of a file whose texts are strings; refuse others.
 
-    Without `allow_empty`, an empty field of a csv file is a missing text.
+    Without `allow_empty`, a blank field of a csv file is a missing text.
     """
     file = FILES[source.kind]
     rows = file.read(source, columns, size, whole=whole)
@@ -178,7 +201,7 @@ def with_texts(
         bad = set()
         if (
             {*map(type, texts)} - {str}
-            or (required and not all(texts))
+            or (required and not all(map(str.strip, texts)))
             or any(map(damage_of, texts))
         ):
             for place, text in enumerate(texts):
@@ -195,7 +218,7 @@ def _fault_of_text(
     text: Any, column: str, required: bool
 ) -> tuple[str, str, type[Exception]] | None:
     """Return what is wrong with a text: fault, advice and the type of the error."""
-    if is_missing(text) or (required and text == ""):
+    if is_missing(text) or (required and not text.strip()):
         return f"has no text in the column {column!r}", "add the text or drop the row", ValueError
     if isinstance(text, bytes):
         return f"has bytes in the column {column!r}, not text", "write UTF-8", TypeError

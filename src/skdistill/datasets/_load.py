@@ -7,6 +7,7 @@ of labels.
 import os
 import re
 from collections.abc import Callable, Mapping
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any, overload
@@ -19,6 +20,7 @@ from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabe
 from skdistill.datasets._files import FILES, file_source, split_name
 from skdistill.datasets._hub import hub_splits
 from skdistill.datasets._source import Options, Source
+from skdistill.datasets._values import folded, listed
 
 Columns = tuple[list[str], np.ndarray]
 # Reads one part of a data set. It takes the label column, or None for no labels. The returned
@@ -123,7 +125,8 @@ def load_text_dataset(
     test_size : float, default=0.2
         Share of the rows to hold out as the test part, if the data set has no test part.
     random_state : int, RandomState instance or None, default=0
-        Controls the random split, which is stratified by label.
+        Controls the random split, which is stratified by label. A text that occurs several times
+        is in one part only.
 
     Returns
     -------
@@ -257,8 +260,8 @@ def read_texts(
         Name of the label column; None reads no labels.
     sep : str or None, default=None
         The character that separates the fields of a csv or tsv file. None means a tab in tsv
-        files; in csv files, the one among comma, semicolon and tab that splits the header into most
-        columns.
+        files; in csv files, the one among comma, semicolon, tab and ``|`` that splits the header
+        into most columns, or the one in a first line such as ``sep=;``.
     encoding : str or None, default=None
         The encoding of a text file, such as ``"cp1252"``. None means UTF-8, or the encoding that
         the byte-order mark names.
@@ -364,39 +367,62 @@ def split_labelled(
 ) -> tuple[Columns, Columns]:
     """Split labelled texts, stratified by label; `source` names the data in error messages.
 
+    A text that occurs several times is in one part only.
+
     Raises
     ------
     ValueError
         If a class has too few texts, or one of the parts would have fewer rows than classes.
     """
     X, y = columns
-    classes, counts = np.unique(y, return_counts=True)
+    members = rows_of_texts(X)
+    first = y[[rows[0] for rows in members]]
+    classes, counts = np.unique(first, return_counts=True)
     if counts.min() < 2:
+        lone = [str(label) for label in classes[counts < 2]]
+        which = f"the label {lone[0]!r}" if len(lone) == 1 else f"each of the labels {listed(lone)}"
         raise ValueError(
-            f"{source} has only one text with the label {str(classes[counts.argmin()])!r}, which "
-            "cannot be in both train and test; add texts with this label or drop it."
+            f"{source} has only one text with {which}, which cannot be in both train and test; add "
+            "other texts with this label or drop it."
         )
-    n_test = ceil(test_size * len(y))
+    n_test = ceil(test_size * len(first))
     for n_rows, verb, size in (
         (n_test, "holds out", "larger"),
-        (len(y) - n_test, "leaves for training", "smaller"),
+        (len(first) - n_test, "leaves for training", "smaller"),
     ):
         if 0 < test_size < 1 and n_rows < len(classes):
             raise ValueError(
                 f"{source} has {len(classes)} classes, but a share of {test_size:g} {verb} only "
-                f"{n_rows} of its {len(y):,} texts; hold out a {size} share."
+                f"{n_rows} of its {len(first):,} texts; hold out a {size} share."
             )
-    X_train, X_test, y_train, y_test = train_test_split(
-        X, y, test_size=test_size, random_state=random_state, stratify=y
+    train, test = split_rows(
+        members, test_size=test_size, random_state=random_state, stratify=first
     )
-    missing = np.setdiff1d(y_test, y_train)
+    missing = np.setdiff1d(y[test], y[train])
     if len(missing):
         raise ValueError(
             f"{source} has too few texts with the label {str(missing[0])!r}: none is left for "
             f"training when a share of {test_size:g} is held out. Add texts with this label, drop "
             "it, or hold out a smaller share."
         )
-    return (X_train, y_train), (X_test, y_test)
+    return ([X[row] for row in train], y[train]), ([X[row] for row in test], y[test])
+
+
+def rows_of_texts(texts: list[str]) -> list[list[int]]:
+    """Return the rows of each text; texts that differ only in case or white space are the same."""
+    members: dict[str, list[int]] = {}
+    for row, text in enumerate(texts):
+        members.setdefault(folded(text), []).append(row)
+    return [*members.values()]
+
+
+def split_rows(members: list[list[int]], **options: Any) -> tuple[list[int], list[int]]:
+    """Split rows for training and testing, so that all rows of a text are in the same part.
+
+    `members` are the rows of each text; the options are those of scikit-learn's `train_test_split`.
+    """
+    train, test = train_test_split(members, **options)
+    return [*chain.from_iterable(train)], [*chain.from_iterable(test)]
 
 
 def make_bunch(

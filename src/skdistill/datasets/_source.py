@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from skdistill._core.encodings import decoded, encoding_title, undecodable
+from skdistill._core.encodings import NotTextError, decoded, encoding_title, undecodable
 from skdistill.datasets._values import listed
 
 # How similar the name of a column must be to be proposed.
@@ -117,6 +117,8 @@ class Source:
 
     def wrong_encoding(self, error: ValueError) -> ValueError:
         """Return the error about a source whose first bytes are not in the encoding."""
+        if isinstance(error, NotTextError):
+            return ValueError(f"{self.name} {error}.")
         likely = _NAMED_ENCODING.search(str(error))
         if likely is None or likely[1] == "utf-8":
             advice = f"drop {self.options.named('encoding')}"

@@ -31,6 +31,18 @@ def damage_of(text: str) -> str:
     return f"half of a surrogate pair (\\u{ord(found[0]):04x})"
 
 
+def folded(text: str) -> str:
+    """Return a text without differences of case and white space.
+
+    Examples
+    --------
+    >>> from skdistill.datasets._values import folded
+    >>> folded("  Good  morning ") == folded("good morning")
+    True
+    """
+    return " ".join(text.split()).casefold()
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names for an error message, on one line; long lists are cut."""
     shown = ", ".join(

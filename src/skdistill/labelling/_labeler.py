@@ -1,5 +1,6 @@
 """Labelling of texts with a teacher that is fitted once, and caching of its probabilities."""
 
+import logging
 import os
 import tempfile
 import uuid
@@ -37,6 +38,8 @@ from skdistill.labelling._teacher import (
 )
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
+
+_logger = logging.getLogger(__name__)
 
 
 class SoftLabeler:
@@ -286,6 +289,7 @@ class SoftLabeler:
             return
         teacher = self.fitted_teacher()
         check_classes(teacher, self.classes, self.multilabel)
+        _logger.info("the teacher labels %s texts", f"{int(wanted.sum()):,}")
         n_workers, pace = count_workers(), Pace(is_kept=is_kept)
         if n_workers > 1 and answers_in_parts(teacher) is None:
             shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)

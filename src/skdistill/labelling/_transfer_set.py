@@ -242,7 +242,6 @@ def _complete(
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
         texts = JoinedTexts([blocks[i] for i in wanted])
-        _logger.info("the teacher labels %s texts", f"{len(texts):,}")
         labelled = labeler.label(texts)
         ends = np.cumsum([len(blocks[i]) for i in wanted])
         for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):

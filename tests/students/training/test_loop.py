@@ -9,7 +9,13 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
-from skdistill.students.training._loop import FidelityEarlyStopping, Recipe, StopTraining, train
+from skdistill.students.training._loop import (
+    FidelityEarlyStopping,
+    Progress,
+    Recipe,
+    StopTraining,
+    train,
+)
 from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._ragged import Ragged
@@ -322,3 +328,11 @@ def test_verbose_shows_one_bar_and_silence_is_silent(capsys):
     assert out == ""
     assert "training student: 100%" in err
     assert "20/20" in err
+
+
+def test_a_small_loss_is_not_shown_as_zero():
+    shown = []
+    bar = SimpleNamespace(set_postfix=shown.append)
+    history = {(-1, "train_loss"): 0.00034567, -1: {"train_loss": 0.00034567}}
+    Progress(bar).on_epoch_end(SimpleNamespace(history=history))
+    assert shown == [{"train_loss": "0.000346"}]

@@ -44,10 +44,13 @@ class Columns:
     def __init__(self, classifier: CompiledClassifier, choice: Choice):
         self.classifier = classifier
         self.choice = choice
+        # Those names of columns that --output-column changes.
+        self.chosen: list[str]
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()]
         if choice.top_k is not None:
             self.n_ranked = min(choice.top_k, len(classes))
             ranks = range(1, self.n_ranked + 1)
+            self.chosen = [f"{choice.column}_{rank}" for rank in ranks]
             self.names = [
                 name for rank in ranks for name in (f"{choice.column}_{rank}", f"proba_{rank}")
             ]
@@ -56,6 +59,7 @@ class Columns:
             return
         if choice.proba and choice.column in classes:
             raise _same_name(choice.column)
+        self.chosen = [choice.column]
         self.names = [choice.column, *(classes if choice.proba else [])]
 
     def of(self, texts: list[str]) -> dict[str, list[Any]]:

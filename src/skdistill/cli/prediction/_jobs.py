@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,13 +70,13 @@ def partial_folder(target: Path) -> Path:
     return target.with_name(f"{target.name}.partial")
 
 
-def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> list[str]:
+def predict_file(columns: Columns, job: FileJob, count: Callable[[list[str]], Any]) -> list[str]:
     """Predict the rows of a file, or the lines of standard input, and write them to a file.
 
     The parts stay in the folder ``TARGET.partial`` until all of them are complete. After an
     interruption, a second call with the same model, input and options makes only the missing parts.
-    For standard input, it starts again. `count` is called with numbers of texts. Return the names
-    of the input's columns that the output does not keep.
+    For standard input, it starts again. `count` is called with the texts. Return the names of the
+    input's columns that the output does not keep.
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
@@ -87,20 +88,30 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
         if not is_mine:
             raise OSError(f"Another process is writing {target}; wait until it has finished.")
         try:
-            _keep_parts_of(description, folder)
+            if n_parts := _keep_parts_of(description, folder):
+                print(
+                    f"skdistill predict: resuming after {n_parts * _PART:,} texts, which are in "
+                    f"{folder}",
+                    file=sys.stderr,
+                )
             parts, dropped = _predict_parts(columns, job, folder, count)
             with replacing(target) as file:
                 kind.join(parts, file)
             shutil.rmtree(folder)
             return dropped
-        except BaseException:
+        except BaseException as error:
             if not any(_parts_in(folder)):
                 shutil.rmtree(folder)
+            elif isinstance(error, OSError) and not job.is_stream:
+                raise OSError(
+                    f"{error} Finished parts are kept in {folder}; run the same command to resume, "
+                    "or delete this folder."
+                ) from error
             raise
 
 
 def _predict_parts(
-    columns: Columns, job: FileJob, folder: Path, count: Callable[[int], Any]
+    columns: Columns, job: FileJob, folder: Path, count: Callable[[list[str]], Any]
 ) -> tuple[list[Path], list[str]]:
     """Write all missing parts; return the files of all parts, and the columns that they lack."""
     kind, parts = TABLES[kind_of(job.target, TABLES)], []
@@ -113,7 +124,7 @@ def _predict_parts(
             kept = rows if job.keeps_columns else kind.from_texts(job.text_column, texts)
             _check_names(kept, columns, job.source)
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
-        count(len(texts))
+        count(texts)
     if not parts:
         raise no_rows(job.source)
     is_whole = job.keeps_columns
@@ -135,21 +146,28 @@ def _write_part(
 def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
     taken = [name for name in columns.names if name in rows.names]
     if taken:
-        raise ValueError(
-            f"{source.name} already has a column {taken[0]!r}; choose another name for the new "
-            "column with --output-column."
-        )
+        advice = "choose another name for the new column with --output-column"
+        if taken[0] not in columns.chosen:
+            advice = (
+                "rename or remove it, or choose another type of output file, which keeps only the "
+                "texts"
+            )
+        raise ValueError(f"{source.name} already has a column {taken[0]!r}; {advice}.")
 
 
-def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
-    """Remove the parts of any other job from the folder, and record this job."""
+def _keep_parts_of(job: dict[str, Any], folder: Path) -> int:
+    """Remove the parts of any other job from the folder, and record this job.
+
+    Return the number of parts that are left.
+    """
     path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
     if path.exists() and path.read_bytes() == content and job["input"] is not None:
-        return
+        return len(_parts_in(folder))
     for part in _parts_in(folder):
         part.unlink()
     with replacing(path) as file:
         file.write(content)
+    return 0
 
 
 def _parts_in(folder: Path) -> list[Path]:

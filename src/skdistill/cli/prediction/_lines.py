@@ -1,16 +1,14 @@
 """Predictions as lines: a label and probabilities with tabs between them, or a JSON object."""
 
 import json
-import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, TextIO
 
 from skdistill._core.encodings import ArrivingLines
 from skdistill.cli.prediction._columns import Columns
-from skdistill.datasets._files import no_rows, read_rows
+from skdistill.datasets._files import no_rows, read_rows, warn_of_header
 from skdistill.datasets._source import Options, Rows, Source
 from skdistill.datasets._values import damage_of
 
@@ -18,7 +16,6 @@ from skdistill.datasets._values import damage_of
 _LINES = 10_000
 # Characters that would end a line or a column, for some program; see Python's `str.splitlines`.
 _ENDS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_SEPARATORS = re.compile("[,;\t]")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\"} | {end: end.encode("unicode_escape").decode() for end in _ENDS}
 )
@@ -34,14 +31,14 @@ def predict_lines(
     source: Source,
     output: TextIO,
     text_column: str,
-    count: Callable[[int], Any],
+    count: Callable[[list[str]], Any],
     *,
     is_stream: bool,
     as_json: bool = False,
 ) -> None:
     """Write one line per text, after a line of names if there are several columns.
 
-    Lines of a stream are labelled as they arrive. `count` is called with numbers of texts.
+    Lines of a stream are labelled as they arrive. `count` is called with the texts.
     """
     if len(columns.names) > 1 and not as_json:
         output.write("\t".join(map(one_line, columns.names)) + "\n")
@@ -56,7 +53,7 @@ def predict_lines(
         texts = rows.columns[text_column]
         output.write(write(columns.of(texts)))
         output.flush()
-        count(len(texts))
+        count(texts)
     if not has_rows:
         raise no_rows(source)
 
@@ -75,20 +72,9 @@ def arriving_rows(source: Source, text_column: str, size: int | None = None) -> 
     for part in parts:
         texts = [text for _, text in part]
         if is_first and texts:
-            _warn_of_header(texts[0], text_column)
+            warn_of_header(texts[0], text_column, source.name, "pass the name of the file")
             is_first = False
         yield Rows([text_column], {text_column: texts}, [number for number, _ in part], texts)
-
-
-def _warn_of_header(line: str, text_column: str) -> None:
-    """Warn if the first line looks like the header of a table or like an object of JSON."""
-    fields = [field.strip().strip('"') for field in _SEPARATORS.split(line)]
-    if text_column in fields or (line.startswith("{") and f'"{text_column}"' in line):
-        warnings.warn(
-            f"The first line of standard input contains the column name {text_column!r}, but each "
-            "line counts as a text. Pass the name of the file to read its columns.",
-            stacklevel=2,
-        )
 
 
 def _good_lines(lines: ArrivingLines, source: Source) -> Iterator[list[tuple[int, str]]]:

@@ -212,7 +212,7 @@ class Progress(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Show the losses."""
         shown = {
-            name: f"{net.history[-1, name]:.3f}"
+            name: f"{net.history[-1, name]:.3g}"
             for name in ("train_loss", "valid_loss", "valid_fidelity")
             if name in net.history[-1]
         }

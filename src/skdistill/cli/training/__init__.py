@@ -1,0 +1,1 @@
+"""What the command ``skdistill fit`` does beside reading options."""

@@ -1,0 +1,110 @@
+"""Warnings about labelled texts that can be trained on, but may not be what was meant."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from skdistill.datasets._values import folded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from skdistill.datasets._columns import Labelled
+
+# From this share of test texts on that are also in another file, the output warns of them.
+_MANY_KNOWN = 0.1
+# What programs write for a missing value. "none" is not among them, because it may be a class.
+_MISSING = {"na", "n/a", "#n/a", "<na>", "nan", "null", "nat"}
+
+
+def warn_of_labels(labelled: "Labelled", names: "np.ndarray", column: str) -> None:
+    """Warn of labels that look wrong, and of texts that have several; `names` are the labels."""
+    for doubt in (
+        *_other_cases(names.tolist(), column),
+        *_missing_labels(labelled, names.tolist(), column),
+        *_contradictions(labelled, column),
+    ):
+        warnings.warn(doubt, stacklevel=3)
+
+
+def warn_of_known_texts(
+    test: list[str], tested: str, texts: list[str], source: str, *, have_labels: bool
+) -> None:
+    """Warn if many test texts are also texts of another file.
+
+    `tested` and `source` are the names of both; `have_labels` says whether the other one has any.
+    """
+    known = {*map(folded, texts)}
+    n_known = sum(folded(text) in known for text in test)
+    if n_known >= _MANY_KNOWN * len(test):
+        effect = (
+            "the scores say little about new texts"
+            if have_labels
+            else "fidelity and accuracy may be higher than for new texts"
+        )
+        warnings.warn(
+            f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so "
+            f"{effect}.",
+            stacklevel=3,
+        )
+
+
+def several_labels(names: "np.ndarray") -> tuple[str, str] | None:
+    """Find a list of labels as ``skdistill predict`` writes it for several labels per text.
+
+    Return it and the separator of its labels; None if there is none among the classes.
+    """
+    known = {*names.tolist()}
+    numbered = all(number.isdecimal() for name in known for number in name.split())
+    for label in names.tolist():
+        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
+        parts = [part.strip() for part in label.split("|")]
+        if len(parts) > 1 and known.issuperset(parts):
+            return label, "|"
+        if numbered and len(label.split()) > 1:
+            return label, " "
+    return None
+
+
+def _other_cases(names: Iterable[str], column: str) -> Iterator[str]:
+    """Find two labels that differ only in case."""
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(name.casefold(), name)
+        if other != name:
+            yield (
+                f"{column} contains {other!r} and {name!r}, which count as two labels; rename one "
+                "of them if they mean the same."
+            )
+            return
+
+
+def _missing_labels(labelled: "Labelled", names: list[str], column: str) -> Iterator[str]:
+    """Find labels that look like missing values."""
+    suspects = [name for name in names if name.casefold() in _MISSING]
+    if not suspects:
+        return
+    if labelled.names is None:
+        counts = [int((labelled.y == name).sum()) for name in suspects]
+    else:
+        counts = [int(labelled.y[:, names.index(name)].sum()) for name in suspects]
+    listed = " and ".join(f"{name!r} {n:,} times" for name, n in zip(suspects, counts, strict=True))
+    yield (
+        f"{column} contains {listed}, which counts as a label; if it means that the label is "
+        "missing, drop these rows or move them to a file of unlabelled texts."
+    )
+
+
+def _contradictions(labelled: "Labelled", column: str) -> Iterator[str]:
+    """Find equal texts with different labels."""
+    first: dict[str, object] = {}
+    torn: dict[str, str] = {}
+    for text, label in zip(labelled.texts, labelled.y.tolist(), strict=True):
+        if first.setdefault(text, label) != label:
+            torn.setdefault(text, text)
+    if torn:
+        n_texts = "1 text has" if len(torn) == 1 else f"{len(torn):,} texts have"
+        yield (
+            f"{column}: {n_texts} different labels in different rows, such as "
+            f"{next(iter(torn))!r:.60}; correct them if they are mistakes."
+        )
