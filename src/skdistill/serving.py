@@ -58,7 +58,7 @@ class CompiledClassifier:
     ...     student.save(f"{folder}/student.skd")
     ...     served = CompiledClassifier.load(f"{folder}/student.skd")
     >>> served
-    CompiledClassifier(mlp, 2 classes, 434 parameters)
+    CompiledClassifier(mlp, 2 classes, 466 parameters)
     >>> served.predict(["hot soup", "my bus"])
     array(['food', 'travel'], dtype='<U6')
     """

@@ -94,7 +94,7 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
     assert content["classes"] == CLASSES
 
     student = DistilledMLPClassifier.load(output / "student.skd")
-    assert student.pooling == ("mean", "attention")
+    assert student.pooling == "auto"
     assert student.transfer_size_ > 260  # with texts made for the teacher
     data = load_text_dataset(file, text_column="story", label_column="topic")
     assert student.score(data.X_test, data.y_test) == table["accuracy"].iloc[-1]

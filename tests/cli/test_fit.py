@@ -729,7 +729,7 @@ def test_texts_of_several_labels_are_not_all_held_out(tagged, model, capsys):
 
 
 def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
-    options = ["--calibrate", "--n-parameters", 500, "--json"]
+    options = ["--calibrate", "--n-parameters", 150, "--json"]
     assert fit(folder / "train.csv", model, *options, teacher="none") == 0
     result = json.loads(capsys.readouterr().out)
     student = DistilledMLPClassifier.load(model)
@@ -752,7 +752,7 @@ def test_a_student_that_cannot_be_calibrated_is_saved(folder, model, monkeypatch
 
 
 def test_the_calibration_is_told_as_the_scores_are(folder, model, capsys):
-    options = ["--calibrate", "--n-parameters", 500]
+    options = ["--calibrate", "--n-parameters", 150]
     assert fit(folder / "train.csv", model, *options, teacher="none") == 0
     found = DistilledMLPClassifier.load(model).calibration_
     before, after = (f"{100 * found[f'error_{when}']:.2f}" for when in ("before", "after"))

@@ -395,7 +395,8 @@ def test_one_process_writes_at_a_time(model, tmp_path, capsys):
 def test_several_labels_a_text(tmp_path):
     X = ["soup", "soup train", "train", "bus"] * 5
     y = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]] * 5)
-    student = DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(X, y)
+    student = DistilledMLPClassifier(pooling="mean", max_epochs=40, lr=0.03, random_state=0)
+    student.fit(X, y)
     student.save(tmp_path / "model.skd")
     source = write(tmp_path / "in.csv", X[:4])
     expected = [" ".join(map(str, np.flatnonzero(row))) for row in student.predict(X[:4])]
@@ -500,7 +501,8 @@ def test_an_unsure_label_is_left_empty(model, tmp_path, small_parts, kind):
 def test_a_threshold_decides_about_each_of_several_labels(tmp_path, lines_in, capsys):
     X = ["soup", "soup train", "train", "bus"] * 5
     y = pd.DataFrame([[1, 0], [1, 1], [0, 1], [0, 0]] * 5, columns=["food", "travel"])
-    student = DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(X, y)
+    student = DistilledMLPClassifier(pooling="mean", max_epochs=40, lr=0.03, random_state=0)
+    student.fit(X, y)
     student.save(tmp_path / "model.skd")
     proba = student.predict_proba(X[:4])
     threshold = float(np.sort(proba, axis=None)[-2:].mean())

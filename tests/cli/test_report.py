@@ -19,7 +19,9 @@ from skdistill.runtime._network import CompiledNetwork
 @pytest.fixture(scope="module")
 def model(topics, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "student.skd"
-    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=3, random_state=0)
+    student = DistilledMLPClassifier(
+        n_parameters=1000, pooling="mean", max_epochs=9, random_state=0
+    )
     student.fit(topics[0][:100], topics[1][:100]).save(path)
     return path
 

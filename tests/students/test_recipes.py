@@ -85,7 +85,6 @@ class DistilledTOYClassifier(DistilledMLPClassifier):
 
     def _architecture(self):
         return {
-            "embedding_dim": self.embedding_dim,
             "pooling": ("mean",),
             "sharpness": 2.0,
             "hidden_layer_sizes": self._positive_integers("hidden_layer_sizes", at_least=0),
@@ -98,7 +97,8 @@ def student(monkeypatch, topics):
     monkeypatch.setitem(KINDS, "toy", CompiledTOY)
     monkeypatch.setitem(vars(skdistill), "DistilledTOYClassifier", DistilledTOYClassifier)
     texts, labels = topics
-    return DistilledTOYClassifier(max_epochs=15, random_state=0).fit(texts[:300], labels[:300])
+    student = DistilledTOYClassifier(pooling="mean", max_epochs=15, random_state=0)
+    return student.fit(texts[:300], labels[:300])
 
 
 def test_a_fourth_kind_learns_and_predicts_as_its_torch_network(student, topics):
