@@ -201,6 +201,7 @@ def demo_table():
 
 @pytest.fixture(autouse=True)
 def few_steps(request, monkeypatch):
-    """Let the command line's teachers take few steps; what they learn is tested elsewhere."""
+    """Let teachers label few texts, and those of the command line take few steps."""
+    monkeypatch.setattr("skdistill.augment._automatic._N_WORDS", 5_000)
     if request.path.parent.name == "cli":
         monkeypatch.setattr("skdistill.teachers._transformer._MIN_STEPS", 10)
