@@ -5,7 +5,7 @@ LATEST := .venv-latest/bin/python
 TORCH := $(shell grep '^torch==' constraints.txt)
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
 
-.PHONY: demo test coverage test-oldest test-latest constraints docs lint clean
+.PHONY: demo test coverage mutants test-oldest test-latest constraints docs lint clean
 
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
@@ -16,6 +16,10 @@ test: $(STAMP)
 # A fifth slower.
 coverage: $(STAMP)
 	$(VENV)/bin/python -m pytest --cov --cov-report=term $(TEST_OPTIONS)
+
+# An hour on one core; an interrupted run resumes.
+mutants: $(STAMP)
+	$(VENV)/bin/python tests/mutants.py
 
 # The oldest versions that pyproject.toml allows; where no build of torch without CUDA is found, several GB.
 test-oldest:

@@ -67,7 +67,7 @@ def run(folder, code, *arguments, stdin=os.devnull):
             stderr=subprocess.PIPE,
             check=True,
         )
-    return {"seconds": time.perf_counter() - start, "peak_mb": int(done.stderr) / 1024}
+    return {"seconds": time.perf_counter() - start, "peak_mb": int(done.stderr.split()[-1]) / 1024}
 
 
 def main():

@@ -79,7 +79,9 @@ class Killer(threading.Thread):
         store = SoftLabelStore(self.memory)
         while sum(teacher.n_texts for teacher in store.teachers()) < len(self.texts) // 2:
             time.sleep(0.05)
-        self.kept = {*store.read(store.teachers()[0].key, self.texts)}
+        key = store.teachers()[0].key
+        (fit,) = store.fits(key)
+        self.kept = {*store.read(key, self.texts, fit)}
         os.kill(self.pid, signal.SIGKILL)
 
 

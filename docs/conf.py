@@ -72,7 +72,6 @@ sphinx_gallery_conf = {
             "plot_explain_and_card.py",
             "plot_student_sizes.py",
             "plot_unlabelled_text.py",
-            "plot_any_classifier.py",
             "plot_out_of_fold.py",
             "plot_cascade.py",
             "plot_serving.py",

@@ -6,10 +6,10 @@ M. Wasserblat's article distils a RoBERTa into an MLP of 80,000 parameters on Em
 16,000 tweets in six classes. Its figure shows accuracy relative to the teacher's, in %, against
 size.
 
-By default, this script draws the recorded results of ``skdistill demo --data emotion``, which are
-also in the README. ``python plot_emotion_article.py --run`` fine-tunes a teacher and measures them
-again. That takes longer than all other examples together. It downloads the data from the Hugging
-Face Hub or reads it from the folder in ``SKDISTILL_DATA``.
+By default, this script draws the recorded results of ``skdistill demo --data emotion --full``,
+which are also in the README. ``python plot_emotion_article.py --run`` fine-tunes a teacher and
+measures them again. That takes longer than all other examples together. It downloads the data from
+the Hugging Face Hub or reads it from the folder in ``SKDISTILL_DATA``.
 """
 
 # %%

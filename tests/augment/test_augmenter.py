@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
+from skdistill import DistilledMLPClassifier, make_tfidf_baseline
 from skdistill.augment import _augmenter as module
 from skdistill.augment._augmenter import TextAugmenter, auto_n_copies
 
@@ -108,6 +109,37 @@ def test_masks_leave_the_punctuation_around_them():
     assert make(texts, **rules) == ["([MASK]), [MASK] [MASK] [MASK]!"]
     assert make(texts, **rules, mask_token="<mask>") == ["(<mask>), <mask> <mask> <mask>!"]
     assert make(texts, **rules, mask_token="") == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "analyzer", "mask_token"),
+    [
+        (["unmasked", "masks"], "word", "[MASK]"),
+        (["a face-mask"], "word", "▢"),
+        (['"Mask!"', "a ▢▣"], "word", "▤"),
+        (["我看书"], "char", "[MASK]"),
+        (["我看K书"], "char", "▢"),
+    ],
+)
+def test_the_mask_is_no_word_of_the_texts(texts, analyzer, mask_token):
+    augmenter = TextAugmenter(mask_p=1, replace_p=0, ngram_p=0, n_copies=1, analyzer=analyzer)
+    augmenter.fit(texts)
+    assert augmenter.mask_token_ == mask_token
+    assert augmenter.augment(["x"]) == [mask_token]
+    chosen = clone(augmenter).set_params(mask_token="[MASK]").fit(texts)
+    assert chosen.augment(["x"]) == ["[MASK]"]
+
+
+def test_a_student_tells_texts_about_masks_from_masked_ones():
+    rng = np.random.default_rng(0)
+    others = [f"w{i}" for i in range(60)]
+    y = rng.random(300) < 0.3
+    texts = [" ".join([*rng.choice(others, 6), "mask" if about else "hat"]) for about in y]
+    augmenter = TextAugmenter(mask_p=0.5, replace_p=0, ngram_p=0, n_copies=6)
+    teacher = make_tfidf_baseline(C=10)
+    student = DistilledMLPClassifier(teacher, augmenter=augmenter, pooling="mean", random_state=0)
+    new = [" ".join([*rng.choice(others, 6), "mask"]) for _ in range(100)]
+    assert student.fit(texts, y).predict(new).all()  # 90 of 100 if the mask is "[MASK]"
 
 
 def test_untouched_words_stay_as_they_were():
@@ -221,7 +253,7 @@ def test_short_and_empty_texts(analyzer):
     [
         ({"mask_p": 0.6, "replace_p": 0.5}, "mask_p=0.6 and replace_p=0.5 add up to more than 1"),
         ({"mask_p": -0.1}, "'mask_p' parameter"),
-        ({"ngram_range": (0, 5)}, r"ngram_range=\(0, 5\) must hold two lengths"),
+        ({"ngram_range": (0, 5)}, r"ngram_range=\(0, 5\) must be a pair of lengths"),
         ({"ngram_range": (3, 2)}, "ngram_range"),
         ({"ngram_range": (3,)}, "ngram_range"),
         ({"ngram_range": (1, 2.5)}, "ngram_range"),

@@ -2,6 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.stats import chisquare
 from sklearn.metrics import adjusted_rand_score
 
@@ -107,6 +108,24 @@ def test_many_words_are_reduced_to_few_dimensions():
     texts = [f"{rng.choice(words[:40])} {rng.choice(words[40:])}" for _ in range(2000)]
     roles = TextAugmenter(n_roles=2).fit(texts).roles_
     assert sorted(map(sorted, roles.values())) == [sorted(words[:40]), sorted(words[40:])]
+
+
+def test_many_words_cost_one_start_of_few_iterations(monkeypatch):
+    efforts = []
+
+    class Recorder(_roles.KMeans):
+        def fit_predict(self, points):
+            efforts.append((len(points), self.n_init, self.max_iter))
+            return super().fit_predict(points)
+
+    monkeypatch.setattr(_roles, "KMeans", Recorder)
+    monkeypatch.setattr(_roles, "MANY_WORDS", 500)
+    true = np.repeat(np.arange(10), 60)
+    points = np.eye(10)[true] + 0.3 * np.random.default_rng(0).random((600, 10))
+    for n_words in (500, 501, 600):
+        found = _roles.cluster(csr_array(points[:n_words]), 10, 0)
+        assert adjusted_rand_score(true[:n_words], found) > 0.8
+    assert efforts == [(500, 3, 300), (501, 1, 30), (600, 1, 30)]
 
 
 def test_the_seed_decides_about_roles():

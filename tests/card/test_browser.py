@@ -256,8 +256,10 @@ def test_typing_shows_probabilities_and_words(cards, open_page):
     card = cards("default")
     page = open_page(card.path)
     assert page.input_value("#text") == "The oven, the wind"
-    page.fill("#text", "")
+    page.fill("#text", "zebra")
     assert page.is_visible("#blind")
+    assert page.is_hidden("#empty")
+    page.locator("#text").clear()
     page.locator("#text").press_sequentially("Rail and TICKET: zebra 🙂")
     served = card.student.compile("int8")
     text = "Rail and TICKET: zebra 🙂"
@@ -278,6 +280,26 @@ def test_typing_shows_probabilities_and_words(cards, open_page):
     ]
     unknown = [row.split()[0] for row in rows if row.split()[1] == "unknown"]
     assert unknown == [explanation.units[u] for u in strongest[:6] if not explanation.is_known[u]]
+
+
+@pytest.mark.parametrize("name", ["default", "several labels", "gru"])
+def test_an_empty_box_shows_no_figures(name, cards, open_page):
+    page = open_page(cards(name).path)
+    names = page.locator("#probabilities th").all_inner_texts()
+    for text in ("", " \n "):
+        page.fill("#text", text)
+        assert page.is_visible("#empty")
+        assert page.is_hidden("#blind")
+        assert page.locator("#probabilities th").all_inner_texts() == names
+        assert set(page.locator("#probabilities .number").all_inner_texts()) == {""}
+        assert not page.locator("#probabilities .fill").first.is_visible()
+        assert page.locator("#probabilities .winner").count() == 0
+        if name == "default":
+            assert page.locator("#explained-class").inner_text() == "a class"
+    page.fill("#text", "the oven")
+    assert page.is_hidden("#empty")
+    assert page.locator("#probabilities .fill").first.is_visible()
+    assert "%" in page.locator("#probabilities .number").first.inner_text()
 
 
 def test_one_chooses_the_class_that_is_explained(cards, open_page):

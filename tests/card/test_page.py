@@ -6,12 +6,15 @@ import subprocess
 import sys
 from base64 import b64decode, b64encode
 from dataclasses import replace
+from datetime import date, timedelta
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
 
 from skdistill import (
     CompiledClassifier,
@@ -25,6 +28,8 @@ from skdistill import (
 from skdistill._core.exceptions import ModelFileError
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._page import write_card
+
+TESTS = Path(__file__).parents[1]
 
 
 class Page(HTMLParser):
@@ -365,16 +370,60 @@ def test_many_classes_have_no_matrix(topics, tmp_path):
 
 
 def test_a_file_tells_what_is_in_it(topics, tmp_path):
-    student = fit(topics)
+    X, y = topics
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=2, random_state=0)
+    student.fit(X[:300], y[:300], X_unlabeled=X[300:400])
+    # What it learned from counts, and not what it is given afterwards.
+    student.set_params(teacher=None).save(tmp_path / "model.skd")
+    served = CompiledClassifier.load(tmp_path / "model.skd")
+    loaded = DistilledMLPClassifier.load(tmp_path / "model.skd")
+    before = date.today() - timedelta(days=1)
+    for model in (student, served, loaded, student.compile("int8")):
+        text = words_of(write(model, tmp_path, X[:20], y[:20], license="MIT"))
+        assert "Teacher Pipeline Training texts 400 (300 labelled, 100 unlabelled)" in text
+        told = re.search(r"Date of training (\S+)", text)[1]
+        assert before <= date.fromisoformat(told) <= before + timedelta(days=2)
+        assert "Licence MIT" in text
+
+
+def test_texts_without_labels_are_told_as_such(topics, tmp_path):
+    X, y = topics
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    student = DistilledMLPClassifier(teacher, max_epochs=2, random_state=0).fit(X[:50])
+    assert "Teacher Pipeline Training texts 50 unlabelled" in words_of(write(student, tmp_path))
+
+
+def test_a_calibration_is_told_by_file_and_student(topics, tmp_path):
+    X, y = topics
+    student = fit((X[:300], y[:300]), max_epochs=25, pooling="mean")
+    student.calibrate(X[300:], np.where(np.arange(300) % 3, y[300:], y[0]))
     student.save(tmp_path / "model.skd")
     served = CompiledClassifier.load(tmp_path / "model.skd")
-    page = write(served, tmp_path, topics[0][:20], topics[1][:20], license="MIT")
-    text = words_of(page)
-    assert "Training texts 600" in text
-    assert "Teacher" not in text
-    assert "Licence MIT" in text
-    bare = words_of(write(student.compile(), tmp_path))
-    assert "Training texts" not in bare
+    for model in (student, served, student.compile()):
+        text = words_of(write(model, tmp_path))
+        temperature = student.calibration_["temperature"]
+        assert f"Calibration temperature {temperature:.3g}, fitted on 300 texts" in text
+
+
+def test_of_a_file_without_a_record_nothing_is_guessed(tmp_path):
+    path = TESTS / "runtime" / "data" / "before_folders_mlp.skd"
+    for model in (CompiledClassifier.load(path), DistilledMLPClassifier.load(path)):
+        text = words_of(write(model, tmp_path))
+        assert "Teacher unknown (not recorded) Date of training unknown (not recorded)" in text
+        assert "gold labels" not in text
+        assert re.search(r"Training texts \d+ Loss", text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"record": {"teacher": "x"}}, {"record": 3}, {"calibration": {"temperature": "warm"}}],
+    ids=str,
+)
+def test_a_damaged_record_is_refused(topics, tmp_path, changes):
+    model = fit(topics)._described()
+    model.estimator.update(changes)
+    with pytest.raises(ModelFileError, match="training record in the student's file is damaged"):
+        write_card(tmp_path / "card.html", model)
 
 
 def test_several_labels_a_text(topics, tmp_path):
@@ -391,9 +440,9 @@ def test_several_labels_a_text(topics, tmp_path):
 def test_what_does_not_fit_is_an_error_and_writes_nothing(topics, tmp_path):
     student, (X, y) = fit(topics), topics
     wrong = [
-        ({"y": y}, "to be measured on; pass X"),
-        ({"teacher": student}, "to be measured on; pass X"),
-        ({"controls": {"LR": student}}, "to be measured on; pass X"),
+        ({"y": y}, "require test texts; pass them as X"),
+        ({"teacher": student}, "require test texts; pass them as X"),
+        ({"controls": {"LR": student}}, "require test texts; pass them as X"),
         ({"class_names": ["one", "two"]}, "class_names must contain a name for each of the 3"),
         ({"class_names": "abc"}, "class_names must contain a name for each of the 3"),
         ({"limits": "None."}, "limits is a single string"),

@@ -1,17 +1,18 @@
 import json
 import sys
+from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
 from conftest import make_checkpoint
-from skdistill import load_text_dataset, make_tfidf_baseline
+from skdistill import DistilledMLPClassifier, load_text_dataset, make_tfidf_baseline
 from skdistill.cli import _demo_run as demo
 from skdistill.cli import _teacher_choice as _teacher_choice
 from skdistill.cli._demo_run import Demo, run_demo
+from skdistill.cli._main import main
 from skdistill.cli._narrator import Narrator
 from skdistill.teachers._transformer import TransformerTeacherClassifier
 
@@ -73,29 +74,29 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
         "teacher",
         "distilled",
     ]
-    assert len(table) == 6
+    assert len(table) == 5
     assert table["name"].is_unique
     assert table["accuracy"].iloc[1] > 0.9
     assert (table["fit_seconds"] > 0).all()
 
     names = {path.name for path in output.iterdir()}
-    assert names == {"student.joblib", "table.json", "accuracy-against-size.png"}
+    assert names == {"student.skd", "table.json", "accuracy-against-size.png"}
     assert (output / "accuracy-against-size.png").read_bytes().startswith(b"\x89PNG")
     content = json.loads((output / "table.json").read_text(encoding="utf-8"))
     assert [model["accuracy"] for model in content["models"]] == table["accuracy"].tolist()
     assert (content["n_train"], content["n_unlabeled"], content["n_test"]) == (160, 100, 40)
     assert content["classes"] == CLASSES
 
-    student = joblib.load(output / "student.joblib")
+    student = DistilledMLPClassifier.load(output / "student.skd")
     assert student.pooling == ("mean", "attention")
-    assert student.verbose == 0
     assert student.transfer_size_ == 260
     data = load_text_dataset(file, text_column="story", label_column="topic")
     assert student.score(data.X_test, data.y_test) == table["accuracy"].iloc[-1]
 
     out, err = capsys.readouterr()
     assert "model " in out
-    assert f"joblib.load({str(output / 'student.joblib')!r})" in out
+    assert f"Figure:  {output / 'accuracy-against-size.png'}\n" in out
+    assert "This takes about" in err.splitlines()[0]
     assert "1/7  Reading texts" in err
     assert "7/7  Measuring" in err
     assert "fine-tuning" in err
@@ -104,7 +105,7 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
 def test_the_printed_lines_of_python_run(file, ready_teacher, tmp_path, capsys):
     run(file, teacher=ready_teacher, output=tmp_path, plot=False)
     lines = [line[4:] for line in capsys.readouterr().out.splitlines() if line.startswith("    ")]
-    assert len(lines) == 3
+    assert [line.split()[0] for line in lines[3:]] == ["skdistill", "skdistill"]
     result = {}
     exec("\n".join([*lines[:2], f"prediction = {lines[2]}"]), result)
     assert result["prediction"].shape == (1,)
@@ -128,14 +129,30 @@ def test_the_students_learn_what_the_teacher_says(file, pool, ready_teacher, tmp
     assert fidelity["distilled"] > fidelity["hard labels"] + 0.1
 
 
-def test_quick_says_so_and_takes_few_texts(file, ready_teacher, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "QUICK_TRAIN", 50)
-    run(file, teacher=ready_teacher, output=tmp_path, plot=False, quick=True)
-    out, err = capsys.readouterr()
-    assert "quick run" in out
-    assert "--quick" in err
-    content = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
-    assert (content["quick"], content["n_train"]) == (True, 50)
+def test_the_next_steps_run_in_a_shell(file, ready_teacher, tmp_path, monkeypatch, capsys):
+    run(file, teacher=ready_teacher, output=tmp_path / "out", plot=False)
+    out = capsys.readouterr().out
+    texts = pd.read_csv(file).rename(columns={"story": "text", "topic": "label"})
+    monkeypatch.chdir(tmp_path)
+    texts.to_csv("reviews.csv", index=False)
+    texts[["text"]].to_csv("new.csv", index=False)
+    Path("more.txt").write_text("\n".join(texts["text"]), encoding="utf-8")
+    fit, predict = (
+        line.split()[1:] for line in out.splitlines() if line.startswith("    skdistill")
+    )
+    assert main([*fit, "--teacher", "tfidf"]) == 0
+    assert main(predict) == 0
+    assert pd.read_csv("labelled.csv")["label"].isin(CLASSES).all()
+
+
+def test_few_texts_are_taken_unless_all_are_asked_for(file, ready_teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "N_TRAIN", 50)
+    for full, n_train in ((False, 50), (True, 160)):
+        table = run(file, teacher=ready_teacher, output=tmp_path, plot=False, full=full)
+        content = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+        assert (content["full"], content["n_train"]) == (full, n_train)
+        # The article's students, too, if all texts are used.
+        assert len(table) == (7 if full else 5)
 
 
 def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
@@ -154,28 +171,36 @@ def test_missing_matplotlib_is_found_out_first(tmp_path, monkeypatch):
 def test_known_data_has_names(name, loader, texts, pool, monkeypatch):
     monkeypatch.setattr(demo, loader, lambda **options: texts)
     silent = Narrator(1, silent=True)
-    found = demo._load(Demo(name), silent)
+    found = demo._load(Demo(name, full=True), silent)
     assert found.X_train == texts.X_train
     n_unlabeled = len(texts.X_unlabeled)
-    more = demo._load(Demo(name, unlabeled=pool), silent)
+    more = demo._load(Demo(name, unlabeled=pool, full=True), silent)
     assert len(more.X_unlabeled) == n_unlabeled + 100
 
 
 def test_shrinking_takes_matching_texts_and_labels(texts, monkeypatch):
-    sizes = {"QUICK_TRAIN": 30, "QUICK_TEST": 20, "QUICK_POOL": 10}
-    for name, size in sizes.items():
+    texts.X_val, texts.y_val = texts.X_test[50:], texts.y_test[50:]
+    texts.X_test, texts.y_test = texts.X_test[:50], texts.y_test[:50]
+    for name, size in {"N_TRAIN": 30, "N_VAL": 15, "N_TEST": 20, "N_UNLABELED": 400}.items():
         monkeypatch.setattr(demo, name, size)
     few = demo._shrink(texts, 0)
-    assert (len(few.X_train), len(few.X_test), len(few.X_unlabeled)) == (30, 20, 10)
-    labels = dict(zip(texts.X_train + texts.X_test, [*texts.y_train, *texts.y_test], strict=True))
-    assert [labels[text] for text in few.X_train] == few.y_train.tolist()
-    assert [labels[text] for text in few.X_test] == few.y_test.tolist()
+    assert (len(few.X_train), len(few.X_val), len(few.X_test)) == (30, 15, 20)
+    for part in ("train", "val", "test"):
+        labels = dict(zip(texts[f"X_{part}"], texts[f"y_{part}"], strict=True))
+        assert [labels[text] for text in few[f"X_{part}"]] == few[f"y_{part}"].tolist()
+    # What is left over of the labelled texts is unlabelled.
+    left_over = {*texts.X_train} - {*few.X_train}
+    assert {*few.X_unlabeled} <= {*texts.X_unlabeled} | left_over
+    assert left_over & {*few.X_unlabeled}
     assert demo._shrink(texts, 0).X_train == few.X_train != demo._shrink(texts, 1).X_train
     assert len(texts.X_train) == 300
 
 
 def test_shrinking_takes_all_of_few_texts(texts):
-    assert sorted(demo._shrink(texts, 0).X_train) == sorted(texts.X_train)
+    few = demo._shrink(texts, 0)
+    assert sorted(few.X_train) == sorted(texts.X_train)
+    assert sorted(few.X_unlabeled) == sorted(texts.X_unlabeled)
+    assert few.X_val is None
 
 
 def test_c_is_tuned_on_the_validation_texts_if_there_are_any(texts):
@@ -232,23 +257,26 @@ def teacher_settings(file, tiny_checkpoint, tmp_path, monkeypatch):
         return made[0]
 
     monkeypatch.setattr(demo, "default_teacher", lambda: tiny_checkpoint)
+    monkeypatch.setattr(_teacher_choice, "VERY_FEW_TEXTS", 1)
     return settings
 
 
 def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
-    for options in ({}, {"teacher": tiny_checkpoint}, {"quick": True}):
-        assert teacher_settings(seed=3, **options) == {"random_state": 3, "verbose": 1}
+    for options in ({}, {"teacher": tiny_checkpoint}):
+        found = teacher_settings(seed=3, full=True, **options)
+        assert found == {"random_state": 3, "verbose": 1}
 
 
 def test_few_texts_take_more_passes_and_the_default_teacher_a_higher_rate(
     teacher_settings, tiny_checkpoint
 ):
-    own, default = teacher_settings(teacher=tiny_checkpoint), teacher_settings()
-    assert own["max_epochs"] == default["max_epochs"] > TransformerTeacherClassifier().max_epochs
+    own = teacher_settings(teacher=tiny_checkpoint, full=True)
+    default = teacher_settings(full=True)
+    assert own["max_epochs"] == default["max_epochs"] > 4
     assert "lr" not in own
     assert default["lr"] > TransformerTeacherClassifier().lr
 
 
-def test_a_quick_run_takes_fewer_passes(teacher_settings):
-    assert teacher_settings(quick=True)["max_epochs"] < TransformerTeacherClassifier().max_epochs
+def test_the_short_demo_takes_no_more_passes_than_it_must(teacher_settings):
+    assert teacher_settings()["max_epochs"] == "auto"

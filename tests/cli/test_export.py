@@ -93,10 +93,10 @@ def test_a_page_is_the_students_card(model, student, tmp_path, capsys):
     ("output", "options", "message"),
     [
         ("model.pt", [], "must end in .onnx or .skd or .html"),
-        ("card.html", ["--precision", "int8"], "--precision is for .skd files"),
+        ("card.html", ["--precision", "int8"], "--precision is only for .skd files"),
         ("card.html", ["--inputs", "ids"], "--inputs is only for .onnx files"),
-        ("small.skd", [], "--precision is for .skd files, which require it"),
-        ("model.onnx", ["--precision", "int8"], "--precision is for .skd files"),
+        ("small.skd", [], "a .skd output requires --precision"),
+        ("model.onnx", ["--precision", "int8"], "--precision is only for .skd files"),
         (
             "small.skd",
             ["--precision", "int8", "--inputs", "ids"],

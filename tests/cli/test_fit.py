@@ -3,7 +3,9 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
+import warnings
 from multiprocessing import Pipe
 
 import numpy as np
@@ -23,7 +25,7 @@ from skdistill import (
     TransformerTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.cli import _fit
+from skdistill.cli import _fit, _training
 from skdistill.cli import _main as cli
 from skdistill.runtime._kinds import KINDS
 from skdistill.students import _base as _student_base
@@ -121,6 +123,31 @@ def test_figures_are_printed(folder, model, capsys):
     assert "on 25 test texts, in %" in out
     assert "retention" in out
     assert "\r" not in err
+
+
+def test_the_baseline_is_named_beside_a_teacher(folder, model, ready_teacher, topics, capsys):
+    options = ["--test", folder / "test.csv", "--force"]
+    assert fit(folder / "train.csv", model, *options, "--json", teacher=ready_teacher) == 0
+    texts, labels = topics
+    baseline = make_tfidf_baseline(C=10).fit(texts[:100], labels[:100])
+    expected = baseline.score(texts[100:160], labels[100:160])
+    result = json.loads(capsys.readouterr().out)
+    assert result["baseline_accuracy"] == expected
+    assert result["test"]["teacher"]["accuracy"] < expected  # its weights are random
+    fit(folder / "train.csv", model, *options, teacher=ready_teacher)
+    out = capsys.readouterr().out
+    assert f"accuracy of TF-IDF + LR  {100 * expected:.2f}" in out
+    assert "The teacher is no better than TF-IDF + LR: raise --epochs" in out
+    # A baseline that is the teacher has no need of another one.
+    fit(folder / "train.csv", model, *options)
+    assert "TF-IDF + LR" not in capsys.readouterr().out
+
+
+def test_a_student_that_is_no_better_than_the_baseline_is_said_to_be_so(folder, model, capsys):
+    # The words of one text are the only ones that it learns.
+    options = ["--test", folder / "train.csv", "--n-parameters", 30, "--force"]
+    fit(folder / "train.csv", model, *options, teacher="none")
+    assert "The student is no better than TF-IDF + LR." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("has_more", [False, True])
@@ -245,11 +272,20 @@ def test_columns_have_names(folder, tmp_path, model):
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
         ("", "has no header; add a first line with the column names"),
         ("text,label\n", "has no rows"),
-        ("text,label\nx,a\ny,\n", "label[1] is missing; drop rows without a label"),
-        ("text,label\nx,a\n,b\n", "text[1] is missing (None)"),
+        (
+            "text,label\nx,a\ny,\n",
+            "line 3 has no label; add it, drop the row, or move",
+        ),
+        (
+            "text,label\nx,a\n,b\n",
+            "line 3 has no text in the column 'text'; add the",
+        ),
         ("text,label\nx,a\ny,a\n", "has only one class, 'a'; add texts of a second class"),
         (b"text,label\nx,a\nna\xefve,b\n", "line 3 is not in UTF-8 (byte 0xef)"),
-        ('text,label\n"x,a\n', "is not a readable csv file: line 2: unexpected end of data"),
+        (
+            'text,label\n"x,a\n',
+            "line 2 starts a row with a quote that is never",
+        ),
         (None, "in.csv does not exist"),
     ],
 )
@@ -268,7 +304,10 @@ def test_wrong_input_is_named_and_leaves_nothing(tmp_path, capsys, content, mess
 def test_test_labels_must_be_known(folder, tmp_path, model, capsys):
     (tmp_path / "test.csv").write_text("text,label\nx,trains\ny,planes\n", encoding="utf-8")
     assert fit(folder / "train.csv", model, "--test", tmp_path / "test.csv") == 1
-    assert "test.csv: label[1] is 'planes', which is none of the classes" in capsys.readouterr().err
+    assert (
+        "test.csv, line 3 has the label 'planes', which is not one of the classes"
+        in capsys.readouterr().err
+    )
 
 
 def test_an_unknown_teacher_is_an_error(folder, model, capsys):
@@ -290,6 +329,13 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
         (["--teacher", "tfidf", "--checkpoint", "a"], "--checkpoint needs a transformer"),
         (["--teacher", "tfidf", "--save-teacher", "a"], "--save-teacher needs a transformer"),
         (["-o", "model.onnx"], "must end in .skd"),
+        (["--teacher", "tfidf", "--lr", "0.1"], "--lr needs a transformer"),
+        (["--lr", "0"], "0 is not a positive number"),
+        (["--ngram-range", "3,1"], "3,1 is not in order"),
+        (["--encoding", "latin0"], "'latin0' is not an encoding"),
+        (["--encoding", "hex"], "'hex' is not an encoding"),
+        (["--label-column", "text"], "must name different columns"),
+        (["--label-column", "a", "--label-column", "b", "--label-separator", "|"], "pass one"),
     ],
 )
 def test_arguments_that_contradict_each_other(folder, tmp_path, capsys, options, message):
@@ -398,10 +444,11 @@ def test_an_interruption_says_what_is_kept(
 
 
 def test_an_interrupted_fine_tuning_goes_on(
-    folder, tmp_path, model, topics, tiny_checkpoint, capsys
+    folder, tmp_path, model, topics, tiny_checkpoint, capsys, monkeypatch
 ):
     from transformers import Trainer
 
+    monkeypatch.setattr("skdistill.cli._teacher_choice.VERY_FEW_TEXTS", 1)
     step, calls = Trainer.training_step, []
 
     def interrupt_in_second_epoch(*args, **kwargs):
@@ -419,7 +466,7 @@ def test_an_interrupted_fine_tuning_goes_on(
         calls.clear()
         patch.setattr(Trainer, "training_step", lambda *a, **k: calls.append(a) or step(*a, **k))
         assert fit(*run, teacher=tiny_checkpoint) == 0
-    assert "fine-tuning goes on after epoch 1" in capsys.readouterr().err
+    assert "fine-tuning continues after epoch 1" in capsys.readouterr().err
     assert len(calls) == 7 * 4  # 8 epochs of 4 batches, of which the first was kept
     whole = tmp_path / "whole.skd"
     assert fit(folder / "train.csv", whole, "--quiet", teacher=tiny_checkpoint) == 0
@@ -448,3 +495,162 @@ def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
     assert err.splitlines()[-1] == "skdistill fit: interrupted; nothing was written"
     assert "Traceback" not in err
     assert not model.exists()
+
+
+@pytest.mark.parametrize("labels", [["0 2", "1", "0"], ["a|b", "a", "b"]], ids=["numbers", "names"])
+def test_what_predict_writes_for_several_labels_is_no_class(labels, tmp_path, capsys):
+    table = pd.DataFrame({"text": ["one", "two", "three"] * 4, "label": labels * 4})
+    table.to_csv(tmp_path / "several.csv", index=False)
+    assert cli.main(["fit", str(tmp_path / "several.csv"), "-o", str(tmp_path / "s.skd")]) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"several.csv: label contains {labels[0]!r}, several labels of one text; pass --label-sep"
+        in told
+    )
+
+
+@pytest.mark.parametrize("labels", [["a|b", "c", "a"], ["0 2", "x", "1"], ["in a", "in", "b"]])
+def test_classes_may_look_like_lists(labels, tmp_path):
+    table = pd.DataFrame({"text": ["one", "two", "three"] * 4, "label": labels * 4})
+    table.to_csv(tmp_path / "one.csv", index=False)
+    fit(tmp_path / "one.csv", tmp_path / "s.skd", teacher="none")
+    assert CompiledClassifier.load(tmp_path / "s.skd").classes_.tolist() == sorted(labels)
+
+
+# ---- features, fine-tuning, several labels, calibration
+
+
+def test_characters_can_be_the_features_of_teacher_and_student(folder, model, topics):
+    options = ["--analyzer", "char", "--ngram-range", "1,3", "--n-parameters", 3000, "--quiet"]
+    assert fit(folder / "train.csv", model, *options) == 0
+    texts, labels = topics[0][:100], topics[1][:100]
+    teacher = make_tfidf_baseline(C=10)
+    teacher.set_params(tfidfvectorizer__analyzer="char", tfidfvectorizer__ngram_range=(1, 3))
+    options = {"analyzer": "char", "ngram_range": (1, 3), "n_parameters": 3000}
+    student = DistilledMLPClassifier(teacher, **options, random_state=0).fit(texts, labels)
+    found = CompiledClassifier.load(model).predict_proba(topics[0])
+    np.testing.assert_allclose(found, student.predict_proba(topics[0]), atol=1e-6)
+
+
+def test_fine_tuning_has_options(folder, model, tiny_checkpoint, monkeypatch):
+    seen, fit_teacher = [], Teacher.fit
+
+    def noted(self, X, y, **options):
+        seen.append((self.max_epochs, self.lr, self.batch_size))
+        return fit_teacher(self, X, y, **options)
+
+    monkeypatch.setattr(Teacher, "fit", noted)
+    options = ["--epochs", 1, "--lr", 3e-4, "--batch-size", 50, "--quiet"]
+    assert fit(folder / "train.csv", model, *options, teacher=tiny_checkpoint) == 0
+    assert seen == [(1, 3e-4, 50)]
+
+
+def test_a_finished_teacher_takes_no_options_of_fine_tuning(folder, ready_teacher, model, capsys):
+    assert fit(folder / "train.csv", model, "--epochs", 1, teacher=ready_teacher) == 1
+    assert "is already fine-tuned for these classes, so --epochs" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def tagged(topics, tmp_path_factory):
+    """Pairs of texts with the labels of both, as a list and as columns of ones and zeros."""
+    texts, labels = topics
+    pairs = [*zip(labels[:120:2].tolist(), labels[1:120:2].tolist(), strict=True)]
+    table = pd.DataFrame(
+        {
+            "text": [f"{a} {b}" for a, b in zip(texts[:120:2], texts[1:120:2], strict=True)],
+            "label": ["; ".join(sorted({*pair})) for pair in pairs],
+            **{name: [int(name in pair) for pair in pairs] for name in ("sailing", "cooking")},
+        }
+    )
+    path = tmp_path_factory.mktemp("tagged") / "tagged.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("way", ["a separator", "several columns"])
+def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
+    if way == "a separator":
+        options = ["--label-separator", ";"]
+        names = ["cooking", "sailing", "trains"]
+    else:
+        options = ["--label-column", "sailing", "--label-column", "cooking"]
+        names = ["sailing", "cooking"]
+    model = tmp_path / "model.skd"
+    more = ["--cache", tmp_path / "cache", "--json", "--test", tagged]
+    assert fit(tagged, model, *options, *more) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["classes"] == names
+    assert result["test"]["teacher"]["fidelity"] > 0
+    table = pd.read_csv(tagged)
+    y = np.array([[name in row for name in names] for row in table["label"]]).astype(int)
+    predicted = CompiledClassifier.load(model).predict(table["text"].tolist())
+    assert result["test"]["accuracy"] == (predicted == y).all(axis=1).mean()
+    assert cli.main(["report", str(model), str(tagged), *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == result["test"]["accuracy"]
+
+
+def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_student_base, "make_schedule", make_schedule)
+    options = ["--label-separator", ";", "--test-fraction", 0.2, "--calibrate", "--json"]
+    monkeypatch.setattr(_training, "_MIN_HELD_OUT", 12)
+    assert fit(tagged, tmp_path / "model.skd", *options) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["n_labelled"], result["test"]["n_texts"]) == (36, 12)
+    assert result["calibration"]["n_texts"] == 12
+
+
+def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
+    options = ["--calibrate", "--n-parameters", 500, "--json"]
+    assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    result = json.loads(capsys.readouterr().out)
+    student = DistilledMLPClassifier.load(model)
+    assert (result["n_labelled"], result["calibration"]) == (80, student.calibration_)
+    assert student.transfer_size_ == 80
+    assert student.calibration_["n_texts"] == 20
+
+
+def test_a_student_that_cannot_be_calibrated_is_saved(folder, model, monkeypatch, capsys):
+    def refuse(*args):
+        raise ValueError("No temperature fits.")
+
+    monkeypatch.setattr(DistilledMLPClassifier, "calibrate", refuse)
+    options = ["--calibrate", "--n-parameters", 500]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+    assert "warning: The student is not calibrated. No temperature" in capsys.readouterr().err
+    assert CompiledClassifier.load(model).classes_.tolist() == ["cooking", "sailing", "trains"]
+
+
+def test_few_texts_are_not_held_out(folder, model, capsys):
+    assert fit(folder / "small.csv", model, "--calibrate") == 1
+    assert "--calibrate holds out 20 texts, but" in capsys.readouterr().err
+
+
+def test_bad_rows_are_left_out_if_wanted(folder, tmp_path, model, capsys):
+    content = (folder / "train.csv").read_text(encoding="utf-8")
+    (tmp_path / "bad.csv").write_text(f"{content}one field\n,food\n", encoding="utf-8")
+    options = ["--n-parameters", 500, "--quiet"]
+    assert fit(tmp_path / "bad.csv", model, *options, teacher="none") == 1
+    told = capsys.readouterr().err
+    assert "bad.csv, line 102 has 1 field, but the header has 2; quote fields that" in told
+    assert "--skip-bad-rows leaves out such rows" in told
+    assert fit(tmp_path / "bad.csv", model, *options, "--skip-bad-rows", teacher="none") == 0
+    assert "bad.csv: left out 2 bad rows (the first: line 102 has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--text-column", "x"], ["--sep", "ab"], ["--label-column", "x"]], ids=str
+)
+def test_a_mistake_is_found_before_anything_slow_is_loaded(folder, model, wrong):
+    words = ["fit", str(folder / "train.csv"), "-o", str(model), *wrong]
+    code = (
+        "import sys; from skdistill.cli._main import main\n"
+        f"try: status = main({words!r})\n"
+        "except SystemExit as error: status = error.code\n"
+        "slow = {'torch', 'sklearn', 'pandas', 'transformers', 'datasets'} & {*sys.modules}\n"
+        "print(status > 0, slow)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True set()\n"
+    assert wrong[0] in done.stderr

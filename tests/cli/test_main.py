@@ -1,15 +1,22 @@
+import io
+import re
+import shlex
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import skdistill
+from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier, make_tfidf_baseline
 from skdistill.cli import _demo_run as demo
 from skdistill.cli import _main as cli
+
+COMMANDS = ["demo", "fit", "report", "predict", "explain", "export", "cache"]
 
 
 @pytest.fixture
@@ -27,21 +34,35 @@ def test_demo_has_defaults(calls):
 
 def test_demo_passes_its_options_on(calls):
     options = "--data a.csv --teacher big --unlabeled b.txt --text-column x --label-column y"
-    more = "--output here --quick --no-plot --seed 7"
-    assert cli.main(["demo", *options.split(), *more.split()]) == 0
+    forms = "--sep tab --encoding cp1252"
+    more = "--output here --full --no-plot --seed 7"
+    assert cli.main(["demo", *options.split(), *forms.split(), *more.split()]) == 0
     texts = {"data": "a.csv", "unlabeled": "b.txt", "text_column": "x", "label_column": "y"}
-    expected = {"teacher": "big", "output": Path("here"), "quick": True, "plot": False, "seed": 7}
-    assert calls == [demo.Demo(**texts, **expected)]
+    expected = {"teacher": "big", "output": Path("here"), "full": True, "plot": False, "seed": 7}
+    assert calls == [demo.Demo(**texts, sep="\t", encoding="cp1252", **expected)]
 
 
-@pytest.mark.parametrize("kind", [OSError, ValueError, TypeError, ImportError])
-def test_bad_input_ends_with_a_message_and_status_1(kind, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("kind", "status"), [(OSError, 1), (ValueError, 1), (TypeError, 1), (ImportError, 2)]
+)
+def test_an_error_ends_with_a_message_and_a_status(kind, status, monkeypatch, capsys):
     def fail(*args, **kwargs):
         raise kind("the file is wrong; mend it")
 
     monkeypatch.setattr(demo, "run_demo", fail)
-    assert cli.main(["demo"]) == 1
+    assert cli.main(["demo"]) == status
     assert capsys.readouterr().err == "skdistill demo: error: the file is wrong; mend it\n"
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'sklearn.x'", name="sklearn.x")
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert cli.main(["demo"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skdistill demo: error: this command needs the package scikit-learn, wh")
+    assert "pip install skdistill" in line
 
 
 def ask_torch_for_too_much():
@@ -66,12 +87,13 @@ def test_too_little_memory_is_said_in_a_line(ask, monkeypatch, capsys):
     assert line.startswith("skdistill demo: error: out of memory; close other programs, or pass --")
 
 
-@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_advice_on_memory(command):
     required = {
         "fit": ["a.csv", "-o", "b.skd"],
         "report": ["a.skd", "b.csv"],
         "predict": ["a.skd"],
+        "explain": ["a.skd", "a text"],
         "export": ["a.skd", "-o", "b.skd"],
         "cache": ["info", "a"],
         "demo": [],
@@ -107,6 +129,30 @@ def test_wrong_usage_has_status_2(argv, capsys):
     assert "usage: skdistill" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predict", "a.skd", "--text-colum", "x"], "--text-colum x; did you mean --text-column?"),
+        (["fit", "a.csv", "-o", "b.skd", "--label-colum=x"], "; did you mean --label-column?"),
+        (["cache", "clear", "a", "--teaher=b"], "--teaher=b; did you mean --teacher?"),
+        (["explain", "a.skd", "b", "--xyz"], "unrecognized arguments: --xyz\n"),
+    ],
+)
+def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(words)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"usage: skdistill {words[0]} ")
+    assert message in told
+
+
+def test_a_missing_model_is_named(tmp_path, capsys):
+    assert cli.main(["explain", str(tmp_path / "m.skd"), "x"]) == 1
+    told = capsys.readouterr().err
+    assert told == f"skdistill explain: error: {tmp_path / 'm.skd'}: No such file or directory\n"
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as info:
         cli.main(["--version"])
@@ -118,19 +164,66 @@ def test_no_arguments_show_the_whole_help(capsys):
     with pytest.raises(SystemExit):
         cli.main([])
     shown = capsys.readouterr().err
-    for command in ("fit", "report", "predict", "export", "cache", "demo"):
+    for command in COMMANDS:
         assert f"\n    {command} " in shown
+    assert "130  interrupted" in shown
 
 
-@pytest.mark.parametrize("command", ["fit", "report", "predict", "export", "cache", "demo"])
-def test_help_has_examples_and_the_exit_status(command, capsys):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
     with pytest.raises(SystemExit) as info:
         cli.main([command, "--help"])
     assert info.value.code == 0
     shown = capsys.readouterr().out
     assert f"\n  skdistill {command} " in shown
-    assert "130  interrupted" in shown
-    assert max(map(len, shown.splitlines())) <= 100
+    lines = shown.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.fixture
+def example_files(topics, tiny_checkpoint, tmp_path, monkeypatch):
+    """The files that the examples of the help name, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    texts, labels = topics[0][:90], topics[1][:90]
+    table = pd.DataFrame({"text": texts, "label": labels})
+    table.to_csv("train.csv", index=False)
+    table.to_csv("test.csv", index=False)
+    table.rename(columns={"text": "Utterance", "label": "Intent"}).to_csv("export.csv", sep=";")
+    table[["text"]].to_csv("new.csv", index=False)
+    Path("lines.txt").write_text("\n".join(texts[:3]), encoding="utf-8")
+    student = DistilledMLPClassifier(n_parameters=1000, max_epochs=2, random_state=0)
+    student.fit(texts, labels).save("model.skd")
+    teacher = TransformerTeacherClassifier(tiny_checkpoint, max_epochs=1, random_state=0)
+    teacher.fit(texts, labels).save_pretrained("big")
+    student = DistilledMLPClassifier(make_tfidf_baseline(), memory="folder", max_epochs=1)
+    student.fit(texts, labels)
+    (key,) = (path.name for path in Path("folder").rglob("*") if len(path.name) == 32)
+    monkeypatch.setattr("skdistill.cli._training.default_teacher", lambda: tiny_checkpoint)
+    return {"KEY": key}
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "demo"])
+def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    _, _, examples = capsys.readouterr().out.partition("examples:\n")
+    lines = [line.strip() for line in examples.splitlines()]
+    assert lines
+    for line in lines:
+        lines_in, _, rest = line.partition(" | ") if " | " in line else ("", "", line)
+        words = shlex.split(re.split(r" {3,}", rest)[0])
+        if "<" in words:
+            lines_in = Path(words[words.index("<") + 1]).read_text(encoding="utf-8")
+            words = words[: words.index("<")]
+        words = [example_files.get(word, word) for word in words]
+        if command in ("fit", "export"):
+            words += ["--force"]
+        if words[1:3] == ["cache", "clear"]:
+            words += ["--yes"]
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines_in.encode())))
+        assert words[0] == "skdistill"
+        assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
 
 
 def test_warnings_are_short(monkeypatch, capsys):

@@ -37,9 +37,9 @@ def test_messages_of_the_package_are_told_inside_the_block_alone(capsys):
     logger = logging.getLogger("skdistill.teachers.huggingface._finetune")
     logger.info("before")
     with tell.listening():
-        logger.info("goes on after epoch %d", 3)
+        logger.info("continues after epoch %d", 3)
         logging.getLogger("elsewhere").info("unheard")
     logger.info("after")
-    assert capsys.readouterr().err == "[   0 s]       goes on after epoch 3\n"
+    assert capsys.readouterr().err == "[   0 s]       continues after epoch 3\n"
     assert logging.getLogger("skdistill").level == logging.NOTSET
     assert [type(h) for h in logging.getLogger("skdistill").handlers] == [logging.NullHandler]

@@ -8,12 +8,14 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from _faults import call_in_process, needs_posix, strike
 from skdistill import CompiledClassifier, DistilledMLPClassifier
-from skdistill.cli import _bulk_prediction as _bulk_prediction
+from skdistill._core.files import locked
 from skdistill.cli import _main as cli
+from skdistill.cli.prediction import _jobs, _lines
 
 TEXTS = ["warm soup", "a fast train, late", "", 'fresh "bread"', "naïve 🙂 bus", "x\u2028y"]
 
@@ -29,8 +31,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(_bulk_prediction, "_PART", 2)
-    monkeypatch.setattr(_bulk_prediction, "_LINES", 2)
+    monkeypatch.setattr(_jobs, "_PART", 2)
+    monkeypatch.setattr(_lines, "_LINES", 2)
 
 
 def write(path, texts, **columns):
@@ -47,7 +49,7 @@ def write(path, texts, **columns):
 
 def read(path):
     if path.suffix == ".parquet":
-        return pd.read_parquet(path).to_dict("list")
+        return pq.read_table(path).to_pydict()
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             names, *rows = csv.reader(file)
@@ -103,7 +105,8 @@ def test_lines_in_and_lines_out(model):
     done = run_on_lines(model, "".join(f"{text}\n" for text in texts).encode(), "--proba")
     assert done.returncode == 0
     assert done.stderr == b""
-    rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    names, *rows = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert names == ["label", "proba_food", "proba_travel"]
     served = CompiledClassifier.load(model)
     assert [label for label, *_ in rows] == served.predict(texts).tolist()
     found = [[*map(float, proba)] for _, *proba in rows]
@@ -113,7 +116,8 @@ def test_lines_in_and_lines_out(model):
 def test_lines_that_are_not_utf_8(model):
     done = run_on_lines(model, b"soup\nbus\n\xff\nsoup\n")
     assert done.returncode == 1
-    assert b"standard input, line 3 is not in UTF-8 (byte 0xff); convert" in done.stderr
+    assert b"standard input, line 3 is not in UTF-8 (byte 0xff); name the enc" in done.stderr
+    assert b"--encoding cp1252" in done.stderr
     assert b"Traceback" not in done.stderr
     assert done.stdout == b"food\ntravel\n"
 
@@ -171,7 +175,7 @@ def test_json_of_a_file_is_told_by_its_name(model, tmp_path, capsys):
 def test_the_input_is_not_written_over(model, tmp_path, capsys):
     source = write(tmp_path / "in.csv", TEXTS)
     before = source.read_bytes()
-    assert predict(model, source, tmp_path / "." / "in.csv", "--label-column", "new") == 1
+    assert predict(model, source, tmp_path / "." / "in.csv", "--output-column", "new") == 1
     assert "is also the input; choose another output file" in capsys.readouterr().err
     assert source.read_bytes() == before
 
@@ -225,7 +229,7 @@ def test_a_missing_folder_is_named_by_the_output(model, tmp_path, capsys):
 
 def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, capsys):
     lines_in(b"warm soup")
-    assert predict(model, "--proba", "--json", "--label-column", "proba_food") == 1
+    assert predict(model, "--proba", "--json", "--output-column", "proba_food") == 1
     captured = capsys.readouterr()
     assert "'proba_food' is the name of a probability column; choose another" in captured.err
     assert captured.out == ""
@@ -239,7 +243,7 @@ def test_parts_of_which_some_are_gone_are_made_again(model, tmp_path, small_part
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_bulk_prediction.shutil, "rmtree", stop_half_way)
+        patch.setattr(_jobs.shutil, "rmtree", stop_half_way)
         assert predict(model, source, target) == 130
     expected = target.read_bytes()
     target.unlink()
@@ -262,7 +266,7 @@ def count_calls(monkeypatch):
 
 
 def predict_until_killed(arguments, call):
-    _bulk_prediction._PART = 2
+    _jobs._PART = 2
     strike(CompiledClassifier, "predict", call=call)
     predict(*arguments)
 
@@ -286,7 +290,7 @@ def test_a_killed_prediction_goes_on(model, tmp_path, small_parts, monkeypatch, 
 def test_parts_of_another_job_are_not_used(model, tmp_path, small_parts, monkeypatch, change):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
     call_in_process(predict_until_killed, (model, source, target), 3)
-    options = ["--label-column", "class"] if change == "option" else []
+    options = ["--output-column", "class"] if change == "option" else []
     if change == "input":
         write(source, TEXTS[::-1])
         os.utime(source, (1, 1))
@@ -299,7 +303,7 @@ def test_one_process_writes_at_a_time(model, tmp_path, capsys):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
     folder = tmp_path / "out.csv.partial"
     folder.mkdir()
-    with _bulk_prediction.FileLock(folder / "lock"):
+    with locked(folder / "lock"):
         assert predict(model, source, target) == 1
     assert "Another process is writing" in capsys.readouterr().err
 
@@ -324,23 +328,22 @@ def test_several_labels_a_text(tmp_path):
         (
             "in.csv",
             "text,label\nx,1\n",
-            "already has a column 'label'; rename it or choose another",
+            "already has a column 'label'; choose another name for the new",
         ),
         ("in.csv", b"text\nx\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
         ("in.jsonl", b'{"text": "na\xefve"}', "in.jsonl, line 1 is not in UTF-8 (byte 0xef)"),
         ("in.csv", "text\ny\nx,1\n", "line 3 has 2 fields, but the header has 1"),
         ("in.csv", "text\n", "has no rows"),
-        (
-            "in.csv",
-            "text\n" + "x" * 200_000,
-            "is not a readable csv file: line 2: field larger than",
-        ),
         ("in.jsonl", '{"text": "x"}\n{\n', "line 2 is not valid JSON"),
         ("in.jsonl", '{"post": "x"}\n', "line 1 is not a JSON object with the key 'text'"),
-        ("in.jsonl", '{"text": "x"}\n{"text": null}\n', "text[1] is missing (None)"),
+        (
+            "in.jsonl",
+            '{"text": "x"}\n{"text": null}\n',
+            "line 2 has no text in the column 'text'",
+        ),
         ("in.parquet", "x" * 20, "is not a readable parquet file"),
-        ("in.txt", "x\n", "in.txt has the unknown file type '.txt'"),
-        ("missing/../in.csv", None, "No such file"),
+        ("in.xml", "x\n", "in.xml has the unknown file type '.xml'"),
+        ("missing/../in.csv", None, "in.csv does not exist"),
     ],
 )
 def test_wrong_input_is_named_and_leaves_nothing(model, tmp_path, capsys, name, content, message):
@@ -380,3 +383,179 @@ def test_neither_torch_nor_scikit_learn_is_loaded(model, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+# ---- what is written
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_the_best_labels_come_with_their_probabilities(model, tmp_path, small_parts, kind):
+    source, target = write(tmp_path / "in.txt", []), tmp_path / f"out.{kind}"
+    texts = ["warm soup", "fast bus", "soup bus"]
+    source.write_text("\n".join(texts), encoding="utf-8")
+    assert predict(model, source, target, "--top-k", 5, "--threshold", 0.5) == 0
+    found = read(target)
+    assert [*found] == ["text", "label_1", "proba_1", "label_2", "proba_2"]
+    served = CompiledClassifier.load(model)
+    proba = served.predict_proba(texts)
+    assert found["label_1"] == served.predict(texts).tolist()
+    np.testing.assert_allclose([*map(float, found["proba_1"])], proba.max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose([*map(float, found["proba_2"])], proba.min(axis=1), rtol=1e-6)
+    assert found["label_2"] == [""] * 3 if kind == "csv" else [None] * 3
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_unsure_label_is_left_empty(model, tmp_path, small_parts, kind):
+    texts = ["unheard-of", "nothing", "warm soup", "fast bus", "unheard-of"]
+    source, target = write(tmp_path / f"in.{kind}", texts), tmp_path / f"out.{kind}"
+    assert predict(model, source, target, "--threshold", 0.7, "--proba") == 0
+    none = "" if kind == "csv" else None
+    assert read(target)["label"] == [none, none, "food", "travel", none]
+
+
+def test_a_threshold_decides_about_each_of_several_labels(tmp_path, lines_in, capsys):
+    X = ["soup", "soup train", "train", "bus"] * 5
+    y = pd.DataFrame([[1, 0], [1, 1], [0, 1], [0, 0]] * 5, columns=["food", "travel"])
+    student = DistilledMLPClassifier(max_epochs=100, lr=0.1, random_state=0).fit(X, y)
+    student.save(tmp_path / "model.skd")
+    proba = student.predict_proba(X[:4])
+    threshold = float(np.sort(proba, axis=None)[-2:].mean())
+    lines_in("\n".join(X[:4]).encode())
+    assert predict(tmp_path / "model.skd", "--threshold", threshold) == 0
+    names = student.classes_
+    expected = ["|".join(names[row >= threshold]) for row in proba]
+    assert capsys.readouterr().out.splitlines() == expected
+    lines_in("\n".join(X[:4]).encode())
+    assert predict(tmp_path / "model.skd", "--top-k", 1) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "label_1\tproba_1"
+    assert [row.split("\t")[0] for row in rows] == names[proba.argmax(axis=1)].tolist()
+
+
+def test_labels_may_contain_anything_and_are_still_one_line(tmp_path, lines_in, capsys):
+    labels = ["a\nb", "a\tb", "a\\nb", "a\u2028b", "a\rb"]
+    X = ["soup", "bus", "x", "train", "late"]
+    student = DistilledMLPClassifier(max_epochs=60, random_state=0).fit(X * 4, labels * 4)
+    student.save(tmp_path / "model.skd")
+    lines_in("\n".join(X).encode())
+    assert predict(tmp_path / "model.skd", "--proba") == 0
+    header, *rows = capsys.readouterr().out.split("\n")[:-1]
+    escaped = [label.encode("unicode_escape").decode() for label in student.predict(X)]
+    assert [row.split("\t")[0] for row in rows] == escaped
+    assert header.split("\t")[1:] == [
+        f"proba_{label.encode('unicode_escape').decode()}" for label in student.classes_
+    ]
+    source = write(tmp_path / "in.csv", X)
+    assert predict(tmp_path / "model.skd", source, tmp_path / "out.csv") == 0
+    assert read(tmp_path / "out.csv")["label"] == student.predict(X).tolist()
+
+
+def test_numbers_as_labels_are_printed_as_they_are(tmp_path, lines_in, capsys):
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0)
+    student.fit(["soup", "bus"] * 4, [1234567.0, 2.0] * 4).save(tmp_path / "model.skd")
+    lines_in(b"soup\nbus\n")
+    assert predict(tmp_path / "model.skd") == 0
+    assert capsys.readouterr().out == "1234567.0\n2.0\n"
+
+
+def test_a_file_says_what_was_done(model, tmp_path, capsys):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.tsv"
+    assert predict(model, source, target, "--proba") == 0
+    assert capsys.readouterr().err == (
+        f"skdistill predict: labelled 6 texts of {source}; wrote {target} with the columns label, "
+        "proba_food, proba_travel\n"
+    )
+    with target.open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file, delimiter="\t")]
+    assert [row["text"] for row in rows] == TEXTS
+    assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--label-column", "x"], "--output-column names the new column"),
+        (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
+        (["--top-k", "0"], "0 is not positive"),
+        (["--threshold", "1.5"], "1.5 is not between 0 and 1"),
+    ],
+)
+def test_options_that_make_no_sense(model, options, message, capsys):
+    with pytest.raises(SystemExit) as info:
+        predict(model, *options)
+    assert info.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_ranked_label_needs_a_name_of_its_own(model, capsys):
+    assert predict(model, "--top-k", 2, "--output-column", "proba") == 1
+    assert "'proba' is the name of a probability column" in capsys.readouterr().err
+
+
+def test_bad_lines_are_left_out_if_wanted(model, lines_in, capsys):
+    content = b"warm soup\n\xff\nfast bus\na\0b\nfresh bread\n"
+    lines_in(content)
+    assert predict(model) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "food\n"
+    assert "standard input, line 2 is not in UTF-8 (byte 0xff); name the encod" in captured.err
+    lines_in(content)
+    assert predict(model, "--skip-bad-rows") == 0
+    captured = capsys.readouterr()
+    assert captured.out == "food\ntravel\nfood\n"
+    assert "standard input: left out 2 bad rows (the first: line 2 is not in UTF-8" in captured.err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8"])
+def test_lines_may_have_another_encoding(model, lines_in, capsys, encoding):
+    lines_in("warm soup, naïve\nfast bus\n".encode(encoding))
+    assert predict(model, "--encoding", encoding) == 0
+    assert capsys.readouterr().out == "food\ntravel\n"
+
+
+@needs_posix
+def test_rows_of_other_options_are_not_resumed(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"
+    call_in_process(predict_until_killed, (model, source, target), 3)
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target, "--encoding", "utf-8") == 0
+    assert sizes == [2, 2, 2]
+
+
+def test_output_is_in_utf_8_as_the_input_is(tmp_path):
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0)
+    student.fit(["soup", "bus"] * 4, ["naïve", "🙂"] * 4).save(tmp_path / "model.skd")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **plain}
+    environment.pop("PYTHONIOENCODING", None)
+    done = subprocess.run(
+        command("predict", tmp_path / "model.skd", "-", "-"),
+        input=b"soup\nbus\n",
+        capture_output=True,
+        env=environment,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.decode()) == (0, "naïve\n🙂\n")
+
+
+def test_somebody_who_types_is_told_so(model, monkeypatch, capsys):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"warm soup\n")))
+    assert predict(model) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "food\n"
+    assert captured.err == "skdistill predict: type one text per line; Ctrl-D ends\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("folder", "is a folder; pass a file"), ("texts", "has no file extension")],
+)
+def test_what_is_no_table_is_named(model, tmp_path, capsys, name, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "texts").touch()
+    assert predict(model, tmp_path / name, tmp_path / "out.csv") == 1
+    assert f"{tmp_path / name} {message}" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def test_the_text_has_the_same_figures(model, test_file, expected, capsys):
         shares = [f"{100 * value:.1f}" for value in (scores.precision, scores.recall, scores.f1)]
         assert [scores.label, *shares, str(scores.n_texts)] in rows
     first = expected.confusions[0]
-    assert [first.label, "taken", "for", first.predicted, str(first.n_texts)] in rows
+    assert [first.label, "predicted", "as", first.predicted, str(first.n_texts)] in rows
 
 
 def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_path, capsys):
@@ -175,8 +175,11 @@ def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,label\nx,trains\ny,planes\n", "label[1] is 'planes', which is none of the classes"),
-        ("text,label\nx,\n", "label[0] is missing"),
+        (
+            "text,label\nx,trains\ny,planes\n",
+            "line 3 has the label 'planes', which is not one of the classes",
+        ),
+        ("text,label\nx,\n", "line 2 has no label; add it"),
         ("text,class\nx,trains\n", "has no column 'label'"),
         ("text,label\n", "has no rows"),
     ],
@@ -266,9 +269,9 @@ def test_a_teacher_and_a_card_of_several_labels(tagger, tmp_path, topics, capsys
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("2", "label[1] is '2'; if texts have several labels, write their numbers"),
-        ("trains", "label[1] is 'trains'"),
-        ("1 0 1", "label[1] is '1 0 1'"),
+        ("2", "line 3 has the label '2', which is not one of the classes 0, 1"),
+        ("trains", "line 3 has the label 'trains'"),
+        ("1 0 1", "line 3 has a label twice, '1 0 1'; write the labels"),
     ],
 )
 def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, message):
@@ -281,3 +284,27 @@ def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics,
     big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
     assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1
     assert "is not fine-tuned for the 2 labels; pass a folder" in capsys.readouterr().err
+
+
+def test_shifted_columns_are_refused_by_every_command(model, tmp_path, capsys):
+    path = tmp_path / "shifted.csv"
+    path.write_text("text,label\nwell, indeed,cooking\noh, really,sailing\n")
+    commands = [
+        ["fit", path, "-o", tmp_path / "new.skd"],
+        ["report", model, path],
+        ["predict", model, path, tmp_path / "out.csv"],
+    ]
+    for command in commands:
+        assert cli.main([*map(str, command)]) == 1
+        assert "shifted.csv, line 2 has 3 fields, but the header has 2" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_label_is_on_one_line(tmp_path, capsys):
+    labels = ["a\nb", "c\td"] * 6
+    student = DistilledMLPClassifier(n_parameters=500, max_epochs=1)
+    student.fit(["soup", "bus"] * 6, labels).save(tmp_path / "model.skd")
+    pd.DataFrame({"text": ["x"] * 12, "label": labels}).to_csv(tmp_path / "test.csv")
+    assert report(tmp_path / "model.skd", tmp_path / "test.csv") == 0
+    first = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    assert {"a\\nb", "c\\td"} <= {*first}

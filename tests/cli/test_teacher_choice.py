@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import make_checkpoint
+from skdistill import TransformerTeacherClassifier
 from skdistill.cli import _teacher_choice as _teacher_choice
 from skdistill.cli._teacher_choice import (
     default_teacher,
@@ -60,3 +61,12 @@ def test_many_texts_take_the_defaults():
     assert teacher_settings(5000, is_default=True) == {}
     assert teacher_settings(4999, is_default=False) == {"max_epochs": 8}
     assert teacher_settings(4999, is_default=True) == {"max_epochs": 8, "lr": 2e-4}
+
+
+@pytest.mark.parametrize("n_texts", [200, 599, 600, 1000])
+def test_no_teacher_takes_fewer_steps_than_by_default(n_texts):
+    n_epochs = {}
+    for name, chosen in (("here", teacher_settings(n_texts, is_default=False)), ("default", {})):
+        teacher = TransformerTeacherClassifier("a model", **chosen)
+        n_epochs[name] = teacher._trainer_arguments(n_texts, 0, "fp32")["num_train_epochs"]
+    assert n_epochs["here"] >= n_epochs["default"]

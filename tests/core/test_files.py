@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from skdistill._core import files as _files
-from skdistill._core.files import filling, replacing
+from skdistill._core.files import explaining_writes, filling, replacing
 from skdistill.runtime._tensor_file import write_tensors
 
 posix = pytest.mark.skipif(
@@ -117,10 +117,32 @@ def test_a_folder_that_is_none_is_named(tmp_path, parent):
     (tmp_path / "a file").touch()
     path = tmp_path / parent / "model.skd"
     with pytest.raises(
-        OSError, match=r"model\.skd' could not be written: No.* another folder"
+        OSError,
+        match=r"model\.skd' could not be written: No.*\. Create the folder or choose another",
     ) as e:
         write_tensors(path, {}, {})
     assert e.value.errno in (errno.ENOENT, errno.ENOTDIR)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Free some space or choose another folder"),
+        (errno.EFBIG, "Free some space or choose another folder"),
+        (None, "Free some space or choose another folder"),
+        (errno.EACCES, "Choose a folder that you can write to"),
+        (errno.EROFS, "Choose a folder that you can write to"),
+        (errno.EISDIR, "Choose a name that is not a folder's"),
+    ],
+)
+def test_the_advice_is_about_what_went_wrong(tmp_path, number, advice):
+    error = OSError("broken") if number is None else OSError(number, os.strerror(number))
+    with (
+        pytest.raises(OSError, match=f"{advice}, and try again; existing files are unch") as caught,
+        explaining_writes(tmp_path / "a"),
+    ):
+        raise error
+    assert caught.value.errno == number
 
 
 @pytest.mark.parametrize("existing", [False, True])

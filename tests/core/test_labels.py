@@ -1,11 +1,20 @@
+import tracemalloc
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 
 from datasets import Dataset
-from skdistill._core.labels import check_labels, check_probabilities
+from skdistill._core.labels import (
+    check_label_column,
+    check_labels,
+    check_probabilities,
+    weigh_classes,
+)
 from skdistill._core.texts import check_texts
 
 TEXTS = ["one", "", "zwei 🙂"]
@@ -90,7 +99,7 @@ def test_labels_of_any_type(y):
         (["a", "b"], "X and y must have the same number of rows, but have 3 and 2"),
         (["a", "a", "a"], "only one class: .*a"),
         ([0.5, 1.5, 2.5], "Unknown label type"),
-        ([0.0, 1.0, np.nan], "contains NaN"),
+        ([0.0, 1.0, np.nan], r"y\[2\] is missing"),
         ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
     ],
 )
@@ -114,8 +123,130 @@ def test_probabilities_are_normalised():
         ([[0.5, 0.5], [0.5, 0.6]], r"p\[1\] sums to 1.1, not to 1"),
         ([[0.5, 0.5], [1.5, -0.5]], r"p\[1\] contains a negative"),
         ([[np.nan, 0.5], [0.5, 0.5]], r"p\[0\] contains a negative or non-finite"),
+        ([[0.5, 0.5], [0.3, 0.3]], r"p\[1\] sums to 0.6, not to 1"),
+        ([[0.0, 0.0], [0.5, 0.5]], r"p\[0\] sums to 0, not to 1"),
+        ([[0.5, 0.5], [0.5, 0.502]], r"p\[1\] sums to 1.002, not to 1"),
+        ([[0.5, 0.5], [0.5, 0.498]], r"p\[1\] sums to 0.998, not to 1"),
     ],
 )
 def test_bad_probabilities(proba, message):
     with pytest.raises(ValueError, match=message):
+        check_probabilities(proba, n_rows=2, n_classes=2, name="p")
+
+
+def test_many_probabilities_are_checked_in_blocks_without_copies_of_all():
+    proba = np.random.default_rng(0).dirichlet(np.ones(50), 20_000)
+    check = partial(check_probabilities, n_rows=20_000, n_classes=50, name="proba")
+    check(proba)
+    tracemalloc.start()
+    checked = check(proba * 0.9995)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(checked, proba, rtol=1e-6)
+    assert peak < 2 * checked.nbytes + proba.nbytes  # the scaled copy is the test's own
+    proba[13_000, 0] += 0.1
+    with pytest.raises(ValueError, match=r"proba\[13000\] sums to 1\.1, not to 1"):
+        check(proba)
+    proba[12_000, 0] = -1
+    with pytest.raises(ValueError, match=r"proba\[12000\] contains a negative"):
+        check(proba)
+    proba[3_000, 0] = 1.5
+    with pytest.raises(ValueError, match=r"proba\[3000\] contains a number above 1"):
+        check(proba, multilabel=True)
+    single = proba.astype(np.float32)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"\[3000\] contains a number above 1"):
+        check(np.abs(single), multilabel=True)
+    assert tracemalloc.get_traced_memory()[1] < 3 * single.nbytes
+    tracemalloc.stop()
+
+
+def test_rows_that_nearly_sum_to_one_are_normalised():
+    proba = np.array([[0.5, 0.5005], [0.5, 0.4995]])
+    checked = check_probabilities(proba, n_rows=2, n_classes=2, name="p")
+    np.testing.assert_allclose(checked.sum(axis=1), 1, rtol=1e-6)
+    proba = np.array([[1.0, 1.03], [1.0, 0.97]])
+    wide = check_probabilities(proba, n_rows=2, n_classes=2, name="p", atol=1.5)
+    np.testing.assert_allclose(wide[:, 0], [1 / 2.03, 1 / 1.97], rtol=1e-6)
+
+
+def test_probabilities_of_several_labels_have_any_sum_up_to_one_each():
+    check = partial(check_probabilities, n_rows=2, n_classes=2, name="p", multilabel=True)
+    np.testing.assert_array_equal(check([[0, 0], [1, 1]]), [[0, 0], [1, 1]])
+    with pytest.raises(ValueError, match=r"p\[1\] contains a number above 1"):
+        check([[0.3, 0.3], [0.2, 1.01]])
+    with pytest.raises(ValueError, match=r"p\[0\] contains a negative"):
+        check([[0.3, -0.3], [0.2, 0.2]])
+
+
+def test_classes_weigh_as_scikit_learn_weighs_them():
+    classes, codes = np.array(["a", "b", "c"]), np.array([0, 0, 0, 1, 2, 2])
+    ones = np.ones(6)
+    np.testing.assert_array_equal(weigh_classes(None, classes, codes, ones), 1)
+    given = weigh_classes({"b": 5.0}, classes, codes, ones)
+    np.testing.assert_array_equal(given, [1, 5, 1])
+    np.testing.assert_allclose(weigh_classes("balanced", classes, codes, ones), [2 / 3, 2, 1])
+    # By weight: 6 of 9 for a, and none for b, which does not count as a class.
+    weights = np.array([2.0, 2, 2, 0, 1.5, 1.5])
+    found = weigh_classes("balanced", classes, codes, weights)
+    np.testing.assert_allclose(found, [9 / (2 * 6), 1, 9 / (2 * 3)])
+
+
+@pytest.mark.parametrize(
+    ("y", "are_probabilities"),
+    [
+        ([[0.5, 0.5], [0.9, 0.1]], True),
+        ([[0.5, 0.46], [0.9, 0.14]], True),
+        ([[0.5, 0.44], [0.9, 0.1]], True),
+        ([[0.9, 0.9], [0.1, 0.2]], True),
+        (np.array([[1 + 1e-6, 1e-6], [0.1, 0.9]], dtype=np.float32), True),
+        ([[1.0, 0.0], [0.0, 1.0]], False),
+        ([[1.5, -0.5], [0.5, 0.5]], False),
+        ([[0.5, 0.5], [0.5, 1.7]], False),
+        ([[0, 1], [1, 0]], False),
+    ],
+)
+def test_probabilities_as_labels_are_noticed(y, are_probabilities):
+    message = "y contains probabilities" if are_probabilities else "y should be a 1d array"
+    with pytest.raises(ValueError, match=message):
+        check_label_column(np.array(y), n_rows=2)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([[0.9, 0.9], [0.1, 0.2]], "y contains probabilities; .* teacher's probabilities as teach"),
+        ([[0.0, 1.0], [1.0, 0.5]], "y contains probabilities"),
+        ([[-3.5, 2.0], [1.5, 0.0]], r"ones and zeros, but they are \[-3.5, 0.0, 1.5, 2.0\]"),
+        ([[1, 2], [0, 1]], r"ones and zeros, but they are \[0, 1, 2\]"),
+        (np.array([["a", "b"], ["b", "a"]]), "y should be a 1d array"),
+    ],
+)
+def test_several_labels_are_ones_and_zeros(y, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(y, n_rows=2, multilabel=True)
+    classes, codes = check_labels([[0.0, 1.0], [1.0, 1.0]], n_rows=2, multilabel=True)
+    assert (classes.tolist(), codes.tolist()) == ([0, 1], [[0, 1], [1, 1]])
+
+
+PROBA = [[0.9, 0.1], [0.2, 0.8]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.tensor(PROBA, dtype=torch.bfloat16),
+        lambda: [torch.tensor(row, requires_grad=True) for row in PROBA],
+        lambda: iter(PROBA),
+    ],
+    ids=["bfloat16", "list of tensors", "iterator"],
+)
+def test_probabilities_may_be_tensors_and_iterators(make):
+    checked = check_probabilities(make(), n_rows=2, n_classes=2, name="p")
+    np.testing.assert_allclose(checked, PROBA, atol=1e-3)
+
+
+@pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
+def test_what_is_no_table_of_numbers_is_named(proba):
+    with pytest.raises(ValueError, match=r"p must have shape \(2, 2\), .* cannot make an array"):
         check_probabilities(proba, n_rows=2, n_classes=2, name="p")

@@ -176,7 +176,7 @@ def test_impossible_sizes_are_refused(sizes, message):
         load_docstrings(*sizes)
 
 
-@pytest.mark.slow  # half a minute; the docstring's example reads the same files
+@pytest.mark.slow  # half a minute
 def test_the_docstrings_of_this_machine():
     data = load_docstrings()
     assert set(data) == FIELDS

@@ -1,12 +1,14 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from skdistill import load_emotion, load_text_dataset
+from skdistill.datasets._columns import LabelColumns, read_labelled
 from skdistill.datasets._files import file_source
-from skdistill.datasets._load import read_columns, read_texts
+from skdistill.datasets._load import read_texts
 
 FIELDS = {
     "X_train", "y_train", "X_unlabeled", "X_val", "y_val", "X_test", "y_test", "classes", "DESCR",
@@ -74,8 +76,9 @@ def test_numbers_of_labels_become_ones_and_zeros(tmp_path, kind):
     table = pd.DataFrame({"text": ["a", "b", "c"], "tags": ["0 2", None, "1"]})
     path = write_table(table, tmp_path / f"a.{kind}")
     expected = [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    texts, labels = read_columns(file_source(path), "text", "tags", n_labels=3)
-    assert (texts, labels.tolist()) == (["a", "b", "c"], expected)
+    columns = LabelColumns(("tags",), is_list=True, known=np.arange(3))
+    found = read_labelled(file_source(path), "text", columns)
+    assert (found.texts, found.y.tolist()) == (["a", "b", "c"], expected)
 
 
 def test_read_texts_takes_lines_without_labels(tmp_path):
@@ -98,14 +101,14 @@ def test_read_texts_takes_lines_without_labels(tmp_path):
             "a.csv has no column 'text'; its columns are review",
         ),
         ("a.csv", "text,stars\nx,1\n", "a.csv has no column 'label'; its columns are text, stars"),
-        ("a.csv", "text,label\nx,1\n,2\n", r"a.csv: text\[1\] is missing"),
-        ("a.csv", "text,label\nx,1\ny,\n", r"a.csv: label\[1\] is missing"),
+        ("a.csv", "text,label\nx,1\n,2\n", r"a.csv, line 3 has no text in the column 'text'"),
+        ("a.csv", "text,label\nx,1\ny,\n", r"a.csv, line 3 has no label"),
         ("a.csv", "", "a.csv has no header"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
         ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is not valid JSON"),
-        ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl: label\[0\] is missing"),
+        ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl, line 1 has no label"),
         ("a.parquet", "no parquet", "a.parquet is not a readable parquet file"),
-        ("a.xlsx", "", "a.xlsx has the unknown file type '.xlsx'; use one of .csv, .jsonl"),
+        ("a.xlsx", "", "a.xlsx has the unknown file type '.xlsx'; use one of .csv, .tsv, .jsonl"),
     ],
 )
 def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
@@ -116,7 +119,7 @@ def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
 
 def test_read_texts_refuses_numbers_and_absent_files(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": 1, "label": "x"}\n')
-    with pytest.raises(TypeError, match=r"a.jsonl: text\[0\] is int, not text"):
+    with pytest.raises(TypeError, match=r"a.jsonl, line 1 has a value of type int in the"):
         read_texts(tmp_path / "a.jsonl")
     with pytest.raises(FileNotFoundError, match=r"the file .*b\.csv does not exist"):
         read_texts(tmp_path / "b.csv")
@@ -150,6 +153,50 @@ def test_each_class_is_left_to_train_on(tmp_path):
     assert set(load_text_dataset(path, test_size=0.5).y_train) == {"a", "b"}
     with pytest.raises(ValueError, match=r"all\.csv has too few texts with the label 'b': none"):
         load_text_dataset(path, test_size=0.9)
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv", "a.jsonl.gz"])
+def test_a_file_may_be_compressed_or_have_tabs(tmp_path, name):
+    path = tmp_path / name
+    rows = [(f"text, {i}", "xy"[i % 2]) for i in range(20)]
+    table = pd.DataFrame(rows, columns=["text", "label"])
+    if ".jsonl" in name:
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ";")
+    data = load_text_dataset(path)
+    assert sorted([*data.X_train, *data.X_test]) == sorted(text for text, _ in rows)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    path.rename(folder / name.replace("a.", "train."))
+    assert len(load_text_dataset(folder).X_train) == 16
+
+
+def test_form_and_encoding_of_files_can_be_given(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text|label\n" + "naïve|x\nnaïf|y\n".encode("cp1252") * 5)
+    data = load_text_dataset(path, sep="|", encoding="cp1252")
+    assert {*data.X_train, *data.X_test} == {"naïve", "naïf"}
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("there.xls", ValueError, r"there\.xls has the unknown file type '\.xls'; use one of"),
+        ("gone.csv", FileNotFoundError, r"the file .*gone\.csv does not exist"),
+        ("gone.tsv.gz", FileNotFoundError, r"the file .*gone\.tsv\.gz does not exist"),
+        ("no/such/folder", FileNotFoundError, r"folder does not exist; pass an existing file or"),
+        ("./folder", FileNotFoundError, r"folder does not exist; pass an existing file or folder"),
+    ],
+)
+def test_a_path_is_not_looked_for_on_the_hub(tmp_path, monkeypatch, hub, name, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.xls").touch()
+    with pytest.raises(error, match=message):
+        load_text_dataset(name)
+    with pytest.raises(error, match=message):
+        load_text_dataset(tmp_path / name)
+    assert hub.asked is None
 
 
 # ---- folders

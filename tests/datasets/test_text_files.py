@@ -1,11 +1,18 @@
+import gzip
 import pickle
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from skdistill.cli import _bulk_prediction
 from skdistill.datasets import read_texts
-from skdistill.datasets._files import TABLES, ParquetTexts, file_source, label_array
+from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabelled
+from skdistill.datasets._files import TABLES, file_source, read_rows
+from skdistill.datasets._parquet import ParquetTexts
+from skdistill.datasets._source import Options
+from skdistill.datasets._values import label_array
+
+WANTED = {"text": "text_column"}
 
 
 def fits_reader(path):
@@ -13,43 +20,67 @@ def fits_reader(path):
 
 
 def predicts_reader(path):
-    return [text for _, texts in _bulk_prediction._read(str(path), "text", 2) for text in texts]
+    parts = read_rows(file_source(path), WANTED, "text", 2)
+    return [text for rows in parts for text in rows.columns["text"]]
 
 
 ODD_FILES = {
     "blank lines at the end": ("csv", b"text,n\na,1\nb,2\n\n\n", ["a", "b"]),
-    "a blank line": ("csv", b"text,n\na,1\n\nb,2\n", "in.csv, line 3 is blank; remove it"),
-    "a blank line, or an empty text": ("csv", b"text\na\n\nb\n", "line 3 is blank"),
+    "blank lines": ("csv", b"\ntext,n\na,1\n\n \nb,2\n", ["a", "b"]),
+    "a blank line of one column": ("csv", b"text\na\n\nb\n", ["a", "b"]),
+    "blank rows of a spreadsheet": ("csv", b"text,n\na,1\n,\n,,\nb,2\n", ["a", "b"]),
+    "semicolons": ("csv", b"text;n\na, b;1\n", ["a, b"]),
+    "tabs": ("csv", b'text\tn\na, b; c\t1\n"d\te"\t2\n', ["a, b; c", "d\te"]),
+    "semicolons and commas in quotes": ("csv", b'"a, b, c";text\n1;x\n', ["x"]),
+    "a tsv file": ("tsv", b"text\tn;m\na, b\t1\n", ["a, b"]),
+    "a tsv file of one column": ("tsv", b"text\na, b; c\n", ["a, b; c"]),
+    "UTF-16": ("csv", "text,n\r\nnaïve,1\r\n".encode("utf-16"), ["naïve"]),
+    "UTF-16 of JSON": ("jsonl", '{"text": "naïve"}\n'.encode("utf-16"), ["naïve"]),
+    "UTF-16 without a mark": ("csv", "text\r\na\r\n".encode("utf-16-le"),
+                              "in.csv seems to be in UTF-16 without a byte-order mark (utf-16-le)"),
     "a short row": ("csv", b"text,n,m\na,1,x\nb,2\n", "line 3 has 2 fields, but the header has 3"),
     "a surplus field": ("csv", b"text,n\na,1\nb,2,x\n", "line 3 has 3 fields, but the header"),
     "a surplus field in each row": ("csv", b"text,n\na,1,x\nb,2,y\n", "line 2 has 3 fields, but"),
     "commas at the ends": ("csv", b"text,n\na,1,\nb,2,\n", "line 2 has 3 fields, but the"),
-    "a surplus field after line breaks": ("csv", b'text,n\n"a\nb\nc",1,x\n', "line 4 has 3 fields"),
+    "a surplus field after line breaks": ("csv", b'text,n\n"a\nb\nc",1,x\n', "line 2 has 3 fields"),
+    "a surplus field of a later row": ("csv", b'text,n\n"a\nb",1\nc,2\nd,e,3\n', "line 5 has 3"),
+    "a header with line breaks": ("csv", b'text,"n\nm"\na,1,x\n', "line 3 has 3 fields"),
     "a byte order mark": ("csv", b"\xef\xbb\xbftext,n\na,1\n", ["a"]),
     "a byte order mark and quotes": ("csv", b'\xef\xbb\xbf"text",n\na,1\n', ["a"]),
-    "NUL": ("csv", b"text,n\na\0b,1\n", ["a\0b"]),
-    "a long field": ("csv", b"text,n\n" + b"x" * 200_000 + b",1\n", "line 2: field larger than"),
-    "an open quote": ("csv", b'text\n"a\nb\n', "line 3: unexpected end of data. Close each quote"),
-    "letters after a quote": ("csv", b'text,n\n"a"b,1\n', "line 2: ',' expected after '\"'"),
+    "NUL": ("csv", b"text,n\na,1\na\0b,1\n", "in.csv, line 3 contains the character NUL"),
+    "a long field": ("csv", b"text,n\n" + b"x" * 200_000 + b",1\n", ["x" * 200_000]),
+    "an open quote": ("csv", b'text\nx\n"a\nb\n', "line 3 starts a row with a quote that is never"),
+    "an open quote of a header": ("csv", b'"text\na\n', "line 1 is not a readable header"),
+    "letters after a quote": ("csv", b'text,n\n"a"b,1\n', "line 2 starts a row with a fault: ','"),
     "quotes inside a field": ("csv", b'text,n\na"b",1\n', ['a"b"']),
     "carriage returns": ("csv", b"text,n\ra,1\rb,2\r", ["a", "b"]),
-    "two columns of a name": ("csv", b"text,text\na,b\n", ["a"]),
-    "no header": ("csv", b"\ntext,n\na,1\n", "in.csv has no header"),
+    "two columns of a name": ("csv", b"text,text\na,b\n", "has 2 columns named 'text'; rename"),
+    "two other columns of a name": ("csv", b"n,text,n\n1,a,2\n", ["a"]),
+    "no header": ("csv", b"\n\n", "in.csv has no header"),
+    "a column with a space": ("csv", b"text ,n\na,1\n", "its columns are 'text ', n. Choose"),
     "another column": ("csv", b"post,n\na,1\n", "in.csv has no column 'text'; its columns are"),
     "not UTF-8": ("csv", b"text\na\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
-    "blank JSON at the end": ("jsonl", b'{"text": "a"}\r\n \r\n\n', ["a"]),
-    "a blank line of JSON": ("jsonl", b'{"text": "a"}\n\n{"text": "b"}\n', "line 2 is blank"),
+    "not UTF-8 in quotes": ("csv", b'text\n"a\nna\xefve"\n', "line 3 is not in UTF-8 (byte 0xef)"),
+    "a header in another encoding": ("csv", b"text,\xef\na,1\n", "line 1 is not in UTF-8"),
+    "blank lines of JSON": ("jsonl", b'\n{"text": "a"}\r\n \r\n{"text": "b"}\n\n', ["a", "b"]),
     "a line without the key": ("jsonl", b'{"text": "a"}\n{}\n', "line 2 is not a JSON object"),
     "a line of another kind": ("jsonl", b'{"text": "a"}\n[1]\n', "line 2 is not a JSON object"),
     "two objects in a line": ("jsonl", b'{"text": "a"}\r{"text": "b"}\r', "line 1 is not valid"),
+    "a key twice": ("jsonl", b'{"text": "a", "text": "b"}\n', "line 1 has the key 'text' twice"),
+    "a key inside a value": ("jsonl", b'{"n": {"text": 1}, "text": "\\"text\\""}\n', ['"text"']),
     "nested too deeply": ("jsonl", b"[" * 100_000, "line 1 is not valid JSON"),
     "a byte order mark of JSON": ("jsonl", b'\xef\xbb\xbf{"text": "a"}\n', ["a"]),
-    "NUL in JSON": ("jsonl", b'{"text": "a\\u0000b"}\n', ["a\0b"]),
+    "NUL in JSON": ("jsonl", b'{"text": "a\\u0000b"}\n', "line 1 has the character NUL in"),
     "a line separator": ("jsonl", '{"text": "a\u2028b"}\n'.encode(), ["a\u2028b"]),
-    "half a character": ("jsonl", b'{"text": "a\\ud83d"}\n', ["a\ud83d"]),
-    "a missing text": ("jsonl", b'{"text": "a"}\n{"text": null}\n', "text[1] is missing (None)"),
-    "a number for a text": ("jsonl", b'{"text": NaN}\n', "text[0] is missing (nan)"),
+    "half a character": ("jsonl", b'{"text": "a\\ud83d"}\n', "line 1 has half of a surrogate pair"),
+    "a missing text": ("jsonl", b'{"text": "a"}\n{"text": null}\n', "line 2 has no text in the"),
+    "a text that is no number": ("jsonl", b'{"text": NaN}\n', "line 1 has no text in the column"),
+    "not UTF-8 in JSON": ("jsonl", b'{"text": "a"}\n{"text": "\xef"}\n', "line 2 is not in UTF-8"),
     "no parquet": ("parquet", b"something else", "in.parquet is not a readable parquet file"),
+    "a compressed file": ("csv.gz", gzip.compress(b"text,n\na,1\n"), ["a"]),
+    "a file that is not compressed": ("csv.gz", b"text,n\na,1\n", "is not a readable gzip file"),
+    "a cut compressed file": ("jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 9)[:-9],
+                              "in.jsonl.gz is not a readable gzip file"),
 }  # fmt: skip
 
 
@@ -62,37 +93,244 @@ def test_fit_and_predict_read_the_same(tmp_path, case, reader):
     if isinstance(expected, list):
         assert reader(path) == expected
         return
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the message is compared below)
+    with pytest.raises((ValueError, TypeError)) as info:
         reader(path)
     assert expected in str(info.value)
     assert str(info.value).startswith(str(path))
+    assert "\n" not in str(info.value)
+
+
+def test_the_separator_and_the_encoding_can_be_given(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes("text|a;b\nnaïve €|x\n".encode("cp1252"))
+    assert read_texts(path, sep="|", encoding="cp1252", label_column="a;b") == (["naïve €"], ["x"])
+    with pytest.raises(ValueError, match=r"has no column 'text'.*text_column"):
+        read_texts(path, encoding="cp1252")
+    with pytest.raises(ValueError, match=r"line 2 is not in UTF-8.*encoding='cp1252'"):
+        read_texts(path, sep="|", label_column=None)
+    with pytest.raises(ValueError, match=r"has no byte-order mark.*encoding='utf-16-le'"):
+        read_texts(path, encoding="utf-16")
+    path.write_bytes(b"\xef\xbb\xbftext\na\n")
+    with pytest.raises(ValueError, match=r"starts with a byte-order mark of UTF-8.*drop encoding"):
+        read_texts(path, encoding="cp1252")
+
+
+SKIP = Options(skip_bad_rows=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "texts", "n_bad", "n_blank"),
+    [
+        ("csv", b"text,label\na,1\nb\n\nc,1,2\nd,2\n,1\ne,\n", ["a", "d"], 4, 1),
+        ("csv", b'text,label\n"a,1\nb,2\nc,3\n', ["b", "c"], 1, 0),
+        ("csv", b'text,label\n"a,1\nb,2\n"c",3\nd,4\n', ["b", "c", "d"], 1, 0),
+        ("csv", b'text,label\n"a"x,1\nb,2\n', ["b"], 1, 0),
+        ("csv", b"text,label\na\xef,1\nb,2\nc\0,3\n", ["b"], 2, 0),
+        ("jsonl", b'{"text": "a", "label": "x"}\n{\n[]\n{"text": "b", "label": []}\n', ["a"], 3, 0),
+        ("jsonl", b'\xef\n{"text": "", "label": null}\n\n{"text": "b", "label": 1}\n', ["b"], 2, 1),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_left_out_and_counted(tmp_path, kind, content, texts, n_bad, n_blank):
+    path = tmp_path / f"in.{kind}"
+    path.write_bytes(content)
+    source = file_source(path, options=SKIP)
+    assert read_labelled(source, "text").texts == texts
+    assert (source.left_out.n_bad, source.left_out.n_blank) == (n_bad, n_blank)
+    assert "bad row" in source.left_out.describe()
+    with pytest.raises((ValueError, TypeError), match=r"in\.(csv|jsonl), line \d"):
+        read_labelled(file_source(path), "text")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_blank_lines_are_counted_wherever_they_are(tmp_path, kind):
+    header, a, b, c = ("text,n", "a,1", "b,2", "c,3")
+    if kind == "jsonl":
+        header, a, b, c = "", '{"text": "a"}', '{"text": "b"}', '{"text": "c"}'
+    path = tmp_path / f"in.{kind}"
+    path.write_text("\n".join([header, a, "", b, "", "", c, "", ""]), encoding="utf-8")
+    source = file_source(path)
+    assert read_unlabelled(source, "text") == ["a", "b", "c"]
+    n_blank = 3 if kind == "csv" else 4
+    assert source.left_out.describe() == f"left out {n_blank} blank lines"
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "message"),
+    [
+        (["x", "y", "x", "y", "x", None], None, "line 6 has no label"),
+        (["x", "y", "x", "", "x", "y"], None, "line 4 has no label"),
+        (["x", "y", "x", "y", True, "x"], None, "line 5 has the label True, but .* line 1 has 'x'"),
+        (["x", "y", "x", ["y"], "x", "y"], None, "line 4 has a list as label"),
+        (["x", "y", "x", "y", "x", "z"], ["x", "y"], "line 6 has the label 'z', which is not one"),
+        ([True, False, True, "x", "x", "x"], None, "line 4 has the label 'x', but .* line 1 has T"),
+    ],
+)
+def test_labels_are_checked_in_all_parts_of_a_file(tmp_path, monkeypatch, labels, known, message):
+    monkeypatch.setattr("skdistill.datasets._columns._PART", 2)
+    path = tmp_path / "in.jsonl"
+    pd.DataFrame({"text": ["a"] * 6, "label": labels}).to_json(path, orient="records", lines=True)
+    columns = LabelColumns(known=None if known is None else np.array(known))
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path), "text", columns)
+    labels = ["x", "y", "x", "y", "y", "x"]
+    pd.DataFrame({"text": ["a"] * 6, "label": labels}).to_json(path, orient="records", lines=True)
+    assert read_labelled(file_source(path), "text", columns).y.tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a.b.xml.gz", "'.xml.gz'"), ("a.b.xml", "'.xml'"), ("a.parquet.gz", "'.p")]
+)
+def test_an_unknown_type_is_shown(tmp_path, name, shown):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"has the unknown file type {shown}"):
+        file_source(tmp_path / name)
+
+
+def test_a_file_of_bad_rows_alone_says_so(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"text,label\na\nb\n")
+    with pytest.raises(
+        ValueError, match=r"has no rows: left out 2 bad rows \(the first: line 2 has 1"
+    ):
+        read_labelled(file_source(path, options=SKIP), "text")
+
+
+def test_quotes_that_are_never_closed_end_soon(tmp_path, monkeypatch):
+    monkeypatch.setattr("skdistill.datasets._delimited._MOST_READ_AGAIN", 1000)
+    path = tmp_path / "in.csv"
+    path.write_text("text,label\n" + 'a","\n' * 1000, encoding="utf-8")
+    with pytest.raises(ValueError, match="has too many quotes that are not closed, in line"):
+        read_labelled(file_source(path, options=SKIP), "text")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["true", "1"], r"line 2 has the label 1, but .*in\.jsonl, line 1 has True"),
+        (["1", "1.0"], r"line 2 has the label 1\.0, but .*line 1 has 1, which is of another type"),
+        (['"a"', "2", "true"], r"line 3 has the label True, but .*line 1 has 'a'"),
+        (['["x", "y"]'], r"line 1 has a list as label, \['x', 'y'\]; write one label per text"),
+        (['{"a": 1}'], "line 1 has a dict as label"),
+        (['""'], "line 1 has no label"),
+        (['"a\\u0000"'], "line 1 has the character NUL in the label"),
+    ],
+)
+def test_labels_of_several_types_are_not_classes(tmp_path, labels, message):
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(f'{{"text": "x", "label": {label}}}\n' for label in labels))
+    with pytest.raises(ValueError, match=message):
+        read_texts(path)
+
+
+def test_whole_numbers_and_strings_are_the_same_labels(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "x", "label": 1}\n{"text": "y", "label": "1"}\n')
+    assert read_texts(path)[1].tolist() == ["1", "1"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_several_labels_are_listed_or_have_columns(tmp_path, kind):
+    table = pd.DataFrame(
+        {"text": ["a", "b", "c"], "tags": ["x|y z", "", "y z"], "x": [1, 0, 0], "y": [1, 0, 1]}
+    )
+    path = tmp_path / f"in.{kind}"
+    if kind == "csv":
+        table.to_csv(path, index=False)
+    elif kind == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    expected = [[1, 1], [0, 0], [0, 1]]
+    listed = read_labelled(file_source(path), "text", LabelColumns(("tags",), True, "|"))
+    assert (listed.y.tolist(), listed.names.tolist()) == (expected, ["x", "y z"])
+    marked = read_labelled(file_source(path), "text", LabelColumns(("y", "x")))
+    assert (marked.y[:, ::-1].tolist(), marked.names.tolist()) == (expected, ["y", "x"])
+    known = LabelColumns(("y", "x"), known=np.array(["x", "y"]))
+    assert read_labelled(file_source(path), "text", known).y.tolist() == expected
+    with pytest.raises(ValueError, match=r"The label columns y, x are not the labels"):
+        read_labelled(
+            file_source(path), "text", LabelColumns(("y", "x"), known=np.array(["x", "z"]))
+        )
+
+
+def test_lists_of_json_are_several_labels(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": []}\n')
+    found = read_labelled(file_source(path), "text", LabelColumns(is_list=True, separator="|"))
+    assert (found.y.tolist(), found.names.tolist()) == ([[1, 1], [0, 0]], ["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        ("text,a,b\nx,1,2\n", LabelColumns(("a", "b")), "line 2 has '2' in the label column 'b'"),
+        ("text,label\nx,a|a\n", LabelColumns(is_list=True, separator="|"), "line 2 has a label"),
+    ],
+)  # fmt: skip
+def test_bad_cells_of_several_labels_are_named(tmp_path, content, columns, message):
+    path = tmp_path / "in.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path), "text", columns)
+
+
+@pytest.mark.parametrize("column", [["a", None], [1, 2], [b"a", b"b"], [["a"], ["b"]]])
+def test_what_is_no_text_in_parquet_is_named_by_its_row(tmp_path, column):
+    path = tmp_path / "in.parquet"
+    pd.DataFrame({"text": column}).to_parquet(path)
+    row = 2 if column[1] is None else 1
+    with pytest.raises((ValueError, TypeError), match=rf"in\.parquet, row {row} has"):
+        read_unlabelled(file_source(path), "text")
 
 
 def test_other_columns_of_parquet_stay_on_disk(tmp_path):
     path = tmp_path / "in.parquet"
     pd.DataFrame({"n": [1, 2, 3], "text": [*"abc"]}).to_parquet(path)
     parquet = TABLES[".parquet"]
-    (few,) = parquet.read(file_source(path), ["text"], 9)
+    (few,) = parquet.read(file_source(path), WANTED, 9)
     assert (few.columns, few.whole.schema.names) == ({"text": [*"abc"]}, ["text"])
-    all_columns = [*parquet.read(file_source(path), ["text"], 2, whole=True)]
+    all_columns = [*parquet.read(file_source(path), WANTED, 2, whole=True)]
     assert [rows.whole.num_rows for rows in all_columns] == [2, 1]
     assert {name for rows in all_columns for name in rows.whole.schema.names} == {"n", "text"}
 
 
 def test_a_table_keeps_its_form_and_gets_columns(tmp_path):
     path = tmp_path / "in.csv"
-    path.write_text('text,n\n"a, ""b""\nc",1\n"",2\nnaïve,3\n', encoding="utf-8")
+    content = 'text,n\n"a, ""b""\nc",1\n"",2\n"naïve\r",3\n'
+    path.write_bytes(content.encode())
     with (tmp_path / "out.csv").open("wb") as file:
-        for number, rows in enumerate(TABLES[".csv"].read(file_source(path), ["text"], 2)):
+        for number, rows in enumerate(TABLES[".csv"].read(file_source(path), WANTED, 2)):
             added = {"new": ["x", "y"][: len(rows.whole)]}
             TABLES[".csv"].write(file, rows, added, header=number == 0)
-    expected = 'text,n,new\n"a, ""b""\nc",1,x\n,2,y\nnaïve,3,x\n'
-    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == expected
+    expected = 'text,n,new\n"a, ""b""\nc",1,x\n,2,y\n"naïve\r",3,x\n'
+    assert (tmp_path / "out.csv").read_bytes().decode() == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "txt"])
+def test_long_texts_come_in_smaller_parts(tmp_path, monkeypatch, kind):
+    for module in ("_streams", "_parquet"):
+        monkeypatch.setattr(f"skdistill.datasets.{module}.LONGEST_PART", 100)
+    texts = ["x" * 30] * 9
+    table, path = pd.DataFrame({"text": texts}), tmp_path / f"in.{kind}"
+    if kind == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    elif kind == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    parts = [rows.columns["text"] for rows in read_rows(file_source(path), WANTED, "text", 9)]
+    assert max(map(len, parts)) < 9
+    assert [text for part in parts for text in part][-9:] == texts
 
 
 def test_labels_keep_their_form():
-    assert label_array([1, 1.5, True, "x"], "label").tolist() == ["1", "1.5", "True", "x"]
-    with pytest.raises(ValueError, match=r"label\[1\] is missing; drop rows without a label"):
+    for labels, expected in (
+        ([1, "x"], ["1", "x"]),
+        ([1.0, 1.5], ["1.0", "1.5"]),
+        ([True], ["True"]),
+    ):
+        assert label_array(labels, "label").tolist() == expected
+    with pytest.raises(ValueError, match=r"label\[1\] has no label; drop rows without a label"):
         label_array(["x", float("nan")], "label")
 
 

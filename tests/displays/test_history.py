@@ -32,7 +32,7 @@ def test_curves_are_the_students_history(student):
     np.testing.assert_array_equal(held_out.get_ydata(), [*expected, np.nan, np.nan, np.nan])
     assert train.get_label() == "DistilledMLPClassifier, training texts"
     assert display.gold_line_.get_xdata() == [4.5, 4.5]
-    assert display.ax_.get_ylabel() == "loss: KL divergence, nats a text"
+    assert display.ax_.get_ylabel() == "loss: KL divergence, nats per text"
     assert "epoch" in display.ax_.get_xlabel()
 
 

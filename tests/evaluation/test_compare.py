@@ -239,12 +239,13 @@ def test_estimators_that_are_refused(estimators, error, message, split):
     [
         ({"reference": "b"}, r"reference must be one of the names \['a'\], got 'b'"),
         ({"X_train": None}, r"needed to train \['a'\]"),
-        ({"y_train": ["x"]}, "X and y must have the same number"),
+        ({"y_train": ["x"]}, "X_train and y_train must have the same number"),
         ({"X_test": ["t"]}, "X_test and y_test must have the same number"),
         ({"y_test": ["cooking", "x"], "X_test": ["s", "t"]}, r"y_test\[1\] is 'x', a label that"),
         ({"y_test": [[0, 1]], "X_test": ["t"]}, r"shape \(1, 2\), which does not match"),
         ({"X_test": ["t", None]}, r"X_test\[1\] is missing"),
-        ({"y_test": None}, r"should be a 1d array, got an array of shape \(\)"),
+        ({"y_test": ["trains", None], "X_test": ["s", "t"]}, r"y_test\[1\] is missing"),
+        ({"y_test": None}, "y_test is None, but must contain labels"),
         ({"X_unlabeled": "one text"}, "X_unlabeled is a single string"),
     ],
 )
@@ -273,5 +274,21 @@ def test_a_reference_that_is_never_right_is_refused_before_others_are_trained(sp
     X_train, y_train, X_test, _ = split
     wrong = np.where(teacher.predict(X_test) == "trains", "cooking", "trains")
     models = {"a": Untrainable(), "teacher": FrozenEstimator(teacher)}
-    with pytest.raises(ValueError, match="'teacher' classifies no test text correctly"):
+    with pytest.raises(ValueError, match="'teacher' does not classify any test text correctly"):
         compare(models, X_train, y_train, X_test, wrong, reference="teacher")
+
+
+def test_printing_shows_the_accuracy_of_each_model(split):
+    models = {"a model with a rather long name": make_tfidf_baseline(), "LR": make_tfidf_baseline()}
+    table = compare(models, *split, reference="LR")
+    with pd.option_context("display.width", 80):
+        lines = str(table).splitlines()
+    assert lines[0].split()[:2] == ["model", "accuracy"]
+    for line, accuracy in zip(lines[2:4], table["accuracy"], strict=True):
+        assert f"  {100 * accuracy:.2f}  " in line
+    assert lines[-1].startswith("[2 rows x 11 columns: name, kind, accuracy, retention, ")
+    assert repr(table) == str(table)
+    # Everything else is pandas'.
+    assert type(table.copy()) is type(table[["name"]]) is pd.DataFrame
+    assert "fit_seconds" in table.to_string()
+    pd.testing.assert_frame_equal(table, table.copy())

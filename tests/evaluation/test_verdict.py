@@ -26,12 +26,32 @@ def make_report(low, high, **changes):
 @pytest.mark.parametrize(
     ("low", "high", "helped", "words"),
     [
-        (0.01, 0.02, True, ["helped", "1.50 points more", "(+1.00 to +2.00) is above 0"]),
-        (-0.02, -0.01, False, ["hurt", "1.50 points less", "(-2.00 to -1.00) is below 0"]),
-        (-0.01, 0.03, None, ["No difference", "1.00 points more", "(-1.00 to +3.00) contains 0"]),
-        (-0.03, 0.01, None, ["No difference", "1.00 points less", "(-3.00 to +1.00) contains 0"]),
-        (0.0, 0.02, None, ["No difference", "(+0.00 to +2.00) contains 0"]),
-        (-0.02, 0.0, None, ["No difference", "(-2.00 to +0.00) contains 0"]),
+        (
+            0.01,
+            0.02,
+            True,
+            ["Distillation helped", "1.50 points more", "(+1.00 to +2.00) is above 0"],
+        ),
+        (
+            -0.02,
+            -0.01,
+            False,
+            ["Distillation hurt", "1.50 points less", "(-2.00 to -1.00) is below 0"],
+        ),
+        (
+            -0.01,
+            0.03,
+            None,
+            ["Cannot tell with 500 test texts:", "1.00 points more", "(-1.00 to +3.00) contains 0"],
+        ),
+        (
+            -0.03,
+            0.01,
+            None,
+            ["Cannot tell with 500 test texts:", "1.00 points less", "(-3.00 to +1.00) contains 0"],
+        ),
+        (0.0, 0.02, None, ["Cannot tell with 500 test texts:", "(+0.00 to +2.00) contains 0"]),
+        (-0.02, 0.0, None, ["Cannot tell with 500 test texts:", "(-2.00 to +0.00) contains 0"]),
     ],
 )
 def test_verdict_follows_the_interval(low, high, helped, words):

@@ -218,64 +218,74 @@ def test_a_killed_training_keeps_its_best_epoch(tiny_checkpoint, rows, tmp_path,
 TEXTS = [f"text {i}" for i in range(11)]
 
 
-def _tear_shard(*, call):
-    """Die when a part of a shard is written."""
-    savez, calls = np.savez, iter(range(1, 100))
+def _tear_block(*, call):
+    """Die when half of a block of answers is written."""
+    from skdistill.labelling import _journal
 
-    def save_part(file, **arrays):
+    write_all, calls = _journal._write_all, iter(range(1, 100))
+
+    def write_half(number, content):
         if next(calls) == call:
-            file.write(b"PK")
-            file.flush()
+            write_all(number, content[: len(content) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
-        savez(file, **arrays)
+        write_all(number, content)
 
-    np.savez = save_part
+    _journal._write_all = write_half
+
+
+def ask_for_few(n_texts):
+    """Ask teachers for so many texts at once in this process, and always keep the answers."""
+    from skdistill.labelling import _pace
+
+    _pace.FEW = _pace.MANY = n_texts
 
 
 def label_until_killed(log, folder, point, call):
     from skdistill.labelling import _labeler as labeler
 
-    labeler._SHARD = 2
-    if point == "shard half written":
-        _tear_shard(call=call)
+    ask_for_few(2)
+    if point == "block half written":
+        _tear_block(call=call)
     else:
         owner, name = {
-            "teacher to be fitted": (HashTeacher, "fit"),
-            "teacher asked": (HashTeacher, "predict_proba"),
-            "shard to be written": (SoftLabelStore, "write"),
+            "teacher to be fitted": (labeler, "fit_teacher"),
+            "teacher asked": (labeler, "check_probabilities"),
+            "answers to be kept": (SoftLabelStore, "append"),
             "shard written, not renamed": (os, "replace"),
+            "journal to be removed": (SoftLabelStore, "_remove"),
         }[point]
         strike(owner, name, call=call)
     SoftLabeler(HashTeacher(log), X, Y, memory=folder).label(TEXTS)
 
 
-# Last: texts whose probabilities are kept, of eleven in shards of two.
+# Last: texts whose probabilities are kept, of eleven asked for two at a time.
 LABELLING_KILLS = [
     ("teacher to be fitted", 1, 0),
     ("teacher asked", 1, 0),
     ("teacher asked", 3, 4),
     ("teacher asked", 6, 10),
-    ("shard to be written", 1, 0),
-    ("shard to be written", 4, 6),
-    ("shard half written", 1, 0),
-    ("shard half written", 3, 4),
-    ("shard half written", 6, 10),
-    ("shard written, not renamed", 2, 2),
-    ("shard written, not renamed", 6, 10),
+    ("answers to be kept", 1, 0),
+    ("answers to be kept", 4, 6),
+    ("block half written", 1, 0),
+    ("block half written", 3, 4),
+    ("block half written", 6, 10),
+    ("shard written, not renamed", 1, 11),
+    ("journal to be removed", 1, 11),
 ]
 
 
 @pytest.mark.parametrize(
-    ("point", "call", "n_kept"), _slow_unless(LABELLING_KILLS, {0, 2, 5, 7, 10})
+    ("point", "call", "n_kept"), _slow_unless(LABELLING_KILLS, {0, 2, 5, 7, 9, 10})
 )
 def test_killed_labelling_asks_only_for_what_is_missing(tmp_path, point, call, n_kept):
     log, folder = tmp_path / "log", tmp_path / "memory"
     log.touch()
     assert call_in_process(label_until_killed, log, folder, point, call) == signal.SIGKILL
     log.write_text("")
-    proba = SoftLabeler(HashTeacher(log), X, Y, memory=folder).label(TEXTS)
-    np.testing.assert_array_equal(proba, hashed_proba(TEXTS).astype(np.float32))
-    assert notes(log) == (1, TEXTS[n_kept:])
+    new = [*TEXTS, "one more"]
+    proba = SoftLabeler(HashTeacher(log), X, Y, memory=folder).label(new)
+    np.testing.assert_array_equal(proba, hashed_proba(new).astype(np.float32))
+    assert notes(log) == (1, new[n_kept:])
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".npz", ""}
 
 
@@ -295,9 +305,7 @@ class PatientTeacher(HashTeacher):
 
 
 def label_overlapping(log, folder, number):
-    from skdistill.labelling import _labeler as labeler
-
-    labeler._SHARD = 3
+    ask_for_few(3)
     texts = [f"text {i}" for i in range(5 * number, 5 * number + 25)]
     return texts, SoftLabeler(PatientTeacher(log), X, Y, memory=folder).label(texts[::-1])
 
@@ -313,7 +321,8 @@ def test_eight_processes_share_a_store(tmp_path):
     assert Counter(asked) == Counter(everything)
     (key,) = os.listdir(folder / "soft_labels")
     assert {Path(name).suffix for name in os.listdir(folder / "soft_labels" / key)} == {".npz", ""}
-    stored = SoftLabelStore(folder).read(key, sorted(everything))
+    (fit,) = SoftLabelStore(folder).fits(key)
+    stored = SoftLabelStore(folder).read(key, sorted(everything), fit)
     assert stored.keys() == everything
     for text, row in stored.items():
         np.testing.assert_array_equal(row, hashed_proba([text])[0].astype(np.float32))
@@ -473,9 +482,7 @@ def save_on_full_disk(folder, fill, free):
 
 
 def label_on_full_disk(folder, fill, free):
-    from skdistill.labelling import _labeler as labeler
-
-    labeler._SHARD = 500
+    ask_for_few(500)
     texts = [f"text {i}" for i in range(10_000)]
     log = Path(tempfile.gettempdir(), f"log-{os.getpid()}")
     kept = []
@@ -488,7 +495,8 @@ def label_on_full_disk(folder, fill, free):
         free()
         _, asked = notes(log)
         (key,) = os.listdir(Path(folder, "soft_labels"))
-        stored = SoftLabelStore(folder).read(key, texts)
+        (fit,) = SoftLabelStore(folder).fits(key)
+        stored = SoftLabelStore(folder).read(key, texts, fit)
         # All that was asked is kept, but for the shard that met the end of the disk.
         kept.append(0 < len(stored) == len(asked) - 500)
         log.write_text("")
@@ -635,7 +643,7 @@ def press_ctrl_c_at(point, call):
         "batch": (training.TransferDataset, "batch"),
         "end of an epoch": (training, "deepcopy"),
         "tables": (_student_base.StoredModel, "compile"),
-        "labels are stored": (labeler.SoftLabelStore, "write"),
+        "labels are stored": (labeler.SoftLabelStore, "append"),
         "pretrained weights": (_loading, "load_tokenizer"),
         "step": (_trainer.WeightedTrainer, "training_step"),
         "validation": (_trainer, "validate"),

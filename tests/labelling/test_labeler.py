@@ -1,11 +1,18 @@
+from pathlib import Path
+
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from _faults import finish, needs_posix, start
+from _faults import HashTeacher, call_in_process, finish, hashed_proba, needs_posix, notes, start
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
 
@@ -36,6 +43,15 @@ class Counting(DummyClassifier):
 
     def predict_proba(self, X):
         self._note(f"label {len(X)}")
+        return super().predict_proba(X)
+
+
+class Interrupted(Counting):
+    """A teacher that is interrupted at a text while a file exists."""
+
+    def predict_proba(self, X):
+        if "text 4" in X and Path(self.log).with_name("stop").exists():
+            raise KeyboardInterrupt
         return super().predict_proba(X)
 
 
@@ -73,11 +89,24 @@ def test_frozen_teacher_is_not_fitted_again(log):
     assert calls(log) == ["fit", "label 4"]
 
 
-def test_memory_spares_the_teacher(log, tmp_path):
-    first = label_texts(Counting(log), X, Y, TEXTS, memory=tmp_path)
-    again = label_texts(Counting(log, verbose=1), X, Y, TEXTS[::-1], memory=str(tmp_path))
-    assert calls(log) == ["fit", "label 4"]
-    np.testing.assert_array_equal(again[::-1], first)
+def test_memory_spares_the_teacher(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(20)]
+    label_texts(HashTeacher(log), X, Y, texts, memory=memory)
+    some = [*texts[::3][::-1], texts[3], texts[19], texts[0]]
+    again = label_texts(HashTeacher(log), X, Y, some, memory=str(memory))
+    assert notes(log) == (1, texts)
+    np.testing.assert_array_equal(again, hashed_proba(some).astype(np.float32))
+    assert len(np.unique(again, axis=0)) == len(set(some))
+
+
+def test_answers_of_a_memory_and_of_the_teacher_are_joined_in_order(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(40)]
+    label_texts(HashTeacher(log), X, Y, texts[::3], memory=memory)
+    proba = label_texts(HashTeacher(log), X, Y, texts[::-1], memory=memory)
+    np.testing.assert_array_equal(proba, hashed_proba(texts[::-1]).astype(np.float32))
+    assert sorted(notes(log)[1]) == sorted(texts)
 
 
 def test_memory_asks_only_for_new_texts(log, tmp_path):
@@ -115,20 +144,19 @@ def test_memory_tells_other_trainings_apart(log, tmp_path, change):
 
 
 def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 2)
+    monkeypatch.setattr("skdistill.labelling._pace.FEW", 2)
+    monkeypatch.setattr("skdistill.labelling._pace.MANY", 2)
     texts = [f"text {i}" for i in range(7)]
 
-    class Interrupted(Counting):
-        def predict_proba(self, X):
-            if "text 4" in X:
-                raise KeyboardInterrupt
-            return super().predict_proba(X)
-
-    # The same name in both runs: a teacher's class is part of its fingerprint.
-    Interrupted.__qualname__, Interrupted.__module__ = Counting.__qualname__, Counting.__module__
-    with pytest.raises(KeyboardInterrupt):
+    log.with_name("stop").touch()
+    with pytest.raises(KeyboardInterrupt) as interrupt:
         label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
-    label_texts(Counting(log), X, Y, texts, memory=tmp_path)
+    note = (
+        f"4 of 7 answers are kept in {str(tmp_path)!r}; repeat the call to request only the rest."
+    )
+    assert interrupt.value.__notes__ == [note]
+    log.with_name("stop").unlink()
+    label_texts(Interrupted(log), X, Y, texts, memory=tmp_path)
     assert calls(log) == ["fit", "label 2", "label 2", "fit", "label 2", "label 1"]
 
 
@@ -146,7 +174,7 @@ def test_processes_that_need_the_same_teacher_fit_it_once(log, tmp_path):
 
 def test_other_classes_are_an_error():
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, ["yes", "no", "yes", "no"]))
-    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] are not those of y"):
+    with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] differ from those of y"):
         label_texts(teacher, X, Y, TEXTS)
 
 
@@ -198,10 +226,10 @@ def test_memory_spares_the_teachers_of_folds(log, tmp_path):
 
 def test_held_out_rows_need_a_teacher_to_fit_and_folds_apart():
     frozen = FrozenEstimator(DummyClassifier().fit(X, Y))
-    with pytest.raises(ValueError, match="frozen teacher cannot be fitted without"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(frozen, X, Y).label_held_out(2)
     twice = [([0, 1], [2, 3]), ([0, 1], [3])]
-    with pytest.raises(ValueError, match="holds some row out twice; it must hold each once"):
+    with pytest.raises(ValueError, match="holds out a row twice; it must hold out each row once"):
         SoftLabeler(DummyClassifier(), X, Y).label_held_out(twice)
 
 
@@ -209,8 +237,6 @@ def test_weights_reach_a_teacher_that_takes_them():
     weights = np.array([3.0, 1, 1, 1])
     proba = label_texts(DummyClassifier(), X, Y, ["a"], sample_weight=weights)
     np.testing.assert_allclose(proba, [[2 / 6, 4 / 6]], rtol=1e-6)
-    with pytest.warns(UserWarning, match="Pipeline takes no sample_weight"):
-        label_texts(make_tfidf_baseline(), X, Y, ["a"], sample_weight=weights)
 
 
 def test_progress(capsys):
@@ -246,5 +272,157 @@ def test_another_student_of_the_same_texts_asks_no_teacher(log, tmp_path, capsys
 def test_a_frozen_part_of_an_ensemble_is_not_asked_for_held_out_rows():
     frozen = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
     teacher = VotingClassifier([("one", frozen)], voting="soft")
-    with pytest.raises(ValueError, match="A frozen teacher"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         SoftLabeler(teacher, X, Y).label_held_out(2)
+
+
+def random_teacher():
+    return make_pipeline(TfidfVectorizer(), RandomForestClassifier(3, random_state=None))
+
+
+def test_answers_of_one_transfer_set_come_from_one_fit(topics, tmp_path):
+    texts, labels = topics
+    rows, some, more = texts[:60], texts[60:120], texts[60:]
+    first = label_texts(random_teacher(), rows, labels[:60], some, memory=tmp_path)
+    labeler = SoftLabeler(random_teacher(), rows, labels[:60], memory=tmp_path)
+    everything = labeler.label(more)
+    expected = labeler.fitted_teacher().predict_proba(more)
+    np.testing.assert_allclose(everything, expected, rtol=1e-6)
+    assert not np.array_equal(everything[:60], first)
+    again = label_texts(random_teacher(), rows, labels[:60], more[::-1], memory=tmp_path)
+    np.testing.assert_array_equal(again[::-1], everything)
+    # The first texts are all known by either fit; the latest counts.
+    again = label_texts(random_teacher(), rows, labels[:60], some, memory=tmp_path)
+    np.testing.assert_array_equal(again, everything[:60])
+
+
+def test_a_fit_that_can_be_repeated_is_asked_for_new_texts_only(topics, tmp_path, capsys):
+    texts, labels = topics
+    for teacher in (
+        make_tfidf_baseline(),
+        random_teacher().set_params(randomforestclassifier__random_state=0),
+    ):
+        for n_texts, found in [(100, "hits=0, misses="), (120, "misses=")]:
+            label_texts(
+                teacher, texts[:60], labels[:60], texts[:n_texts], memory=tmp_path, verbose=1
+            )
+            error = capsys.readouterr().err
+            assert found in error
+        assert "hits=0" not in error
+
+
+def test_labels_of_any_container_make_one_key(tmp_path):
+    pool = TextPool([f"text {i}" for i in range(20)])
+    log = tmp_path / "log"
+    student = DistilledMLPClassifier(
+        HashTeacher(log), memory=tmp_path / "memory", max_epochs=1, random_state=0
+    )
+    labels = Y.tolist()
+    containers = [labels, Y, Y.astype(object), pd.Series(labels), pd.Series(labels).to_numpy()]
+    for y in [*containers, pd.Series(labels, index=[7, 3, 5, 1]), pd.Series(labels, dtype=object)]:
+        student.fit(X, y, X_unlabeled=pool)
+    assert notes(log)[0] == 1
+    for dtype in (np.int64, np.int32, np.uint8):
+        student.fit(X, (Y == "pos").astype(dtype), X_unlabeled=pool)
+    assert notes(log)[0] == 2
+
+
+class Asked(ClassifierMixin, BaseEstimator):
+    """A classifier around another that counts what it is asked."""
+
+    n_asked = 0
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.fitted_ = clone(self.estimator).fit(X, y)
+        self.classes_ = self.fitted_.classes_
+        return self
+
+    def predict_proba(self, X):
+        type(self).n_asked += len(X)
+        return self.fitted_.predict_proba(X)
+
+
+def count_asked(path, y, folder):
+    Asked.n_asked = 0
+    SoftLabeler(FrozenEstimator(joblib.load(path)), X, y, memory=folder).label(TEXTS)
+    return Asked.n_asked
+
+
+@needs_posix
+def test_a_frozen_pipeline_is_asked_once_in_all_processes(tmp_path):
+    path, memory = tmp_path / "teacher.joblib", tmp_path / "memory"
+    joblib.dump(Asked(make_tfidf_baseline()).fit(X, Y), path)
+    assert count_asked(path, Y, memory) == 4
+    assert count_asked(path, pd.Series(Y), memory) == 0
+    assert call_in_process(count_asked, path, Y.tolist(), memory) == 0
+
+
+def test_a_pipeline_with_a_mended_function_is_asked_again(tmp_path):
+    def probabilities(source):
+        cell = {}
+        exec(source, cell)
+        teacher = make_pipeline(FunctionTransformer(cell["clean"]), make_tfidf_baseline(C=10))
+        return label_texts(teacher, X, Y, TEXTS, memory=tmp_path)
+
+    source = "def clean(texts): return [text.replace('good', 'bad') for text in texts]"
+    first = probabilities(source)
+    np.testing.assert_array_equal(probabilities(source), first)
+    mended = probabilities(source.replace("'bad'", "'good'"))
+    assert not np.array_equal(mended, first)
+    expected = make_tfidf_baseline(C=10).fit(X, Y).predict_proba(TEXTS)
+    np.testing.assert_allclose(mended, expected, rtol=1e-6)
+
+
+def test_a_lambda_is_identified_by_its_code(tmp_path):
+    for power in (1, 2, 1):
+        teacher = make_pipeline(
+            FunctionTransformer(lambda texts, power=power: [text * power for text in texts]),
+            make_tfidf_baseline(),
+        )
+        label_texts(teacher, X, Y, TEXTS, memory=tmp_path)
+    assert len([*tmp_path.rglob("*.npz")]) == 2
+
+
+def test_an_unknown_part_of_a_teacher_is_named_without_its_rows(tmp_path):
+    rows = (number for number in range(3))
+    teacher = make_pipeline(FunctionTransformer(lambda texts: [*rows, *texts]))
+    teacher.steps += make_tfidf_baseline().steps
+    texts = [f"a long secret {number}" for number in range(1000)]
+    with pytest.raises(
+        TypeError, match=r"the closure 'rows' of .*generator.*pass memory=None"
+    ) as e:
+        label_texts(teacher, texts, np.array(["a", "b"] * 500), TEXTS, memory=tmp_path)
+    assert len(str(e.value)) < 600
+    assert "secret" not in str(e.value)
+
+
+def test_a_damaged_file_costs_its_own_texts_only(tmp_path):
+    log, memory = tmp_path / "log", tmp_path / "memory"
+    texts = [f"text {number}" for number in range(20)]
+    for part in (texts[:10], texts):
+        label_texts(HashTeacher(log), X, Y, part, memory=memory)
+    path = min(memory.rglob("*.npz"), key=lambda path: path.stat().st_mtime)
+    path.write_bytes(path.read_bytes()[:50])
+    log.write_text("")
+    with pytest.warns(UserWarning, match=r"npz' is damaged"):
+        proba = label_texts(HashTeacher(log), X, Y, texts, memory=memory)
+    np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
+    assert notes(log) == (1, texts[:10])
+
+
+class Unsorted(DummyClassifier):
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.classes_ = self.classes_[::-1]
+        return self
+
+
+def test_classes_that_are_not_sorted_are_an_error():
+    for teacher in (Unsorted(), FrozenEstimator(Unsorted().fit(X, Y))):
+        with pytest.raises(ValueError, match=r"classes \[.*\] differ from those of y, \["):
+            label_texts(teacher, X, Y, TEXTS)
+    with pytest.raises(ValueError, match="at least two classes, in sorted order"):
+        label_texts(FrozenEstimator(Unsorted().fit(X, Y)), X, None, TEXTS)

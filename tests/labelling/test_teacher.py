@@ -1,12 +1,30 @@
-"""A teacher without what it has learned."""
+"""How a teacher is fitted, with weights and without, and what it is without its fitted state."""
 
+import warnings
+
+import joblib
 import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
-from skdistill import make_tfidf_baseline
-from skdistill.labelling._teacher import unfitted
+from skdistill import (
+    CascadeClassifier,
+    DistilledMLPClassifier,
+    FunctionTeacherClassifier,
+    make_tfidf_baseline,
+)
+from skdistill.labelling._missing_teacher import MissingTeacher
+from skdistill.labelling._teacher import fit_teacher, unfitted
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -22,3 +40,155 @@ def test_unfitted_reaches_frozen_parts():
     assert not hasattr(unfitted(FrozenEstimator(fitted))[-1], "coef_")
     assert hasattr(fitted[-1], "coef_")
     assert unfitted(make_pipeline(fitted)).steps
+
+
+WEIGHTS = np.array([5.0, 1, 1, 2])
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_weights_reach_the_last_step_of_a_pipeline(depth, routing):
+    teacher = make_tfidf_baseline(C=10)
+    for _ in range(depth):
+        teacher = make_pipeline(teacher)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        found = fit_teacher(teacher, X, Y, WEIGHTS).predict_proba(["film"])
+    expected = make_tfidf_baseline(C=10)
+    expected.fit(X, Y, logisticregression__sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(found, expected.predict_proba(["film"]))
+    assert abs(found - fit_teacher(teacher, X, Y, None).predict_proba(["film"])).max() > 0.05
+
+
+def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():
+    student = DistilledMLPClassifier(
+        make_pipeline(make_tfidf_baseline()[0], KNeighborsClassifier(1)), max_epochs=1
+    )
+    search = GridSearchCV(student, {"embedding_dim": [2, 4]}, cv=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            search.fit(X, Y, sample_weight=WEIGHTS)
+    (warning,) = [w for w in caught if "does not accept sample_weight" in str(w.message)]
+    assert "the weights only affect the student" in str(warning.message)
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_each_teacher_that_takes_no_weights_is_told_by_its_last_step(depth):
+    def fit(classifier):
+        teacher = make_pipeline(make_tfidf_baseline()[0], classifier) if depth else classifier
+        teacher = make_pipeline(teacher) if depth == 2 else teacher
+        fit_teacher(teacher, X if depth else [[0.0], [1], [2], [3]], Y, WEIGHTS)
+
+    last = ", the last step of the teacher Pipeline," if depth else ""
+    for classifier in (KNeighborsClassifier(1), NearestCentroid()):
+        name = f"{type(classifier).__name__}{last} does not accept sample_weight"
+        with pytest.warns(UserWarning, match=name):
+            fit(classifier)
+
+
+def test_a_second_fit_elsewhere_is_told_of_weights_again():
+    with pytest.warns(UserWarning, match="does not accept sample_weight"):
+        fit_teacher(KNeighborsClassifier(1), [[0.0], [1], [2], [3]], Y, WEIGHTS)
+    with pytest.warns(UserWarning, match="does not accept sample_weight"):
+        fit_teacher(KNeighborsClassifier(1), [[0.0], [1], [2], [3]], Y, WEIGHTS)
+
+
+def test_a_warning_about_weights_that_is_an_error_is_one_each_time():
+    for _ in range(2):
+        with pytest.raises(UserWarning, match="does not accept sample_weight"):
+            fit_teacher(KNeighborsClassifier(1), [[0.0], [1], [2], [3]], Y, WEIGHTS)
+
+
+def test_a_frozen_teacher_that_is_not_fitted_says_why():
+    frozen = FrozenEstimator(make_tfidf_baseline())
+    for teacher in (frozen, VotingClassifier([("a", frozen)], voting="soft")):
+        with pytest.raises(NotFittedError, match="Pipeline is not fitted: a pickled student"):
+            fit_teacher(teacher, X, Y, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Pipeline", r"its teacher \(Pipeline\)\."), (None, r"its teacher\.")]
+)
+def test_a_missing_teacher_says_how_to_go_on(name, told):
+    missing = MissingTeacher(name)
+    for call in (
+        lambda: missing.fit(X, Y),
+        lambda: missing.predict_proba(X),
+        lambda: missing.word_vectors(X),
+    ):
+        with pytest.raises(ValueError, match=f"{told}.*set teacher=None to train on the gold"):
+            call()
+
+
+def test_a_teacher_of_numbers_is_told_from_one_of_texts():
+    student = DistilledMLPClassifier(LogisticRegression(), max_epochs=1)
+    with pytest.raises(
+        ValueError, match=r"receives raw texts\. Put a vectorizer before it, as in make_"
+    ):
+        student.fit(X, Y)
+
+
+def numbers_of(texts):
+    return np.array([[len(text)] for text in texts])
+
+
+TAKES_NUMBERS = {
+    "logistic": LogisticRegression(),
+    "tree": DecisionTreeClassifier(),
+    "pipeline": make_pipeline(StandardScaler(), KNeighborsClassifier(1)),
+    "search": GridSearchCV(LogisticRegression(), {"C": [1]}, cv=2),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_NUMBERS)
+def test_a_teacher_of_numbers_is_shown_a_way_that_works(name):
+    teacher = TAKES_NUMBERS[name]
+    shown = rf"The teacher {type(teacher).__name__} expects .*make_pipeline\(TfidfVectorizer\(\), t"
+    with pytest.raises(ValueError, match=shown):
+        DistilledMLPClassifier(teacher, max_epochs=1).fit(X, Y)
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+@pytest.mark.parametrize("name", TAKES_NUMBERS)
+def test_a_frozen_teacher_of_numbers_is_told_from_one_of_texts(name, with_labels):
+    teacher = FrozenEstimator(clone(TAKES_NUMBERS[name]).fit(numbers_of(X), Y))
+    labels = Y if with_labels else None
+    shown = f"The frozen teacher {type(teacher.estimator).__name__} expects numbers.*Freeze it"
+    with pytest.raises(ValueError, match=shown):
+        DistilledMLPClassifier(teacher, max_epochs=1).fit(X, labels)
+    # What the message advises works.
+    vectorizer = FunctionTransformer(numbers_of)
+    pipeline = FrozenEstimator(make_pipeline(vectorizer, teacher.estimator))
+    assert DistilledMLPClassifier(pipeline, max_epochs=1).fit(X, labels).transfer_size_ == 4
+
+
+def test_workers_say_of_a_teacher_of_numbers_the_same():
+    teacher = FrozenEstimator(LogisticRegression().fit(numbers_of(X), Y))
+    with (
+        joblib.parallel_config("loky", n_jobs=2),
+        pytest.raises(ValueError, match="frozen teacher LogisticRegression expects numbers"),
+    ):
+        DistilledMLPClassifier(teacher, max_epochs=1).fit(X, Y)
+
+
+def test_a_frozen_teacher_of_numbers_is_told_in_a_cascade():
+    student = FrozenEstimator(DistilledMLPClassifier(max_epochs=1).fit(X, Y))
+    teacher = FrozenEstimator(LogisticRegression().fit(numbers_of(X), Y))
+    with pytest.raises(ValueError, match="frozen teacher LogisticRegression expects numbers"):
+        CascadeClassifier(student, teacher).fit(X, Y)
+
+
+def test_an_error_of_a_teacher_of_texts_is_left_as_it_is():
+    def parse(texts):
+        return [{"pos": float("likely"), "neg": 0} for _ in texts]
+
+    teacher = FunctionTeacherClassifier(parse, classes=["neg", "pos"])
+    with pytest.raises(ValueError, match=r"^could not convert string to float: 'likely'"):
+        DistilledMLPClassifier(teacher, max_epochs=1).fit(X)
+
+
+def test_a_teacher_of_one_label_is_told_from_one_of_several():
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1)
+    with pytest.raises(ValueError, match=r"The teacher Pipeline predicts one label .*OneVsRest"):
+        student.fit(X, np.array([[0, 1], [1, 1], [1, 0], [0, 0]]))

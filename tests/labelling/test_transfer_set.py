@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
 
-from skdistill import make_tfidf_baseline
+from skdistill import TextAugmenter, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._transfer_set import make_transfer_set
 
@@ -73,10 +73,20 @@ def test_balanced_class_weight_is_scikit_learns():
     np.testing.assert_allclose(transfer.sample_weight, expected / expected.mean(), rtol=1e-6)
 
 
+def test_balanced_classes_have_equal_weight_whatever_the_rows_weigh():
+    weights = np.array([1.0, 2.0, 3.0])
+    transfer = make(class_weight="balanced", sample_weight=weights)
+    codes = transfer.label
+    totals = [transfer.sample_weight[codes == code].sum() for code in (0, 1)]
+    np.testing.assert_allclose(totals, 1.5, rtol=1e-6)
+    without = make(class_weight="balanced", sample_weight=weights * (codes == 0))
+    assert (without.sample_weight > 0).tolist() == (codes == 0).tolist()
+
+
 def test_unlabelled_texts_that_nothing_can_label():
-    with pytest.raises(ValueError, match="nothing can label it"):
+    with pytest.raises(ValueError, match="no teacher to label it"):
         make(X_unlabeled=POOL)
-    with pytest.raises(ValueError, match="nothing can label it"):
+    with pytest.raises(ValueError, match="no teacher to label it"):
         make(X_unlabeled=POOL, teacher_proba=PROBA)
 
 
@@ -178,15 +188,15 @@ def test_given_probabilities_are_not_made_again_by_teacher_cv(noisy):
 
 def test_frozen_teachers_cannot_be_held_back_from_rows(noisy):
     teacher = FrozenEstimator(make_tfidf_baseline().fit(*noisy))
-    with pytest.raises(ValueError, match="A frozen teacher cannot be fitted without some"):
+    with pytest.raises(ValueError, match="the teacher is frozen"):
         make_noisy(noisy, teacher, teacher_cv=3)
 
 
 @pytest.mark.parametrize(
     ("cv", "message"),
     [
-        (ShuffleSplit(1, test_size=0.5, random_state=0), "holds only 30 of the 60 rows out"),
-        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds some row out twice"),
+        (ShuffleSplit(1, test_size=0.5, random_state=0), "holds out only 30 of the 60 rows"),
+        (ShuffleSplit(4, test_size=0.5, random_state=0), "holds out a row twice"),
     ],
 )
 def test_splits_that_are_no_folds_are_refused(noisy, cv, message):
@@ -265,5 +275,47 @@ def test_memory_asks_for_each_text_once_augmented_ones_too(noisy, tmp_path):
 
 def test_augmented_texts_that_nothing_can_label():
     for options in ({}, {"teacher_proba": PROBA}):
-        with pytest.raises(ValueError, match="nothing can label its texts: pass a teacher"):
+        with pytest.raises(ValueError, match="no teacher to label its texts; pass a teacher"):
             make(augmenter=AUGMENTER, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sources"),
+    [
+        ({}, ["gold"]),
+        ({"teacher_proba": PROBA}, ["given"]),
+        ({"X_unlabeled": ["new"], "unlabeled_proba": POOL_PROBA[:1]}, ["given", "gold"]),
+        ({"teacher": make_tfidf_baseline()}, ["teacher"]),
+        ({"teacher": make_tfidf_baseline(), "teacher_proba": PROBA}, ["given"]),
+        (
+            {"teacher": make_tfidf_baseline(), "teacher_proba": PROBA, "X_unlabeled": ["new"]},
+            ["given", "teacher"],
+        ),
+        (
+            {
+                "teacher": make_tfidf_baseline(),
+                "teacher_proba": PROBA,
+                "X_unlabeled": ["new"],
+                "unlabeled_proba": POOL_PROBA[:1],
+            },
+            ["given"],
+        ),
+        (
+            {
+                "teacher": make_tfidf_baseline(),
+                "teacher_proba": PROBA,
+                "augmenter": TextAugmenter(random_state=0),
+            },
+            ["given", "teacher"],
+        ),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_the_probabilities_come_from_is_kept(options, sources):
+    transfer = make(**options)
+    assert transfer.sources == sources
+    counts = transfer.n_by_origin
+    assert sum(counts.values()) == len(transfer.texts)
+    assert counts["labelled"] == len(X)
+    assert counts["unlabelled"] == len(options.get("X_unlabeled", []))
+    assert (counts["augmented"] > 0) == ("augmenter" in options)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -83,16 +84,30 @@ def dask_client():
         yield client
 
 
-@pytest.fixture(params=["loky", "dask"])
+@pytest.fixture(scope="module")
+def ray_cluster():
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    # Its workers must find the classes of this module.
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["loky", "dask", pytest.param("ray", marks=pytest.mark.slow)])
 def backend(request):
-    if request.param == "dask":
-        request.getfixturevalue("dask_client")
+    if request.param != "loky":
+        request.getfixturevalue({"dask": "dask_client", "ray": "ray_cluster"}[request.param])
     return joblib.parallel_config(request.param, n_jobs=2)
 
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._labeler._SHARD", 100)
+    monkeypatch.setattr("skdistill.labelling._pace.FEW", 100)
+    monkeypatch.setattr("skdistill.labelling._pace.MANY", 100)
 
 
 def check_labels(proba, texts=TEXTS):
@@ -134,14 +149,14 @@ def test_a_worker_that_dies_costs_no_finished_shard(
     backend, tmp_path, small_shards, monkeypatch, caplog
 ):
     log, kept = tmp_path / "log", []
-    write = SoftLabelStore.write
+    append = SoftLabelStore.append
 
-    def note_what_is_kept(self, key, labelled):
-        write(self, key, labelled)
+    def note_what_is_kept(self, key, labelled, fit):
+        append(self, key, labelled, fit)
         if not Path(f"{log}-died").exists():
             kept.extend(labelled)
 
-    monkeypatch.setattr(SoftLabelStore, "write", note_what_is_kept)
+    monkeypatch.setattr(SoftLabelStore, "append", note_what_is_kept)
     teacher = NotingTeacher(log, fatal=TEXTS[1500])
     with backend:
         proba = SoftLabeler(teacher, X, Y, memory=tmp_path / "memory").label(TEXTS)
@@ -226,5 +241,5 @@ def test_a_worker_loads_nothing_but_the_teacher_it_was_sent(tmp_path):
     with pytest.raises(FileNotFoundError, match="a folder that all machines share"):
         _read_teacher(str(path), "0")
     path.write_bytes(b"something else")
-    with pytest.raises(OSError, match="is not the teacher's file that was written"):
+    with pytest.raises(OSError, match="was changed while workers were labelling"):
         _read_teacher(str(path), "0")

@@ -68,10 +68,10 @@ def test_bootstrap_is_deterministic_and_its_memory_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"differences": [0.0, 1.0]}, r"one row a seed.*\(2,\)"),
-        ({"differences": [[]]}, r"one row a seed.*\(1, 0\)"),
-        ({"differences": [[0.0, np.nan]]}, "missing or infinite"),
-        ({"confidence_level": 95}, "confidence_level must lie between 0 and 1, got 95"),
+        ({"differences": [0.0, 1.0]}, r"one row per seed.*\(2,\)"),
+        ({"differences": [[]]}, r"one row per seed.*\(1, 0\)"),
+        ({"differences": [[0.0, np.nan]]}, "NaN or infinity"),
+        ({"confidence_level": 95}, "confidence_level must be between 0 and 1, got 95"),
         ({"n_resamples": 0}, "n_resamples must be at least 1, got 0"),
     ],
     ids=str,
@@ -79,3 +79,11 @@ def test_bootstrap_is_deterministic_and_its_memory_bounded(monkeypatch):
 def test_bootstrap_says_what_does_not_fit(changes, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(**{"differences": [[0.0, 1.0]], **changes})
+
+
+def test_the_least_that_is_allowed():
+    low, high = paired_bootstrap([[0.0, 1.0]], n_resamples=1)
+    assert low == high
+    for confidence_level in (0, 1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            paired_bootstrap([[0.0, 1.0]], confidence_level=confidence_level)

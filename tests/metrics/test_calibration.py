@@ -4,6 +4,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from skdistill.metrics._calibration import (
+    CalibrationBins,
     apply_temperature,
     expected_calibration_error,
     fit_temperature,
@@ -48,6 +49,27 @@ def test_calibration_error_has_15_bins_by_default():
     assert expected_calibration_error(y_true, proba, classes) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_confidence_on_an_edge_is_in_the_bin_below():
+    # Of four bins, (1/2, 3/4] takes both confidences, and their errors of 1/4 and -1/5 offset.
+    proba = [[0.75, 0.25], [0.7, 0.3], [0.2, 0.8]]
+    bins = CalibrationBins.of(["a", "b", "b"], proba, ["a", "b"], n_bins=4)
+    assert bins.n_texts.tolist() == [0, 0, 2, 1]
+    assert bins.n_right.tolist() == [0, 0, 1, 1]
+    expected = (abs(0.75 + 0.7 - 1) + abs(0.8 - 1)) / 3
+    assert bins.calibration_error == pytest.approx(expected, abs=1e-6)
+    halves = CalibrationBins.of(["a", "b"], [[0.5, 0.5], [0.0, 1.0]], ["a", "b"], n_bins=4)
+    assert halves.n_texts.tolist() == [0, 1, 0, 1]
+
+
+def test_classes_are_the_sorted_labels_unless_given():
+    y_true, proba, classes = random_predictions()
+    expected = expected_calibration_error(y_true, proba, classes)
+    assert expected_calibration_error(y_true, proba) == expected
+    # A label without texts has a column, too, which only `classes` can say.
+    with pytest.raises(ValueError, match=r"must have shape \(2, 2\)"):
+        expected_calibration_error(["a", "b"], PROBA[:2])
+
+
 def test_calibration_error_at_its_ends():
     certain = np.eye(2)[[0, 1, 0]]
     assert expected_calibration_error(["a", "b", "a"], certain, ["a", "b"]) == 0
@@ -62,6 +84,9 @@ def test_calibration_error_at_its_ends():
         ({"classes": ["a", "b"]}, r"proba must have shape \(4, 2\)"),
         ({"n_bins": 0}, "n_bins must be at least 1, got 0"),
         ({"y_true": []}, "no rows"),
+        ({"y_true": [0, 0, 1, 2]}, "y_true contains numbers, such as 0, but classes contains str"),
+        ({"y_true": ["a", "b", None, "c"]}, r"y_true\[2\] is missing"),
+        ({"y_true": np.eye(4)}, r"y_true must contain one label per text, but has shape \(4, 4\)"),
     ],
 )
 def test_calibration_error_says_what_does_not_fit(changes, message):
@@ -152,7 +177,7 @@ def test_fitted_temperature_stays_in_its_range():
         (PROBA, [0, 1, 2, -1], "column numbers from 0 to 2"),
         (PROBA, list("abca"), "column numbers from 0 to 2"),
         (PROBA * 2, [0, 1, 2, 0], "sums to 2"),
-        (PROBA[0], [0, 1, 2], r"two dimensions, not shape \(3,\)"),
+        (PROBA[0], [0, 1, 2], r"\(n_texts, n_classes\), but has shape \(3,\)"),
         (PROBA[:0], [], "no rows"),
     ],
 )
@@ -167,9 +192,15 @@ def test_fitting_a_temperature_says_what_does_not_fit(proba, codes, message):
         (PROBA, 0, "temperature must be positive, got 0"),
         (PROBA, float("nan"), "temperature must be positive, got nan"),
         (PROBA * 2, 1.0, "sums to 2"),
-        (PROBA[0], 2.0, "two dimensions"),
+        (PROBA[0], 2.0, "of shape"),
     ],
 )
 def test_applying_a_temperature_says_what_does_not_fit(proba, temperature, message):
     with pytest.raises(ValueError, match=message):
         apply_temperature(proba, temperature)
+
+
+def test_means_of_bins_with_one_text_and_with_none():
+    bins = CalibrationBins.of(["a", "b"], [[0.9, 0.1], [0.6, 0.4]], ["a", "b"], n_bins=4)
+    np.testing.assert_allclose(bins.confidence, [np.nan, np.nan, 0.6, 0.9], atol=1e-6)
+    np.testing.assert_array_equal(bins.accuracy, [np.nan, np.nan, 0, 1])

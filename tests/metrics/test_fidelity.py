@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from skdistill.metrics._fidelity import fidelity, retention
 
+TABLE = pd.DataFrame({"a": [0.9, 0.2], "b": [0.1, 0.8]})
 PROBA = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.4, 0.1]])
 
 
@@ -22,7 +24,10 @@ def test_fidelity_of_probabilities_compares_the_likeliest_classes():
         (["a", "b"], ["a"], "teacher and student must have the same number of rows.* 2 and 1"),
         (PROBA, PROBA[:, :2], "same classes, but have 3 and 2 columns"),
         ([], [], "no rows"),
-        (PROBA[None], PROBA[None], "teacher must be labels"),
+        (PROBA[None], PROBA[None], "teacher must contain labels"),
+        ([1, 0], ["1", "0"], "teacher contains numbers, such as 1, but student contains strings"),
+        ([1, None], [1, 0], r"teacher\[1\] is missing"),
+        (TABLE, TABLE.rename(columns={"a": "c"}), "student has the columns"),
     ],
 )
 def test_fidelity_says_what_does_not_fit(teacher, student, message):
@@ -35,3 +40,15 @@ def test_retention():
     assert retention(0.5, 0.6) == pytest.approx(1.2)
     with pytest.raises(ValueError, match="teacher_score must be positive, got 0"):
         retention(0.0, 0.5)
+
+
+def test_a_label_is_predicted_above_one_half():
+    teacher, student = [[0.5, 0.6], [0.5, 0.9]], [[0.4, 0.7], [0.51, 0.9]]
+    assert fidelity(teacher, student, multilabel=True) == 0.5
+    assert fidelity(student, teacher, multilabel=True) == 0.5
+
+
+def test_columns_of_labels_or_of_named_probabilities_in_any_container():
+    assert fidelity(pd.DataFrame({"label": ["a", "b"]}), pd.Series(["a", "c"])) == 0.5
+    assert fidelity(np.array([[1], [2]]), [1, 3]) == 0.5
+    assert fidelity(TABLE, TABLE[["b", "a"]]) == 1.0

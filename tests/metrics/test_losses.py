@@ -106,3 +106,12 @@ def test_a_loss_says_how_many_classes_it_needs(toy, y):
     message = "loss='toy' needs at least 3 classes, but there are 2"
     with pytest.raises(ValueError, match=message):
         DistilledMLPClassifier(**toy).fit(["a", "b", "c", "d"], y)
+
+
+def test_losses_need_two_classes_and_floor_probabilities_at_float32s_epsilon():
+    assert {name: loss.min_classes for name, loss in LOSSES.items()} == {"kl": 2, "mse": 2}
+    assert {name: loss.uses_temperature for name, loss in LOSSES.items()} == {
+        "kl": True,
+        "mse": False,
+    }
+    assert PROBABILITY_FLOOR == 2**-23

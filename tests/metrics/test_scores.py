@@ -8,7 +8,6 @@ from skdistill.metrics._scores import (
     Measurement,
     TeacherComparison,
     as_percent,
-    check_known,
     evaluate,
     most_confused,
 )
@@ -85,20 +84,6 @@ def test_nothing_is_retained_of_a_teacher_that_is_never_right():
     assert "retention" not in as_percent(found)
 
 
-def test_an_unknown_label_is_named_with_its_row():
-    y = np.array(["a", "x", "b", "z"])
-    message = r"^t.csv: label\[1\] is 'x', which is none of the classes a, b; .*\(2 of 4\)\.$"
-    with pytest.raises(ValueError, match=message):
-        check_known(y, ["a", "b"], "t.csv: label")
-    check_known(y, ["a", "b", "x", "z"], "t.csv: label")
-
-
-def test_a_message_does_not_list_thousands_of_classes():
-    with pytest.raises(ValueError, match=r"none of the classes name 0, name 1, ") as info:
-        check_known(np.array(["x"]), [f"name {number}" for number in range(5000)], "label")
-    assert len(str(info.value)) < 400
-
-
 def test_figures_for_readers_are_per_cent(answers):
     y, proba, teacher_proba = answers
     found = evaluate(y, proba, CLASSES, teacher_proba)
@@ -158,3 +143,14 @@ def test_a_measurement_has_the_figures_that_its_answers_allow(answers):
     assert full.calibration_error == expected_calibration_error(y, proba, CLASSES)
     assert full.bins(4).n_texts.sum() == 200
     np.testing.assert_array_equal(full.confusion, confusion_matrix(y, predicted, labels=CLASSES))
+
+
+def test_calibration_error_of_several_labels_by_hand():
+    y = np.array([[1, 0], [0, 1]])
+    proba = np.array([[0.9, 0.4], [0.3, 0.2]])
+    # As questions: yes with 0.9 (right), no with 0.6 (right), no with 0.7 (right), no with 0.8
+    # (wrong). Each is in a bin of its own.
+    expected = (abs(0.9 - 1) + abs(0.6 - 1) + abs(0.7 - 1) + abs(0.8 - 0)) / 4
+    assert Measurement.of(y, proba).calibration_error == pytest.approx(expected, abs=1e-6)
+    bins = Measurement.of(y, proba).bins(n_bins=2)  # all four are in the upper one
+    assert bins.calibration_error == pytest.approx(abs(3.0 - 3) / 4, abs=1e-6)

@@ -107,11 +107,17 @@ def test_sensitivity_of_bags_of_words_and_of_bigrams(topics):
     [
         ({"y": ["yes"]}, "X and y must have the same number of rows"),
         ({"X": "a b"}, "X is a single string"),
+        (
+            {"y": [1, 0]},
+            r"y contains numbers, such as 1, but estimator.predict\(X\)",
+        ),
+        ({"y": ["yes", None]}, r"y\[1\] is missing"),
+        ({"y": [[0, 1], [1, 0]]}, "y must contain one label per text"),
         ({"n_shuffles": 0}, "n_shuffles must be at least 1, got 0"),
         ({"window": 1}, "window must be at least 2 words, or None, got 1"),
-        ({"y": ["no", "no"]}, "No text with two different words is classified correctly"),
-        ({"X": ["a", "a a"]}, "No text with two different words is classified correctly"),
-        ({"X": ["a a b", "a a c"], "window": 2}, "No text with two different words"),
+        ({"y": ["no", "no"]}, "two different words, but estimator"),
+        ({"X": ["a", "a a"]}, "two different words, but estimator"),
+        ({"X": ["a a b", "a a c"], "window": 2}, "two different words"),
         ({"estimator": Rule(first_word, classes=["yes"])}, "a single class"),
     ],
 )

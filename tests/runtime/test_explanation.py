@@ -267,3 +267,23 @@ def test_text_repr_lists_the_strongest_units(topics):
     np.testing.assert_allclose(np.abs(shown), np.sort(np.abs(parts))[::-1][:5], atol=6e-4)
     assert lines[7] == f"  and {len(parts) - 5} more"
     assert repr(fit(topics).explain([""])[0]).count("\n") == 1
+
+
+def test_the_strongest_unit_of_a_function_has_the_strongest_colour(topics):
+    (explanation,) = fit(topics, analyzer=str.split).explain(["the oven and wind"])
+    marks = [
+        attributes for tag, attributes in parse(explanation._repr_html_()).tags if tag == "mark"
+    ]
+    parts = explanation.towards(explanation.classes[explanation.logits.argmax()])
+    expected = 0.45 * np.abs(parts) / np.abs(parts).max()
+    shown = [float(re.search(r", (0\.\d\d)\);", mark["style"])[1]) for mark in marks]
+    np.testing.assert_allclose(shown, expected[expected >= 0.005 * 0.45], atol=0.006)
+
+
+@pytest.mark.parametrize(("n_characters", "is_cut"), [(60, False), (61, True)])
+def test_long_texts_are_cut_in_the_text_repr(topics, n_characters, is_cut):
+    text = "the oven " * 10
+    (explanation,) = fit(topics).explain([text[:n_characters]])
+    first = repr(explanation).splitlines()[0]
+    shown = text[:59] + "…" if is_cut else text[:60]
+    assert first == f"Explanation of {shown!r}"

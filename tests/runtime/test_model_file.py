@@ -12,6 +12,7 @@ from skdistill import (
     DistilledRNNClassifier,
     ModelFileError,
 )
+from skdistill.runtime import _model_file
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._tensor_file import read_tensors, write_tensors
@@ -123,7 +124,10 @@ def packed(data):
         ({"model": {"kind": "transformer"}}, "not one of"),
         ({"model": {"kind": "cnn"}}, "damaged"),
         ({"model": {"multilabel": 1}}, "not of type bool"),
-        ({"model": {"multilabel": True}}, "not numbered"),
+        (
+            {"model": {"multilabel": True, "classes": {"type": "i", "values": [1, 2]}}},
+            "neither strings nor the numbers",
+        ),
         ({"model": {"classes/type": "O"}}, "not one of"),
         ({"model": {"classes/values": ["no", 1]}}, "1 is not of type str"),
         ({"model": {"classes/values": ["no", "no"]}}, "different classes"),
@@ -149,6 +153,9 @@ def packed(data):
         ({"tensors": {"vocabulary": packed(b"\0a\0")[:-1]}}, "truncated"),
         ({"tensors": {"vocabulary": np.arange(9, dtype=np.uint8)}}, "damaged"),
         ({"tensors": {"counts": packed(b"abcd")}}, "counts"),
+        ({"tensors": {"counts": packed(np.full(10, np.nan, "<f4").tobytes())}}, "counts"),
+        ({"model": {"classes/values": ["no"]}}, "two or more different classes"),
+        ({"model": {"classes/values": []}}, "two or more different classes"),
     ],
     ids=str,
 )
@@ -233,3 +240,92 @@ def test_options_of_earlier_trainings_change_no_prediction(options, named, tmp_p
     np.testing.assert_allclose(
         student.predict_proba(BEFORE_FOLDERS["texts"]), BEFORE_FOLDERS["proba"]["mlp"], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (3,)])
+def test_a_stored_model_is_additive_where_its_network_is(kind, hidden_layer_sizes):
+    architecture = {**ARCHITECTURES[kind], "hidden_layer_sizes": hidden_layer_sizes}
+    architecture = {"embedding_dim": 4, **architecture}
+    shapes = KINDS[kind].weight_shapes(n_features=10, n_classes=2, **architecture)
+    weights = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    model = StoredModel(kind, np.arange(2), Vocabulary([*"abcdefghi"]), weights, architecture)
+    assert (
+        model.is_additive
+        == model.compile().is_additive
+        == (kind == "mlp" and not hidden_layer_sizes)
+    )
+
+
+def test_parameters_are_counted_without_the_prior():
+    # 10 rows of 4; a window of 5; layers of 8 by 3 and 3 by 2.
+    assert make_model("mlp").n_parameters == 10 * 4 + 5 * 4 + (8 * 3 + 3) + (3 * 2 + 2)
+
+
+@pytest.mark.parametrize("n_zeros", [0, 50, 60, 100, 500, 1000])
+def test_data_of_any_size_come_back(n_zeros, monkeypatch):
+    data = b"some other data" + bytes(n_zeros)
+    n_compressed = len(zlib.compress(data, 9))
+    # At the largest expansion, below it, and above it.
+    for limit in {len(data) // n_compressed + i for i in range(-1, 2)} - {-1, 0}:
+        monkeypatch.setattr(_model_file, "_MAX_EXPANSION", limit)
+        assert _model_file._decompress(_model_file._compress(data)) == data
+
+
+def test_data_that_expand_as_far_as_is_allowed_are_read(monkeypatch):
+    data = b"abc" + bytes(1000)
+    data += bytes(-len(data) % len(zlib.compress(data, 9)))
+    compressed = zlib.compress(data, 9)
+    assert len(data) % len(compressed) == 0
+    monkeypatch.setattr(_model_file, "_MAX_EXPANSION", len(data) // len(compressed))
+    stored = _model_file._compress(data)
+    assert stored.tobytes() == compressed
+    assert _model_file._decompress(stored) == data
+    monkeypatch.setattr(_model_file, "_MAX_EXPANSION", len(data) // len(compressed) - 1)
+    with pytest.raises(ValueError, match="expand too far"):
+        _model_file._decompress(stored)
+
+
+@pytest.mark.parametrize("n_characters", [254, 255, 256, 600])
+def test_words_with_long_common_beginnings_come_back(n_characters):
+    words = ["a", "x" * n_characters, "x" * n_characters + "y", "x" * n_characters + "yz", "é"]
+    encoded = _model_file._front_code(words)
+    assert _model_file._front_decode(encoded) == words
+    # The second long word takes its own letter, and what the prefix's one byte cannot count.
+    assert len(encoded) <= 3 + (n_characters + 2) + 2 * (max(0, n_characters - 255) + 4) + 4
+
+
+@pytest.mark.parametrize(
+    ("ngram_range", "is_valid"),
+    [
+        ([1, 100], True),
+        ([1, 101], False),
+        ([3, 3], True),
+        ([3, 2], False),
+        ([0, 1], False),
+        ([1, 2, 3], False),
+    ],
+    ids=str,
+)
+def test_ngram_ranges(ngram_range, is_valid, tmp_path):
+    write_model(make_model("mlp"), tmp_path / "model")
+    rewrite(tmp_path / "model", model={"vocabulary/ngram_range": ngram_range})
+    if is_valid:
+        assert read_model(tmp_path / "model").vocabulary.ngram_range == tuple(ngram_range)
+    else:
+        with pytest.raises(ModelFileError, match="is damaged"):
+            read_model(tmp_path / "model")
+
+
+def test_tables_of_the_largest_size_are_read(tmp_path, monkeypatch):
+    model = make_model("mlp")
+    write_model(model, tmp_path / "model")
+    n_entries = KINDS["mlp"].count_table_entries(model.weights)
+    assert n_entries == 10 * 5  # the window's places; the layer's product is folded
+    for limits in ({"_SMALL": n_entries, "_MAX_MULTIPLE": 0}, {"_SMALL": 0, "_MAX_MULTIPLE": 1}):
+        for name, value in limits.items():
+            monkeypatch.setattr(_model_file, name, value)
+        assert read_model(tmp_path / "model").classes.tolist() == ["no", "yes"]
+    monkeypatch.setattr(_model_file, "_MAX_MULTIPLE", 0)
+    with pytest.raises(ModelFileError, match="far larger"):
+        read_model(tmp_path / "model")

@@ -1,12 +1,16 @@
+import math
+import platform
 import subprocess
 import sys
 
+import alone
 import numpy as np
 import pytest
 import torch
 
 from skdistill.runtime._cnn import CompiledCNN
 from skdistill.runtime._mlp import CompiledMLP
+from skdistill.runtime._network import expit
 from skdistill.runtime._rnn import CompiledRNN
 from skdistill.students.training._cnn import CNNNetwork
 from skdistill.students.training._mlp import MLPNetwork
@@ -158,6 +162,16 @@ def test_recurrent_tables_equal_the_network(cell, bidirectional, pooling, hidden
     check_equal(network, compiled, random_texts(100))
 
 
+def test_long_texts_are_read_in_parallel_wherever_they_are():
+    _, compiled = make_pair(RNNNetwork)
+    texts = random_texts(60)
+    texts[5::20] = ["cat dog " * 200] * 3
+    step, n_steps = compiled.step, []
+    compiled.step = lambda inputs, *rest: n_steps.append(len(inputs)) or step(inputs, *rest)
+    compiled.predict_proba(texts, n_characters=1000)
+    assert len(n_steps) == 2 * 400  # for both directions, the words of one long text
+
+
 def check_equal(network, compiled, texts):
     proba = compiled.predict_proba(texts)
     expected = torch_proba(network, texts)
@@ -239,3 +253,108 @@ def test_import_needs_neither_torch_nor_sklearn():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_expit_is_exact_at_its_ends():
+    logits = np.array([[-200.0, -100.0, -20.0, 0.0, 20.0, 200.0]], dtype=np.float32)
+    with np.errstate(all="raise", under="ignore"):
+        found = expit(logits)
+    assert found.dtype == np.float32
+    assert found[0, 0] == 0
+    assert found[0, 5] == 1
+    exact = [math.exp(z) / (1 + math.exp(z)) for z in (-100.0, -20.0, 0.0, 20.0)]
+    np.testing.assert_allclose(found[0, 1:5], np.array(exact), rtol=1e-5, atol=1e-44)
+    doubles = expit(logits.astype(np.float64))
+    np.testing.assert_allclose(doubles[0, 0], math.exp(-200), rtol=1e-12)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep memory")
+def test_predictions_reuse_the_memory_of_earlier_ones():
+    code = (
+        "import resource, alone\n"
+        "network, texts = alone.make_network('attention'), alone.make_texts(50) * 200\n"
+        "for _ in range(3): network.predict_proba(texts)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): network.predict_proba(texts)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=alone.__file__.removesuffix("alone.py"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    # Each page of 4 kB that is new to the process counts as one.
+    assert int(done.stdout) < 500
+
+
+@pytest.mark.parametrize("n_texts", [1, 3])
+def test_labels_are_predicted_above_a_logit_of_zero(n_texts):
+    weights = {
+        "embedding.weight": np.array([[0], [1]], np.float32),
+        "log_prior": np.array([0.1, -0.1, 0], np.float32),
+        "layers.0.weight": np.array([[0.25], [-0.25], [0]], np.float32),
+        "layers.0.bias": np.zeros(3, np.float32),
+    }
+    compiled = CompiledMLP(Vocabulary(["a"]), weights, {"pooling": ("mean",)}, multilabel=True)
+    found = compiled.predict(["a"] * n_texts)
+    assert (found.tolist(), found.dtype) == ([[1, 0, 0]] * n_texts, np.int64)
+    proba = compiled.predict_proba(["a"] * n_texts)
+    expected = [1 / (1 + math.exp(-0.25)), 1 / (1 + math.exp(0.25)), 0.5]
+    np.testing.assert_allclose(proba, [expected] * n_texts, rtol=1e-6)
+    assert compiled.predict(["b"] * n_texts).tolist() == [[1, 0, 0]] * n_texts
+
+
+ONLY = "It sees the order of words only within "
+DESCRIPTIONS = [
+    (
+        CompiledMLP,
+        {"pooling": ("mean",), "context_window": 5},
+        "mean pooling",
+        "It ignores the order of words: it treats a text as a bag.",
+        f"{ONLY}n-grams of up to 2.",
+    ),
+    (
+        CompiledMLP,
+        {"pooling": ("mean", "attention"), "context_window": 5},
+        "mean and attention pooling with a window of 5",
+        f"{ONLY}windows of 5, and only to decide how much each one counts. "
+        "A negated word still counts for its usual class.",
+        f"{ONLY}windows of 6, and only to decide how much each one counts. "
+        "A negated word still counts for its usual class.",
+    ),
+    (
+        CompiledCNN,
+        {"pooling": ("max", "mean"), "kernel_sizes": (2, 4), "n_filters": 7},
+        "7 filters per kernel size (2 and 4), max and mean pooling",
+        f"{ONLY}windows of 4.",
+        f"{ONLY}windows of 5.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "architecture", "reading", "words", "pairs"), DESCRIPTIONS)
+def test_networks_say_what_they_see(kind, architecture, reading, words, pairs):
+    assert kind.describe(architecture) == reading
+    assert kind.describe_order(architecture, "words", 1) == words
+    assert kind.describe_order(architecture, "words", 2) == pairs
+
+
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "n_gates"), [("gru", False, 3), ("lstm", True, 4)]
+)
+def test_recurrent_networks_say_what_they_see(cell, bidirectional, n_gates):
+    architecture = {"cell": cell, "bidirectional": bidirectional, "hidden_dim": 6}
+    way = "bidirectional" if bidirectional else "unidirectional"
+    reading = CompiledRNN.describe({**architecture, "pooling": ("max", "mean")})
+    assert reading == f"a {way} {cell.upper()} of width 6, max and mean pooling"
+    order = "It reads words in order, but uses no context outside the text."
+    assert CompiledRNN.describe_order(architecture, "words", 2) == order
+    shapes = CompiledRNN.weight_shapes(
+        n_features=9, n_classes=2, embedding_dim=5, pooling=("max",), **architecture
+    )
+    for name, shape in shapes.items():
+        if "_l0" in name:
+            assert shape[0] == n_gates * 6

@@ -66,3 +66,36 @@ def test_whole_numbers_need_a_scale_for_each_row(scales):
 def test_unknown_precision():
     with pytest.raises(ValueError, match="'int4' must be one of"):
         quantize({}, "int4")
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_matrices_of_1024_weights_are_rounded_and_smaller_ones_are_not(precision):
+    weights = {
+        "large": np.ones((32, 32), np.float32),
+        "small": np.ones((33, 31), np.float32),
+        "bias": np.ones(1024, np.float32),
+    }
+    stored = quantize(weights, precision)
+    assert stored["large"].dtype == precision
+    assert stored["small"].dtype == stored["bias"].dtype == np.float32
+
+
+def test_the_largest_half_is_not_too_large():
+    largest = np.full((32, 32), np.finfo(np.float16).max, np.float32)
+    restored = dequantize(quantize({"table": largest}, "float16"))["table"]
+    np.testing.assert_array_equal(restored, largest)
+
+
+def test_eight_bits_by_hand():
+    row = np.array([2.54, -2.54, 1.266, 0.02, 0.034, 0], np.float32)
+    stored = quantize({"table": np.tile(row, (200, 1))}, "int8")
+    assert stored["table"][0].tolist() == [127, -127, 63, 1, 2, 0]  # steps of 0.02
+    np.testing.assert_allclose(stored["table.scale"], 0.02, rtol=1e-3)
+    np.testing.assert_allclose(dequantize(stored)["table"][0, :2], [2.54, -2.54], rtol=1e-3)
+
+
+def test_a_name_that_ends_like_that_of_scales_is_kept():
+    stored = {"own.scale": np.ones(3, np.float32), "vector": np.ones(2, np.int8)}
+    assert dequantize({"own.scale": stored["own.scale"]}).keys() == {"own.scale"}
+    with pytest.raises(ValueError, match="not have one scale per row"):
+        dequantize({"vector": stored["vector"], "vector.scale": np.ones(2, np.float16)})

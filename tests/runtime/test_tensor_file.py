@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from skdistill import ModelFileError
+from skdistill.runtime import _tensor_file
 from skdistill.runtime._tensor_file import read_tensors, write_tensors
 
 TENSORS = {
@@ -53,6 +54,9 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
     [
         (b"", "longer than the file"),
         (b"\xff" * 100, "longer than the file"),
+        (bytes(7), "longer than the file"),
+        (bytes(8), "not JSON"),
+        (raw(b"{}")[:-1], "longer than the file"),
         (raw(b"{"), "not JSON"),
         (raw(b"\xff\xfe"), "not JSON"),
         (raw(b"[" * 100_000), "not JSON"),
@@ -64,7 +68,8 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         (raw(entry(shape=(-1,)), bytes(4)), "shape of the array 'a' is not valid"),
         (raw(entry(shape=(True,)), bytes(4)), "shape of the array 'a' is not valid"),
         (raw(entry(shape=(1, 1, 1, 1, 1)), bytes(4)), "shape of the array 'a' is not valid"),
-        (raw(entry(shape=(2**41,)), bytes(4)), "shape of the array 'a' is not valid"),
+        (raw(entry(shape=(2**40,)), bytes(4)), "shape of the array 'a' is not valid"),
+        (raw({"a": {**entry()["a"], "more": 1}}, bytes(4)), "header entry of the array 'a'"),
         (raw(entry(shape=(2**38, 2**38)), bytes(4)), "do not match its shape"),
         (raw(entry(offsets=(4, 8)), bytes(8)), "do not match its shape"),
         (raw(entry(), bytes(3)), "ends after the end of the file"),
@@ -96,3 +101,34 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
 def test_a_header_beyond_the_bound_is_refused_on_writing(tmp_path):
     with pytest.raises(ValueError, match="too many labels"):
         write_tensors(tmp_path / "file", {}, {"a": "x" * 2**24})
+
+
+def test_headers_up_to_the_bound_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_tensors(path, TENSORS, {"a": "b"})
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    monkeypatch.setattr(_tensor_file, "_MAX_HEADER", length)
+    write_tensors(path, TENSORS, {"a": "b"})
+    assert read_tensors(path)[0].keys() == TENSORS.keys()
+    monkeypatch.setattr(_tensor_file, "_MAX_HEADER", length - 1)
+    with pytest.raises(ModelFileError, match="its header is longer"):
+        read_tensors(path)
+    with pytest.raises(ValueError, match="too many labels"):
+        write_tensors(path, TENSORS, {"a": "b"})
+
+
+@pytest.mark.parametrize("value", ["", "1", "12", "123", "1234", "12345678"])
+def test_arrays_start_at_a_multiple_of_eight_bytes(tmp_path, value):
+    write_tensors(tmp_path / "file", TENSORS, {"a": value})
+    data = (tmp_path / "file").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    assert length % 8 == 0
+    assert len(data[8 : 8 + length].rstrip(b" ")) > length - 8
+
+
+def test_arrays_of_four_dimensions_are_read(tmp_path):
+    tensors = {"a": np.arange(24, dtype=np.float32).reshape(2, 3, 4, 1), "b": np.float32(3.0)}
+    write_tensors(tmp_path / "file", tensors, {})
+    found, metadata = read_tensors(tmp_path / "file")
+    np.testing.assert_array_equal(found["a"], tensors["a"])
+    assert (found["b"].shape, metadata) == ((), {})

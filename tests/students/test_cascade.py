@@ -3,9 +3,10 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -60,6 +61,10 @@ def says_all_right(texts):
     return [[float("a" in text), float("a" not in text)] for text in texts]
 
 
+def says_all_wrong(texts):
+    return [row[::-1] for row in says_all_right(texts)]
+
+
 def says_half_right(texts):
     """Know short texts for sure; guess long ones, and be wrong."""
     return [
@@ -77,7 +82,10 @@ def frozen_pair():
     return FrozenEstimator(student), FrozenEstimator(teacher), texts, y
 
 
-@pytest.mark.parametrize(("max_rate", "rate", "accuracy"), [(0.3, 0.2, 1.0), (0.1, 0.0, 0.8)])
+@pytest.mark.parametrize(
+    ("max_rate", "rate", "accuracy"),
+    [(0.3, 0.2, 1.0), (0.2, 0.2, 1.0), (0.199, 0.0, 0.8), (0.1, 0.0, 0.8), (0.0, 0.0, 0.8)],
+)
 def test_the_best_threshold_within_the_rate_is_taken(frozen_pair, max_rate, rate, accuracy):
     student, teacher, texts, y = frozen_pair
     cascade = CascadeClassifier(student, teacher, max_teacher_rate=max_rate).fit(texts, y)
@@ -87,6 +95,17 @@ def test_the_best_threshold_within_the_rate_is_taken(frozen_pair, max_rate, rate
     curve = cascade.curve(texts, y)
     assert curve.equals(cascade.curve_)
     assert curve["accuracy"].max() == 1
+
+
+def test_a_rate_of_one_allows_every_text(frozen_pair):
+    _, teacher, texts, y = frozen_pair
+    wrong = FunctionTeacherClassifier(says_all_wrong).fit(texts, y)
+    cascade = CascadeClassifier(FrozenEstimator(wrong), teacher, max_teacher_rate=1.0)
+    assert cascade.fit(texts, y).teacher_rate_ == 1
+    assert cascade.threshold_ == np.inf
+    assert cascade.asks_teacher(texts).all()
+    assert cascade.score(texts, y) == 1
+    assert cascade.set_params(max_teacher_rate=0.999).fit(texts, y).teacher_rate_ == 0
 
 
 def test_a_teacher_that_is_no_better_is_never_asked(frozen_pair):
@@ -130,6 +149,61 @@ def test_the_students_own_teacher_is_fitted_once_on_training_rows(topics):
     assert len(cascade.curve_) <= 61
 
 
+class WeighedTeacher(DummyClassifier):
+    """A teacher that keeps the weights of its last fit."""
+
+    weights: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        WeighedTeacher.weights.append(sample_weight)
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
+    X, y = topics
+    weights, WeighedTeacher.weights = np.arange(600.0), []
+    for cascade in (
+        CascadeClassifier(make_student(WeighedTeacher()), random_state=0),
+        CascadeClassifier(make_student(max_epochs=1), WeighedTeacher(), random_state=0),
+    ):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            cascade.fit(X, y, sample_weight=weights)
+    assert len(WeighedTeacher.weights) == 2
+    training, _ = CascadeClassifier(None, random_state=0)._split(
+        np.arange(600), np.unique(y, return_inverse=True)[1], 3
+    )
+    for found in WeighedTeacher.weights:
+        np.testing.assert_array_equal(found, weights[training])
+
+
+def test_a_student_with_teachers_of_folds_cascades(topics):
+    X, y = topics
+    CountedTeacher.sizes = []
+    student = make_student(CountedTeacher(), teacher_cv=3)
+    cascade = CascadeClassifier(student, random_state=0).fit(X, y)
+    assert sorted(CountedTeacher.sizes) == [360, 360, 360, 540]
+    alone = make_student(CountedTeacher(), teacher_cv=3)
+    training, _ = cascade._split(np.arange(600), np.unique(y, return_inverse=True)[1], 3)
+    alone.fit([X[row] for row in training], y[training])
+    np.testing.assert_array_equal(cascade.student_.predict_proba(X), alone.predict_proba(X))
+
+
+def test_another_seed_holds_other_rows_out(topics):
+    X, y = topics
+    rows = np.arange(600), np.unique(y, return_inverse=True)[1], 3
+    first, again, other = (
+        CascadeClassifier(None, random_state=seed)._split(*rows)[1] for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert len({*first} & {*other}) < 20
+    curves = [
+        CascadeClassifier(make_student(make_tfidf_baseline()), random_state=seed).fit(X, y).curve_
+        for seed in (0, 1)
+    ]
+    assert not curves[0].equals(curves[1])
+
+
 @pytest.mark.parametrize("routing", [False, True])
 def test_parameters_reach_the_student_cut_to_its_rows(topics, routing):
     X, y = topics
@@ -171,7 +245,51 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
     with pytest.raises(ValueError, match="too few to have each of the 2 classes"):
         CascadeClassifier(make_student(make_tfidf_baseline())).fit(["a", "b", "c"], [0, 0, 1])
     cascade = CascadeClassifier(student, teacher).fit(texts, labels)
-    with pytest.raises(ValueError, match=r"y\[1\] is 'maybe', which is not one of the classes"):
+    with pytest.raises(ValueError, match=r"y\[1\] is 'maybe', a label that is not in the casc"):
         cascade.curve(["a", "b"], ["has a", "maybe"])
-    with pytest.raises(ValueError, match="one label for each of the 2 texts"):
+    with pytest.raises(ValueError, match="X and y must have the same number of rows"):
         cascade.curve(["a", "b"], ["has a"])
+
+
+@pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])
+def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_out):
+    cascade = CascadeClassifier(make_student(), validation_fraction=0.05, random_state=0)
+    codes = np.tile([0, 1], n_texts // 2)
+    training, held_out = cascade._split(np.arange(n_texts), codes, 2)
+    assert len(held_out) == n_held_out
+    assert sorted([*training, *held_out]) == [*range(n_texts)]
+    for rows in (training, held_out):
+        assert set(codes[rows]) == {0, 1}
+    with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
+        cascade._split(np.arange(3), np.array([0, 1, 1]), 2)
+
+
+class NamesColumns(ClassifierMixin, BaseEstimator):
+    """A teacher whose probabilities are a table with its columns in another order."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        fast = np.array(["train" in text for text in X], dtype=float)
+        return pd.DataFrame({"travel": fast, "food": 1 - fast})
+
+
+def test_a_table_from_the_teacher_is_read_by_its_names():
+    X, y = ["a warm soup", "fresh bread", "a fast train", "late train"] * 10, ["food"] * 2
+    y = np.array((y + ["travel"] * 2) * 10)
+    cascade = CascadeClassifier(make_tfidf_baseline(), NamesColumns(), random_state=0).fit(X, y)
+    assert cascade.curve(X, y)["accuracy"].iloc[-1] == 1
+    cascade.threshold_ = np.inf  # asks the teacher for every text
+    assert cascade.score(X, y) == 1
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.DataFrame])
+def test_several_labels_a_text_are_refused(container):
+    cascade = CascadeClassifier(make_student(make_tfidf_baseline()))
+    y = container([[0, 1], [1, 1]] * 20)
+    with pytest.raises(ValueError, match=r"takes one label per text, but y has shape \(40, 2\)"):
+        cascade.fit(["a", "b"] * 20, y)
+    with pytest.raises(ValueError, match="y contains probabilities"):
+        cascade.fit(["a", "b"] * 20, [[0.5, 0.5], [0.9, 0.1]] * 20)

@@ -2,7 +2,7 @@ import io
 import pickle
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, UserList
 
 import joblib
 import numpy as np
@@ -346,7 +346,7 @@ def test_few_words_leave_the_budget_to_the_width(split, student_class):
 
 @pytest.mark.parametrize("budget", [1, 2, 20])
 def test_a_budget_too_small_for_any_network_is_refused(budget):
-    message = f"n_parameters={budget} is too small: this network needs at least 2[0-9]"
+    message = f"n_parameters={budget} is too small; this network needs at least 2[0-9]"
     with pytest.raises(ValueError, match=message):
         make_student(n_parameters=budget).fit(["a", "b", "c", "d"], [0, 1, 0, 1])
 
@@ -491,7 +491,8 @@ def test_labels_of_any_type(split, labels):
     )
     student = make_student().fit(X, y)
     predicted = student.predict(X_test)
-    assert predicted.dtype == student.classes_.dtype == np.unique(y).dtype
+    # Objects that are all text become text.
+    assert predicted.dtype == student.classes_.dtype == np.array(y.tolist()).dtype
     assert student.predict_proba(X_test).shape == (len(X_test), 2)
 
 
@@ -554,7 +555,7 @@ def test_empty_texts_among_the_training_texts_are_allowed(split):
         ({"y": None}, ValueError, "requires y"),
         ({"teacher_proba": [[0.5, 0.5]]}, ValueError, r"teacher_proba must have shape \(4, 2\)"),
         ({"teacher_proba": [[0.5, 0.6]] * 4}, ValueError, r"teacher_proba\[0\] sums to 1.1"),
-        ({"X_unlabeled": ["u"]}, ValueError, "nothing can label it"),
+        ({"X_unlabeled": ["u"]}, ValueError, "no teacher to label it"),
         ({"X_unlabeled": [None]}, ValueError, r"X_unlabeled\[0\] is missing"),
         ({"sample_weight": [1, 1]}, ValueError, "sample_weight.shape"),
         ({"sample_weight": [1, 1, 1, -1]}, ValueError, "Negative values"),
@@ -630,7 +631,7 @@ def test_bad_memory_is_refused():
 def test_teacher_of_other_classes_is_refused(split):
     X, y, _, _ = split
     teacher = FrozenEstimator(DummyClassifier().fit(X, np.arange(len(y)) % 2))
-    with pytest.raises(ValueError, match=r"The teacher's classes \[0, 1\] are not those of y"):
+    with pytest.raises(ValueError, match=r"The teacher's classes \[0, 1\] differ from those of y"):
         make_student(teacher).fit(X, y)
 
 
@@ -731,6 +732,15 @@ def test_silent_unless_asked(split, capfd):
     assert "training student" in err
 
 
+def test_held_out_texts_do_not_shorten_training(split):
+    options = {"max_epochs": "auto", "validation_fraction": 0.5}
+    lengths = [
+        make_student(early_stopping=early_stopping, **options).fit(split[0], split[1]).n_iter_
+        for early_stopping in (False, True)
+    ]
+    assert lengths == [22, 38]  # at least 150 steps of 64 of the 400 or 200 texts
+
+
 def test_early_stopping_needs_texts_to_train_on():
     student = make_student(early_stopping=True)
     with pytest.raises(ValueError, match="early_stopping holds out 1 of 1 texts"):
@@ -744,3 +754,60 @@ def test_embeddings_that_no_teacher_has_are_refused_before_it_is_fitted():
 
     with pytest.raises(ValueError, match="needs a teacher with token embeddings"):
         make_student(teacher=Untouched(), embedding_init="teacher").fit(["a", "b"], [0, 1])
+
+
+def write_chinese(y):
+    """Write texts without spaces, of characters that tell the classes apart."""
+    rng = np.random.default_rng(0)
+    own = {"food": "饭汤茶", "travel": "车船路"}
+    characters = [chr(code) for code in range(0x4E00, 0x4E28)]
+    return [
+        "".join(rng.permutation([*rng.choice(characters, 6), *rng.choice([*own[label]], 2)]))
+        for label in y
+    ]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_script_without_spaces_is_noticed_in_unlabelled_texts(in_memory):
+    texts = write_chinese(["food", "travel"] * 100)
+    X, y = texts[:20], ["food", "travel"] * 10
+    # A sequence that is no list counts as one on disk.
+    pool = TextPool(texts[20:] if in_memory else UserList(texts[20:]))
+    for params, given in (({}, {"X_unlabeled": pool}), ({"unlabeled": pool}, {})):
+        student = make_student(teacher=DummyClassifier(), max_epochs=1, **params)
+        with pytest.warns(UserWarning, match="the words occur only once") as caught:
+            student.fit(X, y, **given)
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "X_unlabeled"])
+def test_unlabelled_texts_are_called_by_the_parameter_that_was_given(name):
+    X, y, teacher = ["a b", "c d"], [0, 1], make_tfidf_baseline()
+
+    def fit(texts, teacher=None, **given):
+        pool = TextPool(texts)
+        if name == "unlabeled":
+            return make_student(teacher, unlabeled=pool).fit(X, y, **given)
+        other = TextPool(["other"])
+        return make_student(teacher, unlabeled=other).fit(X, y, X_unlabeled=pool, **given)
+
+    with pytest.raises(ValueError, match=f"^{name} is given, but there is no teacher to label it"):
+        fit(["one"])
+    for texts in (["one", None], UserList(["one", None])):
+        with pytest.raises(ValueError, match=rf"^{name}\[1\] is missing"):
+            fit(texts, teacher)
+    with pytest.raises(ValueError, match=rf"one row per text of {name} and"):
+        fit(["one"], unlabeled_proba=[[0.5, 0.5]] * 2)
+
+
+def test_a_script_without_spaces_is_noticed():
+    y = np.repeat(["food", "travel"], 100)
+    texts = write_chinese(y)
+    with pytest.warns(UserWarning, match="100% of the words occur only once") as caught:
+        words = make_student().fit(texts[::2], y[::2])
+    assert caught[0].filename == __file__
+    assert words.score(texts[1::2], y[1::2]) == 0.5
+    # The suite turns warnings into errors, so these do not warn.
+    for analyzer in ("char", list):
+        student = make_student(analyzer=analyzer, vocabulary_size=300, max_epochs=20)
+        assert student.fit(texts[::2], y[::2]).score(texts[1::2], y[1::2]) > 0.9

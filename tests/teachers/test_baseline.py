@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skdistill import load_emotion, make_tfidf_baseline
@@ -28,6 +30,37 @@ def test_it_can_be_cloned_and_searched(topics):
     search = GridSearchCV(clone(make_tfidf_baseline()), {"logisticregression__C": [1e-4, 10]}, cv=3)
     search.fit(texts[:90], labels[:90])
     assert search.best_score_ > 0.9
+
+
+MISSING = {
+    "None": None,
+    "NaN": np.nan,
+    "NA": pd.NA,
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+@pytest.mark.parametrize("container", [list, pd.Series, lambda y: np.array(y, dtype=object)])
+def test_a_missing_label_is_no_class(container, name, topics):
+    texts, labels = topics[0][:40], [MISSING[name], *topics[1][1:40]]
+    for model in (make_tfidf_baseline(), make_pipeline(make_tfidf_baseline())):
+        with pytest.raises(ValueError, match=r"^y\[0\] is missing"):
+            model.fit(texts, container(labels))
+    with pytest.raises(ValueError, match=r"^y\[0\] is missing"):
+        make_tfidf_baseline()[0].fit(texts, container(labels))
+
+
+def test_searches_and_cross_validation_refuse_a_missing_label(topics):
+    texts, labels = topics[0][:40], [*topics[1][:39], np.nan]
+    search = GridSearchCV(make_tfidf_baseline(), {"logisticregression__C": [1]}, cv=KFold(2))
+    with (
+        pytest.warns(FitFailedWarning, match=r"y\[19\] is missing"),
+        pytest.warns(UserWarning, match="Scoring failed|non-finite"),
+        pytest.raises(ValueError, match=r"y\[39\] is missing"),
+    ):
+        search.fit(texts, labels)
+    with pytest.raises(ValueError, match=r"y\[19\] is missing"):
+        cross_val_score(make_tfidf_baseline(), texts, labels, cv=KFold(2), error_score="raise")
 
 
 @pytest.mark.data

@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2Tokenizer
 
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _inference as _inference
 from skdistill.teachers.huggingface import _int8 as _int8
@@ -117,14 +118,14 @@ class TestEveryFamily:
         np.testing.assert_array_equal(
             again.predict_proba(odd_texts), teacher.predict_proba(odd_texts)
         )
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
 
     def test_saved_folder(self, name, teacher, odd_texts, tmp_path):
         teacher.save_pretrained(tmp_path)
         again = finetuned(tmp_path)
         assert is_finetuned(tmp_path)
         assert again.classes_.tolist() == teacher.classes_.tolist()
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
         np.testing.assert_array_equal(
             again.predict_proba(odd_texts), teacher.predict_proba(odd_texts)
         )
@@ -139,7 +140,7 @@ class TestEveryFamily:
         monkeypatch.setattr(_trainer.WeightedTrainer, "train", None)
         again = clone(teacher).fit(topics[0][:96], topics[1][:96])
         assert again.history_ == teacher.history_
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
 
     @pytest.mark.parametrize("precision", ["bf16", "int8"])
     def test_other_precisions(self, name, teacher, odd_texts, precision):
@@ -150,7 +151,9 @@ class TestEveryFamily:
             except ValueError:
                 pytest.skip("needs an x86 processor and oneDNN")
             if name in WITHOUT_INT8:
-                with pytest.raises(ValueError, match="rounds linear layers, but GPT2Model has no"):
+                with pytest.raises(
+                    ValueError, match="quantizes linear layers, but GPT2Model has no"
+                ):
                     rounded.predict(odd_texts)
                 return
         exact = teacher.predict_proba(odd_texts)
@@ -181,7 +184,7 @@ def test_resumes_an_interrupted_training(name, checkpoints, rows, tmp_path, monk
             unfinished.fit(*rows)
     resumed = clone(unfinished).fit(*rows)
     assert resumed.history_ == straight.history_
-    assert resumed._fingerprint() == straight._fingerprint()
+    assert describe(resumed) == describe(straight)
 
 
 class TestPadding:
@@ -209,7 +212,7 @@ class TestPadding:
         tokenizer = GPT2Tokenizer.from_pretrained(tmp_path)
         tokenizer.add_special_tokens({"pad_token": "[PAD]"})
         tokenizer.save_pretrained(tmp_path)
-        with pytest.raises(ValueError, match=r"'\[PAD\]' has the number .*resize_token_embeddings"):
+        with pytest.raises(ValueError, match=r"'\[PAD\]' has the id .*resize_token_embeddings"):
             finetuned(tmp_path)
 
     @pytest.mark.parametrize("name", ["t5", "t5-text-to-text"])
@@ -219,7 +222,7 @@ class TestPadding:
         teacher.save_pretrained(tmp_path)
         tokenizer.pad_token = None
         tokenizer.save_pretrained(tmp_path)
-        with pytest.raises(ValueError, match=r"looks for the end of each text; set tokenizer.pad"):
+        with pytest.raises(ValueError, match=r"looks for the end of each text. Set tokenizer.pad"):
             finetuned(tmp_path)
 
 

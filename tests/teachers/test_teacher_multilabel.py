@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 from conftest import make_checkpoint
 from several_labels import LABELS, NEW_LABELS, NEW_TEXTS, TEXTS
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _examples as _examples
 from skdistill.teachers.huggingface import _losses as _losses
@@ -131,7 +132,7 @@ def test_a_weight_of_zero_is_no_row(checkpoint):
     weighted = quick(checkpoint).fit(TEXTS[SMALL], LABELS[SMALL], sample_weight=weights)
     kept = np.flatnonzero(weights)
     fewer = quick(checkpoint).fit([TEXTS[row] for row in kept], LABELS[kept])
-    assert weighted._fingerprint() == fewer._fingerprint()
+    assert describe(weighted) == describe(fewer)
 
 
 def test_early_stopping_counts_labels(learned):
@@ -166,7 +167,7 @@ def test_pickle(learned):
     again = pickle.loads(pickle.dumps(learned))
     np.testing.assert_array_equal(again.predict_proba(NEW_TEXTS), learned.predict_proba(NEW_TEXTS))
     np.testing.assert_array_equal(again.predict(NEW_TEXTS), learned.predict(NEW_TEXTS))
-    assert again._fingerprint() == learned._fingerprint()
+    assert describe(again) == describe(learned)
 
 
 def test_a_finetuned_checkpoint_is_taken(learned, tmp_path):
@@ -178,20 +179,20 @@ def test_a_finetuned_checkpoint_is_taken(learned, tmp_path):
     np.testing.assert_array_equal(
         again.predict_proba(NEW_TEXTS[:9]), learned.predict_proba(NEW_TEXTS[:9])
     )
-    assert again._fingerprint() == learned._fingerprint()
+    assert describe(again) == describe(learned)
 
 
 def test_labels_may_have_names(tmp_path):
     names = ["travel", "food", "sport"]
     folder = make_checkpoint(tmp_path, TEXTS, head=names, problem_type="multi_label_classification")
     teacher = TransformerTeacherClassifier.from_finetuned(folder, device="cpu")
-    assert teacher.classes_.tolist() == [0, 1, 2]
+    assert teacher.classes_.tolist() == names
     assert [*teacher.model_.config.id2label.values()] == names
     logits = reference_logits(folder, TEXTS[:9]).numpy()
     np.testing.assert_allclose(teacher.decision_function(TEXTS[:9]), logits, atol=1e-5)
     other = TransformerTeacherClassifier.from_finetuned(folder, classes=["t", "f", "s"])
     assert other.model_.config.label2id == {"t": 0, "f": 1, "s": 2}
-    with pytest.raises(ValueError, match="must differ"):
+    with pytest.raises(ValueError, match="must be distinct"):
         TransformerTeacherClassifier.from_finetuned(folder, classes=["t", "f", "f"])
 
 
@@ -202,7 +203,7 @@ def test_the_same_weights_with_one_label_a_text_are_another_teacher(tmp_path):
     ]
     several, one = map(TransformerTeacherClassifier.from_finetuned, folders)
     np.testing.assert_array_equal(several.decision_function(TEXTS), one.decision_function(TEXTS))
-    assert several._fingerprint() != one._fingerprint()
+    assert describe(several) != describe(one)
 
 
 def test_resumes(checkpoint, tmp_path, monkeypatch):
@@ -233,7 +234,7 @@ def test_what_cannot_be_says_why(checkpoint, tmp_path):
     with pytest.raises(ValueError, match="Use sample_weight instead"):
         quick(checkpoint, class_weight="balanced").fit(TEXTS[SMALL], LABELS[SMALL])
     writer = FAMILIES["t5-text-to-text"].write(tmp_path, TEXTS)
-    with pytest.raises(ValueError, match=r"one label a text, but y has several .*OneVsRest"):
+    with pytest.raises(ValueError, match=r"one label per text, but y has several.*OneVsRest"):
         quick(writer).fit(TEXTS[SMALL], LABELS[SMALL])
     classifier = quick(writer, head="classification", max_epochs=1)
     assert classifier.fit(TEXTS[SMALL], LABELS[SMALL]).multilabel_

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -26,6 +27,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
@@ -44,6 +46,7 @@ from transformers.utils import logging as transformers_logging
 
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers import _transformer as teacher_module
@@ -52,7 +55,9 @@ from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _int8 as _int8
 from skdistill.teachers.huggingface import _losses as _losses
 from skdistill.teachers.huggingface import _trainer as _trainer
-from skdistill.teachers.huggingface._inference import tokenise
+from skdistill.teachers.huggingface._examples import Examples
+from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
+from skdistill.text._ragged import Ragged
 
 FAMILIES = ["bert", "roberta", "distilbert"]
 TOPICS = ["cooking", "sailing", "trains"]
@@ -187,6 +192,31 @@ class TestPrediction:
         np.testing.assert_allclose(teacher.decision_function(texts), logits, rtol=0, atol=1e-5)
         assert teacher.predict(texts).tolist() == [TOPICS[i] for i in logits.argmax(axis=1)]
 
+    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "10%"), (5, "20%"), (20, "100%")])
+    def test_says_what_share_of_texts_it_cuts(self, tiny_checkpoint, topics, n_long, share):
+        texts = [
+            f"{text} {'rail ' * 30 * (row < n_long)}" for row, text in enumerate(topics[0][:20])
+        ]
+        teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1)
+        calls = [teacher.fit, lambda X, y: teacher.predict_proba(X)]
+        for call in calls:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                call(texts, topics[1][:20])
+            found = [w for w in caught if "reads only the first" in str(w.message)]
+            if share is None:
+                assert not found
+                continue
+            assert str(found[0].message) == (
+                f"About {share} of the texts have 24 tokens or more, and the teacher reads only "
+                "the first 24. If the ends of texts matter, raise max_length."
+            )
+            assert found[0].filename == __file__
+        if share == "100%":
+            teacher.set_params(max_length=500).max_length_ = 24
+            with pytest.warns(UserWarning, match="divide them, or use another model"):
+                teacher.predict(texts)
+
     def test_length_limit_of_each_family(self, family_checkpoint):
         teacher = TransformerTeacherClassifier.from_finetuned(family_checkpoint, max_length=512)
         is_roberta = AutoConfig.from_pretrained(family_checkpoint).model_type == "roberta"
@@ -278,7 +308,7 @@ class TestPrediction:
         too_large = [row for row, size in enumerate(sizes) if size > 200]
         # All later batches are smaller at once, not each after a failure of its own.
         assert 1 <= len(too_large) == too_large[-1] + 1 < 5
-        assert caplog.text.count("do not fit the memory of cpu") == len(too_large)
+        assert caplog.text.count("do not fit in the memory of cpu") == len(too_large)
 
     def test_a_text_that_fits_nowhere_says_what_to_do(self, learned, monkeypatch):
         def fail(self, input_ids, attention_mask=None, token_type_ids=None):
@@ -465,7 +495,7 @@ class TestInt8:
         teacher = TransformerTeacherClassifier.from_finetuned(
             folder, device="cpu", precision="int8"
         )
-        with pytest.raises(ValueError, match="rounds linear layers, but GPT2Model has none"):
+        with pytest.raises(ValueError, match="quantizes linear layers, but GPT2Model has none"):
             teacher.predict(topics[0][:3])
 
     def test_rounded_once_and_beside_the_model(self, learned, topics, monkeypatch):
@@ -531,9 +561,9 @@ class TestInt8Elsewhere:
         for module in (teacher_module, _transformer):
             monkeypatch.setattr(module, "resolve_device", lambda name: torch.device("cuda"))
         teacher = in_precision(learned, "int8")
-        with pytest.raises(ValueError, match=r"on the CPU alone, but the device is 'cuda'.*bf16"):
+        with pytest.raises(ValueError, match=r"only on the CPU, but the device is 'cuda'.*bf16"):
             teacher.predict(rows[0])
-        with pytest.raises(ValueError, match="on the CPU alone, but the device is 'cuda'"):
+        with pytest.raises(ValueError, match="only on the CPU, but the device is 'cuda'"):
             clone(teacher).fit(*rows)
 
     def test_another_processor_is_refused(self, learned, rows, monkeypatch):
@@ -598,6 +628,79 @@ class TestWeights:
             quick(tiny_checkpoint).fit(*rows, sample_weight=sample_weight)
 
 
+class TestNumberOfSteps:
+    @pytest.mark.parametrize(
+        ("n_texts", "batch_size", "n_epochs"), [(40, 8, 30), (41, 8, 25), (304, 8, 4), (400, 8, 4)]
+    )
+    def test_few_texts_are_read_more_often(
+        self, tiny_checkpoint, topics, monkeypatch, n_texts, batch_size, n_epochs
+    ):
+        chosen = {}
+
+        def fine_tune(model, training, validation, setting):
+            chosen.update(setting.arguments)
+            return []
+
+        monkeypatch.setattr(_finetune, "fine_tune", fine_tune)
+        rows = topics[0][:n_texts], topics[1][:n_texts]
+        quick(tiny_checkpoint, max_epochs="auto", batch_size=batch_size).fit(*rows)
+        assert chosen["num_train_epochs"] == n_epochs
+        quick(tiny_checkpoint, max_epochs=2, batch_size=batch_size).fit(*rows)
+        assert chosen["num_train_epochs"] == 2
+
+    def test_a_teacher_that_learned_nothing_says_so(self, tiny_checkpoint, topics, recwarn):
+        texts, labels = topics
+        with pytest.warns(UserWarning, match="hardly learned anything") as caught:
+            quick(tiny_checkpoint, max_epochs=1, lr=1e-9).fit(texts[:100], labels[:100])
+        assert caught[0].filename == __file__
+        recwarn.clear()
+        warnings.simplefilter("always")
+        quick(tiny_checkpoint, max_epochs=3, random_state=2).fit(texts[:400], labels[:400])
+        assert not recwarn.list
+
+    @staticmethod
+    def agreement(monkeypatch, targets, logits, weights):
+        """Return the agreement of texts with these logits, numbered by their only token."""
+        monkeypatch.setattr(
+            _losses,
+            "compute_logits",
+            lambda model, tokens, **options: logits[tokens.fields["input_ids"].values],
+        )
+        n_texts = len(targets)
+        ids = Ragged.from_lengths(np.arange(n_texts), np.ones(n_texts, int))
+        examples = Examples(TokenisedTexts({"input_ids": ids}, {}, "right"), targets, weights)
+        return _losses.agreement(torch.nn.Identity(), examples, torch.device("cpu"))
+
+    def test_agreement_is_cohens_kappa(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        targets, weights = rng.integers(0, 3, 300), rng.random(300)
+        logits = rng.normal(size=(300, 3)) + np.eye(3)[targets]
+        rows = np.unique(np.linspace(0, 299, 256).astype(int))
+        expected = cohen_kappa_score(
+            targets[rows], logits[rows].argmax(axis=1), sample_weight=weights[rows]
+        )
+        assert self.agreement(monkeypatch, targets, logits, weights) == pytest.approx(expected)
+        assert np.isnan(self.agreement(monkeypatch, np.zeros_like(targets), logits, weights))
+
+    def test_agreement_on_labels_is_by_label(self, monkeypatch):
+        rng = np.random.default_rng(0)
+        targets = (rng.random((200, 3)) < [0.9, 0.1, 0.4]).astype(np.int64)
+        logits = rng.normal(size=(200, 3)) + targets - 0.5
+        weights = rng.random(200)
+        above, below = 0.0, 0.0
+        for target, label in zip(targets.T, (logits > 0).T, strict=True):
+            kappa = cohen_kappa_score(target, label, sample_weight=weights)
+            by_no_chance = np.average(target != label, weights=weights) / (1 - kappa)
+            above += kappa * by_no_chance
+            below += by_no_chance
+        found = self.agreement(monkeypatch, targets, logits, weights)
+        assert found == pytest.approx(above / below)
+        always = np.tile([5.0, -5.0, -5.0], (200, 1))
+        assert self.agreement(monkeypatch, targets, always, weights) == pytest.approx(0)
+        alike = np.tile([1, 0, 0], (200, 1))
+        assert np.isnan(self.agreement(monkeypatch, alike, logits, weights))
+
+
 class TestEarlyStopping:
     def test_measures_on_rows_set_aside(self, tiny_checkpoint, topics):
         texts, labels = topics
@@ -654,7 +757,9 @@ class TestEarlyStopping:
 
     def test_too_few_rows_of_a_class(self, tiny_checkpoint, rows):
         labels = np.array(["a"] * 47 + ["b"])
-        with pytest.raises(ValueError, match="least populated class"):
+        with pytest.raises(
+            ValueError, match="at least 2 texts of each class, but the class 'b' has 1"
+        ):
             quick(tiny_checkpoint, early_stopping=True).fit(rows[0], labels)
 
 
@@ -692,7 +797,7 @@ class TestFromFinetuned:
         np.testing.assert_array_equal(
             again.predict_proba(topics[0]), learned.predict_proba(topics[0])
         )
-        assert again._fingerprint() == learned._fingerprint()
+        assert describe(again) == describe(learned)
         direct = pipeline("text-classification", model=str(tmp_path), device=-1)
         assert [row["label"] for row in direct(topics[0][:9])] == learned.predict(
             topics[0][:9]
@@ -722,7 +827,7 @@ class TestFromFinetuned:
         assert getattr(teacher.model_.config, "use_cache", None) is use_cache
         teacher.save_pretrained(tmp_path / "saved")
         saved = TransformerTeacherClassifier.from_finetuned(tmp_path / "saved")
-        assert saved._fingerprint() == teacher._fingerprint()
+        assert describe(saved) == describe(teacher)
 
     def test_may_be_fitted_further(self, finetuned_checkpoint, rows):
         teacher = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, max_epochs=1)
@@ -730,7 +835,7 @@ class TestFromFinetuned:
         assert teacher.fit(rows[0], labels).classes_.tolist() == ["other", "rail"]
 
     def test_an_encoder(self, tiny_checkpoint):
-        with pytest.raises(ValueError, match=r"no classification layer .*'BertModel'.* fine-tune"):
+        with pytest.raises(ValueError, match=r"no classification layer .*'BertModel'.* Fine-tune"):
             TransformerTeacherClassifier.from_finetuned(tiny_checkpoint)
 
     def test_weights_of_the_head_are_missing(self, finetuned_checkpoint, tmp_path):
@@ -743,11 +848,11 @@ class TestFromFinetuned:
 
     @pytest.mark.parametrize("classes", [["a", "b"], list("abcd")])
     def test_wrong_number_of_classes(self, finetuned_checkpoint, classes):
-        with pytest.raises(ValueError, match=f"holds {len(classes)} labels, but .* 3 outputs"):
+        with pytest.raises(ValueError, match=f"has {len(classes)} labels, but .* 3 outputs"):
             TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, classes=classes)
 
     def test_classes_must_differ(self, finetuned_checkpoint):
-        with pytest.raises(ValueError, match="must differ"):
+        with pytest.raises(ValueError, match="must be distinct"):
             TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, classes=list("aab"))
 
     @pytest.mark.parametrize(
@@ -778,16 +883,17 @@ class TestPickle:
         joblib.dump((teacher, texts), tmp_path / "teacher.joblib")
         script = (
             "import sys, joblib, torch; torch.set_num_threads(1);"
+            "from skdistill.labelling._description import describe;"
             "teacher, texts = joblib.load(sys.argv[1]);"
             "joblib.dump((teacher.predict_proba(texts), joblib.hash(teacher),"
-            " teacher._fingerprint()), sys.argv[2])"
+            " describe(teacher)), sys.argv[2])"
         )
         files = [str(tmp_path / "teacher.joblib"), str(tmp_path / "answer.joblib")]
         subprocess.run([sys.executable, "-W", "error", "-c", script, *files], check=True)
         answer, hash_there, fingerprint_there = joblib.load(files[1])
         np.testing.assert_array_equal(answer, proba)
         assert hash_there == joblib.hash(teacher)
-        assert fingerprint_there == teacher._fingerprint()
+        assert fingerprint_there == describe(teacher)
 
     def test_hash_depends_on_weights_alone(self, tiny_checkpoint, rows):
         one, same = (quick(tiny_checkpoint).fit(*rows) for _ in range(2))
@@ -825,31 +931,29 @@ class TestPickle:
 class TestFingerprint:
     def test_of_a_recipe(self, tiny_checkpoint, tmp_path):
         teacher = TransformerTeacherClassifier(tiny_checkpoint)
-        fingerprint = teacher._fingerprint()
+        fingerprint = describe(teacher)
         assert int(fingerprint, 16) > 0
         moved = shutil.copytree(tiny_checkpoint, tmp_path / "moved")
         same = {"model_name": moved, "verbose": 1, "device": "cpu", "checkpoint_dir": "somewhere"}
-        assert clone(teacher).set_params(**same)._fingerprint() == fingerprint
+        assert describe(clone(teacher).set_params(**same)) == fingerprint
         for change in ({"lr": 1e-5}, {"random_state": 0}, {"model_name": "other"}):
-            assert clone(teacher).set_params(**change)._fingerprint() != fingerprint
+            assert describe(clone(teacher).set_params(**change)) != fingerprint
         halve(moved)
-        assert teacher.set_params(model_name=moved)._fingerprint() != fingerprint
+        assert describe(teacher.set_params(model_name=moved)) != fingerprint
 
     def test_of_a_fitted_one(self, tiny_checkpoint, rows):
         teacher = quick(tiny_checkpoint).fit(*rows)
-        fingerprint = teacher._fingerprint()
+        fingerprint = describe(teacher)
         teacher.predict(rows[0])
-        assert teacher._fingerprint() == fingerprint
-        assert pickle.loads(pickle.dumps(teacher))._fingerprint() == fingerprint
-        assert fingerprint != quick(tiny_checkpoint)._fingerprint()
+        assert describe(teacher) == fingerprint
+        assert describe(pickle.loads(pickle.dumps(teacher))) == fingerprint
+        assert fingerprint != describe(quick(tiny_checkpoint))
         other = quick(tiny_checkpoint, random_state=1).fit(*rows)
-        assert other._fingerprint() != fingerprint
+        assert describe(other) != fingerprint
 
     def test_of_other_classes(self, finetuned_checkpoint):
         fingerprints = {
-            TransformerTeacherClassifier.from_finetuned(
-                finetuned_checkpoint, **params
-            )._fingerprint()
+            describe(TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint, **params))
             for params in ({}, {"classes": list("abc")}, {"max_length": 16}, {"precision": "bf16"})
         }
         assert len(fingerprints) == 4
@@ -908,7 +1012,7 @@ class TestCheckpoints:
         y = labels[::-1] if change == "labels" else labels
         sample_weight = np.linspace(1, 2, 48) if change == "weights" else None
         other = quick(tiny_checkpoint, checkpoint_dir=tmp_path, **params)
-        with pytest.warns(UserWarning, match="none of this one: it starts afresh"):
+        with pytest.warns(UserWarning, match="none of this one. This fit starts from the"):
             other.fit(X, y, sample_weight=sample_weight)
         expected = quick(tiny_checkpoint, **params).fit(X, y, sample_weight=sample_weight)
         assert same_weights(other, expected)
@@ -995,7 +1099,7 @@ class TestErrors:
         config |= {"model_type": "strange", "auto_map": {"AutoConfig": "code.Config"}}
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "code.py").write_text("raise SystemExit('this must never run')")
-        with pytest.raises(ValueError, match="run their own code are refused"):
+        with pytest.raises(ValueError, match="with their own code are refused"):
             TransformerTeacherClassifier(folder).fit(*rows)
 
     def test_one_class(self, tiny_checkpoint):
@@ -1033,7 +1137,7 @@ class TestErrors:
             quick(tiny_checkpoint, **params).fit(*rows)
 
     def test_divergence(self, tiny_checkpoint, rows):
-        with pytest.raises(ValueError, match=r"diverged\. Choose a smaller lr than 1e\+25"):
+        with pytest.raises(ValueError, match=r"diverged: .* Use a lower lr than 1e\+25"):
             quick(tiny_checkpoint, lr=1e25).fit(*rows)
 
     def test_trainer_args_override(self, tiny_checkpoint, rows):
@@ -1146,12 +1250,18 @@ def change_json(path, **entries):
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")],
+    ("capabilities", "used", "expected"),
+    [
+        ({}, "AVX512", "fp32"),
+        ({"avx512_bf16": True}, "AVX512", "bf16"),
+        ({"amx_bf16": True}, "AVX512", "bf16"),
+        ({"avx512_bf16": True}, "AVX2", "fp32"),  # ATEN_CPU_CAPABILITY=avx2
+    ],
 )
-def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, expected):
+def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, used, expected):
     from skdistill.teachers.huggingface._arguments import training_precision
 
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: used)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert training_precision("auto", torch.device("cpu")) == expected
     assert training_precision("fp32", torch.device("cpu")) == "fp32"

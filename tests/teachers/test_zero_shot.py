@@ -19,6 +19,7 @@ from skdistill import (
     TransformerTeacherClassifier,
     ZeroShotTeacherClassifier,
 )
+from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import needs_no_labels
@@ -122,7 +123,7 @@ def test_classes_and_their_hypotheses(checkpoint, texts):
     )
     assert set(numbers.predict(texts)) <= {3, 5, 7}
     several = make_teacher(checkpoint, multi_label=True).fit(texts)
-    assert several.classes_.tolist() == [0, 1, 2]
+    assert several.classes_.tolist() == LABELS
     assert several.hypotheses_[0] == "it was about trains ."
 
 
@@ -170,7 +171,7 @@ def test_the_text_is_cut_and_never_the_hypothesis(checkpoint, texts):
     assert teacher.max_length_ == 64
     teacher.set_params(max_length=11).fit(texts)  # 10 tokens, and 1 of the text
     with pytest.raises(
-        ValueError, match=r"'it was about very old sailing .' takes 10 tok.* in the 10"
+        ValueError, match=r"'it was about very old sailing .' has 10 tok.* at most 10"
     ):
         teacher.set_params(max_length=10).fit(texts)
 
@@ -193,7 +194,7 @@ def test_pickle(checkpoint, texts, tmp_path):
     for again in (pickle.loads(pickle.dumps(teacher)), joblib.load(tmp_path / "teacher.joblib")):
         np.testing.assert_array_equal(again.predict_proba(texts), teacher.predict_proba(texts))
         np.testing.assert_array_equal(again.predict(texts), teacher.predict(texts))
-        assert again._fingerprint() == teacher._fingerprint()
+        assert describe(again) == describe(teacher)
     assert len(pickle.dumps(clone(teacher))) < 2_000
 
 
@@ -211,14 +212,29 @@ def test_names_for_the_memory(checkpoint, texts):
         if fit:
             for one in (teacher, same, *others):
                 one.fit(texts)
-        names = [one._fingerprint() for one in (teacher, *others)]
-        assert same._fingerprint() == names[0]
+        names = [describe(one) for one in (teacher, *others)]
+        assert describe(same) == names[0]
         assert len(set(names)) == len(names)
     by_dict = [
-        make_teacher(checkpoint, dict(pairs), multi_label=True)._fingerprint()
+        describe(make_teacher(checkpoint, dict(pairs), multi_label=True))
         for pairs in ([(1, "trains"), (2, "cooking")], [(2, "cooking"), (1, "trains")])
     ]
     assert by_dict[0] != by_dict[1]
+
+
+def test_numbered_classes_and_several_labels_have_names_of_their_own(checkpoint):
+    phrases = {0: "cooking", 1: "trains"}
+    teachers = [
+        make_teacher(checkpoint, labels, multi_label=multi_label)
+        for labels in (phrases, {0: "trains", 1: "cooking"}, {1: "cooking", 0: "trains"})
+        for multi_label in (False, True)
+    ]
+    keys = [teacher_fingerprint(teacher, [], None) for teacher in teachers]
+    assert len({*keys}) == len(keys) - 2
+    assert keys[2] == keys[4]  # sorted, unless a text may have several labels
+    assert keys[1] == keys[5]  # which are column numbers
+    same = make_teacher(checkpoint, dict(phrases), multi_label=False)
+    assert teacher_fingerprint(same, ["a"], np.array([0])) == keys[0]
 
 
 def test_memory_keeps_answers_whatever_the_rows_are(checkpoint, texts, tmp_path, monkeypatch):
@@ -228,10 +244,16 @@ def test_memory_keeps_answers_whatever_the_rows_are(checkpoint, texts, tmp_path,
     labels = np.array(LABELS * 20)
     other = SoftLabeler(teacher, texts[::-1], labels, memory=tmp_path)
     np.testing.assert_array_equal(other.label(texts), first)
-    frozen = FrozenEstimator(clone(teacher).fit(texts))
-    assert teacher_fingerprint(frozen, texts, None) == teacher_fingerprint(
-        frozen, texts[:1], labels
-    )
+    fitted = clone(teacher).fit(texts)
+    for frozen in (fitted, pickle.loads(pickle.dumps(fitted))):
+        again = SoftLabeler(FrozenEstimator(frozen), texts, None, memory=tmp_path)
+        np.testing.assert_array_equal(again.label(texts), first)
+    # What was set after `fit` has no effect before the next one.
+    key = teacher_fingerprint(FrozenEstimator(fitted), texts[:1], labels)
+    fitted.set_params(hypothesis_template="{}")
+    assert teacher_fingerprint(FrozenEstimator(fitted), texts, None) == key
+    fitted.set_params(precision="bf16")
+    assert teacher_fingerprint(FrozenEstimator(fitted), texts, None) != key
 
 
 def test_given_labels_are_checked(checkpoint, texts):
@@ -239,7 +261,7 @@ def test_given_labels_are_checked(checkpoint, texts):
     teacher = make_teacher(checkpoint).fit(texts, labels)
     assert 0 <= teacher.score(texts, labels) <= 1
     assert teacher.fit(texts, ["cooking"] * 60).classes_.tolist() == sorted(LABELS)
-    with pytest.raises(ValueError, match=r"y\[0\] is 'weather', which is none of the classes"):
+    with pytest.raises(ValueError, match=r"y\[0\] is 'weather', which is not one of the classes"):
         teacher.fit(texts, ["weather"] * 60)
     with pytest.raises(ValueError, match="same number of rows"):
         teacher.fit(texts, labels[:5])
@@ -252,15 +274,15 @@ def test_given_labels_are_checked(checkpoint, texts):
 @pytest.mark.parametrize(
     ("candidate_labels", "error", "message"),
     [
-        ([], ValueError, "at least 2 classes, but candidate_labels holds 0"),
-        (["trains"], ValueError, "holds 1"),
-        ({}, ValueError, "holds 0"),
+        ([], ValueError, "at least 2 classes, but candidate_labels has 0"),
+        (["trains"], ValueError, "has 1"),
+        ({}, ValueError, "has 0"),
         ("trains, cooking", ValueError, "must be an instance of 'dict' or an array-like"),
         (["trains", "cooking", "trains"], ValueError, "'trains' twice"),
         ({0: "trains", 1: "trains"}, ValueError, "'trains' twice"),
-        ([0, 1], TypeError, "must hold phrases, but holds 0"),
-        ({0: "trains", "1": "cooking"}, TypeError, "all text or all integers"),
-        ({0.5: "trains", 1.5: "cooking"}, TypeError, "all text or all integers"),
+        ([0, 1], TypeError, "must contain phrases, but contains 0"),
+        ({0: "trains", "1": "cooking"}, TypeError, "all strings or all integers"),
+        ({0.5: "trains", 1.5: "cooking"}, TypeError, "all strings or all integers"),
     ],
 )
 def test_wrong_candidates(checkpoint, texts, candidate_labels, error, message):
@@ -269,7 +291,7 @@ def test_wrong_candidates(checkpoint, texts, candidate_labels, error, message):
 
 
 def test_wrong_parameters(checkpoint, texts):
-    with pytest.raises(ValueError, match=r"'it was' has no place .* write \{\} into it"):
+    with pytest.raises(ValueError, match=r"'it was' has no placeholder .* add \{\}"):
         make_teacher(checkpoint, hypothesis_template="it was").fit(texts)
     with pytest.raises(ValueError, match="'precision' parameter"):
         make_teacher(checkpoint, precision="fp8").fit(texts)
@@ -282,7 +304,7 @@ def test_wrong_parameters(checkpoint, texts):
 
 
 def test_wrong_checkpoints(tmp_path, texts, tiny_checkpoint):
-    with pytest.raises(ValueError, match=r"which of its outputs means entailment: .*\{'no': 0"):
+    with pytest.raises(ValueError, match=r"which of its outputs is entailment: .*\{'no': 0"):
         make_teacher(write_nli(tmp_path / "other", texts, outputs=["no", "yes"])).fit(texts)
     with pytest.raises(ValueError, match="no classification layer"):
         make_teacher(tiny_checkpoint).fit(texts)
@@ -360,7 +382,7 @@ def test_a_student_learns_several_labels_from_texts_alone(trained_checkpoint, to
     student = DistilledMLPClassifier(teacher, max_epochs=30, lr=0.03, random_state=0)
     student.fit(texts[:500])
     assert student.multilabel_
-    assert student.classes_.tolist() == [0, 1, 2]
+    assert student.classes_.tolist() == [*CANDIDATES]
     expected = teacher.fit(texts).predict_proba(texts[:500]).mean(axis=0)
     np.testing.assert_allclose(student.predict_proba([""])[0], expected, atol=1e-5)
     indicators = labels[500:, None] == np.array([*CANDIDATES])

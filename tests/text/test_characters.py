@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from skdistill.text._characters import (
+    _assigned,
     character_kinds,
     lowercase_expansions,
     lowercase_shifts,
 )
-from skdistill.text._vocabulary import split_words
+from skdistill.text._vocabulary import is_mark, split_words
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,15 @@ def test_cases_are_where_a_sigma_is_final(kinds):
         character, case = chr(code), kinds[code] // 3
         assert f"{character}Σ".lower().endswith("ς") == (case == 1), hex(code)
         assert f"a{character}Σ".lower().endswith("ς") == (case > 0), hex(code)
+
+
+def test_characters_without_a_meaning_are_marks_without_a_case(kinds):
+    codes = {*range(0x110000)} - {*map(ord, _assigned())}
+    assert len(codes) > 900_000
+    assert {kinds[code] for code in codes} == {0}
+    others = [*map(chr, codes)]
+    assert all(map(is_mark, others))
+    assert "ς" not in "".join(f"a{character}Σ " for character in others).lower()
 
 
 def test_lowercase_is_pythons():

@@ -8,13 +8,14 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import sklearn
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn import base
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import _param_validation
 
 import skdistill
+from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import decide
 
 # scikit-learn fills in `{estimator_name}`.
@@ -130,6 +131,34 @@ class TextClassifier(
         """
         winners = self._winners(X)
         return winners if self.multilabel_ else self.classes_[winners]
+
+    def score(self, X: Iterable[str], y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy: the share of texts with the right label, or with all labels right.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+            Their labels, in any container that `fit` accepts. The columns of a table are read
+            by their names.
+        sample_weight : array-like of shape (n_texts,), default=None
+            Weights of the texts.
+
+        Returns
+        -------
+        score : float
+            The accuracy, between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If a label is missing, or labels are of another type or shape than the predicted ones.
+        """
+        from sklearn.metrics import accuracy_score  # takes a while
+
+        labels = as_labels(y, classes=getattr(self, "classes_", None))
+        return float(accuracy_score(labels, self.predict(X), sample_weight=sample_weight))
 
     def _winners(self, X: Iterable[str]) -> np.ndarray:
         """Return the column of each text's class; ones and zeros for several labels."""

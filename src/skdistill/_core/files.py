@@ -1,5 +1,6 @@
 """Write files so that they are complete or absent, even if the process is stopped."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -9,11 +10,24 @@ from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from uuid import uuid4
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 # The name of a file until it is complete.
 _DRAFT = ".{name}.{key}.skdistill-draft"
+_FORBIDDEN = "Choose a folder that you can write to"
+_NOWHERE = "Create the folder or choose another one"
+# What to do about an error, by its number. Most others mean that the disk is full.
+_ADVICE = {
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.EROFS: _FORBIDDEN,
+    errno.ENOENT: _NOWHERE,
+    errno.ENOTDIR: _NOWHERE,
+    errno.EISDIR: "Choose a name that is not a folder's",
+}
 
 
 @contextmanager
@@ -119,12 +133,48 @@ def explaining_writes(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        advice = _ADVICE.get(error.errno or 0, "Free some space or choose another folder")
         message = (
-            f"{os.fspath(path)!r} could not be written: {reason}. Free some space or choose "
-            "another folder, and try again; existing files are unchanged."
+            f"{os.fspath(path)!r} could not be written: {reason}. {advice}, and try again; "
+            "existing files are unchanged."
         )
         arguments = (message,) if error.errno is None else (error.errno, message)
         raise OSError(*arguments) from error
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str]) -> Iterator[bool]:
+    """Lock a file inside the block, without waiting; the end of the process frees it, too.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, which is created if it does not exist.
+
+    Yields
+    ------
+    bool
+        Whether this process got the lock.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from skdistill._core.files import locked
+    >>> with TemporaryDirectory() as folder, locked(f"{folder}/lock") as is_mine:
+    ...     with locked(f"{folder}/lock") as is_another:
+    ...         is_mine, is_another
+    (True, False)
+    """
+    with open(path, "ab") as file:
+        if sys.platform == "win32":
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except OSError:
+                yield False
+                return
+            yield True
+        else:
+            yield _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open_draft(path: Path) -> tuple[Path, BinaryIO]:

@@ -3,28 +3,49 @@
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, is_multilabel
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from skdistill._core.label_columns import (
+    as_labels,
+    check_ones_and_zeros,
+    columns_in_order,
+    from_tensors,
+    label_names,
+)
+
+# Rows of probabilities to check at a time.
+_BLOCK = 4_096
+# By how much a probability may exceed 1.
+_ROUNDING = 1e-3
+# In the words of scikit-learn's checks.
+_NO_LABELS = "This classifier requires y to be passed, but the target y is None."
 
 
-def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(
+    y: Any, *, n_rows: int, multilabel: bool = False, names: tuple[str, str] = ("X", "y")
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes, and the number of each row's class.
 
     Parameters
     ----------
     y : array-like of shape (n_rows,) or (n_rows, n_labels)
-        Class labels of any sortable type. If a text may have several labels, an array, lists or a
-        sparse matrix with one column per label and the values 0 and 1.
+        Class labels from any container: strings, integers or booleans. If a text may have several
+        labels, a table, an array, lists or a sparse matrix with one column per label and the values
+        0 and 1.
     n_rows : int
         Number of texts.
     multilabel : bool, default=False
         Whether several labels per text are allowed.
+    names : tuple of (str, str), default=("X", "y")
+        The names of the texts and of the labels in error messages.
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The sorted distinct labels; if a text may have several, the column numbers of `y`.
+        The sorted distinct labels. If a text may have several, the names of the columns of `y`, or
+        their numbers if `y` has no names.
     codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
         Positions in `classes`; if a text may have several labels, `y`.
 
@@ -41,55 +62,88 @@ def check_labels(y: Any, *, n_rows: int, multilabel: bool = False) -> tuple[np.n
     (array(['no', 'yes'], dtype='<U3'), array([0, 1, 0]))
     """
     if y is None:
-        raise ValueError("This classifier requires y to be passed, but the target y is None.")
-    if multilabel and is_multilabel(y):
-        indicators = np.asarray(y.toarray() if issparse(y) else y)
-        check_same_length(n_rows, len(indicators), names=("X", "y"))
-        if not np.isin(indicators, (0, 1)).all():
-            raise ValueError(
-                "y has one column per label, so its values must be ones and zeros, but they are "
-                f"{np.unique(indicators).tolist()}."
-            )
-        return np.arange(indicators.shape[1]), indicators.astype(np.int64)
-    y = check_label_column(y, n_rows=n_rows)
+        raise ValueError(_NO_LABELS)
+    columns, name = label_names(y), names[1]
+    y = as_labels(y, name=name)
+    _refuse_probabilities(y, name)
+    if multilabel and y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
+        check_same_length(n_rows, len(y), names=names)
+        check_ones_and_zeros(y, name=name)
+        return np.arange(y.shape[1]) if columns is None else columns, y.astype(np.int64)
+    y = check_label_column(y, n_rows=n_rows, names=names)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but y has only one class: {classes[0]!r}."
+            f"A classifier needs at least 2 classes, but {name} has only one class: "
+            f"{classes.tolist()[0]!r}."
         )
     return classes, codes
 
 
-def check_label_column(y: Any, *, n_rows: int) -> np.ndarray:
-    """Return class labels, one per text, as an array.
+def check_label_column(y: Any, *, n_rows: int, names: tuple[str, str] = ("X", "y")) -> np.ndarray:
+    """Return class labels, one per text, as an array; `names` are those of texts and labels.
 
     Raises
     ------
     ValueError
         If `y` has another shape, a missing value, or continuous values.
     """
+    if y is None:
+        raise ValueError(_NO_LABELS)
+    name = names[1]
+    y = as_labels(y, name=name)
+    _refuse_probabilities(y, name)
+    if y.ndim == 2 and y.shape[1] > 1:
+        # The first words are those of scikit-learn.
+        raise ValueError(
+            f"{name} should be a 1d array with one label per text, but has shape {y.shape}; pass "
+            "one of its columns."
+        )
     y = column_or_1d(y, warn=True)
-    check_same_length(n_rows, len(y), names=("X", "y"))
-    assert_all_finite(y, input_name="y")
+    check_same_length(n_rows, len(y), names=names)
     check_classification_targets(y)
     return y
 
 
-def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
-    """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
+def weigh_classes(
+    class_weight: dict[Any, float] | str | None,
+    classes: np.ndarray,
+    codes: np.ndarray,
+    sample_weight: np.ndarray,
+) -> np.ndarray:
+    """Return the weight of each class; ``"balanced"`` counts rows by their weights.
 
-    Raises
-    ------
-    ValueError
-        If there is an unknown label. The message names its row.
+    It leaves the weight of a class at 1 if no row of it has a positive weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.labels import weigh_classes
+    >>> weigh_classes("balanced", np.array(["a", "b"]), np.array([0, 0, 1]), np.array([1, 1, 6]))
+    array([2.        , 0.66666667])
     """
-    # Without np.isin, which may treat the number 1 and the string "1" as equal.
-    found = set(known.tolist())
-    unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
-    if unknown.any():
-        row = int(unknown.argmax())
+    if class_weight != "balanced":
+        weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        return weights
+    rows = sample_weight > 0
+    present = np.unique(codes[rows])
+    weights = np.ones(len(classes))
+    weights[present] = compute_class_weight(
+        class_weight,
+        classes=classes[present],
+        y=classes[codes[rows]],
+        sample_weight=sample_weight[rows],
+    )
+    return weights
+
+
+def _refuse_probabilities(y: np.ndarray, name: str) -> None:
+    """Refuse a matrix of numbers between 0 and 1 that are not just ones and zeros."""
+    is_matrix = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind == "f"
+    if is_matrix and ((y >= 0) & (y <= 1 + _ROUNDING)).all() and (y % 1 != 0).any():
         raise ValueError(
-            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
+            f"{name} contains probabilities; pass labels as {name}, and a teacher's probabilities "
+            "as teacher_proba."
         )
 
 
@@ -108,6 +162,7 @@ def check_probabilities(
     n_rows: int,
     n_classes: int,
     name: str,
+    classes: np.ndarray | None = None,
     rows: str = "X",
     atol: float = 1e-3,
     multilabel: bool = False,
@@ -122,10 +177,13 @@ def check_probabilities(
         The required shape.
     name : str
         The name of the array in error messages.
+    classes : ndarray of shape (n_classes,) or None, default=None
+        The classes. If `proba` is a table with named columns, they are aligned by these names.
     rows : str, default="X"
         The name of the texts that the rows belong to in error messages.
     atol : float, default=1e-3
-        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4.
+        Maximum difference between a row's sum and 1; float16 probabilities differ by about 1e-4. It
+        is at least 0.004 for tensors of bfloat16.
     multilabel : bool, default=False
         Whether a text may have several labels. Rows may then have any sum, but no number may exceed
         1.
@@ -145,28 +203,55 @@ def check_probabilities(
     >>> check_probabilities([[0.25, 0.75]], n_rows=1, n_classes=2, name="teacher_proba")
     array([[0.25, 0.75]], dtype=float32)
     """
-    values = np.asarray(proba, dtype=np.float64)
+    if classes is not None:
+        proba = columns_in_order(proba, classes, name=name)
+    if str(getattr(proba, "dtype", "")) == "torch.bfloat16":
+        atol = max(atol, 4e-3)
+    proba = from_tensors(proba)
+    try:
+        values = np.asarray(proba)
+        if values.dtype not in (np.float32, np.float64):
+            values = np.asarray(proba, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must have shape ({n_rows}, {n_classes}), one row of numbers per text of "
+            f"{rows}, but NumPy cannot make an array of it: {error!s:.100}"
+        ) from None
     if values.shape != (n_rows, n_classes):
         raise ValueError(
             f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "
             f"column per class in sorted order, but has shape {values.shape}."
         )
+    checked = np.empty(values.shape, dtype=np.float32)
+    # In blocks, because float64 copies of all rows can exceed the memory.
+    for start in range(0, n_rows, _BLOCK):
+        block = values[start : start + _BLOCK].astype(np.float64)
+        _check_values(block, start, name, atol, multilabel)
+        checked[start : start + _BLOCK] = (
+            block if multilabel else block / block.sum(axis=1, keepdims=True)
+        )
+    return checked
+
+
+def _check_values(values: np.ndarray, start: int, name: str, atol: float, multilabel: bool) -> None:
+    """Refuse rows that are no probabilities; `start` is the number of the first."""
     wrong = ~np.isfinite(values).all(axis=1) | (values < 0).any(axis=1)
     if wrong.any():
         row = int(wrong.argmax())
-        raise ValueError(f"{name}[{row}] contains a negative or non-finite number: {values[row]}.")
+        raise ValueError(
+            f"{name}[{start + row}] contains a negative or non-finite number: {values[row]}."
+        )
     if multilabel:
         wrong = (values > 1).any(axis=1)
         if wrong.any():
             row = int(wrong.argmax())
-            raise ValueError(f"{name}[{row}] contains a number above 1: {values[row]}.")
-        return values.astype(np.float32)
+            raise ValueError(f"{name}[{start + row}] contains a number above 1: {values[row]}.")
+        return
     totals = values.sum(axis=1)
     wrong = np.abs(totals - 1) > atol
     if wrong.any():
         row = int(wrong.argmax())
         raise ValueError(
-            f"{name}[{row}] sums to {totals[row]:.6g}, not to 1; pass probabilities, not logits "
-            "or votes."
+            f"{name}[{start + row}] sums to {totals[row]:.6g}, not to 1; pass probabilities, not "
+            "logits or votes."
         )
-    return (values / totals[:, None]).astype(np.float32)

@@ -3,7 +3,6 @@
 Each label then has two columns, so functions for class probabilities also work for labels.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -85,13 +84,15 @@ def share_of_equal(labels: np.ndarray, others: np.ndarray) -> float:
     return float((labels == others).reshape(len(labels), -1).all(axis=1).mean())
 
 
-def write_numbers(indicators: np.ndarray) -> list[str]:
-    """Write the labels of each text as numbers, separated by spaces.
+def write_labels(indicators: np.ndarray, labels: np.ndarray) -> list[str]:
+    """Write the labels of each text as numbers separated by spaces, or as names separated by |.
 
     Parameters
     ----------
     indicators : ndarray of shape (n_texts, n_labels)
         Ones and zeros.
+    labels : ndarray of shape (n_labels,)
+        The names or numbers of the labels.
 
     Returns
     -------
@@ -100,49 +101,28 @@ def write_numbers(indicators: np.ndarray) -> list[str]:
     Examples
     --------
     >>> import numpy as np
-    >>> from skdistill._core.multilabel import read_numbers, write_numbers
-    >>> write_numbers(np.array([[1, 0, 1], [0, 0, 0]]))
+    >>> from skdistill._core.multilabel import write_labels
+    >>> write_labels(np.array([[1, 0, 1], [0, 0, 0]]), np.arange(3))
     ['0 2', '']
-    >>> read_numbers(["0 2", ""], n_labels=3, name="label").tolist()
-    [[1, 0, 1], [0, 0, 0]]
+    >>> write_labels(np.array([[1, 1]]), np.array(["sci fi", "new"]))
+    ['sci fi|new']
     """
-    return [" ".join(map(str, np.flatnonzero(row))) for row in indicators]
+    written = [*map(str, labels.tolist())]
+    separator = _separator(labels)
+    return [separator.join(written[label] for label in np.flatnonzero(row)) for row in indicators]
 
 
-def read_numbers(rows: Iterable[Any], *, n_labels: int, name: str) -> np.ndarray:
-    """Read labels from the numbers that `write_numbers` writes.
-
-    Parameters
-    ----------
-    rows : iterable of str or int
-        The numbers of each text's labels; an empty string if it has none.
-    n_labels : int
-        Number of labels.
-    name : str
-        The name of the column in error messages.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_labels), dtype int64
-
-    Raises
-    ------
-    ValueError
-        If a row contains anything else or a number twice. The message names the row, counted from
-        0.
-    """
-    columns = {str(number): number for number in range(n_labels)}
-    texts = [*map(str, rows)]
-    indicators = np.zeros((len(texts), n_labels), dtype=np.int64)
-    for row, text in enumerate(texts):
-        numbers = text.split()
-        if len({*numbers} & columns.keys()) < len(numbers):
+def _separator(labels: np.ndarray) -> str:
+    """Return what separates labels in a row; refuse names that could not be told apart in it."""
+    if labels.dtype.kind != "U":
+        return " "
+    for label in labels.tolist():
+        if not label or "|" in label or label != label.strip():
             raise ValueError(
-                f"{name}[{row}] is {text!r:.80}; if texts have several labels, write their numbers "
-                f"from 0 to {n_labels - 1}, each at most once, separated by spaces."
+                f"The label {label!r} cannot be listed in a column, where | separates labels; "
+                "train the student on columns whose names have no | and no space at either end."
             )
-        indicators[row, [columns[number] for number in numbers]] = 1
-    return indicators
+    return "|"
 
 
 def refuse_class_weight(class_weight: Any) -> None:
@@ -160,13 +140,20 @@ def refuse_class_weight(class_weight: Any) -> None:
         )
 
 
-def knows_labels(classifier: Any, n_labels: int) -> bool:
-    """Return whether the `classes_` of a fitted classifier are those of `n_labels` labels."""
+def has_labels(classifier: Any, labels: np.ndarray) -> bool:
+    """Return whether a fitted classifier predicts these labels, of which a text may have several.
+
+    Names must be equal; labels without names, which are numbered, need only be as many.
+    """
     # scikit-learn's are the numbers of the labels or, for each label, the classes 0 and 1.
     classes = classifier.classes_
     if isinstance(classes, list):
-        return len(classes) == n_labels and all(np.array_equal(pair, [0, 1]) for pair in classes)
-    return np.array_equal(classes, np.arange(n_labels))
+        return len(classes) == len(labels) and all(np.array_equal(pair, [0, 1]) for pair in classes)
+    numbers = np.arange(len(labels))
+    unnamed = np.array_equal(classes, numbers)
+    return np.array_equal(classes, labels) or (
+        len(classes) == len(labels) and (unnamed or np.array_equal(labels, numbers))
+    )
 
 
 def gives_several_labels(classifier: Any, text: str) -> bool:

@@ -45,7 +45,7 @@ def check_texts(
     ...
     ValueError: X[1] is missing (None); drop such rows or replace them with an empty string.
     """
-    texts = _as_list(X, name)
+    texts = _read_column(X, name)
     if not texts and not allow_empty:
         raise ValueError(
             f"Found array with 0 sample(s) in {name}, while a minimum of 1 is required."
@@ -60,7 +60,7 @@ def check_texts(
     return [str(text) for text in texts]
 
 
-def _as_list(X: Any, name: str) -> list[Any]:
+def _read_column(X: Any, name: str) -> list[Any]:
     if isinstance(X, str):
         raise ValueError(
             f"{name} is a single string; pass an iterable of texts, such as a list with one text."
@@ -75,10 +75,24 @@ def _as_list(X: Any, name: str) -> list[Any]:
         )
     if isinstance(X, bytes | dict) or not isinstance(X, Iterable):
         raise TypeError(f"{name} must be an iterable of texts, not {type(X).__name__}.")
+    return as_list(X)
+
+
+def as_list(column: Any) -> list[Any]:
+    """Return the values of any column as Python objects."""
     for method in ("to_pylist", "to_list", "tolist"):
-        if hasattr(X, method):
-            return getattr(X, method)()
-    return list(X)
+        if hasattr(column, method):
+            return list(getattr(column, method)())
+    return list(column if isinstance(column, Iterable) else np.asarray(column).tolist())
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, or the missing value of pandas."""
+    return (
+        value is None
+        or type(value).__name__ in {"NAType", "NaTType"}
+        or (isinstance(value, float | np.floating) and bool(value != value))
+    )
 
 
 def _not_a_text(value: Any, where: str) -> Exception:
@@ -86,7 +100,7 @@ def _not_a_text(value: Any, where: str) -> Exception:
         return ValueError(
             f"{where} is a {type(value).__name__}; pass one text per row, not a table or tokens."
         )
-    if value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value:
+    if is_missing(value):
         return ValueError(
             f"{where} is missing ({value}); drop such rows or replace them with an empty string."
         )

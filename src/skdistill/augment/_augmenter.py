@@ -1,6 +1,7 @@
 """Make new texts: mask or replace words, cut out n-grams, exchange the ends of texts."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
@@ -36,6 +37,9 @@ _MAX_COPIES = 20
 # Number of characters of the copies that are made at a time.
 _CHUNK = 1_000_000
 
+# Symbols that are no part of a word: geometric shapes, then characters for private use.
+_SYMBOLS = [*map(chr, range(0x25A2, 0x2600)), *map(chr, range(0xE000, 0xF900))]
+
 # Mean number of characters per word above which white space hardly separates words.
 _LONG_WORDS = 20
 
@@ -48,6 +52,23 @@ def auto_n_copies(n_texts: int) -> int:
     [20, 9, 1]
     """
     return int(np.clip(round(_N_AUGMENTED / n_texts), 1, _MAX_COPIES))
+
+
+def free_mask(units: Units) -> str:
+    """Return ``"[MASK]"`` or, if the texts contain the word in it, a symbol that they do not.
+
+    >>> from skdistill.augment._augmenter import free_mask
+    >>> from skdistill.text._units import Units
+    >>> free_mask(Units.read(["No word is hidden"], "word"))
+    '[MASK]'
+    >>> free_mask(Units.read(["A face-mask"], "word"))
+    '▢'
+    """
+    distinct = "\n".join(units.before + units.core + units.after)
+    word = r"(?<!\w)mask(?!\w)" if units.separator else "[mask]"
+    if re.search(word, distinct, re.IGNORECASE) is None:
+        return "[MASK]"
+    return next(symbol for symbol in _SYMBOLS if symbol not in distinct)
 
 
 class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
@@ -81,10 +102,12 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         Copies per text. ``"auto"`` makes about 150,000 copies in all, but at most 20 per text,
         because small data sets gain more from copies than large ones. For comparison, [4]_ makes
         16, 8 and 4 copies per text for 500, 2,000 and 5,000 texts; [1]_ makes 20.
-    mask_token : str, default="[MASK]"
-        The text that replaces a masked word. The tokenizers of BERT and similar models recognise
-        the default. For other teachers, pass their ``tokenizer.mask_token``, such as ``"<mask>"``.
-        An empty string deletes the word.
+    mask_token : str, default="auto"
+        The text that replaces a masked word. ``"auto"`` is ``"[MASK]"``, which the tokenizers of
+        BERT and similar models recognise. Most other models, and all students, read it as the word
+        "mask". If this word occurs in the texts, ``"auto"`` is therefore a symbol that does not,
+        such as ``"▢"``; with ``analyzer="char"``, if one of its letters does. For other teachers,
+        pass their ``tokenizer.mask_token``, such as ``"<mask>"``. An empty string deletes the word.
     analyzer : {"word", "char"}, default="word"
         With ``"word"``, units are separated by white space. Punctuation around a word is kept when
         the word is masked or replaced. With ``"char"``, units are characters, and white space
@@ -108,6 +131,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
 
     Attributes
     ----------
+    mask_token_ : str
+        The text that replaces a masked word.
     roles_ : dict of dict
         For each role, its words and how often they occur in it. Words are in their most frequent
         spelling. Roles are numbers, or the tagger's tags; with `word_vectors`, the dict is empty.
@@ -179,7 +204,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         ngram_range: Sequence[int] = (1, 5),
         splice_p: float = 0.0,
         n_copies: int | Literal["auto"] = "auto",
-        mask_token: str = "[MASK]",
+        mask_token: str = "auto",
         analyzer: Literal["word", "char"] = "word",
         n_roles: int | Literal["auto"] = "auto",
         tagger: Callable[[list[str]], Sequence[Any]] | None = None,
@@ -240,6 +265,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             self.roles_ = roles_of_tags(units, self.tagger)
         else:
             self.roles_ = learn_roles(units, self.n_roles, seed)
+        self.mask_token_ = free_mask(units) if self.mask_token == "auto" else self.mask_token
         self._seed = seed
         return self
 
@@ -251,7 +277,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             or not 1 <= lengths[0] <= lengths[1]
         ):
             raise ValueError(
-                f"ngram_range={self.ngram_range!r} must hold two lengths, 1 <= min_n <= max_n."
+                f"ngram_range={self.ngram_range!r} must be a pair of lengths with 1 <= min_n <= "
+                "max_n."
             )
         if self.mask_p + self.replace_p > 1:
             raise ValueError(
@@ -260,15 +287,16 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             )
         if self.tagger is not None and self.word_vectors is not None:
             raise ValueError(
-                "tagger and word_vectors are two ways of replacing words; pass only one of them."
+                "tagger and word_vectors are two ways of choosing replacements; pass only one of "
+                "them."
             )
 
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
             warnings.warn(
-                f"The words of X are more than {_LONG_WORDS} characters long on average. For a "
-                'script that writes no spaces, use analyzer="char".',
+                f"The words of X have more than {_LONG_WORDS} characters on average. For a script "
+                'without spaces between words, use analyzer="char".',
                 stacklevel=5,  # past fit and the wrappers around it
             )
 
@@ -335,12 +363,12 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         draws = rng.random(len(copies.values))
         masked = draws < self.mask_p
         replaced = ~masked & (draws < self.mask_p + self.replace_p) & replaceable[copies.values]
-        kept = ~masked if self.mask_token == "" else np.ones_like(masked)
+        kept = ~masked if self.mask_token_ == "" else np.ones_like(masked)
         kept &= inside_ngrams(copies, kept, self.ngram_p, self.ngram_range, rng)
         replaced &= kept
 
         words = units.write(copies.values)
-        words[masked] = units.write(copies.values[masked], self.mask_token)
+        words[masked] = units.write(copies.values[masked], self.mask_token_)
         positions = copies.values[replaced]
         words[replaced] = units.write(positions, replacer.draw(positions, rng))
         texts = Ragged(words[kept], kept_offsets(copies, kept))

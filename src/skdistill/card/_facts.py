@@ -9,40 +9,110 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-# Parameters that do not affect the trained model, and the teacher, which has its own row.
-_OTHER = ("teacher", "memory", "callbacks", "n_jobs", "verbose")
+# Parameters that do not affect the trained model, and those that the training record describes.
+_OTHER = ("teacher", "unlabeled", "memory", "callbacks", "n_jobs", "verbose")
+_UNKNOWN = "unknown (not recorded)"
 
 
-def describe_training(student: BaseEstimator) -> dict[str, str]:
-    """Return a student's teacher and the parameters that are not at their defaults.
-
-    Only the name of a folder is returned, not its path.
+def training_parameters(student: BaseEstimator) -> dict[str, Any]:
+    """Return the parameters that the trained model depends on, for later model files and cards.
 
     Examples
     --------
-    >>> from skdistill import DistilledMLPClassifier, make_tfidf_baseline
-    >>> from skdistill.card._facts import describe_training
-    >>> describe_training(DistilledMLPClassifier(make_tfidf_baseline(), lr=0.01, memory="a/b"))
-    {'Teacher': 'Pipeline', 'Parameters': 'lr=0.01'}
+    >>> from skdistill import DistilledMLPClassifier
+    >>> from skdistill.card._facts import training_parameters
+    >>> parameters = training_parameters(DistilledMLPClassifier(lr=0.01, memory="a/b"))
+    >>> parameters["lr"], "memory" in parameters
+    (0.01, False)
     """
-    facts = {"Teacher": _name_teacher(student.teacher)}
-    defaults = {name: given.default for name, given in signature(type(student)).parameters.items()}
-    given = {name: as_plain(value) for name, value in student.get_params(deep=False).items()}
-    changed = {
-        name: value
-        for name, value in given.items()
-        if name not in _OTHER and not _is_same(value, defaults[name])
-    }
-    if changed:
-        facts["Parameters"] = ", ".join(
-            f"{name}={_name_value(value)}" for name, value in changed.items()
+    given = student.get_params(deep=False)
+    return {name: as_plain(value) for name, value in given.items() if name not in _OTHER}
+
+
+def describe_parameters(kind: type[BaseEstimator], parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a student that are not at the defaults of its class.
+
+    Examples
+    --------
+    >>> from skdistill import DistilledMLPClassifier
+    >>> from skdistill.card._facts import describe_parameters
+    >>> describe_parameters(DistilledMLPClassifier, {"lr": 0.01, "loss": "kl"})
+    {'Parameters': 'lr=0.01'}
+    """
+    defaults = {name: given.default for name, given in signature(kind).parameters.items()}
+    values = [
+        f"{name}={_name_value(value)}"
+        for name, value in parameters.items()
+        if not _is_same(value, defaults[name])
+    ]
+    return {"Parameters": ", ".join(values)} if values else {}
+
+
+def describe_record(
+    record: Mapping[str, Any], calibration: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Describe the training record and the calibration in a model file.
+
+    Files of earlier versions have neither.
+
+    Examples
+    --------
+    >>> from skdistill.card._facts import describe_record
+    >>> describe_record({
+    ...     "teacher": "Pipeline", "sources": ["teacher"], "date": "2026-11-27",
+    ...     "n_by_origin": {"labelled": 1000, "unlabelled": 500, "augmented": 0}})
+    {'Teacher': 'Pipeline', 'Training texts': '1,500 (1,000 labelled, 500 unlabelled)', 'Date of ...
+    >>> describe_record({})
+    {'Teacher': 'unknown (not recorded)', 'Date of training': 'unknown (not recorded)'}
+    """
+    facts = {"Teacher": _UNKNOWN, "Date of training": _UNKNOWN}
+    if record:
+        counts = record["n_by_origin"]
+        parts = [f"{count:,} {origin}" for origin, count in counts.items() if count]
+        facts = {
+            "Teacher": _describe_sources(record["teacher"], record["sources"]),
+            "Training texts": parts[0]
+            if len(parts) == 1
+            else f"{sum(counts.values()):,} ({', '.join(parts)})",
+            "Date of training": str(record["date"]),
+        }
+    if calibration:
+        before, after = (
+            f"{100 * calibration[name]:.2f} %" for name in ("error_before", "error_after")
+        )
+        facts["Calibration"] = (
+            f"temperature {calibration['temperature']:.3g}, fitted on "
+            f"{calibration['n_texts']:,} texts; their calibration error was {before} before and "
+            f"{after} after"
         )
     return facts
 
 
-def _name_teacher(teacher: Any) -> str:
-    if teacher is None:
+def _describe_sources(teacher: str | None, sources: Sequence[str]) -> str:
+    """Describe what the training probabilities come from."""
+    if [*sources] == ["gold"]:
         return "none (trained on gold labels)"
+    parts = {
+        "teacher": str(teacher),
+        "gold": "gold labels",
+        "given": "probabilities passed to fit, whose origin is not recorded",
+    }
+    return " and ".join(parts[name] for name in parts if name in sources)
+
+
+def name_teacher(teacher: Any) -> str | None:
+    """Return the class of a teacher and the model it runs; only the name of a folder, not its path.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.card._facts import name_teacher
+    >>> name_teacher(FrozenEstimator(make_tfidf_baseline()))
+    'Pipeline'
+    """
+    if teacher is None:
+        return None
     while getattr(teacher, "estimator", None) is not None:
         teacher = teacher.estimator
     name = type(teacher).__name__

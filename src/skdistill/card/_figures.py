@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.labels import check_labels, check_probabilities, check_same_length
-from skdistill._core.multilabel import join_columns, knows_labels
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_probabilities
+from skdistill._core.multilabel import has_labels, join_columns
 from skdistill._core.texts import check_texts
 from skdistill.metrics._fidelity import fidelity
 from skdistill.metrics._scores import ClassScores, Measurement
@@ -83,7 +84,9 @@ def measure(
     classes or shapes do not match.
     """
     texts = check_texts(X)
-    labels = None if y is None else _read_labels(model, y, len(texts))
+    labels = None
+    if y is not None:
+        labels = find_labels(y, model.classes, n_rows=len(texts), multilabel=model.multilabel)
     rounded = model.rounded("int8").compile()
     if proba is None:
         proba = model.compile().predict_proba(texts)
@@ -119,32 +122,6 @@ def measure(
     )
 
 
-def _read_labels(model: StoredModel, y: ArrayLike, n_texts: int) -> np.ndarray:
-    """Return class indices or, for multilabel data, an indicator matrix."""
-    n_classes = len(model.classes)
-    if model.multilabel:
-        _, indicators = check_labels(y, n_rows=n_texts, multilabel=True)
-        if indicators.shape != (n_texts, n_classes):
-            raise ValueError(
-                f"y must have one column for each of the {n_classes} labels, got shape "
-                f"{indicators.shape}."
-            )
-        return indicators
-    values = np.asarray(y)
-    if values.ndim != 1:
-        raise ValueError(f"y must be a 1-D array of labels, got shape {values.shape}.")
-    check_same_length(n_texts, len(values), names=("X", "y"))
-    columns = {name: column for column, name in enumerate(model.classes.tolist())}
-    codes = np.array([columns.get(value, -1) for value in values.tolist()])
-    if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        raise ValueError(
-            f"y[{row}] is {values.tolist()[row]!r}, which is not one of the student's classes "
-            f"{model.classes.tolist()!s:.200}."
-        )
-    return codes
-
-
 def _ask(
     model: StoredModel, asked: Any, texts: list[str], name: str
 ) -> tuple[int | None, np.ndarray]:
@@ -155,6 +132,7 @@ def _ask(
         asked.proba,
         n_rows=len(texts),
         n_classes=len(model.classes),
+        classes=model.classes,
         name=name,
         multilabel=model.multilabel,
     )
@@ -165,7 +143,7 @@ def _answers(model: StoredModel, asked: Any, texts: list[str], name: str) -> Ans
     if not hasattr(asked, "predict_proba"):
         return Answers(asked)
     if model.multilabel:
-        has_same_classes = knows_labels(asked, len(model.classes))
+        has_same_classes = has_labels(asked, model.classes)
     else:
         has_same_classes = np.array_equal(asked.classes_, model.classes)
     if not has_same_classes:

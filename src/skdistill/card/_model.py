@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.markup import Markup
+from skdistill.runtime._markup import Markup
 from skdistill.runtime._model_file import StoredModel
 from skdistill.runtime._quantization import quantize
 from skdistill.text._characters import (

@@ -21,8 +21,7 @@ import skdistill
 from skdistill._core.exceptions import ModelFileError
 from skdistill._core.files import replacing
 from skdistill._core.format import format_bytes
-from skdistill._core.markup import Markup
-from skdistill.card._facts import count_gold_epochs
+from skdistill.card._facts import count_gold_epochs, describe_record
 from skdistill.card._figures import Figures, measure
 from skdistill.card._model import describe_for_page, write_script_data
 from skdistill.card._plots import plot_confusion, plot_reliability, plot_training
@@ -36,6 +35,7 @@ from skdistill.card._words import (
 )
 from skdistill.metrics._losses import LOSSES
 from skdistill.metrics._scores import most_confused
+from skdistill.runtime._markup import Markup
 from skdistill.runtime._model_file import StoredModel, write_model
 from skdistill.runtime._quantization import Precision
 
@@ -95,7 +95,7 @@ def write_card(
         If Jinja2 is not installed.
     """
     if X is None and (y is not None or teacher is not None or controls):
-        raise ValueError("y, teacher and controls need texts to be measured on; pass X.")
+        raise ValueError("y, teacher and controls require test texts; pass them as X.")
     if isinstance(limits, str):
         raise ValueError("limits is a single string; pass a list of sentences.")
     template = _load_template()
@@ -118,7 +118,7 @@ def write_card(
         example=example,
         report=report,
         shares=_SHARES,
-        training={**(training or {}), **found},
+        training={**found, **(training or {})},
         training_plots=training_plots,
         limits=limits,
         license=license,
@@ -239,8 +239,8 @@ def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str,
     """Return the facts and plots; raise any error if the file's record is malformed."""
     known = model.estimator.get("figures", {})
     given = model.estimator.get("parameters", {})
-    facts = {}
-    if "transfer_size" in known:
+    facts = describe_record(model.estimator.get("record", {}), model.estimator.get("calibration"))
+    if "transfer_size" in known and "Training texts" not in facts:
         facts["Training texts"] = f"{known['transfer_size']:,}"
     if "loss" in given:
         loss = LOSSES.get(given["loss"])

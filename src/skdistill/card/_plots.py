@@ -6,7 +6,7 @@ from unicodedata import east_asian_width
 
 import numpy as np
 
-from skdistill._core.markup import Markup, element
+from skdistill.runtime._markup import Markup, element
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 320, 260, 54, 36, 14, 16
 _MAX_OPACITY = 0.35

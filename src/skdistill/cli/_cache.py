@@ -17,6 +17,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     cache = _options.add_command(
         commands,
         "cache",
+        usage="{info,clear} FOLDER [options]",
         summary="show or clear a folder of cached teacher probabilities",
         description="Show or clear the teacher probabilities in a folder that you passed as "
         "`fit --cache` or as a student's parameter `memory`.",
@@ -27,11 +28,15 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser(
-        "info", help="list the teachers, with their numbers of texts and bytes"
+        "info",
+        usage="skdistill cache info FOLDER",
+        help="list the teachers, with their numbers of texts and bytes",
     )
     info.set_defaults(run=_print_info)
     clear = actions.add_parser(
-        "clear", help="delete probabilities; the teacher must then label the texts again"
+        "clear",
+        usage="skdistill cache clear FOLDER [--teacher KEY] [--yes]",
+        help="delete probabilities; the teacher must then label the texts again",
     )
     clear.add_argument(
         "--teacher",
@@ -42,6 +47,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     clear.set_defaults(run=_clear)
     for action in (info, clear):
         action.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the cache")
+        action.set_defaults(usage_error=action.error, parser=action)
 
 
 def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:

@@ -1,7 +1,7 @@
 """The article's experiment on real text: baseline, small MLP, teacher, distilled MLP."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
@@ -46,8 +45,8 @@ from skdistill.teachers._baseline import make_tfidf_baseline
 
 TUNED_C = (1.0, 3.0, 10.0, 30.0, 100.0)
 
-# Numbers of training, test and unlabelled texts with --quick.
-QUICK_TRAIN, QUICK_TEST, QUICK_POOL = 1200, 1000, 2500
+# Largest numbers of training, validation, test and unlabelled texts without --full.
+N_TRAIN, N_VAL, N_TEST, N_UNLABELED = 1000, 500, 2000, 6000
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,10 @@ class Demo:
     unlabeled: str | None = None
     text_column: str = "text"
     label_column: str = "label"
+    sep: str | None = None
+    encoding: str | None = None
     output: Path = Path("demo-output")
-    quick: bool = False
+    full: bool = False
     plot: bool = True
     seed: int = 0
 
@@ -80,11 +81,12 @@ class Trained:
 
 
 def run_demo(demo: Demo) -> pd.DataFrame:
-    """Train and compare all models of the article on one data set; return one row per model.
+    """Train and compare baseline, small model, teacher and student; return one row per model.
 
-    Progress goes to standard error. The table and the next steps go to standard output. The
-    output folder receives ``student.joblib`` (the distilled student with default pooling),
-    ``table.json`` and ``accuracy-against-size.png``.
+    With ``demo.full``, all texts are used, and the table has both students of the article. Progress
+    goes to standard error. The table and the next steps go to standard output. The output folder
+    receives ``student.skd`` (the distilled student with default pooling), ``table.json`` and
+    ``accuracy-against-size.png``.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def run_demo(demo: Demo) -> pd.DataFrame:
         require_matplotlib("The figure", ", or skip the figure with --no-plot")
     weights = demo.teacher if demo.teacher is not None else default_teacher()
     tell = Narrator(n_steps=7)
+    tell.note(_announcement(demo))
     texts = _load(demo, tell)
     demo.output.mkdir(parents=True, exist_ok=True)
     is_ready = is_fine_tuned(weights, texts.classes)
@@ -127,9 +130,8 @@ def run_demo(demo: Demo) -> pd.DataFrame:
             for item in [*small, big, *distilled]
         ]
     )
-    student_file = demo.output / "student.joblib"
-    with replacing(student_file) as file:
-        joblib.dump(distilled[-1].model, file)
+    student_file = demo.output / "student.skd"
+    distilled[-1].model.save(student_file)
     _write_table(demo, table, texts, teacher=weights, labelling_seconds=labelling_seconds)
     if demo.plot:
         _draw(table, demo.output / "accuracy-against-size.png", title=_title(demo, texts))
@@ -138,10 +140,22 @@ def run_demo(demo: Demo) -> pd.DataFrame:
     return table
 
 
+def _announcement(demo: Demo) -> str:
+    """Say what the demo does, and how long it takes on the docstrings."""
+    plan = "Compares TF-IDF, a small MLP, a transformer and an MLP distilled from it"
+    if demo.full:
+        return f"{plan}, on all texts. This can take half an hour or more on a CPU."
+    return (
+        f"{plan}, on at most {N_TRAIN:,} labelled and {N_UNLABELED:,} unlabelled texts. This takes "
+        "about five minutes on two CPU cores; --full uses all texts."
+    )
+
+
 def _load(demo: Demo, tell: Narrator) -> Bunch:
     tell.step(f"Reading texts: {demo.data}")
     if demo.data == "docstrings":
-        texts = load_docstrings(random_state=demo.seed)
+        sizes = {} if demo.full else {"n_labeled": N_TRAIN, "n_test": N_TEST}
+        texts = load_docstrings(**sizes, random_state=demo.seed)
     elif demo.data == "emotion":
         texts = load_emotion()
     else:
@@ -149,14 +163,21 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
             demo.data,
             text_column=demo.text_column,
             label_column=demo.label_column,
+            sep=demo.sep,
+            encoding=demo.encoding,
             random_state=demo.seed,
         )
     if demo.unlabeled is not None:
-        pool, _ = read_texts(demo.unlabeled, text_column=demo.text_column, label_column=None)
+        pool, _ = read_texts(
+            demo.unlabeled,
+            text_column=demo.text_column,
+            label_column=None,
+            sep=demo.sep,
+            encoding=demo.encoding,
+        )
         texts.X_unlabeled = [*texts.X_unlabeled, *pool]
-    if demo.quick:
+    if not demo.full:
         texts = _shrink(texts, demo.seed)
-        tell.note("--quick: few texts and epochs, so scores are lower than in a full run")
     tell.note(
         f"{len(texts.X_train):,} labelled, {len(texts.X_unlabeled):,} unlabelled and "
         f"{len(texts.X_test):,} test texts; {len(texts.classes)} classes"
@@ -165,19 +186,22 @@ def _load(demo: Demo, tell: Narrator) -> Bunch:
 
 
 def _shrink(texts: Bunch, random_state: int) -> Bunch:
-    """Return a random subset of the texts."""
+    """Return a random subset of the texts; labelled ones that are left over become unlabelled."""
     rng = np.random.default_rng(random_state)
 
-    def take(X: list[str], y: np.ndarray, size: int) -> tuple[list[str], np.ndarray]:
-        rows = rng.permutation(len(X))[:size]
-        return [X[row] for row in rows], y[rows]
+    def part(X: list[str], y: np.ndarray | None, size: int) -> tuple[Any, Any, list[str]]:
+        if y is None:
+            return None, None, []
+        rows = rng.permutation(len(X))
+        left_over = [X[row] for row in rows[size:]]
+        return [X[row] for row in rows[:size]], y[rows[:size]], left_over
 
     few = Bunch(**texts)
-    few.X_train, few.y_train = take(texts.X_train, texts.y_train, QUICK_TRAIN)
-    few.X_test, few.y_test = take(texts.X_test, texts.y_test, QUICK_TEST)
-    few.X_unlabeled = [
-        texts.X_unlabeled[row] for row in rng.permutation(len(texts.X_unlabeled))[:QUICK_POOL]
-    ]
+    few.X_train, few.y_train, left_over = part(texts.X_train, texts.y_train, N_TRAIN)
+    few.X_val, few.y_val, _ = part(texts.X_val, texts.y_val, N_VAL)
+    few.X_test, few.y_test, _ = part(texts.X_test, texts.y_test, N_TEST)
+    unlabeled = [*texts.X_unlabeled, *left_over]
+    few.X_unlabeled = [unlabeled[row] for row in rng.permutation(len(unlabeled))[:N_UNLABELED]]
     few.classes = np.unique(few.y_train)
     return few
 
@@ -198,14 +222,25 @@ def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Traine
     tell.step("Logistic regression on TF-IDF: the baseline")
     trained = [_fit_default_baseline(texts), _fit_tuned_baseline(texts, demo.seed)]
     _tell_accuracies(tell, trained, texts)
-    tell.step("MLP on hard labels, mean of word embeddings: the small model without a teacher")
-    student = DistilledMLPClassifier(pooling="mean", random_state=demo.seed, verbose=1)
-    with _timed() as watch:
-        student.fit(texts.X_train, texts.y_train)
-    name = "MLP, hard labels, mean pooling"
-    trained.append(Trained(name, "hard labels", student, watch.seconds))
-    _tell_accuracies(tell, trained[-1:], texts)
+    tell.step("MLP on hard labels: the small model without a teacher")
+    for pooling in _poolings(demo):
+        student = DistilledMLPClassifier(pooling=pooling, random_state=demo.seed, verbose=1)
+        with _timed() as watch:
+            student.fit(texts.X_train, texts.y_train)
+        name = f"MLP, hard labels, {_pooling_name(pooling)} pooling"
+        trained.append(Trained(name, "hard labels", student.set_params(verbose=0), watch.seconds))
+        _tell_accuracies(tell, trained[-1:], texts)
     return trained
+
+
+def _poolings(demo: Demo) -> list[str | Sequence[str]]:
+    """Return the default pooling; before it, with --full, the article's."""
+    default = DistilledMLPClassifier().pooling
+    return ["mean", default] if demo.full else [default]
+
+
+def _pooling_name(pooling: str | Sequence[str]) -> str:
+    return pooling if isinstance(pooling, str) else " + ".join(pooling)
 
 
 # The solver's vectors are so short that a second BLAS thread makes the baseline 3 times slower.
@@ -254,9 +289,9 @@ def _train_teacher(
     if is_ready:
         teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
     else:
-        settings = teacher_settings(
-            len(texts.X_train), is_default=demo.teacher is None, quick=demo.quick
-        )
+        settings = teacher_settings(len(texts.X_train), is_default=demo.teacher is None)
+        if not demo.full:  # as few passes as teach it something
+            settings["max_epochs"] = "auto"
         teacher = TransformerTeacherClassifier(
             weights, **settings, random_state=demo.seed, verbose=1
         )
@@ -284,9 +319,9 @@ def _label(teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> float:
 
 def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> list[Trained]:
     """Train students on the teacher's probabilities; the last one has the default pooling."""
-    tell.step("Distilled MLPs: the same small model, trained on the teacher's probabilities")
+    tell.step("Distilled MLP: the same small model, trained on the teacher's probabilities")
     trained = []
-    for pooling in ("mean", DistilledMLPClassifier().pooling):
+    for pooling in _poolings(demo):
         student = DistilledMLPClassifier(
             FrozenEstimator(teacher),
             pooling=pooling,
@@ -298,8 +333,8 @@ def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator)
             student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))
         # The saved student needs neither teacher nor cache.
         student.set_params(teacher=None, memory=None, verbose=0)
-        name = pooling if isinstance(pooling, str) else " + ".join(pooling)
-        item = Trained(f"distilled MLP, {name} pooling", "distilled", student, watch.seconds)
+        name = f"distilled MLP, {_pooling_name(pooling)} pooling"
+        item = Trained(name, "distilled", student, watch.seconds)
         _tell_accuracies(tell, [item], texts)
         trained.append(item)
     return trained
@@ -319,7 +354,7 @@ def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) 
         demo.output / "table.json",
         table,
         data=demo.data,
-        quick=demo.quick,
+        full=demo.full,
         random_state=demo.seed,
         n_train=len(texts.X_train),
         n_unlabeled=len(texts.X_unlabeled),
@@ -332,8 +367,7 @@ def _write_table(demo: Demo, table: pd.DataFrame, texts: Bunch, **figures: Any) 
 
 def _title(demo: Demo, texts: Bunch) -> str:
     source = demo.data if demo.data in ("docstrings", "emotion") else Path(demo.data).name
-    remark = ", --quick" if demo.quick else ""
-    return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts{remark}"
+    return f"{source}: {len(texts.classes)} classes, {len(texts.X_test):,} test texts"
 
 
 def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
@@ -349,29 +383,32 @@ def _draw(table: pd.DataFrame, path: Path, title: str) -> None:
 
 
 def _print_results(demo: Demo, table: pd.DataFrame, texts: Bunch, student_file: Path) -> None:
-    if demo.quick:
-        print("A quick run on few texts and epochs. For real scores, run without --quick.\n")
     print(format_table(table))
     print(
-        "\nAccuracy and F1 are in %, on the test texts. The training time of distilled MLPs does "
-        "not include the teacher."
+        f"\nAccuracy and F1 are in %, on {len(texts.X_test):,} test texts. The training time of "
+        "distilled MLPs does not include the teacher."
     )
     print(_conclusion(table))
-    size = format_bytes(student_file.stat().st_size)
+    print()
+    if demo.plot:
+        print(f"Figure:  {demo.output / 'accuracy-against-size.png'}")
+    print(f"Table:   {demo.output / 'table.json'}")
+    print(f"Student: {student_file} ({format_bytes(student_file.stat().st_size)})")
     example = min(texts.X_test[:100], key=lambda text: abs(len(text) - 50))
-    print(f"\nThe distilled student is saved in {student_file} ({size}). To use it:\n")
-    print("    import joblib")
-    print(f"    student = joblib.load({str(student_file)!r})")
+    print("\nUse this student in Python:\n")
+    print("    from skdistill import DistilledMLPClassifier")
+    print(f"    student = DistilledMLPClassifier.load({str(student_file)!r})")
     print(f"    student.predict([{example!r}])")
-    files = ["table.json"] + (["accuracy-against-size.png"] if demo.plot else [])
-    print(f"\nOther files in {demo.output}: {', '.join(files)}")
+    print("\nMake one of your own texts, in a file with the columns text and label:\n")
+    print("    skdistill fit reviews.csv --unlabeled more.txt --test-fraction 0.2 -o student.skd")
+    print("    skdistill predict student.skd new.csv labelled.csv")
 
 
 def _conclusion(table: pd.DataFrame) -> str:
     student = table.iloc[-1]
     teacher = table.loc[table["kind"] == "teacher"].iloc[0]
     return (
-        f"The last student keeps {100 * student['retention']:.1f} % of the teacher's accuracy with "
-        f"{teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
+        f"The distilled student keeps {100 * student['retention']:.1f} % of the teacher's accuracy "
+        f"with {teacher['n_parameters'] / student['n_parameters']:,.0f} times fewer parameters, at "
         f"{student['texts_per_second'] / teacher['texts_per_second']:,.0f} times its speed."
     )

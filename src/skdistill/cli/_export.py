@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
     from skdistill.serving import CompiledClassifier
@@ -15,12 +15,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export = _options.add_command(
         commands,
         "export",
+        usage="MODEL -o FILE [options]",
         summary="convert a student to ONNX, to another precision, or to a model card",
         description="Convert a student to an ONNX graph, to a model card (an HTML page that runs "
         "the student) or, with --precision, to a smaller .skd file. The command compares the "
-        "result with the student, on the texts in --texts or on texts generated from the "
-        "vocabulary. It does not write a graph that differs. For a card with test scores, use "
-        "`skdistill report --html`.",
+        "result with the student, on the texts in --texts or on texts made from the vocabulary. "
+        "For a card with test scores, use `skdistill report --html`.",
         examples="""
             skdistill export model.skd -o model.onnx
             skdistill export model.skd -o model.onnx --inputs strings
@@ -35,20 +35,22 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export.add_argument(
         "--inputs",
         choices=["ids", "strings"],
-        help="input of the graph: ids from skdistill.OnnxTextEncoder, or strings, which are raw "
-        "texts (default: ids)",
+        metavar="KIND",
+        help="input of the graph: ids (default), or strings, which are raw texts",
     )
     export.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
-        help="type of the stored weights, for a .skd file",
+        metavar="TYPE",
+        help="type of the weights in a .skd file: float32, float16 or int8",
     )
     export.add_argument(
         "--texts",
         metavar="FILE",
-        help="a .csv, .jsonl, .parquet or .txt file of texts for the comparison",
+        help="a file of texts for the comparison; may be .txt",
     )
-    _options.add_text_column(export)
+    _inputs.add_text_column(export)
+    _inputs.add_reading_options(export)
     export.add_argument("--json", action="store_true", help="print the result as JSON")
     export.set_defaults(run=_run)
 
@@ -61,8 +63,10 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     if arguments.inputs is not None and export is not _export_onnx:
         arguments.usage_error("--inputs is only for .onnx files; remove it")
-    if (arguments.precision is None) is (export is _export_skd):
-        arguments.usage_error("--precision is for .skd files, which require it")
+    if export is _export_skd and arguments.precision is None:
+        arguments.usage_error("a .skd output requires --precision")
+    if export is not _export_skd and arguments.precision is not None:
+        arguments.usage_error("--precision is only for .skd files; remove it")
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
@@ -89,11 +93,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _texts(arguments: argparse.Namespace) -> list[str] | None:
-    from skdistill.datasets._load import read_texts
-
     if arguments.texts is None:
         return None
-    return read_texts(arguments.texts, text_column=arguments.text_column, label_column=None)[0]
+    return _inputs.read_unlabelled_file(arguments.texts, arguments)
 
 
 def _export_onnx(arguments: argparse.Namespace, student: "CompiledClassifier") -> dict[str, Any]:

@@ -2,21 +2,24 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import skdistill
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
-    from skdistill.cli._narrator import Narrator
+    import numpy as np
+
     from skdistill.cli._training import Outcome
-    from skdistill.datasets._load import Columns
+    from skdistill.datasets._columns import Labelled
+    from skdistill.metrics._scores import Evaluation
 
 # Below this retention, the output suggests more texts.
 _GOOD_RETENTION = 0.97
 _WITHOUT_TRANSFORMER = ("tfidf", "none")
+_FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
     name.removeprefix("Distilled").removesuffix("Classifier").lower()
@@ -30,44 +33,18 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     fit = _options.add_command(
         commands,
         "fit",
+        usage="DATA -o MODEL.skd [options]",
         summary="train a teacher and a student on a file of labelled texts",
         description="Fine-tune a teacher on labelled texts, label all texts with it, train a "
-        "student on its probabilities and write the student to one file, for `predict`, `report` "
-        "and `export`. Progress goes to standard error and the result to standard output.",
+        "student on its probabilities, and write the student to one file.",
         examples="""
-            skdistill fit train.csv -o model.skd
-            skdistill fit train.csv --test test.csv --unlabeled more.txt -o model.skd
-            skdistill fit train.csv --student rnn --augment --test-fraction 0.2 -o model.skd
-            skdistill fit train.csv --teacher roberta-base --save-teacher big -o model.skd
-            skdistill fit train.csv --teacher big --precision int8 -o small.skd
-            skdistill fit train.csv --cache cache --checkpoint checkpoints -o model.skd
-
-            If you interrupt the last command, run it again to resume.
+            skdistill fit train.csv --teacher tfidf --test-fraction 0.2 -o model.skd
+            skdistill fit export.csv --text-column Utterance --label-column Intent -o model.skd
             """,
     )
-    fit.add_argument(
-        "data",
-        metavar="DATA",
-        help="a .csv, .jsonl or .parquet file of labelled texts, or - for standard input",
-    )
-    _options.add_output_options(fit, metavar="MODEL.skd", help="file for the student")
-    _options.add_table_options(fit)
-    fit.add_argument(
-        "--unlabeled",
-        metavar="FILE",
-        help="a .csv, .jsonl, .parquet or .txt file of unlabelled texts",
-    )
-    test = fit.add_mutually_exclusive_group()
-    test.add_argument(
-        "--test", metavar="FILE", help="a file of labelled texts to evaluate student and teacher on"
-    )
-    test.add_argument(
-        "--test-fraction",
-        type=_options.share,
-        metavar="SHARE",
-        help="hold out this share of DATA for the evaluation, such as 0.2",
-    )
-    _add_model_options(fit)
+    _add_file_options(fit)
+    _add_teacher_options(fit)
+    _add_student_options(fit)
     _add_work_options(fit)
     fit.set_defaults(
         run=_run,
@@ -77,76 +54,113 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
 
 
-def _add_model_options(fit: argparse.ArgumentParser) -> None:
-    fit.add_argument(
+def _add_file_options(fit: argparse.ArgumentParser) -> None:
+    files = fit.add_argument_group("files")
+    files.add_argument(
+        "data",
+        metavar="DATA",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
+    )
+    _options.add_output_options(files, metavar="MODEL.skd", help="file for the student")
+    _inputs.add_text_column(files)
+    _inputs.add_label_columns(files)
+    _inputs.add_format(files)
+    _inputs.add_reading_options(files)
+    files.add_argument(
+        "--unlabeled", metavar="FILE", help="a file of more texts, without labels; may be .txt"
+    )
+    test = files.add_mutually_exclusive_group()
+    test.add_argument(
+        "--test", metavar="FILE", help="labelled texts to evaluate student and teacher on"
+    )
+    test.add_argument(
+        "--test-fraction",
+        type=_options.share,
+        metavar="SHARE",
+        help="hold out this share of DATA for the evaluation, such as 0.2",
+    )
+
+
+def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
+    teacher = fit.add_argument_group("teacher")
+    teacher.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a transformer, by its folder or its name on the Hub (one that is already fine-tuned "
-        "for your labels is not trained again); tfidf for logistic regression on TF-IDF features; "
-        "none to train the student on the labels alone (default: MiniLM, from the extra "
-        "skdistill[demo])",
+        help="a folder or a name on the Hub; tfidf (fast); none (default: MiniLM)",
     )
-    fit.add_argument(
+    teacher.add_argument(
+        "--epochs",
+        type=_options.positive,
+        metavar="N",
+        help="passes of fine-tuning; likewise --lr RATE and --batch-size N",
+    )
+    teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
+    teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
+    teacher.add_argument(
+        "--save-teacher", type=Path, metavar="DIR", help="save it for other students and `report`"
+    )
+    teacher.add_argument(
+        "--checkpoint", type=Path, metavar="DIR", help="save it after each epoch, to resume"
+    )
+    teacher.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep its probabilities for other runs"
+    )
+
+
+def _add_student_options(fit: argparse.ArgumentParser) -> None:
+    student = fit.add_argument_group("student")
+    student.add_argument(
         "--student",
         choices=_STUDENTS,
         default="mlp",
-        help="mlp is the fastest, cnn also sees phrases, rnn also sees word order (default: mlp)",
+        metavar="KIND",
+        help="mlp (default, fastest), cnn (sees phrases) or rnn (sees word order)",
     )
-    fit.add_argument(
+    student.add_argument(
+        "--analyzer",
+        choices=["word", "char"],
+        default="word",
+        metavar="KIND",
+        help="word (default) or char (if no spaces are written); --ngram-range MIN,MAX",
+    )
+    student.add_argument(
+        "--ngram-range",
+        type=_options.interval,
+        help=argparse.SUPPRESS,
+    )
+    student.add_argument(
         "--n-parameters",
         type=_options.positive,
         metavar="N",
-        help="maximum size of the student (default: a vocabulary of 5,000 words, which makes about "
-        "80,000 parameters)",
+        help="maximum size (default: a vocabulary of 5,000, about 80,000 parameters)",
     )
-    fit.add_argument(
-        "--augment",
+    student.add_argument(
+        "--augment", action="store_true", help="make up to 150,000 more texts from yours"
+    )
+    student.add_argument(
+        "--calibrate",
         action="store_true",
-        help="generate up to 150,000 more texts from yours, for the teacher to label",
+        help="hold out 10 %% of DATA and fit the probabilities to it",
     )
-    fit.add_argument(
+    student.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
         default="float32",
-        help="type of the stored weights (default: float32)",
-    )
-    fit.add_argument(
-        "--seed",
-        type=_options.seed,
-        default=0,
-        metavar="N",
-        help="random seed for splitting and training (default: 0)",
+        metavar="TYPE",
+        help="type of the stored weights: float32 (default), float16 or int8",
     )
 
 
 def _add_work_options(fit: argparse.ArgumentParser) -> None:
-    fit.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="cache the teacher's probabilities in this folder, for this run and later ones",
+    work = fit.add_argument_group("other")
+    work.add_argument(
+        "--seed", type=_options.seed, default=0, metavar="N", help="random seed (default: 0)"
     )
-    fit.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="DIR",
-        help="save the teacher in this folder after each epoch, to resume fine-tuning",
+    work.add_argument(
+        "--threads", type=_options.positive, metavar="N", help="maximum number of CPU threads"
     )
-    fit.add_argument(
-        "--save-teacher",
-        type=Path,
-        metavar="DIR",
-        help="save the fine-tuned teacher in this folder, for `report --teacher DIR` and other "
-        "students",
-    )
-    fit.add_argument(
-        "--threads",
-        type=_options.positive,
-        metavar="N",
-        help="maximum number of CPU threads (default: chosen by the libraries)",
-    )
-    fit.add_argument("--quiet", action="store_true", help="do not show progress")
-    fit.add_argument("--json", action="store_true", help="print the result as JSON")
+    work.add_argument("--quiet", action="store_true", help="do not show progress")
+    work.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -154,79 +168,95 @@ def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
     from contextlib import nullcontext
 
+    from skdistill.cli._narrator import Narrator
+
+    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
+    tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
+    # Files are read before anything slow is imported, so that an error is found at once.
+    texts = _read_texts(arguments)
+
     import torch  # noqa: F401  (imported first, so that the limit covers its threads)
 
     from skdistill._core.threads import at_most
-    from skdistill.cli._narrator import Narrator
-    from skdistill.cli._training import Job, train
+    from skdistill.cli._training import Job, hold_out, train
 
-    tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
-    labelled, unlabelled, test = _read_texts(arguments, tell)
+    job = _options.make_job(Job, arguments)
+    texts = hold_out(texts, arguments.data, job)
+    tell.note(texts.describe())
     limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
     with limit, tell.listening():
-        job = _options.make_job(Job, arguments)
-        outcome = train(job, labelled, unlabelled, test, tell)
+        outcome = train(job, texts, tell)
     tell.note("done")
     print(_as_json(arguments, outcome) if arguments.json else _as_text(arguments, outcome))
 
 
-def _read_texts(
-    arguments: argparse.Namespace, tell: "Narrator"
-) -> "tuple[Columns, list[str], Columns | None]":
+def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     """Read the labelled, unlabelled and test texts."""
+    labels = _inputs.label_columns(arguments)
+    labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
+    classes = _classes_of(labelled, arguments)
+    test = None
+    if arguments.test is not None:
+        known = replace(labels, known=classes)
+        test = _inputs.read_labelled_file(arguments.test, arguments, known)
+    unlabelled: list[str] = []
+    if arguments.unlabeled is not None:
+        unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments)
+    return _inputs.Texts(labelled, unlabelled, test)
+
+
+def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndarray":
+    """Return the sorted classes, or the names of several labels; refuse what cannot be learned."""
     import numpy as np
 
-    from skdistill.datasets._load import read_texts, split_labelled
-    from skdistill.metrics._scores import check_known
+    from skdistill._core.multilabel import write_labels
 
-    tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
-    labelled = _options.read_labelled(arguments.data, arguments)
-    names = np.unique(labelled[1])
-    if len(names) < 2:
+    column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
+    if labelled.names is not None:
+        if len(labelled.names) < 2:
+            raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
+        write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
+        return labelled.names
+    classes = np.unique(labelled.y)
+    if len(classes) < 2:
         raise ValueError(
-            f"the column {arguments.label_column!r} of {arguments.data} has only one class, "
-            f"{str(names[0])!r}; add texts of a second class."
+            f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
-    test = None
-    unlabelled: list[str] = []
-    if arguments.test is not None:
-        test = _options.read_labelled(arguments.test, arguments)
-        check_known(test[1], names, f"{arguments.test}: {arguments.label_column}")
-    elif arguments.test_fraction is not None:
-        share = {"test_size": arguments.test_fraction, "random_state": arguments.seed}
-        labelled, test = split_labelled(labelled, arguments.data, **share)
-    if arguments.unlabeled is not None:
-        columns = {"text_column": arguments.text_column, "label_column": None}
-        unlabelled, _ = read_texts(arguments.unlabeled, **columns)
-    n_test = "no" if test is None else f"{len(test[0]):,}"
-    tell.note(
-        f"{len(labelled[0]):,} labelled, {len(unlabelled):,} unlabelled and {n_test} test texts; "
-        f"{len(names)} classes"
-    )
-    return labelled, unlabelled, test
+    _refuse_several_labels(classes, column)
+    return classes
+
+
+def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
+    """Refuse lists of labels as ``skdistill predict`` writes them for several labels per text."""
+    known = {*names.tolist()}
+    numbered = all(number.isdecimal() for name in known for number in name.split())
+    for label in names.tolist():
+        # Numbers are separated by spaces, names by |; each name is also the only one of some text.
+        parts = label.split("|")
+        is_listed = len(parts) > 1 and known.issuperset(parts)
+        if is_listed or (numbered and len(label.split()) > 1):
+            separator = "'|'" if is_listed else "' '"
+            raise ValueError(
+                f"{column} contains {label!r}, several labels of one text; pass --label-separator "
+                f"{separator}."
+            )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     """Check the arguments before any slow step."""
+    error = arguments.usage_error
     if arguments.output.suffix != ".skd":
-        arguments.usage_error(
+        error(
             f"the output {arguments.output} must end in .skd; `export` converts it to other formats"
         )
     if arguments.data == arguments.test == "-":
-        arguments.usage_error(
-            "DATA and --test cannot both be standard input; pass a file for one of them"
-        )
-    if arguments.teacher == "none":
-        for option in ("unlabeled", "augment", "cache"):
-            if getattr(arguments, option):
-                arguments.usage_error(f"--{option} needs a teacher, but --teacher is none")
-    if arguments.teacher in _WITHOUT_TRANSFORMER:
-        for option in ("checkpoint", "save_teacher"):
-            if getattr(arguments, option):
-                name = option.replace("_", "-")
-                arguments.usage_error(
-                    f"--{name} needs a transformer, but --teacher is {arguments.teacher}"
-                )
+        error("DATA and --test cannot both be standard input; pass a file for one of them")
+    option = _options.first_given(arguments, ("unlabeled", "augment", "cache"))
+    if arguments.teacher == "none" and option:
+        error(f"{option} needs a teacher, but --teacher is none")
+    option = _options.first_given(arguments, _FOR_TRANSFORMERS)
+    if arguments.teacher in _WITHOUT_TRANSFORMER and option:
+        error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
     _options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
         _options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
@@ -267,15 +297,22 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
     lines = [
         f"{arguments.output}: {arguments.student}, {outcome.n_parameters:,} parameters, "
         f"{format_bytes(outcome.n_bytes)}; teacher {outcome.teacher}",
-        f"trained on {', '.join(texts)} texts of {len(outcome.classes)} classes in "
+        f"trained on {', '.join(texts)} texts of {len(outcome.classes)} {outcome.noun} in "
         f"{outcome.seconds:.0f} s",
     ]
+    if outcome.calibration is not None:
+        lines.append(
+            "calibration error on {n_texts:,} held-out texts: {error_before:.1%} before "
+            "calibration, {error_after:.1%} after".format(**outcome.calibration)
+        )
     if outcome.test is None:
         lines.append(
             "not evaluated: pass --test FILE or --test-fraction SHARE, or run `skdistill report`"
         )
     else:
         figures = as_percent(outcome.test)
+        if outcome.baseline_accuracy is not None:
+            figures["accuracy of TF-IDF + LR"] = f"{100 * outcome.baseline_accuracy:.2f}"
         lines += [
             "",
             f"on {outcome.test.n_texts:,} test texts, in %",
@@ -288,4 +325,20 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
                 "",
                 "More text may help the student: add it with --unlabeled FILE or --augment.",
             ]
+        lines += _beside_baseline(outcome.baseline_accuracy, outcome.test)
     return "\n".join(lines)
+
+
+def _beside_baseline(baseline: float | None, test: "Evaluation") -> list[str]:
+    """Return lines that say so if a model is no better than TF-IDF + LR."""
+    if baseline is None:
+        return []
+    if test.teacher is not None and test.teacher.accuracy <= baseline:
+        return [
+            "",
+            "The teacher is no better than TF-IDF + LR: raise --epochs, try another --lr, or "
+            "choose a larger --teacher.",
+        ]
+    if test.accuracy <= baseline:
+        return ["", "The student is no better than TF-IDF + LR."]
+    return []

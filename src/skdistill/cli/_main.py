@@ -6,14 +6,19 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
+from io import TextIOWrapper
 from typing import TextIO
 
 from skdistill import __version__
-from skdistill.cli import _cache, _demo, _export, _fit, _predict, _report
-from skdistill.cli._options import EXIT_STATUS
+from skdistill.cli import _cache, _demo, _explain, _export, _fit, _predict, _report
+from skdistill.cli._options import EXIT_STATUS, CommandParser
 
 _FAILURE = 1
+_USAGE = 2
 _INTERRUPTED = 130
+# Packages that have another name than their module.
+_PACKAGES = {"sklearn": "scikit-learn"}
 # torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -29,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 for success, 1 for unusable input or too little memory, 130 if
-        interrupted. Standard error says what is wrong and how to fix it. Wrong arguments exit the
-        process with status 2.
+        The exit status: 0 for success, 1 for unusable input or too little memory, 2 if a package
+        is not installed, 130 if interrupted. Standard error says what is wrong and how to fix it.
+        Wrong arguments exit the process with status 2.
 
     Examples
     --------
@@ -44,17 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given:
         parser.print_help(sys.stderr)
         parser.exit(2)
-    arguments = parser.parse_args(given)
+    arguments, unknown = parser.parse_known_args(given)
+    if unknown:
+        arguments.usage_error(_what_was_meant(unknown, arguments.parser))
     name = f"skdistill {arguments.command}"
-    _open_missing_streams()
+    _prepare_streams()
     try:
         with _short_warnings(name):
             arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe early
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+    except ImportError as error:
+        if (error.name or "").startswith("skdistill"):
+            raise  # a fault of the program itself
+        print(f"{name}: error: {_what_to_install(error)}", file=sys.stderr)
+        return _USAGE
+    except (OSError, ValueError, TypeError) as error:
+        print(f"{name}: error: {_message_of(error)}", file=sys.stderr)
         return _FAILURE
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -67,11 +79,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _open_missing_streams() -> None:
-    """Replace closed standard streams, which Python sets to None, by empty ones."""
+def _what_was_meant(unknown: list[str], parser: argparse.ArgumentParser) -> str:
+    """Return the error about unknown arguments; propose an option with a similar name."""
+    wrong = next((word for word in unknown if word.startswith("--")), "")
+    options = [*parser._option_string_actions]
+    similar = get_close_matches(wrong.partition("=")[0], options, n=1)
+    hint = f"; did you mean {similar[0]}?" if similar else ""
+    return f"unrecognized arguments: {' '.join(unknown)}{hint}"
+
+
+def _message_of(error: Exception) -> str:
+    """Return the message of an error; for a file that cannot be opened, its name and the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _what_to_install(error: ImportError) -> str:
+    """Return the error about a package that is not installed; messages of our own stay."""
+    package = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or not package:
+        return str(error)
+    return (
+        f"this command needs the package {_PACKAGES.get(package, package)}, which is not "
+        "installed. Run 'pip install skdistill' for all that it needs; `predict` and `explain` "
+        "need only NumPy and SciPy."
+    )
+
+
+def _prepare_streams() -> None:
+    """Replace closed standard streams, which Python sets to None; write UTF-8, as files are read.
+
+    A terminal and the variable PYTHONIOENCODING keep their encoding.
+    """
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115 (stays open)
+    if isinstance(sys.stdout, TextIOWrapper) and "PYTHONIOENCODING" not in os.environ:
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -122,8 +168,10 @@ def make_parser() -> argparse.ArgumentParser:
         after_interruption=lambda arguments: "",
         memory_advice="close other programs, or pass fewer or shorter texts",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (_fit, _report, _predict, _export, _cache, _demo):
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
+    )
+    for command in (_demo, _fit, _report, _predict, _explain, _export, _cache):
         command.add_command(commands)
     return parser
 

@@ -1,13 +1,11 @@
-"""Help format and options that the subcommands share."""
+"""Help format, checks of output, and options that the subcommands share."""
 
 import argparse
 import textwrap
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import Any, TypeVar
 
 _Job = TypeVar("_Job")
 
@@ -16,28 +14,60 @@ exit status:
   0    success, also when the reader closes the pipe early, as `| head` does
   1    unusable input or too little memory; standard error says what is wrong
        and how to fix it
-  2    wrong arguments
+  2    wrong arguments, or a package that the command needs is not installed
   130  interrupted by Ctrl-C; standard error says what was kept, if anything"""
+
+_WIDTH = 100
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that fits a screen: one line per option and no blank lines between groups."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=31, width=_WIDTH)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        names = ", ".join(action.option_strings)
+        if not names or action.nargs == 0:
+            return names or super()._format_action_invocation(action)
+        return f"{names} {self._format_args(action, action.dest.upper())}"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a subcommand."""
+
+    def format_help(self) -> str:
+        """Return the help, without blank lines between the groups of options."""
+        usage, _, rest = super().format_help().partition("\n\n")
+        options, mark, examples = rest.partition("\n\nexamples:")
+        description, _, groups = options.partition("\n\n")
+        groups = groups.replace("\n\n", "\n").replace("positional arguments:", "arguments:")
+        return f"{usage}\n\n{description}\n\n{groups}{mark}{examples}"
 
 
 def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[Any]",
     name: str,
     *,
+    usage: str,
     summary: str,
     description: str,
     examples: str,
 ) -> argparse.ArgumentParser:
-    """Add a subcommand; its help ends with examples, one per line, and the exit status."""
+    """Add a subcommand; its help ends with examples, one per line."""
     shown = textwrap.indent(textwrap.dedent(examples).strip(), "  ")
-    parser = commands.add_parser(
+    parser: argparse.ArgumentParser = commands.add_parser(
         name,
+        usage=f"skdistill {name} {usage}",
         help=summary,
-        description=textwrap.fill(description, 79),
-        epilog=f"examples:\n{shown}\n\n{EXIT_STATUS}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=textwrap.fill(description, _WIDTH - 1),
+        epilog=f"examples:\n{shown}",
+        formatter_class=_Help,
+        add_help=False,
+        allow_abbrev=False,
     )
-    parser.set_defaults(usage_error=parser.error)
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    parser.set_defaults(usage_error=parser.error, parser=parser)
     return parser
 
 
@@ -54,74 +84,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "model",
         metavar="MODEL",
         type=Path,
-        help="the student's file, written by `fit` or by `student.save`",
+        help="the student's file, from `fit` or `student.save`",
     )
 
 
-def add_text_column(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the name of the text column."""
-    parser.add_argument(
-        "--text-column",
-        default="text",
-        metavar="NAME",
-        help="name of the text column (default: text)",
-    )
-
-
-def add_label_column(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the name of the label column."""
-    parser.add_argument(
-        "--label-column",
-        default="label",
-        metavar="NAME",
-        help="name of the label column (default: label)",
-    )
-
-
-def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for reading labelled texts."""
-    add_text_column(parser)
-    add_label_column(parser)
-    parser.add_argument(
-        "--format",
-        choices=["csv", "jsonl", "parquet"],
-        help="format of standard input; for files, the extension decides",
-    )
-
-
-def read_labelled(
-    source: str, arguments: argparse.Namespace, *, n_labels: int | None = None
-) -> "tuple[list[str], np.ndarray]":
-    """Read texts and labels from a file, or from standard input if `source` is a dash.
-
-    The labels are strings. With `n_labels`, they are a 0/1 matrix with that many columns.
-    """
-    import sys
-    from functools import partial
-    from io import BytesIO
-
-    from skdistill.datasets._files import Source, file_source
-    from skdistill.datasets._load import read_columns
-
-    if source != "-":
-        table = file_source(source)
-    elif arguments.format is None:
-        arguments.usage_error(
-            "standard input needs --format csv, --format jsonl or --format parquet"
-        )
-    else:
-        content = partial(BytesIO, sys.stdin.buffer.read())
-        table = Source("standard input", f".{arguments.format}", content)
-    return read_columns(table, arguments.text_column, arguments.label_column, n_labels=n_labels)
-
-
-def add_output_options(parser: argparse.ArgumentParser, *, metavar: str, help: str) -> None:
+def add_output_options(parser: Any, *, metavar: str, help: str) -> None:
     """Add the options for the output file and for overwriting it."""
     parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
     add_force(parser)
 
 
-def add_force(parser: argparse.ArgumentParser) -> None:
+def add_force(parser: Any) -> None:
     """Add the option to overwrite existing output."""
     parser.add_argument("--force", action="store_true", help="overwrite existing output")
 
@@ -169,3 +142,30 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
+
+
+def rate(text: str) -> float:
+    """Parse a positive number."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def interval(text: str) -> tuple[int, int]:
+    """Parse two positive integers in order, such as 1,3; one integer stands for both."""
+    low, _, high = text.partition(",")
+    first, last = positive(low), positive(high or low)
+    if first > last:
+        raise argparse.ArgumentTypeError(f"{text} is not in order")
+    return first, last
+
+
+def option_of(name: str) -> str:
+    """Return the option that sets an argument."""
+    return f"--{name.replace('_', '-')}"
+
+
+def first_given(arguments: argparse.Namespace, names: Iterable[str]) -> str | None:
+    """Return the first option among some that was given, or None."""
+    return next((option_of(name) for name in names if getattr(arguments, name)), None)

@@ -1,10 +1,16 @@
-"""The command ``skdistill predict``: label the texts of a file, without torch."""
+"""The command ``skdistill predict``: label texts with NumPy and SciPy only."""
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
+
+if TYPE_CHECKING:
+    from skdistill.cli.prediction._columns import Columns
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -12,17 +18,16 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     predict = _options.add_command(
         commands,
         "predict",
+        usage="MODEL [INPUT [OUTPUT]] [options]",
         summary="label the texts of a file, or the lines of standard input",
-        description="Label texts with a student. Lines of standard input are labelled one by one, "
-        "as they arrive; an empty line is a text and also gets a label. An output file is written "
-        "in parts and appears when it is complete. If you interrupt the command, run it again to "
-        "resume.",
+        description="Label texts with a student. An output file keeps the columns of an input of "
+        "the same type; for another type, it gets the texts. It appears when it is complete; if "
+        "you interrupt the command, run it again to resume. Lines of standard input are labelled "
+        "as they arrive.",
         examples="""
-            skdistill predict model.skd new.csv labels.csv    adds a column `label`
-            skdistill predict model.skd new.parquet out.jsonl --proba
-            skdistill predict model.skd < lines.txt           one label per line
-            tail -f log.txt | skdistill predict model.skd     labels lines as they arrive
-            echo 'a text' | skdistill predict model.skd --proba --json
+            skdistill predict model.skd new.csv labels.csv        adds a column `label`
+            skdistill predict model.skd new.csv top.jsonl --top-k 3 --threshold 0.1
+            echo 'a text' | skdistill predict model.skd - -       one label per line
             """,
     )
     _options.add_model(predict)
@@ -31,71 +36,149 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="INPUT",
         nargs="?",
         default="-",
-        help="a .csv, .jsonl or .parquet file, or - to read one text per line from standard input, "
-        "in UTF-8 (default: -)",
+        help=f"{_inputs.FILE_TYPES} file (or .txt); - reads lines of standard input (default)",
     )
     predict.add_argument(
         "output",
         metavar="OUTPUT",
         nargs="?",
         default="-",
-        help="a .csv, .jsonl or .parquet file, or - to print one label per line (default: -). A "
-        "file of the same type as the input keeps all columns, another type only the texts. An "
-        "existing file is overwritten.",
+        help=f"{_inputs.FILE_TYPES} file; - prints one label per line (default)",
     )
+    _inputs.add_text_column(predict)
+    _inputs.add_reading_options(predict)
     _add_output_options(predict)
     predict.set_defaults(run=_run, after_interruption=_what_is_kept)
 
 
 def _add_output_options(predict: argparse.ArgumentParser) -> None:
-    _options.add_text_column(predict)
     predict.add_argument(
-        "--label-column",
+        "--output-column",
         default="label",
         metavar="NAME",
-        help="name of the new label column (default: label)",
+        help="name of the new column (default: label)",
     )
     predict.add_argument(
-        "--proba",
-        action="store_true",
-        help="add one probability column per class; in printed lines, tab-separated and in the "
-        "sorted order of the classes",
+        "--proba", action="store_true", help="also write the probability of each class"
+    )
+    predict.add_argument(
+        "--top-k",
+        type=_options.positive,
+        metavar="K",
+        help="write the K most probable labels, each with its probability",
+    )
+    predict.add_argument(
+        "--threshold",
+        type=_options.share,
+        metavar="P",
+        help="leave the label empty if its probability is below P (none of these)",
     )
     predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
         "--verbose", action="store_true", help="show progress even without a terminal"
     )
+    predict.add_argument("--label-column", action=_OtherOption, help=argparse.SUPPRESS)
+
+
+class _OtherOption(argparse.Action):
+    """Say that `predict` names its column with another option than the labels of a file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
+        parser.error(
+            "--label-column names a column of given labels, which predict does not read; "
+            "--output-column names the new column"
+        )
 
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
-    from skdistill._core.progress import progress_bar
-    from skdistill.cli._bulk_prediction import Columns, FileJob, predict_file, predict_lines
+    from skdistill.cli.prediction._columns import Choice, Columns
     from skdistill.serving import CompiledClassifier
 
+    _check(arguments)
+    classifier = CompiledClassifier.load(arguments.model)
+    choice = Choice(arguments.output_column, arguments.proba, arguments.top_k, arguments.threshold)
+    _predict(arguments, Columns(classifier, choice))
+
+
+def _check(arguments: argparse.Namespace) -> None:
     if arguments.json and arguments.output != "-":
         arguments.usage_error(
             "--json is only for printed lines; for a JSON file, use an output that ends in .jsonl"
         )
-    classifier = CompiledClassifier.load(arguments.model)
-    columns = Columns(classifier, arguments.label_column, arguments.proba)
-    shown = arguments.verbose or (
-        sys.stderr.isatty() and not (arguments.output == "-" and sys.stdout.isatty())
-    )
-    with progress_bar(desc="predicting", unit="text", disable=not shown) as bar:
+    if arguments.top_k is not None and arguments.proba:
+        arguments.usage_error("--top-k writes probabilities, too; remove --proba")
+
+
+def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
+    """Predict all texts, and say what was done if nobody sees the labels."""
+    from skdistill.cli.prediction._jobs import OR_LINES, FileJob, predict_file
+    from skdistill.cli.prediction._lines import predict_lines, standard_input
+    from skdistill.datasets._files import FILES
+
+    is_stream = arguments.input == "-"
+    if is_stream:
+        source = standard_input(_inputs.reading(arguments))
+        if sys.stdin.isatty():
+            print("skdistill predict: type one text per line; Ctrl-D ends", file=sys.stderr)
+    else:
+        source = _inputs.open_source(arguments.input, arguments, FILES.keys(), OR_LINES)
+    with _counting(arguments) as count:
         if arguments.output == "-":
             predict_lines(
                 columns,
-                arguments.input,
+                source,
                 sys.stdout,
                 arguments.text_column,
-                bar,
+                count,
+                is_stream=is_stream,
                 as_json=arguments.json,
             )
-            return
-        target = Path(arguments.output)
-        job = FileJob(arguments.model, arguments.input, target, arguments.text_column)
-        predict_file(columns, job, bar)
+        else:
+            target = Path(arguments.output)
+            job = FileJob(arguments.model, source, target, arguments.text_column, is_stream)
+            predict_file(columns, job, count)
+    _inputs.tell_left_out(source, arguments)
+    if arguments.output != "-":
+        n_texts = "1 text" if count.n == 1 else f"{count.n:,} texts"
+        print(
+            f"skdistill predict: labelled {n_texts} of {source.name}; wrote {arguments.output} "
+            f"with {_listed(columns.names)}",
+            file=sys.stderr,
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return f"the column {names[0]}" if len(names) == 1 else f"the columns {', '.join(names):.60}"
+
+
+class _Count:
+    """Count texts, and show them in a bar if there is one."""
+
+    def __init__(self, bar: Any):
+        self.n = 0
+        self._bar = bar
+
+    def __call__(self, n_texts: int) -> None:
+        self.n += n_texts
+        if self._bar is not None:
+            self._bar.update(n_texts)
+
+
+@contextmanager
+def _counting(arguments: argparse.Namespace) -> Iterator[_Count]:
+    """Count texts; show a bar if somebody watches and tqdm is installed."""
+    is_seen = sys.stderr.isatty() and not (arguments.output == "-" and sys.stdout.isatty())
+    if not (arguments.verbose or is_seen):
+        yield _Count(None)
+        return
+    try:
+        from skdistill._core.progress import progress_bar
+    except ImportError:
+        yield _Count(None)
+        return
+    with progress_bar(desc="predicting", unit="text") as bar:
+        yield _Count(bar)
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skdistill._core.format import align
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
     from skdistill.card._figures import Answers
@@ -20,37 +20,39 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report = _options.add_command(
         commands,
         "report",
+        usage="MODEL TEST [options]",
         summary="evaluate a student on labelled texts, overall and per class",
         description="Evaluate a student on labelled texts: accuracy, macro F1, calibration error, "
-        "scores per class, and the classes it confuses most. For a multilabel student, the label "
-        "column contains label numbers separated by spaces, as `predict` writes them. With --html, "
-        "also write a model card: a page with these scores that runs the student in the browser.",
+        "scores per class, and the classes it confuses most. If a text may have several labels, "
+        "the label column lists them as `predict` writes them.",
         examples="""
             skdistill report model.skd test.csv
-            skdistill report model.skd test.csv --teacher big   also compares it with the teacher
             skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
-            skdistill report model.skd test.csv --json
+            skdistill report model.skd test.csv --teacher big    big is from `fit --save-teacher`
             """,
     )
     _options.add_model(report)
     report.add_argument(
         "data",
         metavar="TEST",
-        help="a .csv, .jsonl or .parquet file of labelled texts, or - for standard input",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
     )
-    _options.add_table_options(report)
+    _inputs.add_text_column(report)
+    _inputs.add_label_columns(report)
+    _inputs.add_format(report)
+    _inputs.add_reading_options(report)
     report.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a transformer that is fine-tuned for the same classes, such as the folder of "
-        "`fit --save-teacher`; adds fidelity and retention",
+        help="a transformer fine-tuned for the same classes; adds fidelity and retention",
     )
     report.add_argument(
-        "--html", metavar="FILE", type=Path, help="also write a model card to this file"
+        "--html",
+        metavar="FILE",
+        type=Path,
+        help="also write a model card: a page with the scores that runs the student",
     )
-    report.add_argument(
-        "--title", help="title of the card (default: the student's kind and classes)"
-    )
+    report.add_argument("--title", help="title of the card (default: the kind and the classes)")
     _options.add_force(report)
     report.add_argument("--quiet", action="store_true", help="do not show the teacher's progress")
     report.add_argument(
@@ -64,20 +66,23 @@ def _run(arguments: argparse.Namespace) -> None:
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")
-    # Imported here so that `skdistill --help` starts fast.
-    from skdistill.card._page import write_card
-    from skdistill.metrics._scores import check_known, evaluate
+    # Imported here so that `skdistill --help` starts fast, and a wrong file is found first.
     from skdistill.runtime._model_file import read_model
     from skdistill.serving import CompiledClassifier
 
     model = read_model(arguments.model)
     student = CompiledClassifier(model)
     classes = [*map(str, student.classes_.tolist())]
-    if student.multilabel_:
-        texts, y = _options.read_labelled(arguments.data, arguments, n_labels=len(classes))
-    else:
-        texts, y = _options.read_labelled(arguments.data, arguments)
-        check_known(y, classes, f"{arguments.data}: {arguments.label_column}")
+    labels = _inputs.label_columns(arguments, student.classes_ if student.multilabel_ else None)
+    if not student.multilabel_:
+        _refuse_several(arguments)
+        labels = replace(labels, known=student.classes_)
+    labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
+
+    from skdistill.card._page import write_card
+    from skdistill.metrics._scores import evaluate
+
+    texts, y = labelled.texts, labelled.y
     teacher = None
     if arguments.teacher is not None:
         teacher = _ask_teacher(arguments, classes, texts, multilabel=student.multilabel_)
@@ -94,6 +99,15 @@ def _run(arguments: argparse.Namespace) -> None:
             title=arguments.title,
         )
     print((_as_json if arguments.json else _as_text)(arguments, student, found))
+
+
+def _refuse_several(arguments: argparse.Namespace) -> None:
+    """Refuse options for several labels per text, which the student does not predict."""
+    if arguments.label_separator is not None or len(arguments.label_column or []) > 1:
+        raise ValueError(
+            f"{arguments.model} predicts one label per text; pass a single --label-column and no "
+            "--label-separator."
+        )
 
 
 def _ask_teacher(
@@ -114,8 +128,11 @@ def _ask_teacher(
         arguments.teacher, verbose=int(not arguments.quiet)
     )
     known = [*map(str, teacher.classes_.tolist())]
-    columns = [known.index(name) for name in classes]
-    return Answers(teacher.predict_proba(texts)[:, columns], teacher.n_parameters_)
+    proba = teacher.predict_proba(texts)
+    # Several labels may have no names, or other ones; then their order counts.
+    if sorted(known) == sorted(classes):
+        proba = proba[:, [known.index(name) for name in classes]]
+    return Answers(proba, teacher.n_parameters_)
 
 
 def _as_json(
@@ -136,13 +153,14 @@ def _as_text(
     arguments: argparse.Namespace, student: "CompiledClassifier", found: "Evaluation"
 ) -> str:
     from skdistill._core.format import format_bytes
+    from skdistill.cli.prediction._lines import one_line
     from skdistill.metrics._scores import as_percent
 
     one = "class" if found.micro_f1 is None else "label"
     several = "labels" if student.multilabel_ else "classes"
     by_class = [
         (
-            scores.label,
+            one_line(scores.label),
             *(f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1)),
             f"{scores.n_texts:,}",
         )
@@ -158,7 +176,10 @@ def _as_text(
         align([(one, "precision", "recall", "F1", "texts"), *by_class]),
     ]
     if found.confusions:
-        rows = [(f"{c.label} taken for {c.predicted}", f"{c.n_texts:,}") for c in found.confusions]
+        rows = [
+            (one_line(f"{c.label} predicted as {c.predicted}"), f"{c.n_texts:,}")
+            for c in found.confusions
+        ]
         lines += ["", align([("most confused", "texts"), *rows])]
     if arguments.html is not None:
         lines += ["", f"{arguments.html}: {format_bytes(arguments.html.stat().st_size)}"]

@@ -1,17 +1,22 @@
 """The training behind ``skdistill fit``: a teacher, its probabilities, a student."""
 
 import time
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.multiclass import OneVsRestClassifier
 
 import skdistill
 from skdistill.augment._augmenter import TextAugmenter
+from skdistill.cli._inputs import Texts
 from skdistill.cli._narrator import Narrator
 from skdistill.cli._teacher_choice import (
     default_teacher,
@@ -19,7 +24,8 @@ from skdistill.cli._teacher_choice import (
     short_name,
     teacher_settings,
 )
-from skdistill.datasets._load import Columns
+from skdistill.datasets._columns import Labelled
+from skdistill.datasets._load import split_labelled
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool
 from skdistill.labelling._shared_teacher import SharedTeacher
@@ -31,6 +37,11 @@ from skdistill.teachers._baseline import make_tfidf_baseline
 # Values of --teacher that are not transformers.
 TFIDF, NONE = "tfidf", "none"
 _TFIDF_C = 10
+# Held out for --calibrate: a share of the texts, but not fewer than the least number. At least
+# twice as many must be left to train on.
+_CALIBRATION_SHARE = 0.1
+_MIN_HELD_OUT = 20
+_MIN_SHARES = 3
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,16 @@ class Job:
     output: Path
     precision: Precision
     student: str
+    analyzer: str
+    ngram_range: tuple[int, int] | None
     n_parameters: int | None
     teacher: str | None
+    epochs: int | None
+    lr: float | None
+    batch_size: int | None
     augment: bool
+    calibrate: bool
+    test_fraction: float | None
     cache: Path | None
     checkpoint: Path | None
     save_teacher: Path | None
@@ -55,7 +73,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training run: size of the student, number of texts, and scores."""
+    """The result of a training run: size of the student, number of texts, and scores.
+
+    `baseline_accuracy` is that of TF-IDF + LR, trained on the same texts; None if it is the teacher
+    or if there are no test texts.
+    """
 
     teacher: str
     n_parameters: int
@@ -64,36 +86,87 @@ class Outcome:
     n_unlabelled: int
     n_augmented: int
     classes: list[str]
+    noun: str
     seconds: float
+    calibration: dict[str, Any] | None
     test: Evaluation | None
+    baseline_accuracy: float | None
 
 
-def train(
-    job: Job, labelled: Columns, unlabelled: list[str], test: Columns | None, tell: Narrator
-) -> Outcome:
+def hold_out(texts: Texts, source: str, job: Job) -> Texts:
+    """Hold out texts for the evaluation and the calibration, as the job says.
+
+    `source` names the data in error messages.
+    """
+    rng = np.random.default_rng(job.seed)
+    labelled, test = texts.labelled, texts.test
+    if job.test_fraction is not None:
+        labelled, test = _split(labelled, source, job.test_fraction, job.seed)
+    held_out = None
+    if job.calibrate:
+        n_texts = len(labelled.texts)
+        n_held_out = max(_MIN_HELD_OUT, round(_CALIBRATION_SHARE * n_texts))
+        if n_texts < _MIN_SHARES * n_held_out:
+            raise ValueError(
+                f"--calibrate holds out {n_held_out} texts, but {source} has only {n_texts} to "
+                "train on; add labelled texts or drop --calibrate."
+            )
+        is_spare = np.ones(n_texts, dtype=bool)
+        is_spare[_first_of_each(labelled.y)] = False  # so that all classes can be learned
+        taken = rng.permutation(np.flatnonzero(is_spare))[:n_held_out]
+        held_out = labelled.take(np.sort(taken))
+        labelled = labelled.take(np.setdiff1d(np.arange(n_texts), taken))
+    return replace(texts, labelled=labelled, test=test, held_out=held_out)
+
+
+def _split(labelled: Labelled, source: str, share: float, seed: int) -> tuple[Labelled, Labelled]:
+    """Split labelled texts; with one label per text, stratified by it."""
+    options: dict[str, Any] = {"test_size": share, "random_state": seed}
+    if labelled.names is not None:
+        rows = train_test_split(np.arange(len(labelled.texts)), **options)
+        return labelled.take(rows[0]), labelled.take(rows[1])
+    parts = split_labelled((labelled.texts, labelled.y), source, **options)
+    return Labelled(*parts[0]), Labelled(*parts[1])
+
+
+def _first_of_each(y: np.ndarray) -> np.ndarray:
+    """Return the first row of each class or label."""
+    if y.ndim == 2:
+        return y.argmax(axis=0)
+    return np.unique(y, return_index=True)[1]
+
+
+def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     """Train a teacher and a student, save the student, and evaluate it.
 
     The narrator announces two more steps, or one if there is no teacher. Return the outcome.
     """
     start = time.monotonic()
-    texts, y = labelled
-    classes = np.unique(y)
-    teacher = _choose_teacher(job, texts, classes, tell)
+    texts, y, test = data.labelled.texts, data.labelled.y, data.test
+    classes, names = data.names, data.labelled.names
+    teacher = _choose_teacher(job, data, tell)
     test_proba = None
     if teacher is not None:
         # The student's fit reuses this fitted teacher and its probabilities.
-        labeler = SoftLabeler(teacher, texts, y, memory=job.cache, verbose=int(not job.quiet))
+        labeler = SoftLabeler(
+            teacher, texts, y, classes=names, memory=job.cache, verbose=int(not job.quiet)
+        )
         if job.save_teacher is not None:
             # The estimator is inside a shared or a frozen teacher.
             labeler.fitted_teacher().estimator.save_pretrained(job.save_teacher)
             tell.note(f"teacher saved in {job.save_teacher}")
         if test is not None:
-            test_proba = labeler.label(test[0])
+            test_proba = labeler.label(test.texts)
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
     heading = f"Training the student ({job.student}) on {source}"
     student.set_callbacks(_AtTraining(lambda: tell.step(heading)))
-    student.fit(texts, y, X_unlabeled=TextPool(unlabelled))
+    student.fit(
+        texts,
+        y if names is None else pd.DataFrame(y, columns=names.tolist()),
+        X_unlabeled=TextPool(data.unlabelled),
+    )
+    _calibrate(student, data.held_out)
     # The file keeps the training parameters, except for the cache folder and the verbosity.
     student.set_params(memory=None, verbose=0).save(job.output, precision=job.precision)
     served = CompiledClassifier.load(job.output)
@@ -102,14 +175,35 @@ def train(
         n_parameters=student.n_parameters_,
         n_bytes=job.output.stat().st_size,
         n_labelled=len(texts),
-        n_unlabelled=len(unlabelled),
-        n_augmented=student.transfer_size_ - len(texts) - len(unlabelled),
+        n_unlabelled=len(data.unlabelled),
+        n_augmented=student.transfer_size_ - len(texts) - len(data.unlabelled),
         classes=classes.tolist(),
+        noun=data.noun,
         seconds=time.monotonic() - start,
+        calibration=student.calibration_,
         test=None
         if test is None
-        else evaluate(test[1], served.predict_proba(test[0]), classes.tolist(), test_proba),
+        else evaluate(test.y, served.predict_proba(test.texts), classes.tolist(), test_proba),
+        baseline_accuracy=_baseline_accuracy(job, data),
     )
+
+
+def _baseline_accuracy(job: Job, data: Texts) -> float | None:
+    if data.test is None or job.teacher == TFIDF:
+        return None
+    baseline = _make_tfidf(job, several=data.labelled.names is not None)
+    baseline.fit(data.labelled.texts, data.labelled.y)
+    return float(baseline.score(data.test.texts, data.test.y))
+
+
+def _calibrate(student: Any, held_out: Labelled | None) -> None:
+    """Calibrate a student, if that is wanted and possible; its training must not be lost."""
+    if held_out is None:
+        return
+    try:
+        student.calibrate(held_out.texts, held_out.y)
+    except ValueError as error:
+        warnings.warn(f"The student is not calibrated. {error}", stacklevel=2)
 
 
 class _AtTraining(FitCallback):
@@ -131,6 +225,8 @@ def _make_student(job: Job, teacher: Any) -> Any:
         teacher,
         augmenter=augmenter,
         memory=job.cache,
+        analyzer=job.analyzer,
+        ngram_range=job.ngram_range or (1, 1),
         n_parameters=job.n_parameters,
         random_state=job.seed,
         verbose=verbose,
@@ -138,31 +234,50 @@ def _make_student(job: Job, teacher: Any) -> Any:
 
 
 def _choose_teacher(
-    job: Job, texts: list[str], classes: np.ndarray, tell: Narrator
+    job: Job, data: Texts, tell: Narrator
 ) -> FrozenEstimator | SharedTeacher | None:
     """Return the teacher, which is fitted on first use and only once, or None for no teacher."""
     if job.teacher == NONE:
         return None
+    several = data.labelled.names is not None
     if job.teacher == TFIDF:
         tell.step(f"Teacher: logistic regression on TF-IDF features, C={_TFIDF_C}")
-        return SharedTeacher(make_tfidf_baseline(C=_TFIDF_C))
+        return SharedTeacher(_make_tfidf(job, several=several))
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
     verbose = int(not job.quiet)
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
-    if is_fine_tuned(weights, classes):
-        tell.step(f"Teacher {name}: already fine-tuned for these classes")
+    given = {"max_epochs": job.epochs, "lr": job.lr, "batch_size": job.batch_size}
+    given = {option: value for option, value in given.items() if value is not None}
+    if is_fine_tuned(weights, data.names, multilabel=several):
+        if given:
+            raise ValueError(
+                f"the teacher {name} is already fine-tuned for these {data.noun}, so --epochs, "
+                "--lr and --batch-size have no effect; remove them or choose another teacher."
+            )
+        tell.step(f"Teacher {name}: already fine-tuned for these {data.noun}")
         return FrozenEstimator(
             TransformerTeacherClassifier.from_finetuned(weights, verbose=verbose)
         )
     tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
+    settings = teacher_settings(len(data.labelled.texts), is_default=job.teacher is None)
     return SharedTeacher(
         TransformerTeacherClassifier(
             weights,
-            **teacher_settings(len(texts), is_default=job.teacher is None),
+            **settings | given,
             checkpoint_dir=job.checkpoint,
             random_state=job.seed,
             verbose=verbose,
         )
     )
+
+
+def _make_tfidf(job: Job, *, several: bool) -> Any:
+    """Return a baseline with the features of the student, for one label per text or several."""
+    baseline = make_tfidf_baseline(C=_TFIDF_C)
+    baseline.set_params(
+        tfidfvectorizer__analyzer=job.analyzer,
+        tfidfvectorizer__ngram_range=job.ngram_range or (1, 1),
+    )
+    return OneVsRestClassifier(baseline) if several else baseline

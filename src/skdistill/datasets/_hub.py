@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._core.texts import check_texts
-from skdistill.datasets._files import label_array
+from skdistill.datasets._values import label_array
 
 
 def hub_splits(

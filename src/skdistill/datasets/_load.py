@@ -5,6 +5,7 @@ of labels.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, overload
@@ -13,10 +14,10 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skdistill._core.multilabel import read_numbers
-from skdistill._core.texts import check_texts
-from skdistill.datasets._files import FILES, Source, file_source, label_array, read_whole
+from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabelled
+from skdistill.datasets._files import FILES, file_source, split_name
 from skdistill.datasets._hub import hub_splits
+from skdistill.datasets._source import Options, Source
 
 Columns = tuple[list[str], np.ndarray]
 # Reads one part of a data set. It takes the label column, or None for no labels. The returned
@@ -25,6 +26,8 @@ _ReadPart = Callable[[str | None], tuple[list[str], np.ndarray | None]]
 
 _VALIDATION_NAMES = ("validation", "val", "dev")
 _POOL_PREFIXES = ("extra", "unlabeled", "unsupervised")
+# The name of a data set on the Hub, or of a folder in `data_home`.
+_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 def load_emotion(data_home: str | os.PathLike[str] | None = None) -> Bunch:
@@ -88,6 +91,8 @@ def load_text_dataset(
     data_home: str | os.PathLike[str] | None = None,
     text_column: str = "text",
     label_column: str = "label",
+    sep: str | None = None,
+    encoding: str | None = None,
     test_size: float = 0.2,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Bunch:
@@ -112,6 +117,8 @@ def load_text_dataset(
         Hub.
     text_column, label_column : str, default="text" and "label"
         Names of the columns.
+    sep, encoding : str or None, default=None
+        Separator and encoding of files; see :func:`~skdistill.datasets.read_texts`.
     test_size : float, default=0.2
         Share of the rows to hold out as the test part, if the data set has no test part.
     random_state : int, RandomState instance or None, default=0
@@ -166,62 +173,94 @@ def load_text_dataset(
     >>> len(data.X_train), len(data.X_test), data.classes.tolist()
     (8, 2, ['bad', 'good'])
     """
-    readers, source = _find_parts(name_or_path, data_home, text_column)
+    options = Options(sep, encoding)
+    readers, source = _find_parts(name_or_path, data_home, text_column, options)
     parts = _read_parts(readers, source, label_column)
     return _complete(parts, source, test_size=test_size, random_state=random_state)
 
 
 def _find_parts(
-    name_or_path: str | os.PathLike[str], data_home: str | os.PathLike[str] | None, text_column: str
+    name_or_path: str | os.PathLike[str],
+    data_home: str | os.PathLike[str] | None,
+    text_column: str,
+    options: Options,
 ) -> tuple[Mapping[str, _ReadPart], str]:
     """Return a reader for each part of a data set, and a description of its source."""
-    path = Path(name_or_path)
-    if not path.is_dir() and path.suffix.lower() in FILES:
-        return {"train": _reader(path, text_column)}, f"the file {path}"
+    path, name = Path(name_or_path), str(name_or_path)
+    # A file of an unknown type is refused as one, and not looked for on the Hub.
+    if path.is_file() or (not path.is_dir() and split_name(path)[1] in FILES):
+        return {"train": _reader(path, text_column, options)}, f"the file {path}"
     folder = path if path.is_dir() else _find_folder(path.name, data_home)
+    if folder is None and not _NAME.fullmatch(name):
+        raise FileNotFoundError(f"{path} does not exist; pass an existing file or folder.")
     if folder is not None:
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in FILES)
-        if all(file.stem != "train" for file in files):
+        files = sorted(file for file in folder.iterdir() if split_name(file)[1] in FILES)
+        if all(split_name(file)[0] != "train" for file in files):
             there = ", ".join(file.name for file in files) or "no text files"
             raise FileNotFoundError(
                 f"the folder {folder} has no file such as train.jsonl; it contains {there}."
             )
-        return {file.name: _reader(file, text_column) for file in files}, f"the folder {folder}"
-    name = str(name_or_path)
+        readers = {file.name: _reader(file, text_column, options) for file in files}
+        return readers, f"the folder {folder}"
     return hub_splits(name, text_column), f"https://huggingface.co/datasets/{name}"
 
 
-def _reader(path: Path, text_column: str) -> _ReadPart:
-    return lambda label_column: read_columns(file_source(path), text_column, label_column)
+def _reader(path: Path, text_column: str, options: Options) -> _ReadPart:
+    def read(label_column: str | None) -> tuple[list[str], np.ndarray | None]:
+        return read_columns(file_source(path, options=options), text_column, label_column)
+
+    return read
 
 
 @overload
 def read_texts(
-    path: str | os.PathLike[str], *, text_column: str = ..., label_column: None
+    path: str | os.PathLike[str],
+    *,
+    text_column: str = ...,
+    label_column: None,
+    sep: str | None = ...,
+    encoding: str | None = ...,
 ) -> tuple[list[str], None]: ...
 
 
 @overload
 def read_texts(
-    path: str | os.PathLike[str], *, text_column: str = ..., label_column: str = ...
+    path: str | os.PathLike[str],
+    *,
+    text_column: str = ...,
+    label_column: str = ...,
+    sep: str | None = ...,
+    encoding: str | None = ...,
 ) -> tuple[list[str], np.ndarray]: ...
 
 
 def read_texts(
-    path: str | os.PathLike[str], *, text_column: str = "text", label_column: str | None = "label"
+    path: str | os.PathLike[str],
+    *,
+    text_column: str = "text",
+    label_column: str | None = "label",
+    sep: str | None = None,
+    encoding: str | None = None,
 ) -> tuple[list[str], np.ndarray | None]:
-    r"""Read texts and labels from a csv, jsonl, parquet or txt file.
+    r"""Read texts and labels from a csv, tsv, jsonl, parquet or txt file.
 
     Parameters
     ----------
     path : str or path
-        A ``.csv`` file with a header, a ``.jsonl`` file with one object per line, a ``.parquet``
-        file, or a ``.txt`` file with one unlabelled text per line. Blank lines in ``.txt`` files
-        are skipped. Text files must be in UTF-8.
+        A ``.csv`` or ``.tsv`` file with a header, a ``.jsonl`` file with one object per line, a
+        ``.parquet`` file, or a ``.txt`` file with one unlabelled text per line. All but parquet
+        files may be compressed, as in ``.csv.gz``. Blank lines are skipped.
     text_column : str, default="text"
         Name of the text column; ignored for ``.txt`` files.
     label_column : str or None, default="label"
         Name of the label column; None reads no labels.
+    sep : str or None, default=None
+        The character that separates the fields of a csv or tsv file. None means a tab in tsv
+        files; in csv files, the one among comma, semicolon and tab that splits the header into most
+        columns.
+    encoding : str or None, default=None
+        The encoding of a text file, such as ``"cp1252"``. None means UTF-8, or the encoding that
+        the byte-order mark names.
 
     Returns
     -------
@@ -234,8 +273,9 @@ def read_texts(
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If the file has another type, is broken, has no rows, or lacks a column or a value. In csv
-        files, an empty field is a missing value. Errors count rows from 0, without the header.
+        If the file has another type or encoding, is broken, has no rows, or lacks a column or a
+        value. In csv files, an empty field is a missing value. Errors name the line or, in parquet
+        files, the row, counted from 1.
     TypeError
         If a text is not a string, for example a number.
 
@@ -250,33 +290,18 @@ def read_texts(
     ...     read_texts(path, text_column="review", label_column="stars")
     (['never again', 'loved it'], array(['1', '5'], dtype='<U1'))
     """
-    return read_columns(file_source(path), text_column, label_column)
+    source = file_source(path, options=Options(sep, encoding))
+    return read_columns(source, text_column, label_column)
 
 
 def read_columns(
-    source: Source, text_column: str, label_column: str | None, *, n_labels: int | None = None
-) -> tuple[list[str], Any]:
-    """Read texts and labels; with `n_labels`, return the labels as a 0/1 matrix.
-
-    In that case the label column contains label numbers separated by spaces, as ``skdistill
-    predict`` writes them. An empty field means that the text has no labels.
-    """
-    if source.kind == ".txt" and label_column is not None:
-        raise ValueError(
-            f"{source.name}: a .txt file has no labels; use a csv, jsonl or parquet file."
-        )
-    wanted = [text_column] if label_column is None else [text_column, label_column]
-    values = read_whole(source, wanted)
-    if source.kind == ".csv":  # an empty field is the only way to mark a missing value
-        values = {name: [value or None for value in column] for name, column in values.items()}
-    texts = check_texts(values[text_column], name=f"{source.name}: {text_column}")
+    source: Source, text_column: str, label_column: str | None
+) -> tuple[list[str], np.ndarray | None]:
+    """Read texts, and one label per text unless `label_column` is None."""
     if label_column is None:
-        return texts, None
-    labels, name = values[label_column], f"{source.name}: {label_column}"
-    if n_labels is None:
-        return texts, label_array(labels, name)
-    given = ("" if label is None else label for label in labels)
-    return texts, read_numbers(given, n_labels=n_labels, name=name)
+        return read_unlabelled(source, text_column), None
+    labelled = read_labelled(source, text_column, LabelColumns((label_column,)))
+    return labelled.texts, labelled.y
 
 
 def _find_folder(name: str, data_home: str | os.PathLike[str] | None) -> Path | None:
@@ -297,7 +322,7 @@ def _read_parts(readers: Mapping[str, _ReadPart], source: str, label_column: str
     """Return the parts of a data set: labelled parts as columns, ``unlabeled`` as texts."""
     parts: dict[str, Any] = {"unlabeled": []}
     for name, read in readers.items():
-        stem = Path(name).stem
+        stem = split_name(Path(name))[0]
         part = "val" if stem in _VALIDATION_NAMES else stem
         if stem.startswith(_POOL_PREFIXES):
             parts["unlabeled"] += read(None)[0]

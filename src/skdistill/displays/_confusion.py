@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix
-from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
+from skdistill._core.label_columns import as_label_column, as_labels
 from skdistill._core.labels import check_same_length
 from skdistill.displays._base import PanelsDisplay
 from skdistill.displays._style import require_matplotlib, with_style, wrapped
@@ -288,13 +288,17 @@ class ConfusionMatricesDisplay(PanelsDisplay):
                 "predictions must be a dict with at least one model, such as "
                 '{"teacher": ..., "student": ...}.'
             )
+        y_true = as_labels(y_true, name="y_true")
         if is_multilabel(y_true):
             raise ValueError(
                 "y_true is multilabel, but a confusion matrix needs one label per text. Pass one "
                 "column at a time, as in y_true[:, 0]."
             )
-        true = column_or_1d(y_true)
-        predicted = {name: column_or_1d(own) for name, own in predictions.items()}
+        true = as_label_column(y_true, name="y_true")
+        predicted = {
+            name: as_label_column(own, name=f"predictions[{name!r}]")
+            for name, own in predictions.items()
+        }
         for name, own in predicted.items():
             check_same_length(len(true), len(own), names=("y_true", f"predictions[{name!r}]"))
         if labels is None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_same_length
 from skdistill._core.multilabel import as_questions, join_columns
 from skdistill.displays._base import Display
@@ -244,6 +244,7 @@ class ReliabilityDisplay(Display):
         np.int64(3)
         """
         proba = np.asarray(join_columns(estimator.predict_proba(X)))
+        y = as_labels(y, classes=np.asarray(estimator.classes_))
         classes = None if is_multilabel(y) else estimator.classes_
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
@@ -305,11 +306,11 @@ class ReliabilityDisplay(Display):
         >>> display.calibration_error
         0.0
         """
+        y_true = as_labels(y_true, name="y_true")
         if is_multilabel(y_true):
             y_true, y_proba = np.ravel(y_true), as_questions(np.asarray(y_proba, float))
             classes = [0, 1]
         else:
-            y_true = column_or_1d(y_true)
             classes = np.unique(y_true) if classes is None else classes
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)
         display = cls(

@@ -13,12 +13,19 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.labels import check_known_labels, check_labels, check_same_length
+from skdistill._core.label_columns import as_labels, check_known_labels, label_names
+from skdistill._core.labels import check_labels, check_same_length
+from skdistill._core.multilabel import has_labels
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.displays._comparison import ComparisonDisplay
 from skdistill.displays._style import require_matplotlib
-from skdistill.evaluation._model_table import Predictions, make_table, measure_model
+from skdistill.evaluation._model_table import (
+    ModelTable,
+    Predictions,
+    make_table,
+    measure_model,
+)
 from skdistill.evaluation._unlabeled import has_teacher, students_in, unlabeled_for
 from skdistill.labelling._pool import TextPool, as_pool
 
@@ -111,7 +118,8 @@ def compare(
     Returns
     -------
     table : DataFrame
-        One row per classifier, in the order given. The columns are
+        One row per classifier, in the order given. Printing it shows the main columns. All columns
+        are
 
         - ``name``;
         - ``kind``: ``"teacher"`` (the reference), ``"distilled"`` (a student with a teacher, or any
@@ -181,6 +189,7 @@ def compare(
     models = _check_estimators(estimators, reference)
     train, labels = _check_training_texts(models, X_train, y_train)
     test, test_labels = _check_test_texts(X_test, y_test, labels)
+    columns = label_names(y_test if labels is None else labels)
     pool = as_pool(X_unlabeled)
 
     # The reference comes first because the others are compared with it.
@@ -192,6 +201,7 @@ def compare(
         model = _unfrozen(models[name])
         predictions = Predictions.of(model, test)
         _check_predictions(name, predictions, test_labels)
+        _check_columns(name, model, columns)
         if name == reference:
             expected = predictions
         rows[name] = measure_model(
@@ -206,9 +216,10 @@ def compare(
         )
         if name == reference and not rows[name]["accuracy"]:
             raise ValueError(
-                f"The reference {name!r} classifies no test text correctly; check its labels."
+                f"The reference {name!r} does not classify any test text correctly; check its "
+                "labels."
             )
-    table = make_table([rows[name] for name in models])
+    table = ModelTable(make_table([rows[name] for name in models]))
     if plot:
         ComparisonDisplay.from_comparison(table)
     return (table, models) if return_estimators else table
@@ -234,21 +245,24 @@ def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
 
 
 def _fit(
-    model: Any, texts: list[str] | None, labels: np.ndarray | None, pool: TextPool | None
+    model: Any,
+    texts: list[str] | None,
+    labels: np.ndarray | pd.DataFrame | None,
+    pool: TextPool | None,
 ) -> tuple[Any, float | None]:
     """Fit a clone and return it with the training time; return a frozen model unchanged."""
     if isinstance(model, FrozenEstimator):
         return model, None
     model = clone(model)
     start = time.perf_counter()
-    with unlabeled_for(model, pool) as params:
+    with unlabeled_for(model, pool) as (model, params):
         model.fit(texts, labels, **params)
     return model, time.perf_counter() - start
 
 
 def _check_training_texts(
     models: dict[str, Any], X: Any, y: Any
-) -> tuple[list[str] | None, np.ndarray | None]:
+) -> tuple[list[str] | None, np.ndarray | pd.DataFrame | None]:
     untrained = [name for name, model in models.items() if not isinstance(model, FrozenEstimator)]
     if X is None or y is None:
         if untrained:
@@ -258,17 +272,22 @@ def _check_training_texts(
             )
         return None, None
     texts = check_texts(X, name="X_train")
-    classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
-    return texts, codes if codes.ndim == 2 else classes[codes]
+    names = ("X_train", "y_train")
+    classes, codes = check_labels(y, n_rows=len(texts), multilabel=True, names=names)
+    if codes.ndim == 1:
+        return texts, classes[codes]
+    return texts, codes if label_names(y) is None else pd.DataFrame(codes, columns=classes)
 
 
 def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
     """Return the test texts and labels; a single class is allowed."""
     texts = check_texts(X, name="X_test")
-    if is_multilabel(y):
-        _, labels = check_labels(y, n_rows=len(texts), multilabel=True)
+    labels = as_labels(y, name="y_test", classes=label_names(train_labels))
+    if is_multilabel(labels):
+        names = ("X_test", "y_test")
+        _, labels = check_labels(labels, n_rows=len(texts), multilabel=True, names=names)
     else:
-        labels = column_or_1d(y)
+        labels = column_or_1d(labels)
         check_same_length(len(texts), len(labels), names=("X_test", "y_test"))
     if train_labels is None:
         return texts, labels
@@ -291,6 +310,15 @@ def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> No
     classes = predictions.classes
     if classes is not None and not np.isin(classes, y).any():
         raise ValueError(f"None of the classes of {name!r}, {classes.tolist()}, occurs in y_test.")
+
+
+def _check_columns(name: str, model: Any, columns: np.ndarray | None) -> None:
+    """Refuse a model that was fitted on other columns, or in another order, than it is tested."""
+    if columns is not None and not has_labels(model, columns):
+        raise ValueError(
+            f"{name!r} predicts the labels {np.asarray(model.classes_).tolist()!s:.200}, but the "
+            f"columns of y_test are {columns.tolist()!s:.200}; pass them in the same order."
+        )
 
 
 def _kind(estimator: Any) -> str:

@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.labels import check_known_labels, check_labels, check_same_length
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_labels
 from skdistill._core.multilabel import as_one_question
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.evaluation._verdict import DistillationReport, Scores
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import TextPool, as_pool
+from skdistill.labelling._pool import TextPool, as_pool, check_unlabeled
 from skdistill.labelling._transfer_set import make_transfer_set
 from skdistill.metrics._bootstrap import paired_bootstrap
 from skdistill.metrics._calibration import (
@@ -32,7 +33,7 @@ from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
 
 # The student receives its soft labels, so its `fit` must not make others.
-_LABELS_GIVEN = {"augmenter": None, "teacher_cv": None}
+_LABELS_GIVEN = {"unlabeled": None, "augmenter": None, "teacher_cv": None}
 # The twin's parameters. A weight of 1 replaces the student's loss, which may have a temperature, by
 # cross-entropy.
 _WITHOUT_TEACHER = {
@@ -85,7 +86,8 @@ def distillation_report(
     y : array-like of shape (n_labeled,) or (n_labeled, n_labels)
         Gold labels; for multilabel data, an indicator matrix.
     X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
-        Texts without gold labels. Only the student is trained on them.
+        Texts without gold labels. Only the student is trained on them. If None, the student's
+        parameter `unlabeled` is used.
     X_test : iterable of str, of length n_test, or None, default=None
         Test texts. If None, a stratified part of `X` is held out.
     y_test : array-like of shape (n_test,) or (n_test, n_labels), default=None
@@ -149,22 +151,28 @@ def distillation_report(
     >>> student = DistilledMLPClassifier(make_tfidf_baseline(C=10), max_epochs=20)
     >>> report = distillation_report(student, X, y, X_unlabeled=["my bus", "a soup"], n_seeds=2)
     >>> report.verdict
-    'No difference shown: the student is 0.00 points more accurate than its twin, but the 95 % ...'
+    'Cannot tell with 5 test texts: the student is 0.00 points more accurate than its twin, but ...'
     """
     distilled, twin = _make_pair(student, twin_params)
     rng = check_random_state(random_state)
     seeds = rng.randint(2**31 - 1, size=n_seeds).tolist()
     data = _split(X, y, X_test, y_test, test_size, rng)
     labeler = SoftLabeler(
-        student.teacher, data.texts, data.labels, memory=student.memory, verbose=verbose
+        student.teacher,
+        data.texts,
+        data.labels,
+        classes=data.classes,
+        memory=student.memory,
+        verbose=verbose,
     )
-    soft_labels = _label_once(student, labeler, data, as_pool(X_unlabeled))
+    pool = as_pool(student._unlabeled_or(X_unlabeled))
+    soft_labels = _label_once(student, labeler, data, pool)
     teacher_proba = labeler.label(data.test_texts)
     fold = rng.permutation(len(data.test_texts)) % 2
     of_teacher = _Run(Measurement.of(data.test_codes, teacher_proba, teacher_proba))
     teacher_scores = _score([of_teacher], fold)
     if not teacher_scores.accuracy:
-        raise ValueError("The teacher classifies no test text correctly; check its labels.")
+        raise ValueError("The teacher does not classify any test text correctly; check its labels.")
     students, twins = [], []
     for seed in progress_bar(seeds, desc="student and twin", unit="seed", disable=not verbose):
         students.append(_train(distilled, seed, data, teacher_proba, soft_labels))
@@ -256,19 +264,15 @@ def _split(
             stratify=None if multilabel else codes,
             random_state=rng,
         )
-    elif multilabel:
-        test_texts = check_texts(X_test, name="X_test")
-        _, test_codes = check_labels(y_test, n_rows=len(test_texts), multilabel=True)
-        if test_codes.shape[1:] != codes.shape[1:]:
-            raise ValueError(
-                f"y_test must have {len(classes)} columns, one for each label in y, but has the "
-                f"shape {test_codes.shape}."
-            )
     else:
-        test_texts, test_labels = check_texts(X_test, name="X_test"), column_or_1d(y_test)
-        check_same_length(len(test_texts), len(test_labels), names=("X_test", "y_test"))
-        check_known_labels(test_labels, classes, names=("y_test", "y"))
-        test_codes = np.searchsorted(classes, test_labels)
+        test_texts = check_texts(X_test, name="X_test")
+        test_codes = find_labels(
+            y_test,
+            classes,
+            n_rows=len(test_texts),
+            multilabel=multilabel,
+            names=("X_test", "y_test", "y"),
+        )
     if len(test_texts) < 2:
         raise ValueError("One test text is not enough; pass at least two.")
     return _Split(texts, codes, test_texts, test_codes, classes)
@@ -283,8 +287,9 @@ def _label_once(
         data.classes,
         data.codes,
         labeler=labeler,
-        X_unlabeled=pool,
-        **{name: getattr(student, name) for name in _LABELS_GIVEN},
+        X_unlabeled=check_unlabeled(pool, n_labeled=len(data.texts)),
+        augmenter=student.augmenter,
+        teacher_cv=student.teacher_cv,
     )
     n_labeled = len(data.texts)
     return {

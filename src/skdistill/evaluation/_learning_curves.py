@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 from sklearn.utils import check_random_state
 
 from skdistill._core.format import format_count
+from skdistill._core.label_columns import as_labels
 from skdistill._core.labels import check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
@@ -224,7 +225,7 @@ class LearningCurvesDisplay(Display):
         if not estimators:
             raise ValueError("estimators is empty; pass at least one classifier.")
         texts = check_texts(X)
-        y = np.asarray(y)
+        y = as_labels(y)
         check_same_length(len(texts), len(y), names=("X", "y"))
         first = next(iter(estimators.values()))
         splits = list(check_cv(cv, y, classifier=is_classifier(first)).split(texts, y))
@@ -267,10 +268,8 @@ def _train_curves(
         estimators.items(), desc="learning curves", unit="model", disable=not verbose
     ):
         if not isinstance(estimator, FrozenEstimator):
-            with unlabeled_for(estimator, pool) as params:
-                sizes, _, scores[name] = learning_curve(
-                    estimator, texts, y, params=params, **options
-                )
+            with unlabeled_for(estimator, pool) as (model, params):
+                sizes, _, scores[name] = learning_curve(model, texts, y, params=params, **options)
     if not scores:
         raise ValueError("All estimators are frozen; pass at least one that can be trained.")
     return sizes, scores

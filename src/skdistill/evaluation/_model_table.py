@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
+from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import join_columns
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
@@ -83,7 +84,7 @@ def measure_model(
     >>> row["accuracy"], row["n_parameters"]
     (1.0, 6)
     """
-    y = np.asarray(y)
+    y = as_labels(y)
     if predictions is None:
         predictions = Predictions.of(model, X)
     found = Measurement(
@@ -207,6 +208,23 @@ def measure_speed(
     affordable = int(len(probe) / seconds(probe) * max_seconds / n_repeats)
     texts = X[: max(1, min(affordable, len(X)))]
     return float(len(texts) / np.median([seconds(texts) for _ in range(n_repeats)]))
+
+
+class ModelTable(pd.DataFrame):
+    """A table of models that prints its main columns; pandas would hide the accuracy.
+
+    Parts and copies of it are ordinary data frames.
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        columns = ", ".join(map(str, self.columns))
+        return (
+            f"{format_table(self)}\n\n[{len(self)} rows x {len(self.columns)} columns: {columns}]"
+        )
 
 
 def make_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

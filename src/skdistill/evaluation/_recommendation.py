@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from skdistill._core.estimators import validate_params
+from skdistill._core.label_columns import as_label_column, check_same_kind
 from skdistill._core.labels import check_label_column
 from skdistill._core.texts import check_texts
 from skdistill.metrics._word_order import word_order_sensitivity
@@ -181,7 +182,9 @@ def recommend_student(
     """
     texts = check_texts(X)
     labels = check_label_column(y, n_rows=len(texts))
-    accuracy = float(np.mean(np.asarray(teacher.predict(texts)) == labels))
+    predicted = as_label_column(teacher.predict(texts), name="teacher.predict(X)")
+    check_same_kind(labels, predicted, names=("y", "teacher.predict(X)"))
+    accuracy = float(np.mean(predicted == labels))
     most_frequent = np.unique(labels, return_counts=True)[1].max() / len(labels)
     lead = accuracy - float(most_frequent)
     if lead <= 0:

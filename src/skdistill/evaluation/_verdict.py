@@ -92,11 +92,11 @@ class DistillationReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence that says whether distillation helped."""
+        """One sentence: distillation helped, it hurt, or there are too few test texts to tell."""
         outcome, link, reading = {
             True: ("Distillation helped", "and", "is above 0"),
             False: ("Distillation hurt", "and", "is below 0"),
-            None: ("No difference shown", "but", "contains 0"),
+            None: (f"Cannot tell with {self.n_test:,} test texts", "but", "contains 0"),
         }[self.helped]
         points = 100 * self.difference
         direction = "less" if points < 0 else "more"

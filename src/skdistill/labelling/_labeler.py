@@ -2,9 +2,9 @@
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,28 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
+from skdistill._core.label_columns import LabelTable
 from skdistill._core.labels import check_probabilities
 from skdistill._core.progress import progress_bar
-from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._fingerprint import (
+    fitted_fingerprint,
+    note_changes,
+    teacher_fingerprint,
+)
+from skdistill.labelling._pace import Pace
 from skdistill.labelling._store import SoftLabelStore, check_memory_location, digest_texts
 from skdistill.labelling._teacher import (
+    answers_in_parts,
     check_classes,
+    explain_errors,
     fit_teacher,
     has_frozen_part,
+    learns_nothing,
     own_classes,
     release_memory,
 )
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
 from skdistill.text._streams import Texts
-
-# Number of texts labelled between two writes to disk: the most that an interruption can lose.
-_SHARD = 8192
 
 
 class SoftLabeler:
@@ -50,6 +56,8 @@ class SoftLabeler:
     y : ndarray of shape (n_labeled,) or (n_labeled, n_labels), or None
         Labels of `X`: ones and zeros in the multilabel case, None for a teacher that needs no
         labels (see `needs_no_labels`).
+    classes : ndarray of shape (n_labels,) or None, default=None
+        The labels of the columns of `y` in the multilabel case; None numbers them.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Weights to pass to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
@@ -78,6 +86,7 @@ class SoftLabeler:
         X: list[str],
         y: np.ndarray | None,
         *,
+        classes: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
         memory: str | os.PathLike[str] | joblib.Memory | None = None,
         verbose: int = 0,
@@ -85,6 +94,7 @@ class SoftLabeler:
         self.teacher = teacher
         self.X = X
         self.y = None if y is None else np.asarray(y)
+        self._columns = classes
         self.sample_weight = sample_weight
         self.memory = memory
         self.verbose = verbose
@@ -92,7 +102,7 @@ class SoftLabeler:
 
     @property
     def classes(self) -> np.ndarray:
-        """The sorted labels; in the multilabel case, the column numbers."""
+        """The sorted labels; in the multilabel case, the labels of the columns."""
         return self._form[0]
 
     @property
@@ -103,9 +113,20 @@ class SoftLabeler:
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
         if self.y is None:
-            return own_classes(self.fitted_teacher(), self.X[0])
-        multilabel = self.y.ndim == 2
-        return np.arange(self.y.shape[1]) if multilabel else np.unique(self.y), multilabel
+            teacher = self.fitted_teacher()
+            with explain_errors(teacher):
+                return own_classes(teacher, self.X[0])
+        if self.y.ndim == 1:
+            return np.unique(self.y), False
+        return np.arange(self.y.shape[1]) if self._columns is None else self._columns, True
+
+    @property
+    def _lesson(self) -> Any:
+        """The labels to fit the teacher on; with their names, if it only reads the names."""
+        if self.y is None or self._columns is None or self._columns.dtype.kind != "U":
+            return self.y
+        is_table = self.y.ndim == 2 and learns_nothing(self.teacher)
+        return LabelTable(self.y, self._columns) if is_table else self.y
 
     def label(self, texts: Texts) -> np.ndarray:
         """Return the teacher's probabilities; fit the teacher only if some are not cached.
@@ -129,36 +150,63 @@ class SoftLabeler:
         """
         answers = _Answers(texts, len(self.classes))
         location = check_memory_location(self.memory)
-        if location is None:
-            if answers.wanted.any():
-                self.fitted_teacher()  # now, to keep fitting out of the bar
-            with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
-                for rows, shard in self._ask(texts, answers.wanted, Path(folder)):
-                    answers.add(rows, [*shard.values()])
-                    bar.update(len(rows))
+        if location is not None:
+            self._label_with_memory(answers, texts, SoftLabelStore(location))
             return answers.of_all()
-        store = SoftLabelStore(location)
-        key = teacher_fingerprint(self.teacher, self.X, self.y, self.sample_weight)
-        answers.look_up(store, key)
-        n_missing = int(np.count_nonzero(answers.wanted))
-        turn = store.turn(key, compress(texts, answers.wanted)) if n_missing else nullcontext()
-        with turn:
-            if n_missing:  # other processes may have labelled them meanwhile
-                answers.look_up(store, key)
-                n_missing = int(np.count_nonzero(answers.wanted))
-            if n_missing:
-                self.fitted_teacher()
-            with self._progress(answers, n_known=len(answers) - n_missing) as bar:
-                for rows, shard in self._ask(texts, answers.wanted, store.folder(key)):
-                    store.write(key, shard)
+        if answers.wanted.any():
+            self.fitted_teacher()  # now, to keep fitting out of the bar
+        with self._progress(answers) as bar, tempfile.TemporaryDirectory() as folder:
+            for rows, shard in self._ask(texts, answers.wanted, Path(folder), is_kept=False):
+                answers.add(rows, [*shard.values()])
+                bar.update(len(rows))
+        return answers.of_all()
+
+    def _label_with_memory(self, answers: "_Answers", texts: Texts, store: SoftLabelStore) -> None:
+        """Take answers from a store; ask the teacher for the others, and store them."""
+        key = teacher_fingerprint(self.teacher, self.X, self._lesson, self.sample_weight)
+        is_complete = answers.look_up_all(store, key)
+        if not is_complete:
+            with store.turn(key, compress(texts, answers.wanted)):
+                # Other processes may have labelled them meanwhile.
+                is_complete = answers.look_up_all(store, key)
+                if not is_complete:
+                    self._ask_and_keep(answers, texts, store, key)
+        if is_complete:
+            self._progress(answers, n_known=len(answers)).close()
+
+    def _ask_and_keep(
+        self, answers: "_Answers", texts: Texts, store: SoftLabelStore, key: str
+    ) -> None:
+        """Fit the teacher, ask it for the texts that this fit has not labelled, and keep answers.
+
+        If a fit is random, the next one is another teacher, whose answers must not be mixed in.
+        """
+        fit = self._fit_fingerprint()
+        answers.look_up(store, key, fit)
+        ask = partial(self._ask, folder=store.folder(key), is_kept=True)
+        try:
+            with self._progress(answers, n_known=answers.n_known) as bar:
+                for rows, shard in ask(texts, answers.wanted):
+                    store.append(key, shard, fit)
                     answers.add(rows, [*shard.values()])
                     bar.update(len(rows))
             # Waiting processes would have to fit the teacher again, so label their texts here.
-            while n_missing and (wanted := store.take_requests(key)):
-                everything = np.ones(len(wanted), dtype=bool)
-                for _, shard in self._ask(wanted, everything, store.folder(key)):
-                    store.write(key, shard)
-        return answers.of_all()
+            while wanted := store.take_requests(key, fit):
+                for _, shard in ask(wanted, np.ones(len(wanted), dtype=bool)):
+                    store.append(key, shard, fit)
+        except BaseException as error:
+            error.add_note(
+                f"{answers.n_known} of {len(answers)} answers are kept in {str(store.location)!r}; "
+                "repeat the call to request only the rest."
+            )
+            raise
+        finally:
+            note_changes(key, self.teacher, self.X, self._lesson, self.sample_weight)
+
+    def _fit_fingerprint(self) -> str:
+        """Fit the teacher, and return what tells this fit from others."""
+        fit = fitted_fingerprint(self.fitted_teacher())
+        return uuid.uuid4().hex[:16] if fit is None else fit
 
     def _progress(self, answers: "_Answers", n_known: int | None = None) -> "tqdm[Any]":
         """Make a progress bar over distinct texts; with a store, it shows hits and misses."""
@@ -194,11 +242,13 @@ class SoftLabeler:
             If the teacher is frozen, a row is held out twice, or there are no labels.
         """
         if self.y is None:
-            raise ValueError("Without y, no teacher can be fitted on some of the rows alone.")
+            raise ValueError(
+                "teacher_cv needs labels, but y is None; pass y, or set teacher_cv=None."
+            )
         if has_frozen_part(self.teacher):
             raise ValueError(
-                "A frozen teacher cannot be fitted without some of its rows, which teacher_cv "
-                "needs; pass it unfrozen."
+                "teacher_cv fits the teacher on parts of the rows, but the teacher is frozen. Pass "
+                "it without FrozenEstimator, or leave teacher_cv at None."
             )
         rows, parts = [], []
         folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)
@@ -206,13 +256,14 @@ class SoftLabeler:
             lacking = np.setdiff1d(np.unique(self.y), self.y[train])
             if len(lacking):
                 raise ValueError(
-                    f"The training part of fold {number} has no text of the class "
-                    f"{lacking[0]!r}; use stratified folds, fewer of them, or drop rare classes."
+                    f"The training part of fold {number} has no text of class {lacking[0]!r}; use "
+                    "stratified folds, use fewer folds, or drop rare classes."
                 )
             fold = SoftLabeler(
                 self.teacher,
                 [self.X[row] for row in train],
                 self.y[train],
+                classes=self._columns,
                 sample_weight=None if self.sample_weight is None else self.sample_weight[train],
                 memory=self.memory,
                 verbose=self.verbose,
@@ -222,38 +273,42 @@ class SoftLabeler:
         order = np.argsort(np.concatenate(rows), kind="stable")
         held_out = np.concatenate(rows)[order]
         if len(np.unique(held_out)) < len(held_out):
-            raise ValueError(f"teacher_cv={cv!r} holds some row out twice; it must hold each once.")
+            raise ValueError(
+                f"teacher_cv={cv!r} holds out a row twice; it must hold out each row once."
+            )
         return held_out, np.concatenate(parts)[order]
 
     def _ask(
-        self, texts: Texts, wanted: np.ndarray, folder: Path
+        self, texts: Texts, wanted: np.ndarray, folder: Path, *, is_kept: bool
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-        """Label the wanted texts, shard by shard; yield row numbers and probabilities by text."""
+        """Label the wanted texts; yield row numbers and probabilities by text, as they come."""
         if not wanted.any():
             return
         teacher = self.fitted_teacher()
         check_classes(teacher, self.classes, self.multilabel)
-        n_workers = count_workers()
-        if n_workers > 1:
-            shards = label_in_workers(teacher, texts, wanted, _SHARD, n_workers, folder)
+        n_workers, pace = count_workers(), Pace(is_kept=is_kept)
+        if n_workers > 1 and answers_in_parts(teacher) is None:
+            shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)
         else:
-            shards = label_here(teacher, texts, wanted, _SHARD)
-        for rows, shard, answer in shards:
-            proba = check_probabilities(
-                answer,
-                n_rows=len(shard),
-                n_classes=len(self.classes),
-                name="teacher.predict_proba(texts)",
-                rows="texts",
-                multilabel=self.multilabel,
-            )
-            yield rows, dict(zip(shard, proba, strict=True))
+            shards = label_here(teacher, texts, wanted, pace)
+        with explain_errors(teacher):
+            for rows, shard, answer in shards:
+                proba = check_probabilities(
+                    answer,
+                    n_rows=len(shard),
+                    n_classes=len(self.classes),
+                    classes=self.classes,
+                    name="teacher.predict_proba(texts)",
+                    rows="texts",
+                    multilabel=self.multilabel,
+                )
+                yield rows, dict(zip(shard, proba, strict=True))
         release_memory(teacher)
 
     def fitted_teacher(self) -> BaseEstimator:
         """Return the fitted teacher; fit it at the first call."""
         if self._fitted is None:
-            self._fitted = fit_teacher(self.teacher, self.X, self.y, self.sample_weight)
+            self._fitted = fit_teacher(self.teacher, self.X, self._lesson, self.sample_weight)
         return self._fitted
 
 
@@ -272,10 +327,25 @@ class _Answers:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def look_up(self, store: SoftLabelStore, teacher_key: str) -> None:
-        """Look up the missing probabilities in a store."""
+    @property
+    def n_known(self) -> int:
+        """The number of distinct texts whose probabilities are known."""
+        return len(self) - int(np.count_nonzero(self.wanted))
+
+    def look_up_all(self, store: SoftLabelStore, teacher_key: str) -> bool:
+        """Look up all probabilities, of one fit of the teacher; return whether all are known."""
+        for fit in store.fits(teacher_key):
+            self.look_up(store, teacher_key, fit)
+            if not self.wanted.any():
+                return True
+            self.wanted[self._first] = True
+        return not len(self)
+
+    def look_up(self, store: SoftLabelStore, teacher_key: str, fit: str) -> None:
+        """Look up the missing probabilities in a store, of one fit of the teacher."""
         asked = np.flatnonzero(self.wanted[self._first])
-        numbers, proba = store.find(teacher_key, self._digests[asked])
+        digests, n_classes = self._digests[asked], self._proba.shape[1]
+        numbers, proba = store.find(teacher_key, digests, fit, n_classes)
         if len(numbers):
             self._proba[asked[numbers]] = proba
             self.wanted[self._first[asked[numbers]]] = False

@@ -1,11 +1,12 @@
 """Unlabelled texts that cross-validation does not split."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from os import PathLike
+from typing import Any
 
 from skdistill._core.texts import check_texts
-from skdistill.datasets._files import ParquetTexts
+from skdistill.datasets._parquet import ParquetTexts
 from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
 
 
@@ -27,7 +28,8 @@ class TextPool:
 
     See Also
     --------
-    DistilledMLPClassifier : Accepts a pool as `X_unlabeled` in `fit`.
+    DistilledMLPClassifier : Accepts a pool as `X_unlabeled` in `fit`, and as the parameter
+        `unlabeled`.
 
     References
     ----------
@@ -37,6 +39,8 @@ class TextPool:
     --------
     >>> from skdistill import TextPool
     >>> pool = TextPool(["an unlabelled text", "another"])
+    >>> pool
+    TextPool(list of 2 texts)
     >>> [text for text in pool]
     ['an unlabelled text', 'another']
     """
@@ -44,8 +48,8 @@ class TextPool:
     def __init__(self, texts: Iterable[str]):
         if isinstance(texts, Iterator):
             raise TypeError(
-                "TextPool needs texts that can be read more than once; pass a list, not a "
-                f"{type(texts).__name__}."
+                f"TextPool needs texts that can be read more than once, not a "
+                f"{type(texts).__name__}; pass a list."
             )
         self.texts = texts
 
@@ -89,7 +93,34 @@ class TextPool:
         return iter(self.texts)
 
     def __repr__(self) -> str:
-        return f"TextPool({type(self.texts).__name__})"
+        kind = type(self.texts).__name__
+        if isinstance(self.texts, MissingTexts):
+            return "TextPool(missing texts)"
+        if not isinstance(self.texts, Sized):
+            return f"TextPool({kind})"
+        n_texts = len(self.texts)
+        return f"TextPool({kind} of {n_texts:,} text{'' if n_texts == 1 else 's'})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TextPool":
+        # Nothing changes a pool, and scikit-learn's `clone` copies the parameters of estimators.
+        return self
+
+
+class MissingTexts:
+    """Stands for the texts of a pool, which a fitted student's pickle does not contain."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError(
+            "A pickled student does not contain its unlabelled texts. Pass them with "
+            "set_params(unlabeled=TextPool(...)), or set unlabeled=None to train without them."
+        )
+
+
+def without_texts(pool: TextPool | None) -> TextPool | None:
+    """Return a pool without the texts it holds in memory."""
+    if pool is None or is_on_disk(pool.texts):
+        return pool
+    return TextPool(MissingTexts())
 
 
 def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
@@ -99,24 +130,25 @@ def as_pool(X_unlabeled: Iterable[str] | None) -> TextPool | None:
     return TextPool(check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True))
 
 
-def check_unlabeled(X_unlabeled: Iterable[str] | None, *, n_labeled: int) -> Texts:
+def check_unlabeled(
+    X_unlabeled: Iterable[str] | None, *, n_labeled: int, name: str = "X_unlabeled"
+) -> Texts:
     """Check unlabelled texts, and warn if cross-validation may have split them.
 
     That is possible if they are not in a pool and there are as many of them as labelled texts. A
-    pool on disk is not loaded into memory.
+    pool on disk is not loaded into memory. `name` is that of the texts in error messages.
     """
     if X_unlabeled is None:
         return []
     if isinstance(X_unlabeled, TextPool):
         if is_on_disk(X_unlabeled.texts):
-            return CheckedTexts(X_unlabeled.texts, "X_unlabeled")
-        return check_texts(X_unlabeled.texts, name="X_unlabeled", allow_empty=True)
-    texts = check_texts(X_unlabeled, name="X_unlabeled", allow_empty=True)
+            return CheckedTexts(X_unlabeled.texts, name)
+        return check_texts(X_unlabeled.texts, name=name, allow_empty=True)
+    texts = check_texts(X_unlabeled, name=name, allow_empty=True)
     if len(texts) == n_labeled:
         warnings.warn(
-            f"X_unlabeled has exactly as many rows as X ({n_labeled}). Inside cross-validation "
-            "scikit-learn then cuts it to the fold without a word; pass "
-            "skdistill.TextPool(X_unlabeled) to keep it whole, there and here.",
-            stacklevel=2,
+            f"X_unlabeled has exactly as many rows as X ({n_labeled}), so cross-validation would "
+            "silently split it. Pass skdistill.TextPool(X_unlabeled) to keep it whole.",
+            stacklevel=5,  # past fit and the wrappers around it
         )
     return texts

@@ -3,9 +3,9 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 
-from skdistill.labelling._fingerprint import identity
+from skdistill.labelling._teacher import learns_nothing
 
 
 class SharedTeacher(ClassifierMixin, BaseEstimator):
@@ -32,10 +32,11 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
     def __sklearn_clone__(self) -> Self:
         return self
 
-    def _fingerprint(self) -> Any:
-        return identity(clone(self.estimator))
+    @property
+    def _learns_nothing(self) -> bool:
+        return learns_nothing(self.estimator)
 
-    def fit(self, X: list[str], y: np.ndarray) -> Self:
+    def fit(self, X: list[str], y: Any) -> Self:
         """Fit the teacher, unless it is fitted already."""
         if not hasattr(self, "classes_"):
             self.estimator.fit(X, y)

@@ -3,21 +3,29 @@
 import hashlib
 import json
 import os
+import shutil
 import uuid
+import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
 from skdistill._core.files import replacing
+from skdistill.labelling._journal import append_block, read_blocks
 
 _DIGEST = "S16"
+# Number of answers from which a shard is large, and number of small shards to keep unmerged.
+_SHARD, _SMALL_SHARDS = 8192, 16
+# What the readers of npz files and journals raise for damaged files.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,13 @@ class StoredTeacher:
 class SoftLabelStore:
     """A cache of probabilities on disk, by teacher and by the content of each text.
 
-    Several processes can share a store: each write makes a new file, which is renamed once it is
-    complete. The store contains hashes of texts. It contains texts themselves only while a process
-    waits for its turn.
+    Answers are appended to a journal as they come. Complete journals become shards, compressed into
+    few files. If a teacher is fitted again and turns out another one, because it is random, its
+    answers are kept apart, under the fingerprint of that fit.
+
+    Several processes can share a store: each writes files of its own, and shards get their names
+    when they are complete. The store contains hashes of texts. It contains texts themselves only
+    while a process waits for its turn.
 
     Parameters
     ----------
@@ -66,12 +78,15 @@ class SoftLabelStore:
 
     def __init__(self, location: str | os.PathLike[str]):
         self.location = Path(location)
+        # The journal of each teacher and fit that this process writes, and its number of answers.
+        self._journals: dict[tuple[str, str], tuple[Path, int]] = {}
 
     @contextmanager
     def turn(self, teacher_key: str, texts: Iterable[str]) -> Iterator[None]:
         """Wait until no other process labels with the same teacher.
 
         While it waits, the texts are in a request file, so that the other process can label them.
+        At the end, journals become shards, those of killed processes included.
         """
         folder = self.folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,69 +94,121 @@ class SoftLabelStore:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            request = folder / f"{uuid.uuid4().hex}.request"
-            with replacing(request) as file:
-                file.write(json.dumps([*texts]).encode())
-            try:
+            with _request(folder, [*texts]):
                 lock.acquire()
-            finally:
-                request.unlink(missing_ok=True)
         try:
             yield
         finally:
-            lock.release()
+            try:
+                self._settle(teacher_key)
+            finally:
+                lock.release()
 
-    def take_requests(self, teacher_key: str) -> list[str]:
+    def take_requests(self, teacher_key: str, fit: str = "") -> list[str]:
         """Return the distinct unlabelled texts that other processes are waiting for."""
         wanted: dict[str, None] = {}
         for path in sorted(self.folder(teacher_key).glob("*.request")):
-            # The waiting process may have had its turn and removed its request.
+            # The waiting process may have had its turn and removed its request, or have died.
             with suppress(FileNotFoundError):
-                wanted |= dict.fromkeys(json.loads(path.read_bytes()))
+                if _is_waiting(path):
+                    wanted |= dict.fromkeys(json.loads(path.read_bytes()))
                 path.unlink()
-        known = self.read(teacher_key, [*wanted])
+        known = self.read(teacher_key, [*wanted], fit)
         return [text for text in wanted if text not in known]
 
-    def read(self, teacher_key: str, texts: list[str]) -> dict[str, np.ndarray]:
+    def read(self, teacher_key: str, texts: list[str], fit: str = "") -> dict[str, np.ndarray]:
         """Return the probabilities of those texts that are in the store."""
         digests, first = np.unique(digest_texts(texts), return_index=True)
-        numbers, proba = self.find(teacher_key, digests)
+        numbers, proba = self.find(teacher_key, digests, fit)
         return {texts[first[number]]: row for number, row in zip(numbers, proba, strict=True)}
 
-    def find(self, teacher_key: str, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def find(
+        self, teacher_key: str, digests: np.ndarray, fit: str = "", n_classes: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Look up texts by their digests, which must be sorted and distinct.
 
         Return the positions in `digests` of the texts that are in the store, and their
-        probabilities, of shape (n_found, n_classes).
+        probabilities, of shape (n_found, n_classes). A file that is damaged, or has another number
+        of classes, is renamed, with a warning.
         """
         numbers, parts = [np.empty(0, dtype=np.intp)], [np.empty((0, 0), dtype=np.float32)]
-        for path in self._shards(teacher_key) if len(digests) else ():
-            # Another process may be clearing the store.
-            with suppress(FileNotFoundError), np.load(path, allow_pickle=False) as shard:
-                stored = shard["digests"].view(_DIGEST).ravel()
+        for path in self._answers(teacher_key, fit) if len(digests) else ():
+            with _setting_damage_aside(path), _opened(path, n_classes) as (stored, load_proba):
                 positions = np.searchsorted(digests, stored).clip(max=len(digests) - 1)
                 known = digests[positions] == stored
                 if known.any():
+                    rows = load_proba()[known]
                     numbers.append(positions[known])
-                    parts.append(shard["proba"][known])
+                    parts.append(rows)
+                    n_classes = rows.shape[1]
         return np.concatenate(numbers), np.concatenate(parts[1:] or parts)
 
-    def write(self, teacher_key: str, labelled: dict[str, np.ndarray]) -> None:
-        """Add the probabilities of some texts."""
+    def fits(self, teacher_key: str) -> list[str]:
+        """Return the fingerprints of all fits that the store has answers of, the latest first."""
+        latest: dict[str, float] = {}
+        for path in self._answers(teacher_key):
+            with suppress(FileNotFoundError):
+                fit = path.stem.rpartition("-")[0]
+                latest[fit] = max(latest.get(fit, 0.0), path.stat().st_mtime)
+        return sorted(latest, key=lambda fit: -latest[fit])
+
+    def write(self, teacher_key: str, labelled: dict[str, np.ndarray], fit: str = "") -> None:
+        """Add the probabilities of some texts as one shard."""
+        self._write_shard(teacher_key, fit, *_as_arrays(labelled))
+
+    def append(self, teacher_key: str, labelled: dict[str, np.ndarray], fit: str = "") -> None:
+        """Add the probabilities of some texts to a journal; during a turn only."""
+        key = teacher_key, fit
+        path, n_answers = self._journals.get(key, (self._new_path(*key, ".journal"), 0))
+        digests, proba = _as_arrays(labelled)
+        append_block(path, digests, proba)
+        self._journals[key] = path, n_answers + len(proba)
+        if n_answers + len(proba) >= _SHARD:
+            self._settle(teacher_key)
+
+    def _settle(self, teacher_key: str) -> None:
+        """Turn journals into shards, and many small shards into one; during a turn only."""
+        self._journals = {k: v for k, v in self._journals.items() if k[0] != teacher_key}
+        for fit in self.fits(teacher_key):
+            paths = self._answers(teacher_key, fit)
+            merged = [path for path in paths if path.suffix == ".journal"]
+            small = [path for path in paths if path not in merged and _is_small(path)]
+            if len(small) + bool(merged) > _SMALL_SHARDS:
+                merged += small
+            # By number of classes: if one of them is wrong, only the reader knows which.
+            parts: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+            for path in merged:
+                with _setting_damage_aside(path), _opened(path) as (digests, load_proba):
+                    proba, digests = load_proba(), digests.view(np.uint8).reshape(len(digests), -1)
+                    if len(proba):
+                        parts.setdefault(proba.shape[1], []).append((digests, proba))
+            for alike in parts.values():
+                self._write_shard(teacher_key, fit, *map(np.concatenate, zip(*alike, strict=True)))
+            self._remove(merged)
+
+    def _remove(self, paths: list[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    def _write_shard(
+        self, teacher_key: str, fit: str, digests: np.ndarray, proba: np.ndarray
+    ) -> None:
+        with replacing(self._new_path(teacher_key, fit, ".npz")) as file:
+            np.savez(file, digests=digests, proba=proba)
+
+    def _new_path(self, teacher_key: str, fit: str, suffix: str) -> Path:
         folder = self.folder(teacher_key)
         folder.mkdir(parents=True, exist_ok=True)
-        digests = digest_texts(labelled).view(np.uint8).reshape(-1, 16)
-        with replacing(folder / f"{uuid.uuid4().hex}.npz") as file:
-            np.savez(file, digests=digests, proba=np.asarray([*labelled.values()], np.float32))
+        return folder / f"{fit}-{uuid.uuid4().hex}{suffix}"
 
     def teachers(self) -> list[StoredTeacher]:
         """List the teachers in the store, most recently written first."""
         found = []
         for folder in sorted(self.location.glob("soft_labels/*")):
             shapes, sizes, times = [], [], []
-            for path in self._shards(folder.name):
-                with suppress(FileNotFoundError):
-                    shapes.append(_shape(path, "proba.npy"))
+            for path in self._answers(folder.name):
+                with _setting_damage_aside(path):
+                    shapes.append(_shape(path))
                     sizes.append(path.stat().st_size)
                     times.append(path.stat().st_mtime)
             if times:
@@ -164,12 +231,14 @@ class SoftLabelStore:
             lock.acquire(blocking=False)
         except Timeout:
             raise OSError(
-                f"A process is labelling with the teacher {teacher_key}; wait until it is done, or "
-                "stop it."
+                f"A process is labelling with the teacher {teacher_key}; wait until it has "
+                "finished, or stop it."
             ) from None
         try:
             for path in self.folder(teacher_key).iterdir():
-                if path.name != "lock":
+                if path.is_dir():  # nothing of ours
+                    shutil.rmtree(path)
+                elif path.name != "lock":
                     path.unlink(missing_ok=True)
         finally:
             lock.release()
@@ -178,8 +247,11 @@ class SoftLabelStore:
         """Return the folder with a teacher's files."""
         return self.location / "soft_labels" / teacher_key
 
-    def _shards(self, teacher_key: str) -> list[Path]:
-        return sorted(self.folder(teacher_key).glob("*.npz"))
+    def _answers(self, teacher_key: str, fit: str | None = None) -> list[Path]:
+        """Return the shards and journals of a teacher, of all fits or of one."""
+        name = "*" if fit is None else f"{fit}-*"
+        folder = self.folder(teacher_key)
+        return sorted([*folder.glob(f"{name}.npz"), *folder.glob(f"{name}.journal")])
 
     def _lock(self, teacher_key: str) -> FileLock:
         return FileLock(self.folder(teacher_key) / "lock")
@@ -221,8 +293,117 @@ def digest_texts(texts: Iterable[str]) -> np.ndarray:
     return np.frombuffer(whole, dtype=_DIGEST)
 
 
-def _shape(path: Path, name: str) -> tuple[int, ...]:
-    """Read the shape of an array in an npz file without loading the array."""
-    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+@contextmanager
+def _request(folder: Path, texts: list[str]) -> Iterator[None]:
+    """Leave texts in a file inside the block, beside a lock that lasts as long as this process."""
+    name = uuid.uuid4().hex
+    path, alive = folder / f"{name}.request", FileLock(folder / f"{name}.alive")
+    try:
+        with alive:
+            with replacing(path) as file:
+                file.write(json.dumps(texts).encode())
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+        path.with_suffix(".alive").unlink(missing_ok=True)
+
+
+def _is_waiting(request: Path) -> bool:
+    """Return whether the process that left a request is alive; else remove what it left."""
+    alive = FileLock(request.with_suffix(".alive"))
+    try:
+        alive.acquire(blocking=False)
+    except Timeout:
+        return True
+    alive.release()
+    request.with_suffix(".alive").unlink(missing_ok=True)
+    return False
+
+
+def _as_arrays(labelled: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    digests = digest_texts(labelled).view(np.uint8).reshape(-1, 16)
+    return digests, np.asarray([*labelled.values()], np.float32)
+
+
+@contextmanager
+def _opened(
+    path: Path, n_classes: int | None = None
+) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]:
+    """Open a shard or journal; yield the digests of its texts, and what loads probabilities.
+
+    Raise an error if these are of any other form than what was written.
+    """
+    _refuse_folder(path)
+    if path.suffix == ".journal":
+        digests, proba = read_blocks(path)
+        yield digests.reshape(-1).view(_DIGEST), lambda: _checked(proba, len(digests), n_classes)
+        return
+    with path.open("rb") as file, _load(file) as shard:
+        digests = shard["digests"]
+        if not isinstance(digests, np.ndarray) or digests.dtype != np.uint8:
+            raise ValueError("it contains no digests of texts")
+        digests = digests.view(_DIGEST).ravel()
+        yield digests, lambda: _checked(shard["proba"], len(digests), n_classes)
+
+
+def _load(file: BinaryIO) -> np.lib.npyio.NpzFile:
+    shard = np.load(file, allow_pickle=False)
+    if not isinstance(shard, np.lib.npyio.NpzFile):
+        raise ValueError("it is no npz file")
+    return shard
+
+
+def _checked(proba: Any, n_texts: int, n_classes: int | None) -> np.ndarray:
+    """Return probabilities that were read, if their form is what was written."""
+    if not isinstance(proba, np.ndarray) or proba.dtype != np.float32 or proba.ndim != 2:
+        raise ValueError("it contains no table of probabilities")
+    if len(proba) != n_texts:
+        raise ValueError(f"it has {n_texts} digests for {len(proba)} rows of probabilities")
+    if len(proba) and n_classes not in (None, proba.shape[1]):
+        raise ValueError(f"it has probabilities of {proba.shape[1]} classes, not {n_classes}")
+    if not np.isfinite(proba).all():
+        raise ValueError("it contains a probability that is no number")
+    return proba
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError("it is a folder")
+
+
+@contextmanager
+def _setting_damage_aside(path: Path) -> Iterator[None]:
+    """Rename a file that turns out damaged inside the block, with a warning that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass  # another process has cleared the store, or merged the file into a shard
+    except _DAMAGE as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+        warnings.warn(
+            f"The cache file {str(path)!r} is damaged ({error}). It was renamed to {aside.name!r}, "
+            "and the teacher will label its texts again.",
+            stacklevel=2,
+        )
+
+
+def _is_small(path: Path) -> bool:
+    with suppress(FileNotFoundError, *_DAMAGE):
+        return _shape(path)[0] < _SHARD
+    return False
+
+
+def _shape(path: Path) -> tuple[int, int]:
+    """Return the shape of the probabilities in a file; those in a shard are not loaded."""
+    _refuse_folder(path)
+    if path.suffix == ".journal":
+        proba = read_blocks(path)[1]
+        return len(proba), proba.shape[1]
+    with zipfile.ZipFile(path) as archive, archive.open("proba.npy") as file:
         np.lib.format.read_magic(file)
-        return np.lib.format.read_array_header_1_0(file)[0]
+        shape = np.lib.format.read_array_header_1_0(file)[0]
+    if len(shape) != 2:
+        raise ValueError("it contains no table of probabilities")
+    return shape[0], shape[1]

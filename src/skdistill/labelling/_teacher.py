@@ -1,15 +1,32 @@
 """Helpers for teachers: their requirements and classes, fitting and cloning."""
 
+import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skdistill._core.multilabel import gives_several_labels, knows_labels
+from skdistill._core.multilabel import gives_several_labels, has_labels
+
+# Takes texts; yields positions in them, with the probabilities of these texts.
+PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
+# Packages whose lines mean nothing to the reader of a warning.
+_LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
+
+# The messages of warnings, with the files and lines that they were shown for.
+_warned: set[tuple[str, str, int]] = set()
+
+# What scikit-learn's classifiers say of texts where they expect numbers.
+_NEEDS_NUMBERS = ("could not convert string to float", "Expected 2D array, got 1D array")
 
 
 def needs_no_labels(teacher: BaseEstimator | None) -> bool:
@@ -40,9 +57,20 @@ def needs_no_labels(teacher: BaseEstimator | None) -> bool:
     return bool(required) and not any(required)
 
 
-def learns_nothing(teacher: BaseEstimator) -> bool:
+def learns_nothing(teacher: Any) -> bool:
     """Return whether a teacher's predictions do not depend on its training rows."""
     return getattr(teacher, "_learns_nothing", False)
+
+
+def answers_in_parts(teacher: Any) -> PredictInParts | None:
+    """Return the method of a teacher that yields answers as they come, or None.
+
+    It takes texts and yields positions in them, with the probabilities of these texts. Teachers
+    that are asked in this way are asked in this process.
+    """
+    if isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    return getattr(teacher, "_predict_in_parts", None)
 
 
 def has_frozen_part(teacher: BaseEstimator) -> bool:
@@ -56,46 +84,135 @@ def has_frozen_part(teacher: BaseEstimator) -> bool:
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     """Return the classes of a fitted teacher, and whether a text may have several labels."""
     if gives_several_labels(teacher, text):
-        return np.arange(len(teacher.classes_)), True
+        names = teacher.classes_
+        return np.arange(len(names)) if isinstance(names, list) else np.asarray(names), True
     classes = np.asarray(teacher.classes_)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
-            f"The teacher's classes {classes.tolist()} must be at least two, and sorted, for a "
-            "student to learn them without y."
+            "To train a student without y, the teacher needs at least two classes, in sorted "
+            f"order, but has {classes.tolist()}; pass y, or use another teacher."
         )
     return classes, False
 
 
 def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool) -> None:
     """Raise an error if the classes of a fitted teacher differ from those of `y`."""
-    if multilabel and not knows_labels(teacher, len(classes)):
+    if multilabel and not has_labels(teacher, classes):
         raise ValueError(
-            f"The teacher's classes {teacher.classes_!r} are not those of y, which has "
-            f"{len(classes)} labels of which a text may have several; fit the teacher on labels of "
-            "that form."
+            f"The teacher's classes {teacher.classes_!r:.200} differ from the columns of y, "
+            f"{classes.tolist()!s:.200}; fit the teacher on the same columns in the same order."
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(
-            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} are not those of y, "
-            f"{classes.tolist()}; a teacher must know exactly the student's classes, sorted."
+            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} differ from those of "
+            f"y, {classes.tolist()}; fit the teacher on labels from the same classes."
         )
 
 
 def fit_teacher(
-    teacher: BaseEstimator, X: list[str], y: np.ndarray | None, sample_weight: np.ndarray | None
+    teacher: BaseEstimator, X: list[str], y: Any, sample_weight: np.ndarray | None
 ) -> BaseEstimator:
     """Clone a teacher and fit it, with sample weights if it supports them."""
     teacher = clone(teacher)
+    check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
-        return teacher.fit(X, y)
+        return _fit(teacher, X, y)
+    name = _weight_parameter(teacher)
+    if name is None:
+        _warn_of_weights(teacher)
+        return _fit(teacher, X, y)
+    if name == "sample_weight":
+        return _fit(teacher, X, y, sample_weight=sample_weight)
+    # With metadata routing, a pipeline takes no names of steps.
+    with config_context(enable_metadata_routing=False):
+        return _fit(teacher, X, y, **{name: sample_weight})
+
+
+def _fit(teacher: BaseEstimator, X: list[str], y: Any, **weights: np.ndarray) -> BaseEstimator:
+    """Fit a teacher, and explain the errors of classifiers that are made for other inputs."""
+    with explain_errors(teacher):
+        try:
+            return teacher.fit(X, y, **weights)
+        except ValueError as error:
+            if y is not None and y.ndim == 2 and "y should be a 1d array" in str(error):
+                raise ValueError(
+                    f"The teacher {type(teacher).__name__} predicts one label per text, but y has "
+                    "several. Wrap it in sklearn.multiclass.OneVsRestClassifier."
+                ) from error
+            raise
+
+
+@contextmanager
+def explain_errors(teacher: Any) -> Iterator[None]:
+    """Explain the errors of a teacher that takes numbers, but gets texts."""
+    try:
+        yield
+    except ValueError as error:
+        takes_texts = get_tags(teacher).input_tags.string
+        if takes_texts or not any(sign in str(error) for sign in _NEEDS_NUMBERS):
+            raise
+        name, remedy = (
+            "teacher",
+            "Put a vectorizer before it, as in make_pipeline(TfidfVectorizer(), teacher).",
+        )
+        if isinstance(teacher, FrozenEstimator):
+            teacher, name = teacher.estimator, "frozen teacher"
+            remedy = (
+                "Freeze it with its fitted vectorizer, as in "
+                "FrozenEstimator(make_pipeline(vectorizer, teacher))."
+            )
+        raise ValueError(
+            f"The {name} {type(teacher).__name__} expects numbers, but receives raw texts. {remedy}"
+        ) from error
+
+
+def _warn_of_weights(teacher: BaseEstimator) -> None:
+    part, name = teacher, type(teacher).__name__
+    while isinstance(part, Pipeline):
+        part = part.steps[-1][1]
+    what = f"The teacher {name}"
+    if part is not teacher:
+        what = f"{type(part).__name__}, the last step of the teacher {name},"
+    _warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
+
+
+def _warn_once(message: str) -> None:
+    """Warn at the line of the caller that is in no library, once for each such line.
+
+    Python's default filter does so, too, but forgets it when a library changes the filters.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    key = message, frame.f_code.co_filename, frame.f_lineno
+    if key not in _warned:
+        warnings.warn(message, stacklevel=level)
+        _warned.add(key)
+
+
+def _weight_parameter(teacher: BaseEstimator) -> str | None:
+    """Return the parameter of `fit` for sample weights; for a pipeline, that of its last step."""
     if has_fit_parameter(teacher, "sample_weight"):
-        return teacher.fit(X, y, sample_weight=sample_weight)
-    warnings.warn(
-        f"The teacher {type(teacher).__name__} takes no sample_weight in fit; the weights act on "
-        "the student alone.",
-        stacklevel=2,
-    )
-    return teacher.fit(X, y)
+        return "sample_weight"
+    if not isinstance(teacher, Pipeline):
+        return None
+    step, classifier = teacher.steps[-1]
+    name = _weight_parameter(classifier)
+    return None if name is None else f"{step}__{name}"
+
+
+def check_frozen_parts(teacher: BaseEstimator) -> None:
+    """Raise an error if a frozen teacher, or a frozen part of it, is not fitted."""
+    for part in (teacher, *teacher.get_params().values()):
+        if isinstance(part, FrozenEstimator):
+            try:
+                check_is_fitted(part.estimator)
+            except NotFittedError as error:
+                raise NotFittedError(
+                    f"The frozen teacher {type(part.estimator).__name__} is not fitted: a pickled "
+                    "student does not contain what its teacher has learned. Pass a fitted teacher "
+                    "with set_params(teacher=...)."
+                ) from error
 
 
 def release_memory(teacher: BaseEstimator) -> None:

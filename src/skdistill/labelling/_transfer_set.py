@@ -1,19 +1,16 @@
 """The transfer set: all texts that a student is trained on, with soft labels and weights."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.class_weight import compute_class_weight
 
-from skdistill._core.labels import check_probabilities
+from skdistill._core.labels import check_probabilities, weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import check_unlabeled
 from skdistill.text._streams import JoinedTexts, Texts
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +33,10 @@ class TransferSet:
         The share of the hard loss; 0 if there is no gold label.
     sample_weight : ndarray of shape (n_texts,), dtype float32
         Weights of mean 1.
+    n_by_origin : dict of str to int
+        Number of labelled, unlabelled and augmented texts.
+    sources : list of str
+        What `proba` comes from: ``"gold"`` labels, ``"given"`` probabilities, the ``"teacher"``.
     """
 
     texts: Texts
@@ -43,6 +44,8 @@ class TransferSet:
     label: np.ndarray
     hard_weight: np.ndarray
     sample_weight: np.ndarray
+    n_by_origin: dict[str, int]
+    sources: list[str]
 
     @property
     def targets(self) -> dict[str, np.ndarray]:
@@ -61,7 +64,7 @@ def make_transfer_set(
     codes: np.ndarray,
     *,
     labeler: SoftLabeler | None = None,
-    X_unlabeled: Iterable[str] | None = None,
+    X_unlabeled: Texts = (),
     augmenter: BaseEstimator | None = None,
     teacher_proba: Any = None,
     unlabeled_proba: Any = None,
@@ -69,6 +72,7 @@ def make_transfer_set(
     hard_label_weight: float = 0.0,
     class_weight: dict[Any, float] | str | None = None,
     sample_weight: np.ndarray | None = None,
+    pool_name: str = "X_unlabeled",
 ) -> TransferSet:
     """Combine labelled, unlabelled and augmented texts into one transfer set.
 
@@ -81,7 +85,9 @@ def make_transfer_set(
         The labelled texts and their classes: see `skdistill.students._gold_labels.Labels`.
     labeler : SoftLabeler or None, default=None
         The teacher, together with `X` and the gold labels.
-    X_unlabeled, teacher_proba, unlabeled_proba
+    X_unlabeled : collection of str, of length n_unlabeled, default=()
+        Texts that `check_unlabeled` has checked.
+    teacher_proba, unlabeled_proba
         See `skdistill.DistilledMLPClassifier.fit`.
     augmenter, teacher_cv, hard_label_weight
         See `skdistill.DistilledMLPClassifier`.
@@ -90,6 +96,8 @@ def make_transfer_set(
         the class weights, weighted by its probabilities. Not available for multilabel problems.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Weights of the labelled rows. Other rows have weight 1.
+    pool_name : str, default="X_unlabeled"
+        The name of `X_unlabeled` in error messages.
 
     Raises
     ------
@@ -114,29 +122,35 @@ def make_transfer_set(
     >>> transfer.sample_weight
     array([1.2, 0.9, 0.9], dtype=float32)
     """
-    pool = check_unlabeled(X_unlabeled, n_labeled=len(X))
+    pool = X_unlabeled
     blocks: list[Texts] = [X, pool]
-    check = partial(check_probabilities, n_classes=len(classes), multilabel=codes.ndim == 2)
+    check = partial(
+        check_probabilities,
+        n_classes=len(classes),
+        classes=classes,
+        multilabel=codes.ndim == 2,
+    )
     known: list[np.ndarray | None] = [None, None]
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
-        known[1] = check(
-            unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows="X_unlabeled"
-        )
+        known[1] = check(unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows=pool_name)
+    sources = _name_sources(known, pool, labeler, augmenter)
     if labeler is None:
-        _check_nothing_to_label(pool, known[1], augmenter)
+        _check_nothing_to_label(pool, known[1], augmenter, pool_name)
         if known[0] is None:
             known[0] = _as_probabilities(codes, len(classes))
     else:
         if augmenter is not None:
-            sources = [*X, *pool]
-            blocks.append(clone(augmenter).fit(sources).augment(sources))
-            _logger.info("%s more texts were made by augmentation", f"{len(blocks[-1]):,}")
+            originals = [*X, *pool]
+            blocks.append(clone(augmenter).fit(originals).augment(originals))
+            _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
-    parts = [part for part in known if part is not None]
-    proba = np.concatenate(parts).astype(np.float32, copy=False)
+    parts = [part for part in known if part is not None and len(part)]
+    # A table of probabilities can take most of the memory: copy it only if there are several.
+    proba = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    proba = proba.astype(np.float32, copy=False)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
     n_others = len(proba) - len(X)
     return TransferSet(
@@ -145,21 +159,44 @@ def make_transfer_set(
         label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
         sample_weight=(weights / weights.mean()).astype(np.float32),
+        n_by_origin={
+            "labelled": len(X),
+            "unlabelled": len(pool),
+            "augmented": n_others - len(pool),
+        },
+        sources=sources,
     )
 
 
+def _name_sources(
+    known: list[np.ndarray | None],
+    pool: Texts,
+    labeler: SoftLabeler | None,
+    augmenter: BaseEstimator | None,
+) -> list[str]:
+    """Name what the probabilities come from; `known` are those that were passed to `fit`."""
+    is_missing = [proba is None for proba in known]
+    asks = is_missing[0] or (is_missing[1] and len(pool) > 0) or augmenter is not None
+    used = {
+        "given": not all(is_missing),
+        "gold": labeler is None and is_missing[0],
+        "teacher": labeler is not None and asks,
+    }
+    return [name for name, is_used in used.items() if is_used]
+
+
 def _check_nothing_to_label(
-    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None
+    pool: Texts, pool_proba: np.ndarray | None, augmenter: BaseEstimator | None, pool_name: str
 ) -> None:
     if augmenter is not None:
         raise ValueError(
-            "An augmenter was given, but nothing can label its texts: pass a teacher to the "
+            "augmenter is set, but there is no teacher to label its texts; pass a teacher to the "
             "constructor."
         )
     if pool and pool_proba is None:
         raise ValueError(
-            "X_unlabeled was given, but nothing can label it: pass a teacher to the constructor or "
-            "unlabeled_proba to fit."
+            f"{pool_name} is given, but there is no teacher to label it; pass a teacher to the "
+            "constructor or unlabeled_proba to fit."
         )
 
 
@@ -177,13 +214,13 @@ def _complete(
         rows, known[0] = labeler.label_held_out(teacher_cv)
         if len(rows) < len(blocks[0]):
             raise ValueError(
-                f"teacher_cv={teacher_cv!r} holds only {len(rows)} of the {len(blocks[0])} rows "
-                "out; it must hold each out once, as folds do."
+                f"teacher_cv={teacher_cv!r} holds out only {len(rows)} of the {len(blocks[0])} "
+                "rows; it must hold out each row once, as KFold does."
             )
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
         texts = JoinedTexts([blocks[i] for i in wanted])
-        _logger.info("%s texts are to be labelled by the teacher", f"{len(texts):,}")
+        _logger.info("the teacher labels %s texts", f"{len(texts):,}")
         labelled = labeler.label(texts)
         ends = np.cumsum([len(blocks[i]) for i in wanted])
         for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):
@@ -202,5 +239,5 @@ def _weights(
     if codes.ndim == 2:
         refuse_class_weight(class_weight)
         return np.concatenate([labelled, np.ones(len(pool_proba))])
-    by_class = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+    by_class = weigh_classes(class_weight, classes, codes, labelled)
     return np.concatenate([labelled * by_class[codes], pool_proba @ by_class])

@@ -5,12 +5,13 @@ import logging
 import pickle
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import closing
 from itertools import compress, islice
 from math import ceil
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from joblib.parallel import get_active_backend
 from skdistill._core.files import replacing
 from skdistill._core.multilabel import join_columns
 from skdistill._core.threads import at_most
+from skdistill.labelling._pace import Pace
+from skdistill.labelling._teacher import answers_in_parts
 
 _logger = logging.getLogger(__name__)
 
@@ -75,20 +78,29 @@ def _is_dask_worker() -> bool:
 
 
 def label_here(
-    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, pace: Pace
 ) -> Iterator[Shard]:
-    """Label the wanted texts in this process, in shards of `size` texts."""
-    for rows, shard in _cut(texts, wanted, size):
-        yield rows, shard, join_columns(teacher.predict_proba(shard))
+    """Label the wanted texts in this process; yield answers as they come."""
+    predict_in_parts = answers_in_parts(teacher)
+    if predict_in_parts is not None:
+        rows, chosen = np.flatnonzero(wanted), [*compress(texts, wanted.tolist())]
+        for part, proba in predict_in_parts(chosen):
+            yield rows[part], [chosen[row] for row in part], proba
+        return
+    for rows, shard in _cut(texts, wanted, lambda: pace.size):
+        start = perf_counter()
+        proba = join_columns(teacher.predict_proba(shard))
+        pace.note(len(rows), perf_counter() - start)
+        yield rows, shard, proba
 
 
 def label_in_workers(
-    teacher: Any, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int, folder: Path
+    teacher: Any, texts: Iterable[str], wanted: np.ndarray, pace: Pace, n_workers: int, folder: Path
 ) -> Iterator[Shard]:
     """Label texts in the workers of joblib's active backend; yield shards as they finish.
 
-    Each worker loads the teacher once, from a `folder` that all of them can access. A shard has at
-    most `size` texts. If a worker dies, another one labels its shard, and `texts` are read again.
+    Each worker loads the teacher once, from a `folder` that all of them can access. If a worker
+    dies, another one labels its shard, and `texts` are read again.
 
     Raises
     ------
@@ -97,35 +109,40 @@ def label_in_workers(
     """
     missing, deaths = wanted.copy(), 0
     even = ceil(np.count_nonzero(wanted) / (_SHARDS_EACH * n_workers))
-    size = min(size, max(even, _SMALLEST_SHARD))
+    most = max(even, _SMALLEST_SHARD)
     path = folder / "teacher.pickle"
     key = _write_teacher(teacher, path)
     try:
         while missing.any():
+            shards = _cut(texts, missing.copy(), lambda: min(pace.size, most))
             try:
-                for rows, shard, proba in _run(path, key, texts, missing, size, n_workers):
+                for rows, shard, (proba, seconds) in _run(path, key, shards, n_workers):
                     yield rows, shard, proba
+                    pace.note(len(rows), seconds)
                     missing[rows], deaths = False, 0
             except _signs_of_death() as error:
                 deaths += 1
                 n_missing = np.count_nonzero(missing)
-                _logger.warning("a worker died; %d texts are still to be labelled", n_missing)
+                _logger.warning("a worker died; %d texts remain to be labelled", n_missing)
                 if deaths == _DEATHS:
                     raise RuntimeError(
-                        f"Workers died {deaths} times and finished nothing in between; "
-                        f"{n_missing} texts are not labelled. They may lack "
-                        "memory: let fewer of them run, or lower the teacher's batch_size."
+                        f"Workers died {deaths} times in a row, and "
+                        f"{n_missing} texts are not labelled. If they ran out of "
+                        "memory, use fewer workers or reduce the teacher's batch_size."
                     ) from error
     finally:
         path.unlink(missing_ok=True)
 
 
 def _cut(
-    texts: Iterable[str], wanted: np.ndarray, size: int
+    texts: Iterable[str], wanted: np.ndarray, size: Callable[[], int]
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     rows, chosen = np.flatnonzero(wanted), compress(texts, wanted.tolist())
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size], list(islice(chosen, size))
+    start = 0
+    while start < len(rows):
+        shard = [*islice(chosen, size())]
+        yield rows[start : start + len(shard)], shard
+        start += len(shard)
 
 
 def _write_teacher(teacher: Any, path: Path) -> str:
@@ -137,13 +154,15 @@ def _write_teacher(teacher: Any, path: Path) -> str:
 
 
 def _run(
-    path: Path, key: str, texts: Iterable[str], wanted: np.ndarray, size: int, n_workers: int
+    path: Path, key: str, shards: Iterator[tuple[np.ndarray, list[str]]], n_workers: int
 ) -> Iterator[Shard]:
+    """Label shards in workers; yield their answers with the seconds that each took."""
     given: dict[int, tuple[np.ndarray, list[str]]] = {}
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
-    shards = _cut(texts, wanted.copy(), size)
-    if not backend.supports_return_generator:  # the caller labels the rest in further rounds
+    is_ray = type(backend).__module__.partition(".")[0] == "ray"
+    has_stream = client is not None or is_ray or backend.supports_return_generator
+    if not has_stream:  # the caller labels the rest in further rounds
         shards = islice(shards, n_workers)
 
     def tasks() -> Iterator[tuple[Any, ...]]:
@@ -154,6 +173,8 @@ def _run(
     answers: Generator[tuple[int, Any], None, None]
     if client is not None:
         answers = _run_on_dask(client, tasks(), 2 * n_workers)
+    elif is_ray:
+        answers = _run_on_ray(tasks(), 2 * n_workers)
     elif backend.supports_return_generator:
         answers = Parallel(return_as="generator_unordered", batch_size=1)(tasks())
     else:
@@ -188,6 +209,34 @@ def _run_on_dask(
         client.cancel(running)
 
 
+def _run_on_ray(
+    tasks: Iterator[tuple[Any, ...]], n_ahead: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Run tasks without joblib's backend, which starts new processes for each call."""
+    import ray
+
+    def submit(n_tasks: int) -> list[Any]:
+        return [
+            ray.remote(max_retries=0)(function).remote(*args, **options)
+            for function, args, options in islice(tasks, n_tasks)
+        ]
+
+    running, failure = submit(n_ahead), None
+    while running:
+        (finished,), running = ray.wait(running)
+        try:
+            answer = ray.get(finished)
+        except Exception as error:
+            # What is under way is waited for: cancelled, it could leave a worker half imported.
+            failure = failure or error
+            continue
+        yield answer
+        if failure is None:
+            running += submit(1)
+    if failure is not None:
+        raise failure
+
+
 def _label_in_worker(
     number: int, texts: list[str], path: str, key: str, n_workers: int
 ) -> tuple[int, Any]:
@@ -196,7 +245,9 @@ def _label_in_worker(
             _loaded.clear()
             _loaded[key] = _read_teacher(path, key)
         with at_most(max(1, cpu_count() // n_workers)):
-            return number, join_columns(_loaded[key].predict_proba(texts))
+            start = perf_counter()
+            proba = join_columns(_loaded[key].predict_proba(texts))
+            return number, (proba, perf_counter() - start)
 
 
 def _read_teacher(path: str, key: str) -> Any:
@@ -204,11 +255,11 @@ def _read_teacher(path: str, key: str) -> Any:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"A worker does not see the teacher's file {path!r}; pass memory, a folder that all "
+            f"A worker cannot read the teacher's file {path!r}; set memory to a folder that all "
             "machines share."
         ) from None
     if hashlib.blake2b(content).hexdigest() != key:
-        raise OSError(f"{path!r} is not the teacher's file that was written; call fit again.")
+        raise OSError(f"{path!r} was changed while workers were labelling; call fit again.")
     return pickle.loads(content)
 
 
@@ -217,4 +268,7 @@ def _signs_of_death() -> tuple[type[BaseException], ...]:
     distributed = sys.modules.get("distributed")
     if distributed is not None:
         signs += [distributed.KilledWorker, distributed.comm.CommClosedError]
+    ray = sys.modules.get("ray")
+    if ray is not None:
+        signs += [ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError]
     return tuple(signs)

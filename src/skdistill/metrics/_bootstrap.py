@@ -63,13 +63,13 @@ def paired_bootstrap(
     differences = np.asarray(differences, dtype=np.float64)
     if differences.ndim != 2 or not differences.size:
         raise ValueError(
-            "differences must hold one row a seed and one column a text, not be of shape "
+            "differences must have one row per seed and one column per text, but has shape "
             f"{differences.shape}."
         )
     if not np.isfinite(differences).all():
-        raise ValueError("differences holds a missing or infinite number.")
+        raise ValueError("differences contains NaN or infinity; remove or replace these values.")
     if not 0 < confidence_level < 1:
-        raise ValueError(f"confidence_level must lie between 0 and 1, got {confidence_level}.")
+        raise ValueError(f"confidence_level must be between 0 and 1, got {confidence_level}.")
     if n_resamples < 1:
         raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
     rng = check_random_state(random_state)

@@ -7,15 +7,16 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from skdistill._core.label_columns import as_label_column, check_same_kind
 from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
-_TEMPERATURE_RANGE = (0.05, 20.0)
+TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 def expected_calibration_error(
-    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
+    y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike | None = None, *, n_bins: int = 15
 ) -> float:
     """Compute the expected calibration error (ECE) of predicted probabilities.
 
@@ -29,8 +30,9 @@ def expected_calibration_error(
         True labels.
     proba : array-like of shape (n_texts, n_classes)
         Class probabilities. Rows sum to 1.
-    classes : array-like of shape (n_classes,)
-        The label of each column, as in ``classes_``.
+    classes : array-like of shape (n_classes,) or None, default=None
+        The label of each column, as in ``classes_``. If None, the sorted labels in `y_true`, as in
+        :func:`sklearn.metrics.log_loss`.
     n_bins : int, default=15
         Number of bins of equal width between 0 and 1. Bins include their upper edge.
 
@@ -56,9 +58,11 @@ def expected_calibration_error(
     >>> proba = [[0.75, 0.25]] * 4
     >>> expected_calibration_error(["a", "a", "a", "b"], proba, ["a", "b"])
     0.0
-    >>> expected_calibration_error(["a", "a", "b", "b"], proba, ["a", "b"])
+    >>> expected_calibration_error(["a", "a", "b", "b"], proba)
     0.25
     """
+    if classes is None:
+        classes = np.unique(as_label_column(y_true, name="y_true"))
     return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
 
 
@@ -88,11 +92,13 @@ class CalibrationBins:
         cls, y_true: ArrayLike, proba: ArrayLike, classes: ArrayLike, *, n_bins: int
     ) -> "CalibrationBins":
         """Group texts into bins: see :func:`expected_calibration_error`."""
-        y_true, classes = np.asarray(y_true), np.asarray(classes)
+        y_true = as_label_column(y_true, name="y_true")
+        classes = as_label_column(classes, name="classes")
         if n_bins < 1:
             raise ValueError(f"n_bins must be at least 1, got {n_bins}.")
         if not len(y_true):
             raise ValueError("y_true has no rows; the calibration error needs at least one.")
+        check_same_kind(y_true, classes, names=("y_true", "classes"))
         proba = check_probabilities(
             proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
         ).astype(np.float64)
@@ -175,16 +181,34 @@ def fit_temperature(proba: ArrayLike, codes: ArrayLike) -> float:
         raise ValueError("proba has no rows; a temperature needs at least one.")
     if codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= n_classes:
         raise ValueError(
-            f"codes must be column numbers from 0 to {n_classes - 1}, as np.unique(y, "
-            "return_inverse=True) gives them."
+            f"codes must be column numbers from 0 to {n_classes - 1}; compute them with "
+            "np.unique(y, return_inverse=True)."
         )
+    return temperature_of(log_proba, codes)
+
+
+def temperature_of(logits: np.ndarray, codes: np.ndarray) -> float:
+    """Find the temperature that makes the true classes most likely, given the logits.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_texts, n_classes)
+        Logits, or logarithms of probabilities.
+    codes : ndarray of shape (n_texts,)
+        Column of the true class of each text.
+
+    Returns
+    -------
+    float
+        The temperature, within `TEMPERATURE_RANGE`.
+    """
     rows = np.arange(len(codes))
 
     def loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(log_proba / np.exp(log_temperature), axis=1)
+        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(log_probabilities[rows, codes].mean())
 
-    bounds = tuple(np.log(_TEMPERATURE_RANGE))
+    bounds = tuple(np.log(TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
 
@@ -230,7 +254,9 @@ def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:
 def _log_probabilities(proba: ArrayLike) -> np.ndarray:
     proba = np.asarray(proba)
     if proba.ndim != 2:
-        raise ValueError(f"proba must have two dimensions, not shape {proba.shape}.")
+        raise ValueError(
+            f"proba must be of shape (n_texts, n_classes), but has shape {proba.shape}."
+        )
     n_rows, n_classes = proba.shape
     checked = check_probabilities(proba, n_rows=n_rows, n_classes=n_classes, name="proba")
     return np.log(np.maximum(checked.astype(np.float64), _PROBABILITY_FLOOR))

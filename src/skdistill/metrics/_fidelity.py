@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skdistill._core.label_columns import as_labels, check_same_kind, label_names
 from skdistill._core.labels import check_same_length
 
 
@@ -39,7 +40,9 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     >>> fidelity([[0.9, 0.8]], [[0.6, 0.7]], multilabel=True)
     1.0
     """
-    teacher, student = np.asarray(teacher), np.asarray(student)
+    names = label_names(teacher)
+    teacher = as_labels(teacher, name="teacher")
+    student = as_labels(student, name="student", classes=names)
     check_same_length(len(teacher), len(student), names=("teacher", "student"))
     if not len(teacher):
         raise ValueError("teacher and student have no rows; fidelity needs at least one.")
@@ -50,16 +53,20 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
         )
     if multilabel:
         return float(np.mean(((teacher > 0.5) == (student > 0.5)).all(axis=1)))
-    return float(np.mean(_predictions(teacher, "teacher") == _predictions(student, "student")))
+    predictions = _predictions(teacher, "teacher"), _predictions(student, "student")
+    check_same_kind(*predictions, names=("teacher", "student"))
+    return float(np.mean(predictions[0] == predictions[1]))
 
 
 def _predictions(labels_or_proba: np.ndarray, name: str) -> np.ndarray:
     if labels_or_proba.ndim > 2:
         raise ValueError(
-            f"{name} must be labels (one dimension) or probabilities (two), not an array of shape "
-            f"{labels_or_proba.shape}."
+            f"{name} must contain labels (one dimension) or probabilities (two dimensions), but "
+            f"has shape {labels_or_proba.shape}."
         )
-    return labels_or_proba if labels_or_proba.ndim == 1 else labels_or_proba.argmax(axis=1)
+    if labels_or_proba.ndim == 2 and labels_or_proba.shape[1] > 1:
+        return labels_or_proba.argmax(axis=1)
+    return labels_or_proba.ravel()
 
 
 def retention(teacher_score: float, student_score: float) -> float:

@@ -122,7 +122,7 @@ LOSSES = {
             "kl",
             kl_divergence,
             words="Kullback-Leibler divergence",
-            axis_label="KL divergence, nats a text",
+            axis_label="KL divergence, nats per text",
             uses_temperature=True,
         ),
         Loss(

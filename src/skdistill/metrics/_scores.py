@@ -1,6 +1,6 @@
 """The scores of a model's predictions on labelled texts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,19 +213,6 @@ def evaluate(
         confusions=[] if matrix is None else most_confused(matrix, classes),
         teacher=teacher,
     )
-
-
-def check_known(y: np.ndarray, classes: Iterable[str], name: str) -> None:
-    """Raise an error if some labels are not among the classes; `name` is that of the column."""
-    names = [*map(str, classes)]
-    unknown = ~np.isin(y, names)
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise ValueError(
-            f"{name}[{row}] is {str(y[row])!r}, which is none of the classes "
-            f"{', '.join(names):.200}; "
-            f"drop or rename such rows ({unknown.sum()} of {len(y)})."
-        )
 
 
 def as_percent(evaluation: Evaluation) -> dict[str, str]:

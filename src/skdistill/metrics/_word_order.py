@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from skdistill._core.label_columns import as_label_column, check_same_kind
 from skdistill._core.labels import check_same_length
 from skdistill._core.texts import check_texts
 
@@ -90,7 +91,7 @@ def word_order_sensitivity(
     >>> word_order_sensitivity(bigrams.fit(texts, y), texts, y)
     0.0
     """
-    texts, labels = check_texts(X), np.asarray(y)
+    texts, labels = check_texts(X), as_label_column(y)
     check_same_length(len(texts), len(labels), names=("X", "y"))
     if n_shuffles < 1:
         raise ValueError(f"n_shuffles must be at least 1, got {n_shuffles}.")
@@ -98,12 +99,15 @@ def word_order_sensitivity(
         raise ValueError(f"window must be at least 2 words, or None, got {window}.")
     n_classes = len(estimator.classes_)
     if n_classes < 2:
-        raise ValueError("estimator knows a single class; its sensitivity is not defined.")
-    correct = np.asarray(estimator.predict(texts)) == labels
+        raise ValueError("estimator has a single class; the sensitivity needs at least two.")
+    predicted = as_label_column(estimator.predict(texts), name="estimator.predict(X)")
+    check_same_kind(labels, predicted, names=("y", "estimator.predict(X)"))
+    correct = predicted == labels
     rows = [row for row in np.flatnonzero(correct) if _can_be_shuffled(texts[row], window)]
     if not rows:
         raise ValueError(
-            "No text with two different words is classified correctly; the sensitivity needs one."
+            "The sensitivity needs at least one correctly classified text with two different "
+            "words, but estimator classifies none correctly."
         )
     rng = check_random_state(random_state)
     still_correct = np.zeros(len(rows))

@@ -18,7 +18,7 @@ import skdistill
 from skdistill._core.files import replacing
 from skdistill._core.texts import check_texts
 from skdistill.onnx._graph import ML, PAD, GraphWriter, add_network
-from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words
+from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words, is_encodable
 from skdistill.runtime._model_file import StoredModel
 from skdistill.serving import CompiledClassifier, as_compiled
 from skdistill.text._vocabulary import Vocabulary
@@ -50,13 +50,13 @@ def export_onnx(
 
     - ``probabilities``: float32 of shape (n_texts, n_classes), with columns in the order of
       `classes_`.
-    - ``label``: shape (n_texts,), if the labels are ``str`` or ``int``. If a text may have several
-      labels: ones and zeros of shape (n_texts, n_classes).
+    - ``label``: shape (n_texts,), if the labels are ``str``, ``int`` or ``bool``. If a text may
+      have several labels: ones and zeros of shape (n_texts, n_classes).
 
     A graph that takes strings also has the output ``exact``, bool of shape (n_texts,). It is false
     if the text contains characters that ONNX's standard operators cannot split or lower-case as the
     student does: non-ASCII capitals, control characters, and emoji or rare punctuation missing from
-    the vocabulary. The probabilities of such a text are NaN, and its label is ``""`` or the
+    the vocabulary. The probabilities of such a text are NaN, and its label is ``""``, false or the
     smallest int64. Use a graph that takes ids for such texts. Texts of printable ASCII, tabs and
     line breaks are always exact.
 
@@ -89,8 +89,9 @@ def export_onnx(
     TypeError
         If `student` is neither a student nor a CompiledClassifier.
     ValueError
-        If this student's graph cannot take strings, if `texts` is required but missing, or if a
-        probability differs by more than 1e-5. No file is written in these cases.
+        If this student's graph cannot take strings, if `texts` is required but missing, if a label
+        contains a lone surrogate, or if a probability differs by more than 1e-5. No file is
+        written in these cases.
 
     See Also
     --------
@@ -224,7 +225,7 @@ def _make_proto(model: StoredModel, inputs: str) -> Any:
         is_exact = graph.add("Unsqueeze", exact, [1])
         probabilities = graph.add("Where", is_exact, probabilities, np.float32(np.nan))
     given_back = [("probabilities", probabilities, TensorProto.FLOAT, [len(model.classes)])]
-    labels, none = _labels(model.classes)
+    labels, none = _labels(np.arange(2) if model.multilabel else model.classes)
     if model.multilabel:
         label = graph.add("Cast", graph.add("Greater", logits, np.float32(0)), to=TensorProto.INT64)
         if exact is not None:
@@ -232,10 +233,12 @@ def _make_proto(model: StoredModel, inputs: str) -> Any:
         given_back.append(("label", label, TensorProto.INT64, [len(model.classes)]))
     elif labels is not None:
         label = graph.add("Gather", labels, graph.add("ArgMax", logits, axis=1, keepdims=0))
-        if exact is not None:
+        if exact is not None and none is False:
+            label = graph.add("And", exact, label)  # runtimes lack "Where" for booleans
+        elif exact is not None:
             label = graph.add("Where", exact, label, none)
-        kind = TensorProto.STRING if labels.dtype == object else TensorProto.INT64
-        given_back.append(("label", label, kind, []))
+        kinds = {"O": TensorProto.STRING, "b": TensorProto.BOOL, "i": TensorProto.INT64}
+        given_back.append(("label", label, kinds[labels.dtype.kind], []))
     if exact is not None:
         given_back.append(("exact", exact, TensorProto.BOOL, []))
     outputs = []
@@ -257,8 +260,16 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
     """Return the labels, if ONNX has their type, and the value that means "no label"."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
+        for value in values:
+            if not is_encodable(value):
+                raise ValueError(
+                    f"The label {value!r:.60} contains a lone surrogate, which ONNX cannot store; "
+                    "rename the label in y and fit again."
+                )
         return np.array(values, dtype=object), np.array("", dtype=object)
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+    if all(isinstance(value, bool) for value in values):
+        return np.array(values), False
+    if all(isinstance(value, int) and value < 2**63 for value in values):
         return np.array(values, dtype=np.int64), np.iinfo(np.int64).min
     return None, None
 
@@ -293,8 +304,8 @@ def _compare(
             )
     if not n_compared:
         raise ValueError(
-            "A graph with inputs='strings' is exact for none of the given texts. Export the "
-            "student with inputs='ids'."
+            "A graph with inputs='strings' would not be exact for any of the given texts. Export "
+            "the student with inputs='ids'."
         )
     return {"n_texts": n_compared, "largest_difference": largest}
 
@@ -314,7 +325,7 @@ def make_texts(vocabulary: Vocabulary) -> list[str]:
     if callable(vocabulary.analyzer):
         raise ValueError(
             "The student's analyzer is a function and may expect texts in a certain form. To "
-            "compare probabilities, pass some as `texts`."
+            "compare probabilities, pass such texts as `texts`."
         )
     rng = np.random.default_rng(0)
     words = np.array([*encodable_words(vocabulary), "unheard-of"], dtype=object)

@@ -136,9 +136,14 @@ def _look_up(graph: GraphWriter, vocabulary: Vocabulary, words: str) -> str:
 
 
 def encodable_words(vocabulary: Vocabulary) -> dict[str, int]:
-    """Return the ids of words without lone surrogates, which ONNX strings cannot contain."""
+    """Return the ids of the words that ONNX can store."""
     numbered = enumerate(vocabulary.features, start=UNKNOWN + 1)
-    return {word: number for number, word in numbered if not _SURROGATE.search(word)}
+    return {word: number for number, word in numbered if is_encodable(word)}
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether a string has no lone surrogates, which ONNX strings cannot contain."""
+    return not _SURROGATE.search(text)
 
 
 def _range_of(graph: GraphWriter, flat: str) -> str:

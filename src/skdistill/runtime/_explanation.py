@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.markup import Markup, element, join
+from skdistill.runtime._markup import Markup, element, join
 from skdistill.runtime._network import CompiledNetwork, expit, softmax
 from skdistill.text._spans import locate_features
 from skdistill.text._vocabulary import UNKNOWN

@@ -59,7 +59,7 @@ class StoredModel:
     estimator : dict, default={}
         The estimator's parameters and fitted attributes that JSON can represent.
     multilabel : bool, default=False
-        Whether a text may have several labels; `classes` are then column numbers.
+        Whether a text may have several labels; `classes` are then their names or numbers.
     """
 
     kind: str
@@ -211,8 +211,10 @@ def _build(tensors: dict[str, np.ndarray], description: dict[str, Any]) -> Store
             raise ValueError("the counts do not match the features")
     estimator = _of_type(description["estimator"], dict)
     multilabel = _of_type(description["multilabel"], bool)
-    if multilabel and classes.tolist() != [*range(len(classes))]:
-        raise ValueError("the classes of a multilabel model are not numbered")
+    if multilabel and classes.dtype.kind != "U" and classes.tolist() != [*range(len(classes))]:
+        raise ValueError(
+            "the classes of a multilabel model are neither strings nor the numbers 0, 1, 2, ..."
+        )
     return StoredModel(
         kind, classes, vocabulary, weights, architecture, counts, estimator, multilabel
     )
@@ -240,7 +242,8 @@ def _read_architecture(kind: str, stored: dict[str, Any]) -> dict[str, Any]:
 def _read_classes(stored: dict[str, Any]) -> np.ndarray:
     kind = _one_of(stored["type"], tuple(_LABEL_TYPES))
     values = [_of_type(value, _LABEL_TYPES[kind]) for value in _of_type(stored["values"], list)]
-    classes: np.ndarray = np.array(values, dtype=_LABEL_TYPES[kind])
+    # Integers above 2**63 - 1 are unsigned.
+    classes: np.ndarray = np.array(values, dtype=np.uint64 if kind == "u" else _LABEL_TYPES[kind])
     if len(set(values)) < max(2, len(values)):
         raise ValueError("it does not have two or more different classes")
     return classes

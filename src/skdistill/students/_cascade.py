@@ -1,8 +1,10 @@
 """A student that passes the texts it is unsure of on to its teacher."""
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 from numbers import Real
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,11 +16,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
 from skdistill._core.labels import check_labels, check_probabilities
 from skdistill._core.texts import check_texts
+from skdistill.labelling._teacher import explain_errors, fit_teacher
+from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
+
+_SAVED = ("max_teacher_rate", "validation_fraction", "teacher_cost")
 
 
 def cascade_curve(
@@ -108,7 +116,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     student : classifier with `predict_proba` over texts
         The student, such as a :class:`~skdistill.DistilledMLPClassifier`.
     teacher : classifier with `predict_proba` over texts, or None, default=None
-        The teacher. If None, the cascade uses the student's own teacher and fits it once for both.
+        The teacher. If None, the cascade uses the student's own teacher and fits it once for both;
+        a student with `teacher_cv` fits its teachers itself.
     max_teacher_rate : float, default=0.1
         Maximum share of the validation texts that the teacher classifies. On similar texts, the
         share is about the same.
@@ -206,7 +215,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             Labels of `X`.
         **params : dict
             Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
-            `X` are restricted to the training rows.
+            `X` are restricted to the training rows. The teacher also gets `sample_weight`.
 
         Returns
         -------
@@ -216,10 +225,16 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If there is no teacher, if the classes of student or teacher differ from those of `y`,
-            or if there are too few texts to hold out some of each class.
+            If there is no teacher, if a text has several labels, if the classes of student or
+            teacher differ from those of `y`, or if there are too few texts to hold out some of
+            each class.
         """
         texts = check_texts(X)
+        if y is not None and is_multilabel(as_labels(y)):
+            raise ValueError(
+                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
+                "student without a cascade, or a cascade for each column."
+            )
         classes, codes = check_labels(y, n_rows=len(texts))
         student, teacher = self._make_pair()
         rows = np.arange(len(texts))
@@ -231,20 +246,17 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             routed = process_routing(self, "fit", **params)
             student_params = _check_method_params(texts, routed.student.fit, indices=training)
             train_texts, train_labels = [texts[row] for row in training], classes[codes[training]]
-            teacher.fit(train_texts, train_labels)
-            if self.teacher is None:
+            weights = student_params.get("sample_weight")
+            teacher = fit_teacher(teacher, train_texts, train_labels, weights)
+            if self.teacher is None and getattr(student, "teacher_cv", None) is None:
                 student.set_params(teacher=FrozenEstimator(teacher))
             student.fit(train_texts, train_labels, **student_params)
         for name, part in (("student", student), ("teacher", teacher)):
-            if not np.array_equal(part.classes_, classes):
-                raise ValueError(
-                    f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those "
-                    f"of y, {classes.tolist()}; fit it on labels from the same classes."
-                )
+            _check_classes(name, part, classes, "y")
         held_out = [texts[row] for row in validation]
         curve = cascade_curve(
             student.predict_proba(held_out),
-            teacher.predict_proba(held_out),
+            _ask(teacher, held_out, classes),
             codes[validation],
             teacher_cost=self.teacher_cost,
         )
@@ -255,6 +267,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         self.curve_ = curve
         self.threshold_ = float(chosen["threshold"])
         self.teacher_rate_ = float(chosen["teacher_rate"])
+        self._fitted_with = {name: getattr(self, name) for name in _SAVED}
         return self
 
     def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator]:
@@ -323,7 +336,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         proba = np.array(self.student_.predict_proba(texts))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked):
-            proba[asked] = self.teacher_.predict_proba([texts[row] for row in asked])
+            asked_texts = [texts[row] for row in asked]
+            proba[asked] = _ask(self.teacher_, asked_texts, self.classes_)
         return proba
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
@@ -348,25 +362,78 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         check_is_fitted(self)
         texts = check_texts(X)
-        labels = np.asarray(y)
-        if labels.shape != (len(texts),):
-            raise ValueError(
-                f"y must contain one label for each of the {len(texts)} texts, but has shape "
-                f"{labels.shape}."
-            )
-        unknown = ~np.isin(labels, self.classes_)
-        if unknown.any():
-            row = int(unknown.argmax())
-            raise ValueError(
-                f"y[{row}] is {labels.tolist()[row]!r}, which is not one of the classes "
-                f"{self.classes_.tolist()}; drop or rename such labels."
-            )
+        names = ("X", "y", "the cascade's classes")
+        codes = find_labels(y, self.classes_, n_rows=len(texts), multilabel=False, names=names)
         return cascade_curve(
             self.student_.predict_proba(texts),
-            self.teacher_.predict_proba(texts),
-            np.searchsorted(self.classes_, labels),
+            _ask(self.teacher_, texts, self.classes_),
+            codes,
             teacher_cost=self.teacher_cost,
         )
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Save the fitted cascade in a folder, without a pickle.
+
+        A `TransformerTeacherClassifier` is saved, too, as a checkpoint of transformers. Keep any
+        other teacher yourself, and pass it to :meth:`load`.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder, which is created if it does not exist. Existing files of these names are
+            replaced once all new ones are complete.
+
+        Raises
+        ------
+        TypeError
+            If the student is not one of skdistill's.
+        OSError
+            If the disk is full or the folder is not writable.
+        """
+        check_is_fitted(self)
+        now = {name: getattr(self, name) for name in _SAVED}
+        figures = {
+            "threshold": None if self.threshold_ == inf else self.threshold_,
+            "teacher_rate": self.teacher_rate_,
+            "parameters": now | getattr(self, "_fitted_with", {}),  # old pickles lack it
+        }
+        student, teacher = unwrapped(self.student_), unwrapped(self.teacher_)
+        write_cascade(Path(folder), student, teacher, figures, self.curve_)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], teacher: Any = None) -> Self:
+        """Load a fitted cascade from a folder written by :meth:`save`.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder.
+        teacher : fitted classifier over texts, default=None
+            The teacher. Needed only if it is not in the folder.
+
+        Returns
+        -------
+        cascade : CascadeClassifier
+            The fitted cascade; student and teacher are frozen.
+
+        Raises
+        ------
+        ModelFileError
+            If a file is missing or damaged.
+        ValueError
+            If the folder does not contain the teacher and none is passed, or if the teacher's
+            classes differ from the student's.
+        """
+        stored = read_cascade(Path(folder), teacher, _SAVED)
+        student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
+        _check_classes("teacher", teacher, student.classes_, "the student")
+        cascade = cls(student, teacher, **stored.parameters)
+        cascade._fitted_with = stored.parameters
+        cascade.classes_ = student.classes_
+        cascade.student_, cascade.teacher_ = student, teacher
+        cascade.curve_ = stored.curve
+        cascade.threshold_, cascade.teacher_rate_ = stored.threshold, stored.teacher_rate
+        return cascade
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, which passes all parameters of `fit` to the student.
@@ -378,3 +445,18 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
+
+
+def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
+    if not np.array_equal(part.classes_, classes):
+        raise ValueError(
+            f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "
+            f"{other}, {classes.tolist()}; fit it on labels from the same classes."
+        )
+
+
+def _ask(teacher: Any, texts: list[str], classes: np.ndarray) -> Any:
+    """Return the teacher's probabilities; those in a table with names are aligned by them."""
+    with explain_errors(teacher):
+        answers = teacher.predict_proba(texts)
+    return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")

@@ -53,6 +53,10 @@ temperature : float, default=1.0
 hard_label_weight : float, default=0.0
     Share of the cross-entropy against gold labels in the loss of labelled texts; 0 is pure
     distillation.
+unlabeled : TextPool or None, default=None
+    Unlabelled texts for every `fit` without `X_unlabeled`. Use it where `fit` cannot be given
+    arguments, as inside a :class:`~sklearn.ensemble.StackingClassifier`. The pickle of a fitted
+    student does not contain them, unless they are on disk.
 augmenter : estimator with `fit` and `augment`, or None, default=None
     Makes more texts for the teacher to label, such as :class:`~skdistill.TextAugmenter`.
 teacher_cv : int, cross-validation generator or None, default=None
@@ -61,11 +65,14 @@ teacher_cv : int, cross-validation generator or None, default=None
     them.
 memory : str, path-like, joblib.Memory or None, default=None
     Folder that caches the teacher's probabilities. A search over student sizes then fits the
-    teacher once per fold, and a second search does not fit it at all. ``skdistill cache info
+    teacher once per fold, and a second search does not fit it at all. Probabilities are kept as
+    they come, so an interrupted fit can be continued. They are used again only if the teacher's
+    code, parameters, training rows and package versions are the same. ``skdistill cache info
     FOLDER`` lists the contents.
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the student's loss. They weight texts but do not change the teacher's
-    probabilities; to weight the teacher, set its own `class_weight`.
+    probabilities; to weight the teacher, set its own `class_weight`. ``"balanced"`` gives all
+    classes the same total weight; labelled texts count by their `sample_weight`.
 max_epochs : int or "auto", default="auto"
     Number of passes over the transfer set.
 gold_epochs : int, default=0
@@ -75,12 +82,13 @@ batch_size : int or "auto", default="auto"
 lr : float or "auto", default="auto"
     Adam's learning rate at the first step. It decreases linearly to 0.
 early_stopping : bool, default=False
-    Whether to hold out texts and stop training when the student's agreement with the teacher on
-    them stops improving. The student keeps the weights that agreed best.
+    Whether to hold out texts and stop training when neither the student's agreement with the
+    teacher on them nor their loss improves any more, but not before 150 steps. The student keeps
+    the weights with the lowest loss among those that agreed best, within one standard error.
 validation_fraction : float, default=0.1
     Share of the transfer set held out for early stopping.
 n_iter_no_change : int, default=3
-    Number of epochs without better agreement after which training stops.
+    Number of epochs without better agreement or a lower loss after which training stops.
 random_state : int, RandomState instance or None, default=None
     Seed for initial weights, batches and dropout. Teacher and augmenter have their own.
 device : str, default="auto"
@@ -110,7 +118,11 @@ history_ : list of dict
 n_iter_ : int
     Number of epochs, including those on gold labels.
 transfer_size_ : int
-    Number of texts in the transfer set."""
+    Number of texts in the transfer set.
+calibration_ : dict or None
+    None, or the result of :meth:`calibrate`: the ``"temperature"``, the number of texts it was
+    fitted on (``"n_texts"``), and their calibration error between 0 and 1 without and with it
+    (``"error_before"``, ``"error_after"``)."""
 
 
 def document(own_parameters: str, embedding_dim: int) -> Callable[[type], type]:

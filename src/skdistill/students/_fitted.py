@@ -1,7 +1,6 @@
 """Prediction, files and pickles of fitted students, without torch."""
 
 import sys
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,38 +12,44 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._core.estimators import LogitClassifier, stamp, unstamp
+from skdistill._core.estimators import stamp, unstamp
 from skdistill._core.exceptions import ModelFileError
 from skdistill._core.texts import check_texts
-from skdistill.card._facts import as_plain, describe_training
+from skdistill.card._facts import as_plain, describe_parameters, training_parameters
 from skdistill.card._page import write_card
+from skdistill.labelling._missing_teacher import MissingTeacher
+from skdistill.labelling._pool import TextPool, without_texts
 from skdistill.labelling._teacher import unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
-from skdistill.text._vocabulary import UNKNOWN, Vocabulary
+from skdistill.students._calibration import CalibratableStudent, read_calibration
+from skdistill.students._left_out import LeftOut
+from skdistill.students._stored_parameters import as_tuple, is_plain, without_removed
+from skdistill.text._vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class FittedStudent(LogitClassifier):
+class FittedStudent(CalibratableStudent):
     """Methods of a fitted student, which need a vocabulary, weights and an architecture."""
 
     # The student's name in `skdistill.runtime._kinds.KINDS` and in model files.
     _kind: ClassVar[str]
 
     teacher: Any
+    unlabeled: TextPool | None
     n_jobs: int | None
     verbose: int
     history_: list[dict[str, float]]
     n_iter_: int
     transfer_size_: int
     n_parameters_: int
-    _vocabulary: Vocabulary
+    _record: dict[str, Any]
+    _trained_with: dict[str, Any]
     _counts: np.ndarray | None
-    _weights: dict[str, np.ndarray]
     _fitted_architecture: dict[str, Any]
 
     @classmethod
@@ -65,6 +70,7 @@ class FittedStudent(LogitClassifier):
             self._weights,
             self._fitted_architecture,
             multilabel=self.multilabel_,
+            estimator={"record": self._record, "calibration": self.calibration_},
         )
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
@@ -209,9 +215,12 @@ class FittedStudent(LogitClassifier):
             "n_iter": self.n_iter_,
             "transfer_size": self.transfer_size_,
         }
-        given = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
-        parameters = {name: value for name, value in given.items() if _is_plain(value)}
-        return replace(self._stored(), estimator={"parameters": parameters, "figures": figures})
+        now = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
+        given = now | self._trained_with
+        parameters = {name: value for name, value in given.items() if is_plain(value)}
+        stored = self._stored()
+        estimator = stored.estimator | {"parameters": parameters, "figures": figures}
+        return replace(stored, estimator=estimator)
 
     def to_html(
         self,
@@ -313,7 +322,7 @@ class FittedStudent(LogitClassifier):
             limits=limits,
             license=license,
             example=example,
-            training=describe_training(self),
+            training=describe_parameters(type(self), self._trained_with),
         )
 
     @classmethod
@@ -328,8 +337,9 @@ class FittedStudent(LogitClassifier):
         Returns
         -------
         student : object
-            The fitted student. Parameters that are objects (teacher, augmenter, callbacks) have
-            their defaults.
+            The fitted student. Parameters that are objects (such as augmenter and callbacks) have
+            their defaults. If the student had a teacher, `fit` raises an error until you set
+            `teacher` to an estimator, or to None to train on the gold labels.
 
         Raises
         ------
@@ -354,12 +364,17 @@ class FittedStudent(LogitClassifier):
             )
         try:
             parameters, figures = model.estimator["parameters"], model.estimator["figures"]
-            parameters = _without_removed(parameters)
-            student = cls(**{name: _as_tuple(value) for name, value in parameters.items()})
+            parameters = without_removed(parameters)
+            student = cls(**{name: as_tuple(value) for name, value in parameters.items()})
             student._validate_params()
             student.history_ = [dict(epoch) for epoch in figures["history"]]
             student.n_iter_ = int(figures["n_iter"])
             student.transfer_size_ = int(figures["transfer_size"])
+            student._record = dict(model.estimator.get("record", {}))
+            student.calibration_ = read_calibration(model.estimator.get("calibration"))
+            student._trained_with = training_parameters(student)
+            if "teacher" not in parameters:  # files contain None, but no estimators
+                student.teacher = MissingTeacher(student._record.get("teacher"))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path} is damaged: {error!s:.200}") from error
         student.classes_ = model.classes
@@ -399,14 +414,14 @@ class FittedStudent(LogitClassifier):
         check_is_fitted(self)
         if self._counts is None:
             raise ValueError(
-                "This student was loaded from an int8 file, which does not contain the counts of "
-                "the features. Prune before saving, or save in another precision."
+                "This student cannot be pruned: it was loaded from an int8 file, which has no "
+                "feature counts. Prune it before you save it, or save it with another precision."
             )
         n_listed = len(self._vocabulary.features) + 1
         if not isinstance(n_features, int | np.integer) or not 2 <= n_features <= n_listed:
             raise ValueError(
-                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the current "
-                "number of rows of the embedding without hash_buckets."
+                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the "
+                "student's current number of features without hash buckets."
             )
         embedding = self._weights["embedding.weight"]
         distances = np.linalg.norm(embedding[1:n_listed] - embedding[UNKNOWN], axis=1)
@@ -454,38 +469,28 @@ class FittedStudent(LogitClassifier):
         if "_runtime" in state:
             del state["_runtime"]
             state["teacher"] = None if self.teacher is None else unfitted(self.teacher)
+            state["unlabeled"] = without_texts(self.unlabeled)
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(unstamp(state, type(self).__name__))
         if hasattr(self, "_weights"):
+            # Pickles of earlier versions lack these.
+            self._record = getattr(self, "_record", {})
+            self.calibration_ = getattr(self, "calibration_", None)
+            self.unlabeled = getattr(self, "unlabeled", None)
+            if not hasattr(self, "_trained_with"):
+                self._trained_with = training_parameters(self)
             self._compile()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        constructor, arguments, state, *others = super().__reduce_ex__(protocol)
+        if "_runtime" in vars(self):
+            for name in ("teacher", "unlabeled"):
+                state[name] = LeftOut(getattr(self, name), state[name])
+        return constructor, arguments, state, *others
 
-def _without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Drop training options that were removed from skdistill; warn if one of them was used."""
-    removed = {"calibrate_teacher": True, "loss": "standardized_kl"}
-    used = [name for name, value in removed.items() if parameters.get(name) == value]
-    if used:
-        options = " and ".join(f"{name}={removed[name]!r}" for name in used)
-        warnings.warn(
-            f"This student was trained with {options}, which this version no longer supports. Its "
-            "predictions do not change, but refitting will give a different student.",
-            stacklevel=3,
-        )
-    return {
-        name: value
-        for name, value in parameters.items()
-        if name not in used and name != "calibrate_teacher"
-    }
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a parameter can be stored as JSON."""
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied

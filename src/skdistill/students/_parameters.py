@@ -1,6 +1,6 @@
 """The parameters that all students share, and the checks on their values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Literal
@@ -9,6 +9,7 @@ import numpy as np
 from joblib import Memory
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skdistill.labelling._pool import TextPool
 from skdistill.metrics._losses import LOSSES
 from skdistill.text._vocabulary import Analyzer
 
@@ -41,6 +42,7 @@ class StudentParameters:
         "loss": [StrOptions(LOSSES.keys())],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
+        "unlabeled": "no_validation",
         "augmenter": [HasMethods(["fit", "augment"]), None],
         "teacher_cv": ["cv_object"],
         "memory": "no_validation",
@@ -74,6 +76,7 @@ class StudentParameters:
     loss: str
     temperature: float
     hard_label_weight: float
+    unlabeled: TextPool | None
     augmenter: Any
     teacher_cv: Any
     memory: str | PathLike[str] | Memory | None
@@ -101,6 +104,15 @@ class StudentParameters:
                     f"{name}={value!r} {reason}, but y is None; pass y, or leave {name} at its "
                     "default."
                 )
+
+    def _unlabeled_or(self, X_unlabeled: Iterable[str] | None) -> Iterable[str] | None:
+        """Return the argument of `fit` or, if it is None, the parameter `unlabeled`."""
+        if not isinstance(self.unlabeled, TextPool | None):
+            raise TypeError(
+                f"unlabeled must be a TextPool or None, not {type(self.unlabeled).__name__}; pass "
+                "TextPool(texts)."
+            )
+        return self.unlabeled if X_unlabeled is None else X_unlabeled
 
     def _poolings(self, known: tuple[str, ...]) -> tuple[str, ...]:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)

@@ -9,6 +9,7 @@ import numpy as np
 from joblib import Memory
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skdistill.labelling._pool import TextPool
 from skdistill.students._base import DistilledClassifier
 from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
@@ -104,6 +105,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         loss: str = "kl",
         temperature: float = 1.0,
         hard_label_weight: float = 0.0,
+        unlabeled: TextPool | None = None,
         augmenter: Any = None,
         teacher_cv: Any = None,
         memory: str | PathLike[str] | Memory | None = None,

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ import transformers
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+import skdistill
 from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
@@ -37,14 +39,34 @@ from skdistill.teachers.huggingface._text_to_text import LabelTexts
 # The data type of matrix products in prediction, if it is not float32.
 _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
+# Share of texts that are cut from which on there is a warning.
+_MANY_CUT = 0.1
+
 # Parameters that do not change what a model predicts.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
+
+
+def warn_of_cut_texts(
+    tokens: TokenisedTexts, limit: int, max_length: int, *, stacklevel: int = 4
+) -> None:
+    """Warn if many texts were cut to `limit` tokens, which is `max_length` or the model's own."""
+    share = float(np.mean(tokens.lengths >= limit)) if len(tokens) else 0.0
+    if share < _MANY_CUT:
+        return
+    remedy = "raise max_length" if limit == max_length else "divide them, or use another model"
+    warnings.warn(
+        # Rounded, so that Python shows the message once if texts come in batches.
+        f"About {round(share, 1):.0%} of the texts have {limit} tokens or more, and the teacher "
+        f"reads only the first {limit}. If the ends of texts matter, {remedy}.",
+        stacklevel=stacklevel,
+    )
 
 
 class TransformerClassifier(LogitClassifier):
     """Base class for classifiers that compute logits with a transformer.
 
-    Subclasses have the parameters `model_name`, `revision`, `device`, `precision` and `verbose`.
+    Subclasses have the parameters `model_name`, `revision`, `max_length`, `device`, `precision` and
+    `verbose`.
     Their `fit` sets `model_`, `tokenizer_`, `max_length_`, `classes_` and `multilabel_`.
     """
 
@@ -81,6 +103,7 @@ class TransformerClassifier(LogitClassifier):
         # Distinct texts in sorted order, so that a prediction does not depend on the rest of X.
         unique = sorted(set(texts))
         tokens = self._tokenise(unique)
+        warn_of_cut_texts(tokens, self.max_length_, self.max_length)
         with torch.inference_mode():
             model = self.model_.to(device)
             outputs = compute_logits(
@@ -143,28 +166,54 @@ class TransformerClassifier(LogitClassifier):
         with explaining_saves(folder), filling(folder) as draft:
             save_checkpoint(self.model_, self.tokenizer_, draft)
 
-    def _fingerprint(self) -> str:
-        """Return a hash that identifies the model or, before ``fit``, how it will be trained."""
+    def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what the probabilities depend on: a student's `memory` hashes it.
+
+        Parameters
+        ----------
+        X, y, sample_weight : object
+            The rows that an unfitted teacher will be fitted on.
+
+        Returns
+        -------
+        object
+            Versions of packages, with the fitted model or, before ``fit``, how it will be trained.
+        """
         if not self.__sklearn_is_fitted__():
-            return self._recipe()
-        return hash_of(
-            (
-                hash_checkpoint(self.model_, self.tokenizer_),
-                self.max_length_,
-                self.classes_.tolist(),
-                self._reading(),
-                str(_PRODUCTS.get(self.precision)),
+            return (
+                *package_versions(),
+                type(self),
+                self._pretrained(),
+                self._settings(),
+                X,
+                y,
+                sample_weight,
             )
+        return (
+            *package_versions(),
+            hash_checkpoint(self.model_, self.tokenizer_),
+            self.max_length_,
+            self.classes_.tolist(),
+            self._reading(),
+            self._products(),
         )
+
+    def _products(self) -> str:
+        """Return the data type of matrix products, as far as it changes probabilities."""
+        return str(_PRODUCTS.get(self.precision))
+
+    def _pretrained(self) -> str:
+        """Return the name of the pretrained model or, if it is a folder, a hash of its content."""
+        name = os.fspath(self.model_name)
+        return hash_folder(name) if os.path.isdir(name) else name
+
+    def _settings(self) -> dict[str, Any]:
+        return {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
 
     def _recipe(self) -> str:
         """Return a hash of the parameters and the pretrained model, but not of the data."""
-        params = {k: v for k, v in self.get_params().items() if k not in _WITHOUT_EFFECT}
-        name = os.fspath(self.model_name)
-        origin = hash_folder(name) if os.path.isdir(name) else name
-        return hash_of(
-            (type(self).__module__, type(self).__qualname__, origin, joblib.hash(params))
-        )
+        parts = type(self).__module__, type(self).__qualname__, self._pretrained()
+        return hash_of((*parts, joblib.hash(self._settings())))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -191,6 +240,11 @@ class TransformerClassifier(LogitClassifier):
             model, tokenizer = checkpoint_from_bytes(state.pop("_checkpoint"))
             state |= {"model_": model, "tokenizer_": tokenizer}
         super().__setstate__(state)
+
+
+def package_versions() -> tuple[str, str, str]:
+    """Return the versions of the packages that compute probabilities."""
+    return skdistill.__version__, torch.__version__, transformers.__version__
 
 
 def hash_of(value: Any) -> str:

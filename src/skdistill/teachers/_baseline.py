@@ -8,6 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.texts import check_texts
 
 
@@ -30,7 +31,7 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
     -------
     Pipeline
         An unfitted pipeline with the steps ``"tfidfvectorizer"`` and ``"logisticregression"``. It
-        accepts the same containers of texts as the students.
+        accepts the same containers of texts as the students, and its `fit` refuses missing labels.
 
     See Also
     --------
@@ -58,21 +59,29 @@ def make_tfidf_baseline(C: float = 1.0, *, max_iter: int = 1000) -> Pipeline:
 
 
 class CheckedTfidfVectorizer(TfidfVectorizer):
-    """A TF-IDF vectorizer that accepts any column of texts and refuses other input.
+    """A TF-IDF vectorizer that accepts any column of texts, and refuses other input and bad labels.
 
     scikit-learn's vectorizer decodes bytes, reads the column names of a data frame instead of its
-    rows, and cannot read Arrow arrays.
+    rows, cannot read Arrow arrays, and ignores the labels.
     """
 
     def fit(self, raw_documents: Iterable[str], y: Any = None) -> Self:
         """Learn the vocabulary and the weights from a column of texts."""
+        _check_labels(y)
         super().fit(check_texts(raw_documents), y)
         return self
 
     def fit_transform(self, raw_documents: Iterable[str], y: Any = None) -> csr_matrix:
         """Learn the vocabulary and the weights, and transform the same texts."""
+        _check_labels(y)
         return super().fit_transform(check_texts(raw_documents), y)
 
     def transform(self, raw_documents: Iterable[str]) -> csr_matrix:
         """Return the TF-IDF weights of a column of texts."""
         return super().transform(check_texts(raw_documents))
+
+
+def _check_labels(y: Any) -> None:
+    """Refuse missing labels, of which scikit-learn's classifiers make a class."""
+    if y is not None:
+        as_labels(y)

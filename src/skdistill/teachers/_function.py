@@ -1,31 +1,84 @@
-"""A teacher made from any function that returns class probabilities."""
+"""A teacher made from any function that labels texts."""
 
-from collections.abc import Callable, Iterable
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.labels import check_labels, check_probabilities
+from skdistill._core.label_columns import (
+    as_label_column,
+    as_labels,
+    check_known_labels,
+    label_names,
+)
+from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
+from skdistill.teachers._answers import AnswerReader
+
+_logger = logging.getLogger(__name__)
+
+# The longest time between two attempts, in seconds.
+_LONGEST_WAIT = 60
+# Number of odd answers that an error message shows, and that are odd enough to stop if no answer is
+# usable.
+_SHOWN, _TOO_MANY = 3, 10
+
+# Row numbers, their probabilities, and what is wrong with the odd ones among the rows.
+_Batch = tuple[np.ndarray, np.ndarray, dict[int, str]]
 
 
 class FunctionTeacherClassifier(TextClassifier):
     """A teacher made from a function, such as a call to a web service or to a language model.
 
+    The function labels one batch of texts after another. With a student's `memory`, each batch is
+    on disk as soon as it is labelled, so an error, Ctrl-C or a crash costs you one batch at most.
+
     Parameters
     ----------
     func : callable
-        Maps a list of ``str`` to class probabilities of shape (n_texts, n_classes), with columns
-        in the sorted order of the labels. If a text may have several labels, the function returns
-        the probability of each label. It is never trained.
+        Maps a list of ``str`` to one answer per text. An answer is one of:
+
+        - probabilities, in the order of `classes` or, by default, of the sorted labels in `y`;
+        - a dict that maps labels to probabilities; those that are missing are 0;
+        - a label, which gets the probability 1.
+
+        An array of shape (n_texts, n_classes) is fine, too. Rounded probabilities are normalised:
+        their sum may differ from 1 by 0.05. If a text may have several labels, an answer contains
+        the probability of each, by position or by the names of the columns of `y`. Inside a
+        ``VotingClassifier`` or ``StackingClassifier``, which number the labels, return
+        probabilities. The function is never trained.
+    classes : array-like of shape (n_classes,), default=None
+        The labels, in the order of the function's columns. With them, `fit` needs no `y`. None
+        takes the sorted labels in `y`.
+    batch_size : int, default=32
+        Number of texts per call of the function. An interruption loses at most the batches that are
+        being answered. Use a large number for a fast local function.
+    n_jobs : int, default=1
+        Number of calls at the same time, each in a thread of its own. The function must then be
+        thread-safe.
+    max_retries : int, default=0
+        How often a batch is asked again if the function raises an ``Exception``, with waiting times
+        of 1, 2, 4, ... and at most 60 seconds. Unusable answers are asked for again, too, without
+        the rest of their batch. The clients of many services retry by themselves.
+    version : str or int, default=None
+        A name for the function's answers in `memory`. By default, `memory` identifies the function
+        by its code, so if you edit it, all texts are asked again. With a version, they are asked
+        again only if you change the version or the function's name.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels passed to `fit`; if a text may have several, the column numbers of `y`.
+        The sorted labels; if a text may have several, the names of the columns of `y`, or their
+        numbers if `y` has no names.
     multilabel_ : bool
         Whether a text may have several labels.
 
@@ -35,38 +88,74 @@ class FunctionTeacherClassifier(TextClassifier):
 
     Notes
     -----
-    `memory` and pickles identify the function by its module and name, so define it with ``def`` in
-    a module. If its answers change, rename it or clear `memory`.
+    The code of a function is its bytecode, with constants, defaults, closure variables, and the
+    global variables, functions, classes and modules that it refers to. Code of installed packages
+    counts by name and version. Comments, docstrings, and variables that the function itself
+    changes, do not count. If the function refers to an object with unknown content, such as the
+    client of a service, `memory` requires a `version`.
+
+    `fit` and `memory` depend on the labels but not on the texts, so the folds of a cross-validation
+    share their answers.
 
     Examples
     --------
     >>> from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier
     >>> def ask(texts):
-    ...     scores = [0.9 if "!" in text else 0.2 for text in texts]
-    ...     return [[1 - score, score] for score in scores]
-    >>> teacher = FunctionTeacherClassifier(ask)
+    ...     return ["loud" if "!" in text else {"calm": 0.8, "loud": 0.2} for text in texts]
+    >>> teacher = FunctionTeacherClassifier(ask, classes=["calm", "loud"])
+    >>> teacher.fit(["so what", "wow !"]).predict_proba(["yes !", "oh"])
+    array([[0. , 1. ],
+           [0.8, 0.2]], dtype=float32)
     >>> student = DistilledMLPClassifier(teacher, max_epochs=50, random_state=0)
-    >>> _ = student.fit(["so what", "wow !"], ["calm", "loud"], X_unlabeled=["yes !", "oh", "no"])
-    >>> student.predict(["what !"])
+    >>> student.fit(["so what", "wow !", "yes !", "oh", "no"]).predict(["what !"])
     array(['loud'], dtype='<U4')
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {"func": [callable]}
+    # The answers depend on the function and the labels only.
+    _learns_nothing = True
 
-    def __init__(self, func: Callable[[list[str]], ArrayLike]) -> None:
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "func": [callable],
+        "classes": ["array-like", None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Interval(Integral, 1, None, closed="left")],
+        "max_retries": [Interval(Integral, 0, None, closed="left")],
+        "version": [str, Integral, None],
+    }
+
+    def __init__(
+        self,
+        func: Callable[[list[str]], Any],
+        *,
+        classes: ArrayLike | None = None,
+        batch_size: int = 32,
+        n_jobs: int = 1,
+        max_retries: int = 0,
+        version: str | int | None = None,
+    ) -> None:
         self.func = func
+        self.classes = classes
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.max_retries = max_retries
+        self.version = version
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Iterable[str], y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Iterable[str],
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Store the labels, without calling the function.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
             Texts.
-        y : array-like of shape (n_texts,) or (n_texts, n_labels)
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), default=None
             Their labels. If a text may have several, an array with one column per label and the
-            values 0 and 1.
+            values 0 and 1. Not needed with `classes`.
         sample_weight : array-like of shape (n_texts,), default=None
             Checked but not used, because nothing is trained.
 
@@ -74,16 +163,54 @@ class FunctionTeacherClassifier(TextClassifier):
         -------
         self : object
             The fitted teacher.
+
+        Raises
+        ------
+        ValueError
+            If `y` and `classes` are both missing, contradict each other, or are invalid.
         """
-        classes, codes = check_labels(y, n_rows=len(check_texts(X)), multilabel=True)
+        texts = check_texts(X)
+        if self.classes is None:
+            classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
+            columns, multilabel = classes.tolist(), codes.ndim == 2
+        else:
+            columns, multilabel = self._given_classes().tolist(), False
+            classes = np.sort(self._given_classes())
+            if y is not None:
+                self._check_known(y, classes, len(texts))
         if sample_weight is not None:
-            _check_sample_weight(sample_weight, codes)
+            _check_sample_weight(sample_weight, texts)
         self.classes_ = classes
-        self.multilabel_ = codes.ndim == 2
+        self.multilabel_ = multilabel
+        self._columns = columns
         return self
 
+    def _given_classes(self) -> np.ndarray:
+        classes = as_label_column(self.classes, name="classes")
+        if len(classes) < 2 or len(np.unique(classes)) < len(classes):
+            raise ValueError(
+                "classes must contain at least two labels, without repeats, but is "
+                f"{classes.tolist()}."
+            )
+        return classes
+
+    def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
+        if is_multilabel(as_labels(y)):
+            raise ValueError(
+                "y has one column per label, but classes is for texts with one label each; leave "
+                "classes out."
+            )
+        labels = check_label_column(y, n_rows=n_rows)
+        if labels.dtype.kind in "iu" and classes.dtype.kind == "U":
+            raise ValueError(
+                f"y[0] is {labels.tolist()[0]!r}, a number, but classes contains strings. If a "
+                "VotingClassifier or StackingClassifier has numbered the labels, leave classes out "
+                "and let func return probabilities in the order of the sorted labels."
+            )
+        check_known_labels(labels, classes, names=("y", "classes"))
+
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
-        """Call the function and check the probabilities that it returns.
+        """Call the function batch by batch, and check what it answers.
 
         Parameters
         ----------
@@ -98,21 +225,159 @@ class FunctionTeacherClassifier(TextClassifier):
         Raises
         ------
         ValueError
-            If the function returns another shape or rows that do not sum to 1.
+            If some answers are neither labels nor probabilities. The message names the texts. All
+            other texts have been asked by then, and a student's `memory` keeps their answers. If no
+            answer is usable, the function is called no further.
         """
         check_is_fitted(self)
         texts = check_texts(X)
-        return check_probabilities(
-            self.func(texts),
-            n_rows=len(texts),
-            n_classes=len(self.classes_),
-            name="func(texts)",
-            rows="texts",
-            multilabel=self.multilabel_,
-        )
+        proba = np.empty((len(texts), len(self.classes_)), dtype=np.float32)
+        for rows, answers in self._predict_in_parts(texts):
+            proba[rows] = answers
+        return proba
+
+    def _predict_in_parts(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield row numbers and their probabilities, one batch after another."""
+        starts = range(self.batch_size, len(texts), self.batch_size)
+        batches = np.split(np.arange(len(texts)), starts)
+        order = [self._columns.index(label) for label in self.classes_.tolist()]
+        odd: dict[int, str] = {}
+        n_good = 0
+        for rows, proba, reasons in self._in_batches(texts, batches):
+            good = np.isin(rows, [*reasons], invert=True)
+            odd |= reasons
+            n_good += int(np.count_nonzero(good))
+            if good.any():
+                yield rows[good], proba[good][:, order].astype(np.float32)
+            elif not n_good and len(odd) >= _TOO_MANY:
+                break
+        if odd:
+            raise ValueError(_complaint(odd, texts, n_asked=len(odd) + n_good))
+
+    def _in_batches(self, texts: list[str], batches: list[np.ndarray]) -> Iterator[_Batch]:
+        if self.n_jobs > 1:
+            yield from self._in_threads(texts, batches)
+        for rows in batches if self.n_jobs == 1 else ():
+            yield self._ask(texts, rows)
+
+    def _in_threads(self, texts: list[str], batches: list[np.ndarray]) -> Iterator[_Batch]:
+        """Ask for several batches at the same time; after an error, wait for those under way."""
+        waiting = iter(batches)
+        failure: BaseException | None = None
+        running: set[Future[_Batch]] = set()
+        pool = ThreadPoolExecutor(self.n_jobs)
+        try:
+            while True:
+                while failure is None and len(running) < self.n_jobs:
+                    rows = next(waiting, None)
+                    if rows is None:
+                        break
+                    running.add(pool.submit(self._ask, texts, rows))
+                if not running:
+                    break
+                try:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                except KeyboardInterrupt as interrupt:
+                    if failure is not None:
+                        raise
+                    failure = interrupt
+                    continue
+                for future in done:
+                    error = future.exception()
+                    if error is None:
+                        yield future.result()
+                    failure = failure or error
+            if failure is not None:
+                raise failure
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, texts: list[str], rows: np.ndarray) -> _Batch:
+        """Ask for one batch, and again for what fails; return also the odd rows."""
+        reader = AnswerReader(self._columns, multilabel=self.multilabel_)
+        proba = np.zeros((len(rows), len(self._columns)))
+        missing, reasons = np.arange(len(rows)), {}
+        for attempt in range(self.max_retries + 1):
+            if attempt:
+                time.sleep(min(2 ** (attempt - 1), _LONGEST_WAIT))
+            try:
+                answers = self.func([texts[row] for row in rows[missing]])
+                if isinstance(answers, Iterator):
+                    answers = [*answers]
+            except Exception as error:
+                if attempt < self.max_retries:
+                    _logger.warning("func raised %s; retrying", repr(error))
+                    continue
+                if len(missing) == len(rows):
+                    # It would end the loop of the caller; in a generator, it is the cause.
+                    if isinstance(error.__cause__ or error, StopIteration):
+                        raise RuntimeError(
+                            "func raised StopIteration, because an iterator that it uses has no "
+                            "more items; make a new one in each call."
+                        ) from error
+                    raise
+                reasons = dict.fromkeys(range(len(missing)), f"func raised {error!r}")
+                break
+            proba[missing], reasons = reader.read(answers, len(missing))
+            missing = missing[[*reasons]]
+            if not reasons:
+                break
+            reasons = dict(enumerate(reasons.values()))
+        return rows, proba, {int(rows[missing[i]]): reason for i, reason in reasons.items()}
+
+    def __sklearn_clone__(self) -> Self:
+        # The function may hold a connection, which cannot be copied, or count its calls.
+        return type(self)(**self.get_params(deep=False))
+
+    def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what the answers depend on: the function or its version, and the labels.
+
+        Parameters
+        ----------
+        X, sample_weight : object
+            Ignored, because nothing is learned from them.
+        y : array-like of shape (n_texts,) or (n_texts, n_labels), or None
+            The labels that an unfitted teacher will be fitted on.
+
+        Returns
+        -------
+        object
+            The value whose hash is the key of a student's `memory`.
+        """
+        func: Any = self.func
+        if self.version is not None:
+            func = getattr(func, "__qualname__", type(func).__qualname__), self.version
+        if hasattr(self, "classes_"):
+            return "function", func, self._columns, self.multilabel_
+        if self.classes is not None:
+            return "function", func, self._given_classes().tolist(), False
+        if y is None:
+            return "function", func
+        labels, names = as_labels(y), label_names(y)
+        if labels.ndim == 2:
+            columns = np.arange(labels.shape[1]) if names is None else names
+        else:
+            columns = np.unique(labels)
+        return "function", func, columns.tolist(), labels.ndim == 2
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.classes is None
         tags.classifier_tags.poor_score = True  # nothing is trained
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.classes is None
         return tags
+
+
+def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
+    rows = sorted(odd)
+    names = {row: f"texts[{row}], {texts[row][:40]!r}" for row in rows[:_SHOWN]}
+    more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    if len({*odd.values()}) == 1:
+        shown = f"{'; '.join(names.values())}{more}: {odd[rows[0]]}"
+    else:
+        shown = "; ".join(f"{name}: {odd[row]}" for row, name in names.items()) + more
+    return (
+        f"func returned no usable answer for {len(rows)} of the {n_asked} texts passed to it "
+        f"({shown}). For each text, return a label, the probabilities of all classes, or a dict of "
+        "labels and probabilities."
+    )

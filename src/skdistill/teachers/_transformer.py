@@ -1,8 +1,10 @@
 """A teacher that fine-tunes a pretrained transformer to classify texts."""
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
+from math import ceil
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,7 +20,7 @@ from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import resolve_device
-from skdistill.teachers._base import TransformerClassifier, hash_of
+from skdistill.teachers._base import TransformerClassifier, hash_of, warn_of_cut_texts
 from skdistill.teachers.huggingface._checkpoints import Checkpoints
 from skdistill.teachers.huggingface._examples import Examples, row_weights, split
 from skdistill.teachers.huggingface._heads import (
@@ -27,6 +29,7 @@ from skdistill.teachers.huggingface._heads import (
     finetuned_labels,
     has_several_labels,
     label_entries,
+    record_label_type,
 )
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise
 from skdistill.teachers.huggingface._loading import (
@@ -39,6 +42,11 @@ from skdistill.teachers.huggingface._loading import (
     usable_length,
 )
 from skdistill.teachers.huggingface._text_to_text import LabelTexts, label_texts_of
+
+# Passes over the labelled texts, and the fewest steps.
+_EPOCHS, _MIN_STEPS = 4, 150
+# Cohen's kappa on training texts below which a teacher has learned nothing.
+_LITTLE_AGREEMENT = 0.1
 
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
@@ -66,10 +74,12 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         checkpoint's ``config.json``: models such as ``T5ForConditionalGeneration``, and so the
         plain ``t5-small``, write the label; all others use a classification layer.
     max_length : int, default=128
-        Maximum number of tokens per text, special tokens included; longer texts are truncated.
-        The model's own limit applies if it is lower.
-    max_epochs : int, default=4
-        Maximum number of passes over the labelled texts.
+        Maximum number of tokens per text, special tokens included; longer texts are truncated, and
+        a warning says so if they are a tenth or more of the texts. The model's own limit applies if
+        it is lower.
+    max_epochs : int or "auto", default="auto"
+        Maximum number of passes over the labelled texts. ``"auto"`` makes 4, or more if these have
+        fewer than 150 steps: a pretrained model learns little from fewer, whatever the texts.
     batch_size : int, default=32
         Texts per step, on each accelerator.
     lr : float, default=1e-4
@@ -208,7 +218,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         "revision": [str, None],
         "head": [StrOptions({"auto", "classification", "text-to-text"})],
         "max_length": [Interval(Integral, 3, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -231,7 +241,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         revision: str | None = None,
         head: Literal["auto", "classification", "text-to-text"] = "auto",
         max_length: int = 128,
-        max_epochs: int = 4,
+        max_epochs: int | Literal["auto"] = "auto",
         batch_size: int = 32,
         lr: float = 1e-4,
         weight_decay: float = 0.01,
@@ -293,10 +303,17 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             If the checkpoint cannot be found.
         ImportError
             If its tokenizer needs a package that is not installed.
+
+        Warns
+        -----
+        UserWarning
+            If a tenth of the texts or more are longer than `max_length`. If the fitted teacher
+            answers no better than chance on its own training texts, of which at most 256 are tried.
         """
         # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision
         from skdistill.teachers.huggingface._finetune import Setting, fine_tune, seeded
+        from skdistill.teachers.huggingface._losses import agreement
 
         texts = check_texts(X)
         classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
@@ -311,23 +328,33 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             )
             max_length = usable_length(model, tokenizer, self.max_length)
             tokens = tokenise(tokenizer, model, texts, max_length)
+            warn_of_cut_texts(tokens, max_length, self.max_length, stacklevel=5)
             training, validation = split(
                 Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
                 seed,
+                classes,
             )
             learned = partial(self._learned, tokenizer, outputs)
+            arguments = self._trainer_arguments(len(training), seed, precision)
             tasks = EpochTasks(
                 self,
-                self._n_epochs(),
+                self._n_epochs(arguments),
                 learned,
                 X=texts,
                 y=codes if outputs.multilabel else classes[codes],
                 sample_weight=sample_weight,
             )
-            arguments = self._trainer_arguments(seed, precision)
             setting = Setting(arguments, device, checkpoints, tasks, self.verbose)
             history = fine_tune(model, training, validation, setting)
+            kappa = agreement(model, training, device)
+        if kappa < _LITTLE_AGREEMENT:
+            warnings.warn(
+                f"The teacher has hardly learned anything: on its own training texts, its labels "
+                f"agree with y no better than chance (Cohen's kappa {kappa:.2f}). Raise "
+                "max_epochs, or choose another lr.",
+                stacklevel=4,  # past the wrappers around fit
+            )
         self.__dict__.update(learned(model, history))
         tasks.close()
         return self
@@ -341,14 +368,15 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         checkpoints = Checkpoints(self.checkpoint_dir, fingerprint)
         return checkpoints, checkpoints.open(seed)
 
-    def _n_epochs(self) -> int | None:
+    def _n_epochs(self, arguments: dict[str, Any]) -> int | None:
         """Return the number of epochs, or None where `trainer_args` sets the length."""
         overridden = {"max_steps", "num_train_epochs"} & (self.trainer_args or {}).keys()
-        return None if overridden else self.max_epochs
+        return None if overridden else arguments["num_train_epochs"]
 
-    def _trainer_arguments(self, seed: int, precision: str) -> dict[str, Any]:
+    def _trainer_arguments(self, n_texts: int, seed: int, precision: str) -> dict[str, Any]:
+        own_epochs = max(_EPOCHS, ceil(_MIN_STEPS / ceil(n_texts / self.batch_size)))
         return {
-            "num_train_epochs": self.max_epochs,
+            "num_train_epochs": own_epochs if self.max_epochs == "auto" else self.max_epochs,
             "per_device_train_batch_size": self.batch_size,
             "learning_rate": self.lr,
             "weight_decay": self.weight_decay,
@@ -425,6 +453,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             model, tokenizer = load_finetuned(
                 name, teacher.revision, head, **(label_entries(labels) if renamed else {})
             )
+            if renamed or classes is not None:
+                record_label_type(model.config, labels)
         teacher.__dict__.update(teacher._learned(tokenizer, outputs, model, []))
         return teacher
 

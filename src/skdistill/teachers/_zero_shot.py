@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skdistill._core.estimators import fit_context
-from skdistill._core.labels import check_label_column, check_labels
+from skdistill._core.label_columns import find_labels
+from skdistill._core.labels import check_label_column
 from skdistill._core.texts import check_texts
-from skdistill.teachers._base import TransformerClassifier, hash_of
+from skdistill.teachers._base import TransformerClassifier, package_versions
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
 from skdistill.teachers.huggingface._loading import (
@@ -50,7 +51,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         Branch, tag or commit on the Hub; None is the latest.
     max_length : int, default=256
         Maximum number of tokens of text and hypothesis together, special tokens included; longer
-        texts are truncated. The model's own limit applies if it is lower.
+        texts are truncated, and a warning says so if they are a tenth or more of the texts. The
+        model's own limit applies if it is lower.
     device : str, default="auto"
         Name of a torch device. ``"auto"`` takes an accelerator if there is one, else the CPU. It is
         resolved at each use.
@@ -63,7 +65,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The sorted labels; with `multi_label`, the numbers of the candidates in the given order.
+        The sorted labels; with `multi_label`, the candidates in the given order, or their numbers
+        if they are not strings.
     multilabel_ : bool
         Whether a text may have several labels.
     hypotheses_ : list of str, of length n_classes
@@ -223,6 +226,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         self.n_parameters_ = sum(weight.numel() for weight in model.parameters())
         # The model's outputs for contradiction and entailment.
         self._outputs = outputs
+        self._identity = self._identify()
         return self
 
     def _pretrained_embeddings(self) -> tuple[np.ndarray, Any]:
@@ -233,28 +237,28 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         phrases = _phrases(self.candidate_labels)
         if "{}" not in self.hypothesis_template:
             raise ValueError(
-                f"hypothesis_template={self.hypothesis_template!r} has no place for a candidate; "
-                'write {} into it, as in "This example is {}."'
+                f"hypothesis_template={self.hypothesis_template!r} has no placeholder for the "
+                "candidate; "
+                'add {}, as in "This example is {}."'
             )
         labels = [*phrases] if self.multi_label else sorted(phrases)
         hypotheses = [self.hypothesis_template.replace("{}", phrases[label]) for label in labels]
-        return np.arange(len(labels)) if self.multi_label else np.asarray(labels), hypotheses
+        if self.multi_label and not isinstance(labels[0], str):
+            return np.arange(len(labels)), hypotheses
+        return np.asarray(labels), hypotheses
 
     def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
         if self.multi_label:
-            _, codes = check_labels(y, n_rows=n_rows, multilabel=True)
-            if codes.shape != (n_rows, len(classes)):
-                raise ValueError(
-                    f"y must have shape ({n_rows}, {len(classes)}), ones and zeros for each of the "
-                    f"candidates, but has shape {np.shape(y)}."
-                )
+            find_labels(
+                y, classes, n_rows=n_rows, multilabel=True, names=("X", "y", "candidate_labels")
+            )
             return
         known = set(classes.tolist())
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"y[{row}] is {label!r}, which is none of the classes that candidate_labels "
-                    f"names, {classes.tolist()}."
+                    f"y[{row}] is {label!r}, which is not one of the classes in candidate_labels: "
+                    f"{classes.tolist()}."
                 )
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -272,9 +276,28 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
     def _reading(self) -> Any:
         return self.hypotheses_, self._outputs, self.multilabel_
 
-    def _recipe(self) -> str:
-        # joblib's hash of a dict ignores the order of the classes; the hypotheses keep it.
-        return hash_of((super()._recipe(), self._candidates()[1]))
+    def __skdistill_fingerprint__(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Return what the probabilities depend on: the model and the hypotheses, but no rows.
+
+        It is the same before and after ``fit``.
+
+        Parameters
+        ----------
+        X, y, sample_weight : object
+            Ignored, because nothing is learned from them.
+
+        Returns
+        -------
+        object
+            The value whose hash is the key of a student's `memory`.
+        """
+        identity = self._identity if self.__sklearn_is_fitted__() else self._identify()
+        return (*package_versions(), type(self), *identity, self._products())
+
+    def _identify(self) -> tuple[Any, ...]:
+        """Return what is known of the probabilities before the model is loaded."""
+        parameters = self.revision, self.max_length, bool(self.multi_label)
+        return self._pretrained(), *parameters, *self._candidates()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -292,18 +315,19 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
         pairs = [(label, label) for label in candidate_labels]
     if len(pairs) < 2:
         raise ValueError(
-            f"A classifier needs at least 2 classes, but candidate_labels holds {len(pairs)}."
+            f"A classifier needs at least 2 classes, but candidate_labels has {len(pairs)}."
         )
     seen: set[str] = set()
     for label, phrase in pairs:
         if not isinstance(phrase, str):
             raise TypeError(
-                f"candidate_labels must hold phrases, but holds {phrase!r} for the label {label!r}."
+                f"candidate_labels must contain phrases, but contains {phrase!r} for the label "
+                f"{label!r}."
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels holds {phrase!r} twice, so that no score could tell the classes "
-                "apart."
+                f"candidate_labels contains {phrase!r} twice, so these classes would get the same "
+                "score."
             )
         seen.add(phrase)
     kinds = {
@@ -312,7 +336,7 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     }
     if kinds not in ({str}, {int}):
         raise TypeError(
-            "The labels in candidate_labels must be all text or all integers, but are "
+            "The labels in candidate_labels must be all strings or all integers, but are "
             f"{[label for label, _ in pairs]}."
         )
     return dict(pairs)
@@ -323,7 +347,7 @@ def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: i
     lengths = tokenise_pairs(tokenizer, model, [""], hypotheses, np.iinfo(np.int32).max).lengths
     if lengths.max() >= max_length:
         raise ValueError(
-            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} takes {lengths.max()} tokens, "
-            f"special tokens included, and leaves no room for a text in the {max_length} that the "
-            "model reads at most; raise max_length, or shorten the hypothesis."
+            f"The hypothesis {hypotheses[int(lengths.argmax())]!r} has {lengths.max()} tokens, "
+            "special tokens included, and leaves no room for a text: the model reads at most "
+            f"{max_length}. Raise max_length or shorten the hypothesis."
         )

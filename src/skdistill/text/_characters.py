@@ -1,7 +1,9 @@
 """Tables of Python's character properties, for readers that must agree with Python."""
 
+import unicodedata
 from functools import lru_cache
-from itertools import groupby
+
+import numpy as np
 
 from skdistill.text._vocabulary import is_mark
 from skdistill.text._word_table import END
@@ -9,6 +11,20 @@ from skdistill.text._word_table import END
 MARK, WORD, BLANK = range(3)
 _N_KINDS = 3
 _UNCASED, _CASED, _CASE_IGNORABLE = range(3)
+_N_CODES = 0x110000
+# Most codes are unassigned, private or surrogates. Python treats all of them alike.
+_NO_LETTERS = frozenset({"Cn", "Co", "Cs"})
+
+
+@lru_cache
+def _assigned() -> str:
+    """Return all characters that have a meaning in Unicode."""
+    codes = np.arange(_N_CODES, dtype="<u4").tobytes()
+    return "".join(
+        character
+        for character in codes.decode("utf-32-le", "surrogatepass")
+        if unicodedata.category(character) not in _NO_LETTERS
+    )
 
 
 @lru_cache
@@ -28,12 +44,15 @@ def character_kinds() -> tuple[int, ...]:
     >>> character_kinds()[:6]  # NUL, eight control characters, tabulator to carriage return
     (2, 1, 0, 8, 2, 5)
     """
-    characters = [*map(chr, range(0x110000))]
-    kinds = [
+    characters = _assigned()
+    kinds = np.full(_N_CODES, MARK, dtype=np.int64)
+    kinds[[*map(ord, characters)]] = [
         _word_kind(character) + _N_KINDS * case
         for character, case in zip(characters, _cases(characters), strict=True)
     ]
-    return tuple(number for kind, run in groupby(kinds) for number in (kind, len([*run])))
+    starts = np.append(0, np.flatnonzero(np.diff(kinds)) + 1)
+    lengths = np.diff(np.append(starts, _N_CODES))
+    return tuple(np.stack([kinds[starts], lengths], axis=1).ravel().tolist())
 
 
 def _word_kind(character: str) -> int:
@@ -42,7 +61,7 @@ def _word_kind(character: str) -> int:
     return MARK if is_mark(character) else WORD
 
 
-def _cases(characters: list[str]) -> list[int]:
+def _cases(characters: str) -> list[int]:
     """Return each character's case, found by lower-casing a capital sigma that follows it."""
     behind_letter = "".join(f"A{character}Σ " for character in characters).lower()
     alone = "".join(f" {character}Σ " for character in characters).lower()
@@ -73,9 +92,9 @@ def lowercase_shifts() -> tuple[tuple[int, int, int, int], ...]:
     (65, 26, 1, 32)
     """
     shifts = {
-        code: ord(lower) - code
-        for code in range(0x110000)
-        if len(lower := chr(code).lower()) == 1 and ord(lower) != code
+        ord(character): ord(lower) - ord(character)
+        for character in _assigned()
+        if len(lower := character.lower()) == 1 and lower != character
     }
     runs: list[tuple[int, int, int, int]] = []
     for code, shift in shifts.items():
@@ -94,7 +113,7 @@ def lowercase_shifts() -> tuple[tuple[int, int, int, int], ...]:
 def lowercase_expansions() -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Return the characters that lower-casing turns into several, with the results."""
     return tuple(
-        (code, tuple(map(ord, lower)))
-        for code in range(0x110000)
-        if len(lower := chr(code).lower()) > 1
+        (ord(character), tuple(map(ord, lower)))
+        for character in _assigned()
+        if len(lower := character.lower()) > 1
     )

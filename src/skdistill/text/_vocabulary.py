@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from skdistill.text._character_table import CharacterTable
 from skdistill.text._ragged import Ragged
 from skdistill.text._streams import Texts, batches
 from skdistill.text._word_table import END, WordTable, is_word_character
@@ -17,7 +18,7 @@ from skdistill.text._word_table import END, WordTable, is_word_character
 Analyzer = Literal["word", "char"] | Callable[[str], Iterable[str]]
 
 UNKNOWN = 0
-_DERIVED = ("ids", "codes", "_table")
+_DERIVED = ("ids", "codes", "_table", "_character_table")
 # Characters to process at a time. The intermediate arrays fit into a processor's cache.
 _CHUNK = 2**18
 # For fewer texts, a dictionary is faster than vectorized operations.
@@ -304,7 +305,13 @@ class Vocabulary:
         words = {word: number for word, number in self.ids.items() if number > UNKNOWN}
         return WordTable(words, lowercase=self.lowercase)
 
+    @cached_property
+    def _character_table(self) -> CharacterTable:
+        return CharacterTable({c: number for c, number in self.ids.items() if number > UNKNOWN})
+
     def _encode_listed(self, texts: list[str]) -> Ragged:
+        if len(texts) >= _MANY and self._is_of_characters:
+            return self._character_table.encode(texts, lowercase=self.lowercase)
         if len(texts) >= _MANY and self._is_of_words:
             rows = self._table.encode(self._as_bytes(texts))
             if len(rows) == len(texts):
@@ -354,11 +361,17 @@ class Vocabulary:
         if self.analyzer == "word":
             return list(_ngrams(split_words(text), *self._listed_range, " ".join))
         characters = " ".join(text.replace(END, " ").split())
+        if self._is_of_characters:
+            return list(characters)
         return list(_ngrams(characters, *self._listed_range, str))
 
     @property
     def _is_of_words(self) -> bool:
         return self.analyzer == "word" and self._listed_range == (1, 1)
+
+    @property
+    def _is_of_characters(self) -> bool:
+        return self.analyzer == "char" and self._listed_range == (1, 1)
 
     @property
     def _listed_range(self) -> tuple[int, int]:

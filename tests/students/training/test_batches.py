@@ -109,19 +109,58 @@ def test_texts_without_a_known_feature_are_left_out():
     ids = Ragged(np.array([0, 0, 4, 0, 5, 6]), np.array([0, 2, 3, 5, 5, 6]))
     targets = {"label": np.arange(5), "sample_weight": np.array([9.0, 2.0, 1.0, 7.0, 3.0])}
     dataset, gold = make_datasets(ids, targets, n_labeled=3)
-    assert dataset.targets["label"].tolist() == [1, 2, 4]
-    assert dataset.targets["sample_weight"].tolist() == [1.0, 0.5, 1.5]
-    assert gold.targets["label"].tolist() == [1, 2]
-    assert gold.ids.values.tolist() == [4, 0, 5]
+    texts, known = dataset.batch(np.arange(3))
+    assert known["label"].tolist() == [1, 2, 4]
+    assert known["sample_weight"].tolist() == [1.0, 0.5, 1.5]
+    assert texts.ids.tolist() == [4, 0, 5, 6]
+    assert (len(dataset), len(gold)) == (3, 2)
+    texts, known = gold.batch(np.arange(2))
+    assert known["label"].tolist() == [1, 2]
+    assert texts.ids.tolist() == [4, 0, 5]
+    assert gold.lengths.tolist() == [1, 2]
+
+
+def labels_of(dataset):
+    return dataset.batch(np.arange(len(dataset)))[1]["label"].tolist()
+
+
+def test_parts_of_a_data_set_share_its_arrays():
+    ids = Ragged(np.array([1, 0, 4, 0, 5, 6]), np.array([0, 2, 3, 5, 5, 6]))
+    proba = np.full((5, 3), 1 / 3, dtype=np.float32)
+    targets = {"proba": proba, "label": np.arange(5) % 3, "sample_weight": np.ones(5)}
+    dataset, gold = make_datasets(ids, targets, n_labeled=3)
+    for part in (dataset, gold, *dataset.hold_out(0.5, seed=0), gold.take(np.array([1]))):
+        assert np.shares_memory(part.targets["proba"].numpy(), proba)
+    own = gold.take(np.array([1, 0])).with_gold_labels()
+    assert own.targets["proba"].tolist() == np.eye(3)[[1, 0]].tolist()
+    assert own.ids.values.tolist() == [4, 1, 0]
+    assert (proba == np.float32(1 / 3)).all()
+
+
+@pytest.mark.parametrize("by_length", [False, True])
+def test_batches_with_many_features_are_divided(by_length):
+    lengths = np.array([3, 1, 1, 9, 1, 1, 1, 1, 30, 1])
+    dataset = make_dataset(10)
+    dataset = TransferDataset(
+        Ragged.from_lengths(np.ones(lengths.sum(), np.int32), lengths),
+        {"label": np.arange(10)},
+    )
+    batches = Batches(dataset, 6, by_length=by_length, n_features=8)
+    rows = [targets["label"].tolist() for _, targets in batches]
+    assert sorted(row for batch in rows for row in batch) == [*range(10)]
+    # As many as fit, and one more: the text that crosses the bound.
+    assert all(lengths[batch].sum() < 8 + lengths[batch].max() for batch in rows)
+    assert rows == [[0, 1, 2], [3, 4], [5], [6, 7], [8, 9]] or by_length
+    assert len([*Batches(dataset, 6, by_length=by_length)]) == 2
 
 
 def test_rows_are_held_out_at_random_and_trained_on_no_more():
     dataset = make_dataset(23)
     dataset.targets["label"] = torch.arange(23)
     kept, held_out = dataset.hold_out(0.2, seed=0)
-    labels = [part.targets["label"].tolist() for part in (kept, held_out)]
+    labels = [labels_of(part) for part in (kept, held_out)]
     assert [*map(len, labels)] == [18, 5]
     assert sorted(labels[0] + labels[1]) == [*range(23)]
-    assert labels[1] != dataset.hold_out(0.2, seed=1)[1].targets["label"].tolist()
+    assert labels[1] != labels_of(dataset.hold_out(0.2, seed=1)[1])
     with pytest.raises(ValueError, match="holds out 23 of 23 texts"):
         dataset.hold_out(0.99, seed=0)

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
-from skdistill.students.training._loop import Recipe, train
+from skdistill.students.training._loop import FidelityEarlyStopping, Recipe, StopTraining, train
 from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._rnn import RNNNetwork
 from skdistill.text._ragged import Ragged
@@ -144,17 +145,136 @@ def test_weight_two_equals_the_row_twice_in_full_batches(loss):
         np.testing.assert_allclose(a[name], b[name], rtol=1e-5, atol=1e-6)
 
 
-def test_early_stopping_keeps_the_epoch_that_agreed_most():
+def test_early_stopping_keeps_the_epoch_with_the_lowest_loss_of_those_that_agreed(monkeypatch):
+    monkeypatch.setattr("skdistill.students.training._loop.MIN_STEPS", 0)
     dataset, held_out = make_dataset(), make_dataset(40, seed=1)
     weights, history = fit(dataset, held_out=held_out, max_epochs=50, patience=3)
-    agreements = [epoch["valid_fidelity"] for epoch in history]
-    best = int(np.argmax(agreements))
-    assert len(history) == best + 1 + 3 < 50
+    agreements = np.array([epoch["valid_fidelity"] for epoch in history])
+    losses = np.array([epoch["valid_loss"] for epoch in history])
+    # The last epoch with better fidelity, or with a lower loss than all before it.
+    lowest = np.minimum.accumulate(losses)
+    last = max(np.argmax(agreements), *np.flatnonzero(losses == lowest))
+    assert len(history) == last + 1 + 3 < 50
+    highest = agreements.max()
+    near = agreements >= highest - np.sqrt(highest * (1 - highest) / 40)
+    assert not near.all()
+    best = int(np.argmin(np.where(near, losses, np.inf)))
     network = MLPNetwork(LOG_PRIOR, N_FEATURES, pooling=("mean", "attention"))
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     batch, targets = held_out.batch(np.arange(40))
-    agreed = network(batch.ids, batch.offsets).argmax(1) == targets["proba"].argmax(1)
+    logits = network(batch.ids, batch.offsets)
+    agreed = logits.argmax(1) == targets["proba"].argmax(1)
     assert agreed.float().mean().item() == pytest.approx(agreements[best])
+    assert DistillationLoss()(logits, targets).item() == pytest.approx(losses[best])
+
+
+def follow(n_agreed, losses, *, patience=99, n_ignored=0):
+    """Return the number of epochs run and the epoch kept, given those of 100 held-out texts."""
+    module = torch.nn.Linear(1, 1)
+    net = SimpleNamespace(module_=module, history=SimpleNamespace(record=lambda *pair: None))
+    stopping = FidelityEarlyStopping(patience)
+    stopping.on_train_begin(net)
+    weights = torch.tensor([2.0] * 100 + [0.0] * n_ignored)
+    proba = torch.tensor([[0.9, 0.1]]).repeat(len(weights), 1)
+    for epoch, (n, loss) in enumerate(zip(n_agreed, losses, strict=True)):
+        torch.nn.init.constant_(module.bias, epoch)
+        logits = -proba
+        logits[:n] *= -1
+        batch = (None, {"proba": proba, "sample_weight": weights})
+        stopping.on_epoch_begin(net)
+        stopping.on_batch_end(net, batch, training=False, loss=loss, y_pred=logits)
+        try:
+            stopping.on_epoch_end(net)
+        except StopTraining:
+            break
+    stopping.on_train_end(net)
+    return epoch + 1, module.bias.item()
+
+
+@pytest.mark.parametrize("n_ignored", [0, 900])
+@pytest.mark.parametrize(
+    ("n_agreed", "losses", "kept"),
+    [
+        ([50, 80, 80], [3, 2, 1], 2),
+        ([50, 80, 80], [1, 1, 1], 2),
+        ([80, 83], [1.0, 1.1], 0),  # a standard error of 83 of 100 is 3.8
+        ([79, 83], [1.0, 1.1], 1),
+        ([83, 80, 79], [1.0, 0.9, 0.8], 1),
+        ([80, 83, 84], [1.0, 1.1, 1.2], 2),
+        ([100, 99], [2, 1], 0),
+        ([0, 0, 0], [1, 2, 1.5], 0),
+    ],
+)
+def test_the_kept_epoch_by_hand(n_agreed, losses, kept, n_ignored):
+    assert follow(n_agreed, losses, n_ignored=n_ignored)[1] == kept
+
+
+@pytest.mark.parametrize(
+    ("n_agreed", "losses", "n_epochs"),
+    [
+        ([50] * 5, [5, 4, 3, 2, 1], 5),
+        ([50, 51, 52, 53, 54], [1, 2, 3, 4, 5], 5),
+        ([50] * 5, [1] * 5, 3),
+        ([50, 49, 51, 49, 48], [1, 1, 1, 1, 1], 5),
+        ([50, 49, 50, 49, 48], [1, 2, 1, 0.5, 0.5], 3),
+        ([50, 49, 48, 47, 46], [1, 2, 0.5, 0.6, 0.5], 5),
+    ],
+)
+def test_the_last_epoch_by_hand(n_agreed, losses, n_epochs, monkeypatch):
+    monkeypatch.setattr("skdistill.students.training._loop.MIN_STEPS", 0)
+    assert follow(n_agreed, losses, patience=2)[0] == n_epochs
+
+
+def test_early_stopping_goes_on_while_a_tie_in_fidelity_hides_progress(monkeypatch):
+    monkeypatch.setattr("skdistill.students.training._loop.MIN_STEPS", 0)
+    # The teacher always prefers the first class, so a student soon agrees with it everywhere.
+    proba = np.tile(np.array([0.98, 0.01, 0.01], np.float32), (80, 1))
+    dataset = make_dataset(proba=proba)
+    weights, history = fit(dataset, held_out=dataset, max_epochs=12, patience=2, lr=0.01)
+    assert [epoch["valid_fidelity"] for epoch in history][-6:] == [1.0] * 6
+    losses = [epoch["valid_loss"] for epoch in history]
+    assert losses == sorted(losses, reverse=True)
+    alone, _ = fit(dataset, max_epochs=12, lr=0.01)
+    for name, value in alone.items():
+        np.testing.assert_array_equal(weights[name], value)
+
+
+@pytest.mark.parametrize(("batch_size", "n_epochs"), [(16, 30), (15, 25), (1, 2)])
+def test_early_stopping_waits_for_150_steps(batch_size, n_epochs):
+    # Nothing improves: the rate is too low to change a prediction.
+    options = {"max_epochs": 60, "patience": 1, "lr": 1e-20, "batch_size": batch_size}
+    dataset = make_dataset()
+    _, history = fit(dataset, held_out=dataset, **options)
+    assert len({epoch["valid_loss"] for epoch in history}) == 1
+    assert len(history) == n_epochs
+
+
+@pytest.mark.parametrize(("multilabel", "expected"), [(True, 11 / 12), (False, 3 / 4)])
+def test_fidelity_by_hand(multilabel, expected):
+    logits = torch.tensor([[0.3, -0.2, -9], [0.1, 0.2, 0.4]])
+    proba = torch.tensor([[0.6, 0.4, 0.0], [0.9, 0.4, 0.7]])
+    batch = (None, {"proba": proba, "sample_weight": torch.tensor([3.0, 1.0])})
+    module, found = torch.nn.Linear(1, 1), {}
+    net = SimpleNamespace(module_=module, history=SimpleNamespace(record=found.__setitem__))
+    stopping = FidelityEarlyStopping(patience=1, multilabel=multilabel)
+    stopping.on_train_begin(net)
+    stopping.on_epoch_begin(net)
+    stopping.on_batch_end(net, batch, training=True, loss=9, y_pred=logits)
+    stopping.on_batch_end(net, batch, training=False, loss=1, y_pred=logits)
+    stopping.on_epoch_end(net)
+    assert found["valid_fidelity"] == pytest.approx(expected)
+
+
+def test_early_stopping_weighs_held_out_texts():
+    held_out = make_dataset(40, seed=1)
+    doubled = np.random.default_rng(2).integers(1, 3, 40)
+    repeated = held_out.take(np.repeat(np.arange(40), doubled))
+    weighted = held_out.take(np.arange(40))
+    weighted.targets["sample_weight"] = torch.from_numpy(doubled.astype(np.float32))
+    histories = [fit(make_dataset(), held_out=rows)[1] for rows in (repeated, weighted)]
+    fidelities = [[epoch["valid_fidelity"] for epoch in history] for history in histories]
+    assert fidelities[0] == pytest.approx(fidelities[1])
+    assert len({*fidelities[0]}) > 1
 
 
 def test_skorch_callbacks_work_and_may_stop():

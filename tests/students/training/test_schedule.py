@@ -50,7 +50,7 @@ def test_a_budget_below_two_narrow_rows_is_refused(count, hash_buckets):
     least = count(2 + hash_buckets, 1)
     options = {"n_available": 100, "hash_buckets": hash_buckets}
     assert fit_budget(least, count, **options) == (2, 1)
-    message = f"n_parameters={least - 1} is too small: this network needs at least {least}"
+    message = f"n_parameters={least - 1} is too small; this network needs at least {least}"
     with pytest.raises(ValueError, match=message):
         fit_budget(least - 1, count, **options)
 
@@ -85,15 +85,35 @@ def test_one_given_value_changes_no_other(name):
     assert given == automatic | {name: GIVEN[name]}
 
 
-@pytest.mark.parametrize("n_texts", [1, 30, 1_000, 50_000, 10**7])
-def test_auto_fills_in_valid_values(n_texts):
-    auto = schedule(n_texts=n_texts)
-    for whole in (auto.max_epochs, auto.batch_size):
-        assert isinstance(whole, int)
-        assert whole >= 1
-    assert 0 < auto.lr < 1
-    assert 0 <= auto.dropout < 1
-    assert 0 <= auto.word_dropout < 1
+@pytest.mark.parametrize(
+    ("n_texts", "max_epochs", "batch_size", "lr", "word_dropout"),
+    [
+        (1, 150, 64, 0.01, 0.15),
+        (960, 10, 64, 0.01, 0.15),
+        (10_000, 10, 64, 0.01, 0.15),
+        (10_001, 10, 64, 0.005, 0.15),
+        (50_000, 10, 64, 0.005, 0.15),
+        (50_001, 10, 64, 0.005, 0.05),
+        (100_000, 6, 64, 0.005, 0.05),
+        (100_001, 6, 128, 0.005, 0.05),
+        (10**7, 2, 128, 0.005, 0.05),
+    ],
+)
+def test_auto_depends_on_the_number_of_texts(n_texts, max_epochs, batch_size, lr, word_dropout):
+    assert asdict(schedule(n_texts=n_texts)) == {
+        "max_epochs": max_epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "dropout": 0.0,
+        "word_dropout": word_dropout,
+    }
+
+
+@pytest.mark.parametrize("n_passes", range(3, 10))
+def test_a_training_sees_560_000_texts(n_passes):
+    fewest, most = (560_000 / (n_passes + half) for half in (0.5, -0.5))
+    for n_texts in (1.001 * fewest, 560_000 / n_passes, 0.999 * most):
+        assert schedule(n_texts=round(n_texts)).max_epochs == n_passes
 
 
 def test_passes_fall_with_the_number_of_texts_between_their_bounds():

@@ -3,6 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from skdistill.students.training import _rnn as rnn_module
 from skdistill.students.training._cnn import CNNNetwork, convolve_within_rows
 from skdistill.students.training._mlp import MLPNetwork, score_windows, softmax_within_rows
 from skdistill.students.training._network import pool
@@ -153,6 +154,27 @@ def test_dropouts_act_in_training_only(network_class):
     assert torch.equal(network(*batch), network(*batch))
 
 
+@pytest.mark.parametrize("rate", [0.15, 0.6])
+def test_word_dropout_makes_each_word_unknown_at_the_given_rate(rate):
+    torch.manual_seed(0)
+    network = MLPNetwork(LOG_PRIOR, 10, word_dropout=rate)
+    seen = []
+    network.embedding.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    ids, offsets = torch.arange(1, 9).repeat(5_000), torch.arange(0, 40_001, 8)
+    network(ids, offsets)
+    dropped = seen[0] == 0
+    assert torch.equal(seen[0][~dropped], ids[~dropped])
+    # By position within a text, and so independent of words and of their neighbours.
+    deviation = (rate * (1 - rate) / 5_000) ** 0.5
+    by_position = dropped.view(5_000, 8).double()
+    assert (by_position.mean(dim=0) - rate).abs().max() < 4 * deviation
+    together = (by_position[:, :-1] * by_position[:, 1:]).mean()
+    assert together == pytest.approx(rate**2, abs=4 * deviation)
+    network.eval()
+    network(ids, offsets)
+    assert torch.equal(seen[1], ids)
+
+
 @pytest.mark.parametrize("network_class", REPRESENT)
 def test_full_word_dropout_leaves_only_the_unknown_feature(network_class):
     network = network_class(LOG_PRIOR, 10, word_dropout=1.0)
@@ -216,3 +238,41 @@ def test_pool_equals_a_loop(how):
         for row in vectors.split(offsets.diff().tolist())
     ]
     torch.testing.assert_close(pool(how, vectors, rows, offsets), torch.stack(expected))
+
+
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_training_reads_long_texts_in_pieces(pooling, bidirectional, monkeypatch):
+    network = make(RNNNetwork, hidden_dim=4, pooling=pooling, bidirectional=bidirectional)
+    ids, offsets = flat(TEXTS)
+    vectors, rows = network.embedding(ids), torch.repeat_interleave(offsets.diff())
+    longest = []
+    original = rnn_module.read_side_by_side
+    monkeypatch.setattr(
+        rnn_module,
+        "read_side_by_side",
+        lambda *arguments: longest.append(arguments[-1]) or original(*arguments),
+    )
+    network.train()
+    whole = network.represent(vectors, rows, offsets)
+    assert max(longest) == 8
+    longest.clear()
+    monkeypatch.setattr(rnn_module, "_LONGEST_PIECE", 3)
+    in_pieces = network.represent(vectors, rows, offsets)
+    assert max(longest) == 3
+    for row, text in enumerate(TEXTS):
+        if not text:
+            assert not in_pieces[row].any()
+            continue
+        pieces = network.embedding(torch.tensor(text)).split(3)
+        read = [states(network, piece) for piece in pieces]
+        sizes = torch.tensor([len(piece) for piece in pieces])[:, None]
+        expected = [
+            (torch.stack(parts) * sizes / len(text)).sum(dim=0)
+            if how == "mean"
+            else torch.stack(parts).amax(dim=0)
+            for how, parts in zip(pooling, zip(*read, strict=True), strict=True)
+        ]
+        torch.testing.assert_close(in_pieces[row], torch.cat(expected))
+    network.eval()
+    torch.testing.assert_close(network.represent(vectors, rows, offsets), whole, rtol=0, atol=0)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from conftest import make_checkpoint
 from skdistill import TextAugmenter, TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface._source import check_source
 
@@ -50,36 +51,36 @@ def opened(monkeypatch):
 
 
 NAMES = {
-    "": "no name on the Hub",
-    " ": "no name on the Hub",
-    ".hidden": "no name on the Hub",
-    "-rf": "no name on the Hub",
-    "../secret/config": "no name on the Hub",
-    "../../../../etc": "no name on the Hub",
-    "a/../../secret/config": "no name on the Hub",
-    "owner/../secret/config": "no name on the Hub",
-    "owner/..": "no name on the Hub",
-    "owner/name/../../secret/config": "no name on the Hub",
-    "a..b": "no name on the Hub",
-    "owner/name/more": "no name on the Hub",
-    "owner//name": "no name on the Hub",
-    "/no/such/folder": "no name on the Hub",
-    "//host/share": "no name on the Hub",
-    "C:\\models\\mine": "no name on the Hub",
+    "": "not a name on the Hub",
+    " ": "not a name on the Hub",
+    ".hidden": "not a name on the Hub",
+    "-rf": "not a name on the Hub",
+    "../secret/config": "not a name on the Hub",
+    "../../../../etc": "not a name on the Hub",
+    "a/../../secret/config": "not a name on the Hub",
+    "owner/../secret/config": "not a name on the Hub",
+    "owner/..": "not a name on the Hub",
+    "owner/name/../../secret/config": "not a name on the Hub",
+    "a..b": "not a name on the Hub",
+    "owner/name/more": "not a name on the Hub",
+    "owner//name": "not a name on the Hub",
+    "/no/such/folder": "not a name on the Hub",
+    "//host/share": "not a name on the Hub",
+    "C:\\models\\mine": "not a name on the Hub",
     "~": "'~' is not expanded: use os.path.expanduser",
     "~root/model": "'~' is not expanded: use os.path.expanduser",
-    "https://huggingface.co/owner/name": "part of the address behind huggingface.co/",
-    "http://127.0.0.1:1/owner/name": "part of the address behind huggingface.co/",
-    "file:///etc": "part of the address behind huggingface.co/",
-    "hf://owner/name": "part of the address behind huggingface.co/",
-    "owner/na\0me": "no name on the Hub",
-    "owner/name\n": "no name on the Hub",
-    "owner/na\r\nme": "no name on the Hub",
-    "owner/name;id": "no name on the Hub",
-    "owner/$(id)": "no name on the Hub",
-    "ownеr/name": "no name on the Hub",  # a Cyrillic letter
-    "a" * 97: "no name on the Hub",
-    "a/" * 50_000: "no name on the Hub",
+    "https://huggingface.co/owner/name": "part of the address after huggingface.co/",
+    "http://127.0.0.1:1/owner/name": "part of the address after huggingface.co/",
+    "file:///etc": "part of the address after huggingface.co/",
+    "hf://owner/name": "part of the address after huggingface.co/",
+    "owner/na\0me": "not a name on the Hub",
+    "owner/name\n": "not a name on the Hub",
+    "owner/na\r\nme": "not a name on the Hub",
+    "owner/name;id": "not a name on the Hub",
+    "owner/$(id)": "not a name on the Hub",
+    "ownеr/name": "not a name on the Hub",  # a Cyrillic letter
+    "a" * 97: "not a name on the Hub",
+    "a/" * 50_000: "not a name on the Hub",
     "secret.json": "it is a file, not a folder",
 }
 
@@ -111,7 +112,7 @@ def test_names_that_are_none(name, tmp_path, monkeypatch, opened):
     "revision", ["", "..", "../../secret", "/etc", "a\0b", "a\n", "a..b", "-x"]
 )
 def test_revisions_that_are_none(revision):
-    with pytest.raises(ValueError, match="no name of a branch, tag or commit"):
+    with pytest.raises(ValueError, match="not the name of a branch, tag or commit"):
         TransformerTeacherClassifier("owner/name", revision=revision).fit(X, Y)
 
 
@@ -124,7 +125,7 @@ def test_names_and_revisions_of_the_hub(name, revision):
 def refused(folder, message):
     for load in (
         lambda: TransformerTeacherClassifier(folder).fit(X, Y),
-        lambda: TransformerTeacherClassifier(folder)._fingerprint(),
+        lambda: describe(TransformerTeacherClassifier(folder)),
         lambda: TransformerTeacherClassifier.from_finetuned(folder),
     ):
         with pytest.raises(ValueError, match=message) as refusal:
@@ -143,7 +144,7 @@ def test_shards_outside_the_folder(folder, way_out):
     (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
     index = folder / "model.safetensors.index.json"
     edit(index, metadata={}, weight_map=dict.fromkeys(weights, way_out))
-    refused(folder, "names a file outside the folder under 'weight_map'")
+    refused(folder, "refers to a file outside the folder under 'weight_map'")
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
@@ -153,7 +154,7 @@ def test_other_files_outside_the_folder(folder, file, key):
     (folder / "tokenizer.json").rename(outside)
     for named in ("../outside.json", str(outside)):
         edit(folder / file, **{key: named})
-        refused(folder, f"names a file outside the folder under '{key}'")
+        refused(folder, f"refers to a file outside the folder under '{key}'")
 
 
 def test_a_path_of_the_machine_it_was_made_on_is_no_harm(folder):
@@ -167,11 +168,11 @@ def test_an_adapter_of_another_checkpoint(folder):
 
 
 LINKS = {
-    "outside": "link out of the folder",
-    "nowhere": "leads nowhere",
-    "in a circle": "leads nowhere",
-    "to a device": "link out of the folder",
-    "no link but a pipe": "no regular file",
+    "outside": "link to a file outside the folder",
+    "nowhere": "broken link",
+    "in a circle": "broken link",
+    "to a device": "link to a file outside the folder",
+    "no link but a pipe": "not a regular file",
 }
 
 
@@ -211,7 +212,7 @@ def test_the_cache_of_the_hub_keeps_files_behind_links(finetuned, tmp_path):
     (snapshot / "config.json").unlink()
     (snapshot / "config.json").symlink_to("../../../config.json")
     shutil.copy(Path(finetuned, "config.json"), tmp_path)
-    refused(snapshot, "link out of the folder")
+    refused(snapshot, "link to a file outside the folder")
 
 
 def test_code_beside_weights_is_never_run(folder):
@@ -233,6 +234,6 @@ def test_weights_in_a_pickle_are_not_even_opened(folder, opened):
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     opened.clear()
-    with pytest.raises(OSError, match=r"Weights in pickle files .* refused"):
+    with pytest.raises(OSError, match=r"Pickled weights .* refused"):
         TransformerTeacherClassifier.from_finetuned(folder)
     assert not [path for path in opened if path.endswith(".bin")]

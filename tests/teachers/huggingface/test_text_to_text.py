@@ -13,6 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from conftest import make_checkpoint
 from skdistill import TransformerTeacherClassifier
+from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _examples as _examples
 from skdistill.teachers.huggingface import _int8 as _int8
@@ -210,7 +211,7 @@ class TestLearning:
             quick(checkpoint, trainer_args={"label_smoothing_factor": factor}).fit(*rows)
             for factor in (0.0, 0.5)
         )
-        assert plain._fingerprint() != smooth._fingerprint()
+        assert describe(plain) != describe(smooth)
 
 
 class TestChoiceOfHead:
@@ -257,7 +258,7 @@ class TestLabels:
         assert is_finetuned(tmp_path)
         again = finetuned(tmp_path)
         assert again.classes_.tolist() == TOPICS
-        assert again._fingerprint() == learned._fingerprint()
+        assert describe(again) == describe(learned)
         other_order = finetuned(tmp_path, ["trains", "cooking", "sailing"])
         np.testing.assert_array_equal(
             other_order.predict_proba(topics[0][:20]), learned.predict_proba(topics[0][:20])
@@ -270,15 +271,15 @@ class TestLabels:
         )
 
     def test_must_be_known(self, checkpoint):
-        with pytest.raises(ValueError, match=r"does not say which labels .*classes=\['negative'"):
+        with pytest.raises(ValueError, match=r"does not list the labels .*classes=\['negative'"):
             finetuned(checkpoint)
 
     @pytest.mark.parametrize(
         ("classes", "message"),
         [
-            (["a"], r"at least 2 labels, but holds \['a'\]"),
-            (["a", "a"], "must differ"),
-            (["Ö", "Ü", "a"], r"same tokens of the labels \['Ö', 'Ü'\]"),
+            (["a"], r"at least 2 labels, but contains \['a'\]"),
+            (["a", "a"], "must be distinct"),
+            (["Ö", "Ü", "a"], r"labels \['Ö', 'Ü'\] as the same tokens"),
         ],
     )
     def test_must_differ(self, checkpoint, classes, message):

@@ -83,17 +83,19 @@ class Demonstration {
     const outcome = this.classifier.predict(text);
     const { probabilities, features } = outcome;
     const best = probabilities.indexOf(Math.max(...probabilities));
-    this.showProbabilities(probabilities, best);
-    const isBlind = features.every(({ id }) => id === UNKNOWN);
-    find("blind").hidden = !isBlind;
+    const isEmpty = features.length === 0;
+    this.showProbabilities(probabilities, best, isEmpty);
+    find("empty").hidden = !isEmpty;
+    find("blind").hidden = isEmpty || features.some(({ id }) => id !== UNKNOWN);
     if (this.choice) {
       const chosen = this.choice.value === "" ? best : Number(this.choice.value);
       this.showWords(text, outcome, chosen);
     }
-    this.announceLater(probabilities, best);
+    this.announceLater(probabilities, best, isEmpty);
   }
 
-  showProbabilities(probabilities, best) {
+  // Without a text, there is nothing to predict: the rows stay, without figures.
+  showProbabilities(probabilities, best, isEmpty) {
     let order = probabilities.map((_, number) => number);
     if (order.length > MAX_CLASSES) {
       order = order.sort((left, right) => probabilities[right] - probabilities[left]);
@@ -103,9 +105,10 @@ class Demonstration {
       const probability = probabilities[number];
       const isWinner = this.classifier.multilabel ? probability > 0.5 : number === best;
       name.textContent = this.classifier.classes[number];
-      value.textContent = percent(probability);
+      value.textContent = isEmpty ? "" : percent(probability);
       fill.style.width = `${100 * probability}%`;
-      row.className = isWinner ? "winner" : "";
+      fill.style.visibility = isEmpty ? "hidden" : "";
+      row.className = isWinner && !isEmpty ? "winner" : "";
       row.dataset.number = String(number);
       row.dataset.probability = String(probability);
     });
@@ -115,7 +118,8 @@ class Demonstration {
     const parts = contributions ? towards(contributions, number, this.classifier.multilabel) : [];
     const explained = parts.map((part, place) => ({ part, ...features[place] }));
     find("words").replaceChildren(...this.marks(text, explained));
-    find("explained-class").textContent = this.classifier.classes[number];
+    const isChosen = features.length > 0 || this.choice.value !== "";
+    find("explained-class").textContent = isChosen ? this.classifier.classes[number] : "a class";
     const strongest = explained
       .sort((left, right) => Math.abs(right.part) - Math.abs(left.part))
       .slice(0, MAX_WORDS);
@@ -150,14 +154,15 @@ class Demonstration {
   }
 
   // For screen readers: announce changes only, once the user stops typing.
-  announceLater(probabilities, best) {
+  announceLater(probabilities, best, isEmpty) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       const { classes, multilabel } = this.classifier;
       const likely = classes.filter((_, number) => probabilities[number] > 0.5);
-      const news = multilabel
+      const winners = multilabel
         ? `Likely: ${likely.join(", ") || "none"}`
         : `${classes[best]}, ${Math.round(100 * probabilities[best])} %`;
+      const news = isEmpty ? "" : winners;
       if (find("news").textContent !== news) {
         find("news").textContent = news;
       }

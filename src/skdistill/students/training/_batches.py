@@ -28,19 +28,34 @@ class FlatBatch:
 
 
 class TransferDataset(Dataset[Any]):
-    """Texts as ids, and the targets of `DistillationLoss`: arrays with one row per text."""
+    """Texts as ids, and the targets of `DistillationLoss`: arrays with one row per text.
 
-    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray]):
+    Parameters
+    ----------
+    ids : Ragged
+    targets : dict of ndarray
+    rows : ndarray of int or None, default=None
+        The rows that belong to the data set, in its order; None takes all. Nothing is copied, since
+        a table of probabilities can take most of the memory.
+    """
+
+    def __init__(self, ids: Ragged, targets: dict[str, np.ndarray], rows: np.ndarray | None = None):
         self.ids = ids
         self.targets = {name: torch.from_numpy(values) for name, values in targets.items()}
+        self.rows = np.arange(len(ids)) if rows is None else rows
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of features of each text, an ndarray of shape (n_texts,)."""
+        return self.ids.lengths[self.rows]
 
     def take(self, rows: np.ndarray) -> "TransferDataset":
         """Return the data set of the given rows."""
-        targets = {name: values.numpy()[rows] for name, values in self.targets.items()}
-        return TransferDataset(self.ids.take(rows), targets)
+        targets = {name: values.numpy() for name, values in self.targets.items()}
+        return TransferDataset(self.ids, targets, self.rows[rows])
 
     def hold_out(self, fraction: float, seed: int) -> tuple["TransferDataset", "TransferDataset"]:
         """Split at random into a training set and a held-out set with a `fraction` of the rows."""
@@ -48,21 +63,24 @@ class TransferDataset(Dataset[Any]):
         n_held_out = ceil(fraction * len(self))
         if n_held_out == len(self):
             raise ValueError(
-                f"early_stopping holds out {n_held_out} of {len(self)} texts that have a known "
+                f"early_stopping holds out {n_held_out} of {len(self)} texts with a known "
                 "feature, which leaves none to train on; pass more texts, or turn it off."
             )
         return self.take(rows[n_held_out:]), self.take(rows[:n_held_out])
 
     def with_gold_labels(self) -> "TransferDataset":
         """Replace the teacher's probabilities by the gold labels."""
-        proba, gold = self.targets["proba"], self.targets["label"]
+        features, targets = self.batch(np.arange(len(self)))
+        gold = targets["label"]
         if gold.ndim == 1:
-            gold = torch.nn.functional.one_hot(gold, proba.shape[1])
-        targets = {**self.targets, "proba": gold.to(proba.dtype)}
-        return TransferDataset(self.ids, {name: v.numpy() for name, v in targets.items()})
+            gold = torch.zeros_like(targets["proba"]).scatter_(1, gold[:, None], 1.0)
+        targets["proba"] = gold.to(targets["proba"].dtype)
+        ids = Ragged(features.ids.numpy(), features.offsets.numpy())
+        return TransferDataset(ids, {name: v.numpy() for name, v in targets.items()})
 
     def batch(self, rows: np.ndarray) -> tuple[FlatBatch, dict[str, torch.Tensor]]:
         """Return the given rows as one batch."""
+        rows = self.rows[rows]
         taken = self.ids.take(rows)
         index = torch.from_numpy(rows)
         features = FlatBatch(torch.from_numpy(taken.values), torch.from_numpy(taken.offsets))
@@ -79,9 +97,8 @@ def make_datasets(
     """
     known = ids.rows_with(ids.values != UNKNOWN)
     weight = targets["sample_weight"]
-    dataset = TransferDataset(ids, {**targets, "sample_weight": weight / weight[known].mean()})
-    if len(known) < len(dataset):
-        dataset = dataset.take(known)
+    targets = {**targets, "sample_weight": weight / weight[known].mean()}
+    dataset = TransferDataset(ids, targets, known)
     return dataset, dataset.take(np.flatnonzero(known < n_labeled))
 
 
@@ -96,6 +113,8 @@ class Batches:
         Shuffles the rows in each epoch. None keeps their order.
     by_length : bool, default=False
         Whether to batch texts of similar length, sorted within pools of a hundred batches.
+    n_features : int or None, default=None
+        Approximate number of features beyond which a batch is divided. None divides none.
     """
 
     def __init__(
@@ -104,22 +123,23 @@ class Batches:
         batch_size: int,
         rng: np.random.Generator | None = None,
         by_length: bool = False,
+        n_features: int | None = None,
     ):
         self.dataset = dataset
         self.batch_size = batch_size
         self.rng = rng
         self.by_length = by_length
+        self.n_features = n_features
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[FlatBatch, dict[str, torch.Tensor]]]:
-        rows = np.arange(len(self.dataset))
+        rows, lengths = np.arange(len(self.dataset)), self.dataset.lengths
         if self.rng is not None:
             self.rng.shuffle(rows)
         if self.by_length:
             pools = np.array_split(rows, ceil(len(rows) / (_POOL * self.batch_size)))
-            lengths = self.dataset.ids.lengths
             rows = np.concatenate(
                 [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
             )
@@ -127,4 +147,13 @@ class Batches:
         if self.by_length and self.rng is not None:
             self.rng.shuffle(starts)
         for start in starts:
-            yield self.dataset.batch(rows[start : start + self.batch_size])
+            batch = rows[start : start + self.batch_size]
+            for part in _split(batch, lengths[batch], self.n_features):
+                yield self.dataset.batch(part)
+
+
+def _split(rows: np.ndarray, lengths: np.ndarray, n_features: int | None) -> list[np.ndarray]:
+    """Divide the rows of a batch with more than `n_features` features."""
+    if n_features is None:
+        return [rows]
+    return np.split(rows, np.flatnonzero(np.diff(lengths.cumsum() // n_features)) + 1)

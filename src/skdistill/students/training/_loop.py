@@ -4,7 +4,7 @@ import dis
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
+from math import ceil, inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
 from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._schedule import MIN_STEPS
+
+# Number of features in a batch of held-out texts, about 300 bytes each.
+_VALIDATION_FEATURES = 2**16
 
 
 class StopTraining(Exception):  # noqa: N818
@@ -104,12 +108,23 @@ def _was_raised_by_code(interrupt: KeyboardInterrupt) -> bool:
 class FidelityEarlyStopping(Callback):
     """Keep the weights that agree best with the teacher on held-out texts.
 
+    Fidelity has few values if there are few texts or one class prevails, and differs by chance. So
+    the loss decides between epochs whose fidelity is within one standard error of the highest [1]_,
+    and a lower loss postpones the end of training. Both count texts by their weights.
+
     Parameters
     ----------
     patience : int
-        Number of epochs without better fidelity after which training stops.
+        Number of epochs with neither better fidelity nor a lower loss than any before, after which
+        training stops. It never stops before the fewest steps of a schedule: until then, many
+        classes or a rare one may improve neither.
     multilabel : bool, default=False
         Whether a text may have several labels. If so, agreement is counted per label.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. H. Friedman, R. A. Olshen and C. J. Stone, "Classification and Regression
+       Trees", Wadsworth, 1984, section 3.4.3.
     """
 
     def __init__(self, patience: int, multilabel: bool = False):
@@ -118,38 +133,58 @@ class FidelityEarlyStopping(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Reset the state of earlier training."""
-        self.best_ = -1.0
+        self.highest_fidelity_ = self.kept_fidelity_ = -1.0
+        self.lowest_loss_ = self.kept_loss_ = inf
         self.best_weights_ = None
-        self.waited_ = 0
+        self.waited_ = self.n_steps_ = 0
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start counting."""
-        self.agreed_ = self.seen_ = 0
+        self.agreed_ = self.seen_ = self.squares_ = self.loss_ = 0.0
 
     def on_batch_end(
-        self, net: NeuralNet, batch: Any, training: bool, y_pred: Any = None, **kwargs: Any
+        self,
+        net: NeuralNet,
+        batch: Any,
+        training: bool,
+        loss: Any = None,
+        y_pred: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Count the predictions on which student and teacher agree."""
+        self.n_steps_ += training
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
+            weight = batch[1]["sample_weight"]
             if self.multilabel:
                 agreed = (logits > 0) == (proba > 0.5)
             else:
                 agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
-            self.agreed_ += int(agreed.sum())
-            self.seen_ += agreed.numel()
+            agreed = agreed.view(len(weight), -1).double().mean(dim=1)
+            self.agreed_ += float((weight * agreed).sum())
+            self.seen_ += float(weight.sum())
+            self.squares_ += float((weight**2).sum())
+            self.loss_ += len(weight) * float(loss)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the best weights, or stop."""
-        fidelity = self.agreed_ / self.seen_
+        fidelity = self.agreed_ / self.seen_ if self.seen_ else 0.0
         net.history.record("valid_fidelity", fidelity)
-        if fidelity > self.best_:
-            self.best_, self.waited_ = fidelity, 0
+        improved = fidelity > self.highest_fidelity_ or self.loss_ < self.lowest_loss_
+        self.waited_ = 0 if improved else self.waited_ + 1
+        self.highest_fidelity_ = max(fidelity, self.highest_fidelity_)
+        self.lowest_loss_ = min(self.loss_, self.lowest_loss_)
+        lowest = self.highest_fidelity_ - self._standard_error()
+        if fidelity >= lowest and (self.loss_ <= self.kept_loss_ or self.kept_fidelity_ < lowest):
+            self.kept_fidelity_, self.kept_loss_ = fidelity, self.loss_
             self.best_weights_ = deepcopy(net.module_.state_dict())
-        else:
-            self.waited_ += 1
-            if self.waited_ >= self.patience:
-                raise StopTraining
+        if self.waited_ >= self.patience and self.n_steps_ >= MIN_STEPS:
+            raise StopTraining
+
+    def _standard_error(self) -> float:
+        """Return the standard error of the highest fidelity."""
+        variance = self.highest_fidelity_ * (1 - self.highest_fidelity_)
+        return sqrt(variance * self.squares_) / self.seen_ if self.seen_ else 0.0
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Restore the best weights."""
@@ -314,6 +349,7 @@ def _make_net(
         iterator_train__by_length=recipe.by_length,
         iterator_valid=Batches,
         iterator_valid__batch_size=4096,
+        iterator_valid__n_features=_VALIDATION_FEATURES,
         train_split=None if held_out is None else predefined_split(held_out),
         callbacks=[*own, *recipe.callbacks],
         verbose=0,

@@ -3,9 +3,13 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skdistill.students.training._network import TextNetwork
+from skdistill.students.training._network import TextNetwork, pool, sum_within_rows
+
+# Number of features that are read one after the other in training.
+_LONGEST_PIECE = 512
 
 
 class RNNNetwork(TextNetwork):
@@ -51,6 +55,35 @@ class RNNNetwork(TextNetwork):
         )
 
     def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
+        """Read each text and pool the states; in training, read long texts in pieces.
+
+        A long text would take as many steps as features, one after the other. Its pieces are read
+        in parallel. The states at their beginnings lack the features before.
+        """
+        lengths = offsets.diff()
+        n_pieces = (lengths + _LONGEST_PIECE - 1) // _LONGEST_PIECE
+        if not self.training or n_pieces.max() == 1:
+            return self._read(vectors, rows, offsets)
+        texts = torch.repeat_interleave(n_pieces)
+        first = F.pad(n_pieces.cumsum(0), (1, 0))
+        number = torch.arange(len(texts), device=rows.device) - first[texts]
+        cuts = torch.cat([offsets[texts] + _LONGEST_PIECE * number, offsets[-1:]])
+        sizes = cuts.diff()
+        pooled = self._read(vectors, torch.repeat_interleave(sizes), cuts)
+        shares = (sizes / lengths[texts])[:, None]
+        return torch.cat(
+            [
+                pool(how, part, texts, first)
+                if how == "max"
+                else sum_within_rows(shares * part, texts, first)
+                for how, part in zip(
+                    self.pooling, pooled.chunk(len(self.pooling), dim=1), strict=True
+                )
+            ],
+            dim=1,
+        )
+
+    def _read(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:
         """Read texts of similar length in parallel, and pool the states."""
         lengths = offsets.diff()
         steps = torch.arange(len(rows), device=rows.device) - offsets[:-1][rows]

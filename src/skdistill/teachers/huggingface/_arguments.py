@@ -45,7 +45,9 @@ def _has_bf16_units(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+        # A torch that is limited to AVX2 emulates bfloat16, 30 times as slowly.
+        is_limited = torch.backends.cpu.get_cpu_capability() != "AVX512"
+        return not is_limited and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
 
 
@@ -65,7 +67,8 @@ def training_arguments(
     unknown = sorted(chosen.keys() - _KNOWN)
     if unknown:
         raise ValueError(
-            f"trainer_args holds {unknown}, which transformers.TrainingArguments does not know."
+            f"trainer_args contains {unknown}, which transformers.TrainingArguments does not "
+            "accept."
         )
     settings = {
         "output_dir": folder,
@@ -85,8 +88,8 @@ def training_arguments(
         arguments._n_gpu = min(arguments.n_gpu, 1)
     if arguments.device.type != device.type or device.index not in (None, arguments.device.index):
         raise ValueError(
-            f"device={str(device)!r} was asked for, but the Trainer takes "
-            f"{str(arguments.device)!r}; choose among several accelerators of a machine by "
-            'environment variable, as in CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
+            f"You requested device={str(device)!r}, but the Trainer uses "
+            f"{str(arguments.device)!r}. To choose one of several accelerators, set an environment "
+            'variable, such as CUDA_VISIBLE_DEVICES=1, and leave device="auto".'
         )
     return arguments

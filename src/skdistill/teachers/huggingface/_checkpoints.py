@@ -79,9 +79,9 @@ class Checkpoints:
             return json.loads(about.read_text(encoding="utf-8"))["seed"]
         if any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
             warnings.warn(
-                f"checkpoint_dir={str(self.root)!r} holds checkpoints of other trainings (other "
-                "texts, labels or parameters), but none of this one: it starts afresh, in "
-                f"{self.folder.name}.",
+                f"checkpoint_dir={str(self.root)!r} contains checkpoints of other fits (other "
+                "texts, labels or parameters), but none of this one. This fit starts from the "
+                f"beginning, in {self.folder.name}.",
                 UserWarning,
                 stacklevel=6,  # past fit and the wrappers around it
             )

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from skdistill._core.labels import weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill.teachers.huggingface._inference import TokenisedTexts
 from skdistill.teachers.huggingface._text_to_text import LabelTexts
@@ -76,19 +76,12 @@ def row_weights(
         refuse_class_weight(class_weight)
     if class_weight is None:
         return weights
-    rows = weights > 0
-    present = np.unique(codes[rows])
-    by_class = np.zeros(len(classes))
-    by_class[present] = compute_class_weight(
-        class_weight,
-        classes=classes[present],
-        y=classes[codes[rows]],
-        sample_weight=weights[rows],
-    )
-    return weights * by_class[codes]
+    return weights * weigh_classes(class_weight, classes, codes, weights)[codes]
 
 
-def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
+def split(
+    examples: Examples, fraction: float, seed: int, classes: np.ndarray
+) -> tuple[Examples, Examples | None]:
     """Split examples into training and validation examples, without the rows of weight 0.
 
     `fraction` is the share for validation, stratified by class unless a text may have several
@@ -98,6 +91,8 @@ def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Exa
     if fraction == 0:
         return _take(examples, rows), None
     targets = examples.targets[rows]
+    if targets.ndim == 1:
+        _check_two_of_each(targets, classes)
     training, validation = train_test_split(
         rows,
         test_size=fraction,
@@ -105,6 +100,17 @@ def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Exa
         random_state=seed,
     )
     return _take(examples, training), _take(examples, validation)
+
+
+def _check_two_of_each(targets: np.ndarray, classes: np.ndarray) -> None:
+    """Refuse a class with a single example, which cannot be both trained and validated on."""
+    present, counts = np.unique(targets, return_counts=True)
+    if counts.min() < 2:
+        label = classes.tolist()[present[counts.argmin()]]
+        raise ValueError(
+            f"early_stopping needs at least 2 texts of each class, but the class {label!r} has 1; "
+            "add texts of this class, drop it, or set early_stopping=False."
+        )
 
 
 def _take(examples: Examples, rows: np.ndarray) -> Examples:

@@ -91,7 +91,7 @@ def fine_tune(
         progress = resumed[1]
         if validation is not None:
             best = read_weights(checkpoints.best_weights(*resumed))
-        left = "is finished" if progress.finished else f"goes on after epoch {progress.epoch}"
+        left = "is finished" if progress.finished else f"continues after epoch {progress.epoch}"
         _logger.info("fine-tuning %s: loading %s", left, resumed[0])
         if progress.finished:
             model.load_state_dict(best or read_weights(resumed[0]))

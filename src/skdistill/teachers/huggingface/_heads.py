@@ -1,6 +1,6 @@
 """How a model answers, according to its checkpoint's configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,6 +8,15 @@ import numpy as np
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
 
 _CLASSIFIER = "ForSequenceClassification"
+
+# The configuration entry with the kind of dtype of the labels, and how to read such labels.
+_LABEL_TYPE = "skdistill_label_type"
+_READERS: dict[str, Callable[[str], Any]] = {
+    "b": {"False": False, "True": True}.__getitem__,
+    "i": int,
+    "u": int,
+    "f": float,
+}
 
 # Text-to-text architectures; the last is a former name of T5.
 _WRITERS = {*MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.values(), "T5WithLMHeadModel"}
@@ -23,12 +32,16 @@ class Outputs:
 
     @classmethod
     def of(cls, labels: np.ndarray, multilabel: bool) -> Self:
-        """Sort the labels of a model's outputs, unless a text may have several labels."""
+        """Sort the labels of a model's outputs, unless a text may have several labels.
+
+        Several labels whose names are their numbers have no names.
+        """
         classes, columns = np.unique(labels, return_index=True)
         if len(classes) != len(labels):
-            raise ValueError(f"The classes must differ from each other, but are {list(labels)}.")
+            raise ValueError(f"The classes must be distinct, but are {labels.tolist()}.")
         if multilabel:
-            classes = columns = np.arange(len(labels))
+            columns = np.arange(len(labels))
+            classes = columns if labels.tolist() == [*map(str, columns)] else labels
         return cls(classes, columns, multilabel)
 
 
@@ -50,7 +63,7 @@ def choose_head(name: str, config: Any, head: str) -> str:
     if head == "text-to-text" and not config.is_encoder_decoder:
         raise ValueError(
             f'head="text-to-text" needs an encoder-decoder such as T5, but the checkpoint {name!r} '
-            f'is of the kind {config.model_type!r}; use head="auto" or "classification".'
+            f'has the type {config.model_type!r}; use head="auto" or "classification".'
         )
     return head
 
@@ -66,8 +79,8 @@ def end_of_text(config: Any) -> int:
     end = config.eos_token_id
     if end is None:
         raise ValueError(
-            f"The configuration of the {config.model_type} names no end-of-text token; set "
-            "eos_token_id in the config.json of the checkpoint."
+            f"The configuration of the {config.model_type} model has no end-of-text token; set "
+            "eos_token_id in the checkpoint's config.json."
         )
     return end if isinstance(end, int) else end[0]
 
@@ -93,14 +106,14 @@ def check_classifier(name: str, config: Any) -> None:
     if not has_classification_head(config):
         raise ValueError(
             f"The checkpoint {name!r} has no classification layer (its architectures are "
-            f"{config.architectures}); fine-tune it: "
-            f"TransformerTeacherClassifier({name!r}).fit(X, y)."
+            f"{config.architectures}). Fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, "
+            "y)."
         )
     if config.num_labels == 1 or config.problem_type == "regression":
         kind = config.problem_type or "regression"
         raise ValueError(
-            f"The checkpoint {name!r} is not supported: it was made for {kind}, with "
-            f"{config.num_labels} output(s); a teacher chooses among at least 2 classes."
+            f"The checkpoint {name!r} is not supported: it is a model for {kind} with "
+            f"{config.num_labels} output(s), but a teacher needs at least 2 classes."
         )
 
 
@@ -123,8 +136,8 @@ def inference_outputs(name: str, config: Any) -> tuple[int, int]:
     entailment = _output_called("entail", config)
     if entailment is None:
         raise ValueError(
-            f"The checkpoint {name!r} does not say which of its outputs means entailment: its "
-            f"label2id is {config.label2id}. Take a model that was fine-tuned for natural language "
+            f"The checkpoint {name!r} does not say which of its outputs is entailment: its "
+            f"label2id is {config.label2id}. Use a model that was fine-tuned for natural language "
             'inference, or name that output "entailment" in its config.json.'
         )
     contradiction = _output_called("contradict", config)
@@ -159,7 +172,7 @@ def finetuned_labels(
     if classes is not None:
         if len(classes) != n_outputs:
             raise ValueError(
-                f"classes holds {len(classes)} labels, but the model has {n_outputs} outputs: "
+                f"classes has {len(classes)} labels, but the model has {n_outputs} outputs: "
                 f"{list(config.id2label.values())}."
             )
         return np.asarray(classes)
@@ -169,13 +182,13 @@ def finetuned_labels(
 def _written_labels(name: str, config: Any, classes: Sequence[Any] | None) -> np.ndarray:
     if classes is None and _unnamed(config):
         raise ValueError(
-            f"The checkpoint {name!r} writes texts and does not say which labels it was "
-            "fine-tuned to write; name them, as in classes=['negative', 'positive'], or fine-tune "
-            f"it: TransformerTeacherClassifier({name!r}).fit(X, y)."
+            f"The checkpoint {name!r} generates text, and its configuration does not list the "
+            "labels it was fine-tuned to generate. Pass them, as in classes=['negative', "
+            f"'positive'], or fine-tune it: TransformerTeacherClassifier({name!r}).fit(X, y)."
         )
     labels = _names(config) if classes is None else np.asarray(classes)
     if len(labels) < 2:
-        raise ValueError(f"classes must hold at least 2 labels, but holds {labels.tolist()}.")
+        raise ValueError(f"classes must contain at least 2 labels, but contains {labels.tolist()}.")
     return labels
 
 
@@ -185,11 +198,22 @@ def label_entries(labels: Sequence[Any] | np.ndarray) -> dict[str, dict[Any, Any
     return {"id2label": names, "label2id": {label: i for i, label in names.items()}}
 
 
+def record_label_type(config: Any, labels: np.ndarray) -> None:
+    """Write the type of the labels, whose names are strings, into a configuration."""
+    setattr(config, _LABEL_TYPE, labels.dtype.kind)
+
+
 def _names(config: Any) -> np.ndarray:
-    return np.asarray([config.id2label[output] for output in range(config.num_labels)])
+    """Return the names of the labels; those that a teacher was fitted on keep their type."""
+    names = [config.id2label[output] for output in range(config.num_labels)]
+    read: Callable[[str], Any] = _READERS.get(str(getattr(config, _LABEL_TYPE, None)), str)
+    try:
+        return np.asarray([*map(read, names)])
+    except (KeyError, ValueError):  # renamed by hand since
+        return np.asarray(names)
 
 
 def _unnamed(config: Any) -> bool:
     """Return whether the labels have the default names ``LABEL_0``, ``LABEL_1``, ..."""
     generic = [f"LABEL_{output}" for output in range(config.num_labels)]
-    return _names(config).tolist() == generic
+    return [*config.id2label.values()] == generic

@@ -273,7 +273,11 @@ def compute_logits(
                         f"memory of {str(device)!r}: choose a lower max_length, or device='cpu'."
                     )
                     raise
-                _logger.info("%d texts do not fit the memory of %s: halved", len(rows), device)
+                _logger.info(
+                    "%d texts do not fit in the memory of %s; halving the batches",
+                    len(rows),
+                    device,
+                )
                 # The remaining batches have the same size and would not fit either.
                 waiting = deque(_in_halves([rows, *waiting]))
             else:

@@ -96,13 +96,13 @@ def check_int8_device(device: torch.device) -> None:
     """
     if device.type != "cpu":
         raise ValueError(
-            f'precision="int8" predicts on the CPU alone, but the device is {str(device)!r}; use '
-            'device="cpu", or another precision: "bf16" is the fast one of accelerators.'
+            f'precision="int8" runs only on the CPU, but the device is {str(device)!r}. Use '
+            'device="cpu" or another precision; "bf16" is fast on accelerators.'
         )
     if not torch.backends.mkldnn.is_available() or platform.machine().lower() not in _PROCESSORS:
         raise ValueError(
-            'precision="int8" needs an x86 processor and a torch with oneDNN, but this machine '
-            f'({platform.machine()}) lacks one of them; use precision="auto".'
+            'precision="int8" needs an x86 processor and a torch build with oneDNN, but this '
+            f'machine ({platform.machine()}) lacks one of them; use precision="auto".'
         )
 
 
@@ -130,7 +130,7 @@ def quantised(model: Any) -> Any:
         }
         if not layers:
             raise ValueError(
-                f'precision="int8" rounds linear layers, but {type(encoder).__name__} has none; '
+                f'precision="int8" quantizes linear layers, but {type(encoder).__name__} has none; '
                 'use precision="auto" or "bf16".'
             )
         for name, layer in layers.items():

@@ -31,6 +31,7 @@ from skdistill.teachers.huggingface._heads import (
     choose_head,
     is_finetuned_classifier,
     label_entries,
+    record_label_type,
 )
 from skdistill.teachers.huggingface._source import check_source
 
@@ -99,10 +100,10 @@ def explained(name: str) -> Iterator[None]:
             network = "the first use downloads it and needs a network connection"
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
-            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Give a local folder with "
+            f"The checkpoint {name!r:.100} could not be loaded: {reason}. Pass a local folder with "
             "config.json, *.safetensors and the tokenizer's files, or the name of a model on the "
-            f"Hugging Face Hub ({network}). Weights in pickle files and models that run their own "
-            "code are refused."
+            "Hugging "
+            f"Face Hub ({network}). Pickled weights and models with their own code are refused."
         ) from error
 
 
@@ -136,9 +137,9 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
         if "tiktoken" not in str(error) or find_spec("sentencepiece") is not None:
             raise
         raise ImportError(
-            f"The checkpoint {name!r} has no tokenizer.json, only a file of SentencePiece's, which "
-            "takes `pip install sentencepiece protobuf` to read; or save the tokenizer into a "
-            "folder where those are installed: a tokenizer.json lies beside it from then on."
+            f"The checkpoint {name!r} has no tokenizer.json, only a SentencePiece file. Run `pip "
+            "install sentencepiece protobuf` to read it, or save the tokenizer once where these "
+            "are installed, which writes a tokenizer.json."
         ) from error
 
 
@@ -185,8 +186,8 @@ def load_pretrained(
     head = choose_head(name, load_config(name, revision), head)
     if outputs.multilabel and head == "text-to-text":
         raise ValueError(
-            f"The checkpoint {name!r} writes its answer, one label a text, but y has several "
-            'labels a text; use head="classification", or one teacher for each label in '
+            f"The checkpoint {name!r} generates one label per text, but y has several. Use "
+            'head="classification", or one teacher per label with '
             "sklearn.multiclass.OneVsRestClassifier."
         )
     kind = "multi" if outputs.multilabel else "single"
@@ -197,6 +198,7 @@ def load_pretrained(
         problem_type=f"{kind}_label_classification",
         **label_entries(outputs.classes),
     )
+    record_label_type(model.config, outputs.classes)
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
     return model, tokenizer
@@ -217,8 +219,8 @@ def load_finetuned(
     model, missing = load_classifier(name, revision, head, **config)
     if missing:
         raise ValueError(
-            f"The checkpoint {name!r} lacks weights of a text classifier, which would be random: "
-            f"{', '.join(missing)}. Fine-tune it first, with TransformerTeacherClassifier.fit."
+            f"The checkpoint {name!r} lacks weights of its classifier, which would be random: "
+            f"{', '.join(missing)}. Fine-tune it first with TransformerTeacherClassifier.fit."
         )
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
@@ -272,23 +274,23 @@ def ensure_padding(model: Any, tokenizer: Any) -> None:
         if tokenizer.eos_token is None:
             raise ValueError(
                 "The checkpoint's tokenizer has neither a padding nor an end-of-text token, so "
-                "texts of different length make no batch; set tokenizer.pad_token and save the "
-                "tokenizer into the checkpoint's folder."
+                "texts of different lengths cannot form a batch. Set tokenizer.pad_token and save "
+                "the tokenizer in the checkpoint's folder."
             )
         if model.config.is_encoder_decoder:
             raise ValueError(
-                "The checkpoint's tokenizer has no padding token, and the end-of-text token cannot "
-                "stand in for it, because an encoder-decoder looks for the end of each text; set "
-                "tokenizer.pad_token and save the tokenizer into the checkpoint's folder."
+                "The checkpoint's tokenizer has no padding token. The end-of-text token cannot "
+                "replace it, because an encoder-decoder looks for the end of each text. Set "
+                "tokenizer.pad_token and save the tokenizer in the checkpoint's folder."
             )
         tokenizer.pad_token = tokenizer.eos_token
     n_tokens = getattr(model.config, "vocab_size", None)
     if n_tokens is not None and tokenizer.pad_token_id >= n_tokens:
         raise ValueError(
-            f"The tokenizer's padding token {tokenizer.pad_token!r} has the number "
-            f"{tokenizer.pad_token_id}, but the model has embeddings of {n_tokens} tokens only; "
-            "call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
-            "tokenizer.pad_token to one that the model knows."
+            f"The tokenizer's padding token {tokenizer.pad_token!r} has the id "
+            f"{tokenizer.pad_token_id}, but the model has embeddings for only {n_tokens} tokens. "
+            "Call model.resize_token_embeddings(len(tokenizer)) and save both, or set "
+            "tokenizer.pad_token to a token that the model has."
         )
     model.config.pad_token_id = tokenizer.pad_token_id
 

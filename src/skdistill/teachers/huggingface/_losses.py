@@ -1,4 +1,4 @@
-"""Losses of a text classifier in training and validation."""
+"""Losses and scores of a text classifier in training and validation."""
 
 import numpy as np
 import torch
@@ -7,6 +7,9 @@ from torch.nn import functional as F
 
 from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._inference import compute_logits
+
+# Number of training texts that a fitted model is tried on.
+_N_TRIED = 256
 
 
 def cross_entropies(
@@ -47,3 +50,42 @@ def validate(model: nn.Module, examples: Examples, device: torch.device) -> dict
         "valid_loss": float(np.average(losses, weights=examples.weights)),
         "valid_accuracy": float(np.average(correct, weights=examples.weights)),
     }
+
+
+def agreement(model: nn.Module, examples: Examples, device: torch.device) -> float:
+    """Return Cohen's kappa between a model's labels and the targets, on at most 256 examples.
+
+    It is 0 for a model that answers at random, or always the same. It is NaN if all targets are the
+    same. If a text may have several labels, agreement by chance is that of each label.
+    """
+    rows = np.unique(np.linspace(0, len(examples) - 1, _N_TRIED).astype(np.intp))
+    with torch.no_grad():
+        logits = compute_logits(
+            model.to(device),
+            examples.tokens.take(rows),
+            device=device,
+            label_texts=examples.label_texts,
+        )
+    several = examples.targets.ndim == 2
+    labels = (logits > 0).astype(np.int64) if several else logits.argmax(axis=1)[:, None]
+    return _kappa(
+        examples.targets[rows].reshape(labels.shape),
+        labels,
+        examples.weights[rows].astype(np.float64),
+    )
+
+
+def _kappa(targets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """Return Cohen's kappa of columns of codes, one row per text; NaN if all targets are alike."""
+    if (targets == targets[0]).all():
+        return np.nan
+    weights = weights / weights.sum()
+    n_codes = 1 + max(targets.max(), labels.max())
+    by_chance = np.mean(
+        [
+            np.bincount(target, weights, n_codes) @ np.bincount(label, weights, n_codes)
+            for target, label in zip(targets.T, labels.T, strict=True)
+        ]
+    )
+    agreed = weights @ (targets == labels).mean(axis=1)
+    return float((agreed - by_chance) / (1 - by_chance))

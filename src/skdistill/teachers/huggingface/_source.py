@@ -37,18 +37,18 @@ def check_source(name: str, revision: str | None = None) -> None:
     >>> check_source("~/models/mine")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: it is no folder ('~' is not expanded: use os.path.expanduser), and ...
+    FileNotFoundError: it is not a folder ('~' is not expanded: use os.path.expanduser), and ...
     """
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
-        raise ValueError(f"revision={revision!r:.100} is no name of a branch, tag or commit")
+        raise ValueError(f"revision={revision!r:.100} is not the name of a branch, tag or commit")
     if os.path.isdir(name):
         check_folder(Path(name))
     elif os.path.isfile(name):
         raise FileNotFoundError("it is a file, not a folder")
     elif not _HUB_NAME.fullmatch(name) or ".." in name or len(name) > _MAX_HUB_NAME:
         raise FileNotFoundError(
-            f"it is no folder{_hint(name)}, and no name on the Hub: those are 'name' or "
-            "'owner/name', of letters, digits, '-', '_' and '.'"
+            f"it is not a folder{_hint(name)}, and not a name on the Hub, which has the form "
+            "'name' or 'owner/name' and consists of letters, digits, '-', '_' and '.'"
         )
 
 
@@ -56,7 +56,7 @@ def _hint(name: str) -> str:
     if name.startswith("~"):
         return " ('~' is not expanded: use os.path.expanduser)"
     if "://" in name:
-        return " (give the part of the address behind huggingface.co/)"
+        return " (pass only the part of the address after huggingface.co/)"
     return ""
 
 
@@ -79,13 +79,14 @@ def _check_file(path: Path, folder: Path) -> None:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
-        raise ValueError(f"its file {path.name!r} is a link that leads nowhere") from None
+        raise ValueError(f"its file {path.name!r} is a broken link") from None
     if not any(target.is_relative_to(root) for root in _allowed_roots(folder)):
         raise ValueError(
-            f"its file {path.name!r} is a link out of the folder; put the file itself there"
+            f"its file {path.name!r} is a link to a file outside the folder; replace the link with "
+            "a copy of that file"
         )
     if not target.is_file():
-        raise ValueError(f"its {path.name!r} is no regular file")
+        raise ValueError(f"its {path.name!r} is not a regular file")
 
 
 def _allowed_roots(folder: Path) -> list[Path]:
@@ -110,7 +111,7 @@ def _check_references(path: Path, folder: Path) -> None:
         return
     if path.name == "adapter_config.json" and content.get("base_model_name_or_path"):
         raise ValueError(
-            "its 'adapter_config.json' makes it an adapter of another checkpoint; merge the two, "
+            "its 'adapter_config.json' makes it an adapter of another checkpoint; merge the two "
             "and save the result"
         )
     for key, named in _named_files(path, content):
@@ -120,7 +121,8 @@ def _check_references(path: Path, folder: Path) -> None:
         # because they do not exist here.
         if leaves and (key == "weight_map" or target.exists()):
             raise ValueError(
-                f"its {path.name!r} names a file outside the folder under {key!r}: {named!r:.100}"
+                f"its {path.name!r} refers to a file outside the folder under {key!r}: "
+                f"{named!r:.100}"
             )
 
 

@@ -117,6 +117,6 @@ def _refuse_equal_tokens(texts: list[str], rows: list[list[int]]) -> None:
     confused = [group for group in same.values() if len(group) > 1]
     if confused:
         raise ValueError(
-            f"The tokenizer makes the same tokens of the labels {confused[0]}, so a text-to-text "
-            'model cannot tell them apart; rename them, or use head="classification".'
+            f"The tokenizer encodes the labels {confused[0]} as the same tokens, so a text-to-text "
+            'model cannot tell them apart; rename them or use head="classification".'
         )

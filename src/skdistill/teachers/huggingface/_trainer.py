@@ -121,8 +121,8 @@ class Epochs(TrainerCallback):
         entry = {"epoch": self.progress.epoch + 1, "train_loss": self.trainer.pop_mean_loss()}
         if not math.isfinite(entry["train_loss"]):
             raise ValueError(
-                f"The training loss was {entry['train_loss']} in epoch {entry['epoch']}: "
-                f"fine-tuning diverged. Choose a smaller lr than {args.learning_rate:g}, or "
+                f"Fine-tuning diverged: the training loss was {entry['train_loss']} in epoch "
+                f"{entry['epoch']}. Use a lower lr than {args.learning_rate:g}, or "
                 'precision="fp32".'
             )
         if self.validation is not None:

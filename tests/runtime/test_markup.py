@@ -1,4 +1,4 @@
-from skdistill._core.markup import Markup, element, join
+from skdistill.runtime._markup import Markup, element, join
 
 
 def test_text_is_escaped_and_markup_is_not():

@@ -22,7 +22,7 @@ def element(name: str, *children: Any, **attributes: Any) -> Markup:
 
     Examples
     --------
-    >>> from skdistill._core.markup import element
+    >>> from skdistill.runtime._markup import element
     >>> element("td", "a < b", class_="text", data_n=3)
     '<td class="text" data-n="3">a &lt; b</td>'
     """

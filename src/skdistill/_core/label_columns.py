@@ -1,0 +1,382 @@
+"""Turn labels from any container into an array, and find them among known ones, with NumPy only."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.texts import as_list, is_missing
+
+# Arrays of booleans, integers, floats and strings are labels already.
+_PLAIN = "biufU"
+# A row of one of these types holds several labels, or none.
+_SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
+
+
+def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> np.ndarray:
+    """Return labels from any container as an array whose type is that of the labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        A list, a NumPy array, a pandas, polars or pyarrow column, or a table with one column per
+        label. A table with a single column is that column.
+    name : str, default="y"
+        The name of the labels in error messages.
+    classes : ndarray of shape (n_labels,) or None, default=None
+        The known labels. If they are names and `y` is a table with one named column per label, the
+        columns are put in their order.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,) or (n_rows, n_labels)
+        Strings become ``str``, nullable integers ``int64`` and nullable booleans ``bool``.
+
+    Raises
+    ------
+    ValueError
+        If a label is missing, is a list of names, or is of no type for labels; if some labels are
+        strings and others are not; or if the columns have the same name or are not the known
+        labels. The message names the row or the columns.
+    TypeError
+        If `y` is not iterable, or is a single string.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill._core.label_columns import as_labels
+    >>> as_labels(pd.Series([1, 0], dtype="Int64"))
+    array([1, 0])
+    >>> as_labels(["no", None])
+    Traceback (most recent call last):
+    ...
+    ValueError: y[1] is missing (None); drop rows without a label, or pass them as unlabelled texts.
+    """
+    if y is None:
+        raise ValueError(f"{name} is None, but must contain labels.")
+    if hasattr(y, "toarray"):
+        return np.asarray(y.toarray())
+    columns = _columns(y)
+    if columns is not None:
+        twice = [column for column in columns if columns.count(column) > 1]
+        if twice or not columns:
+            fault = f"two columns named {twice[0]!r}" if twice else "no columns"
+            raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
+        if classes is not None and classes.dtype.kind == "U" and label_names(y) is not None:
+            columns = _in_order(columns, classes, name)
+        arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
+        return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
+    if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
+        if y.dtype.kind in _PLAIN:
+            return _finite(y, name)
+        if y.dtype.kind in "mMS" and y.size:
+            raise _not_a_label(y.flat[0], name, 0)
+    if isinstance(y, str | bytes | dict | set | frozenset) or (
+        not isinstance(y, Iterable) and not hasattr(y, "__array__")
+    ):
+        raise TypeError(f"{name} must be a column of labels, not {type(y).__name__}.")
+    return _from_values(as_list(y), name)
+
+
+def label_names(y: Any) -> np.ndarray | None:
+    """Return the column names of a table with several labels; None if it has no names."""
+    columns = _columns(y)
+    if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
+        return None
+    return np.array(columns)
+
+
+class LabelTable:
+    """Labels with one named column per label, which are read as a data frame is.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows, n_labels)
+        Ones and zeros.
+    names : ndarray of shape (n_labels,)
+        The names of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import LabelTable, as_labels, label_names
+    >>> table = LabelTable(np.array([[1, 0]]), np.array(["food", "travel"]))
+    >>> label_names(table).tolist(), as_labels(table).tolist()
+    (['food', 'travel'], [[1, 0]])
+    """
+
+    ndim = 2
+
+    def __init__(self, labels: np.ndarray, names: np.ndarray):
+        self.columns = names.tolist()
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._labels[:, self.columns.index(name)]
+
+
+def from_tensors(values: Any) -> Any:
+    """Return a torch tensor as an array, and an iterator or list, also one of tensors, as a list.
+
+    Anything else is returned as it is. Numbers of low precision, which NumPy lacks, become float64.
+    """
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()[()]
+    if isinstance(values, list | tuple | Iterator):
+        return [from_tensors(row) if hasattr(row, "detach") else row for row in values]
+    return values
+
+
+def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
+    """Return a table with one column per class, with its columns in the order of the classes.
+
+    Arrays, and tables whose columns are numbered, are returned as they are.
+
+    Raises
+    ------
+    ValueError
+        If the columns have names that are not the classes. `name` is the table's name.
+    """
+    columns = _columns(table)
+    if columns is None or columns == [*range(len(columns))]:
+        return table
+    columns = _in_order(columns, classes, name)
+    return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
+
+
+def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
+    """Return the names of columns in the order of the classes, which they must equal."""
+    place = {str(column): column for column in columns}
+    wanted = [*map(str, classes.tolist())]
+    if len(place) < len(columns) or place.keys() != {*wanted}:
+        raise ValueError(
+            f"{name} has the columns {columns!s:.200}, which are not the classes "
+            f"{classes.tolist()!s:.200}. Name the columns after the classes, or pass an array with "
+            "its columns in their order."
+        )
+    return [place[label] for label in wanted]
+
+
+def as_label_column(y: Any, *, name: str = "y") -> np.ndarray:
+    """Return labels, one per text, as an array of shape (n_rows,): see `as_labels`.
+
+    Raises
+    ------
+    ValueError
+        If there are several columns.
+    """
+    labels = as_labels(y, name=name)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"{name} must contain one label per text, but has shape {labels.shape}.")
+    return labels
+
+
+def find_labels(
+    y: Any,
+    classes: np.ndarray,
+    *,
+    n_rows: int,
+    multilabel: bool,
+    names: tuple[str, str, str] = ("X", "y", "the student's classes"),
+) -> np.ndarray:
+    """Return the column of each text's class, or ones and zeros if a text may have several labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or (n_rows, n_labels)
+        Labels from any container.
+    classes : ndarray of shape (n_classes,)
+        The known labels.
+    n_rows : int
+        Number of texts.
+    multilabel : bool
+        Whether a text may have several labels.
+    names : tuple of (str, str, str), default=("X", "y", "the student's classes")
+        The names of the texts, `y` and `classes` in error messages.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_rows,) or (n_rows, n_labels), dtype int64
+        Positions in `classes`; if a text may have several labels, `y`, with the columns of a table
+        in the order of `classes`.
+
+    Raises
+    ------
+    ValueError
+        If `y` has another shape, an unknown or missing label, or columns that are not the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import find_labels
+    >>> find_labels(["yes", "no"], np.array(["no", "yes"]), n_rows=2, multilabel=False)
+    array([1, 0])
+    """
+    rows, name, known = names
+    labels = as_labels(y, name=name, classes=classes)
+    if labels.ndim == 2 and labels.shape[1] == 1 and not multilabel:
+        labels = labels[:, 0]
+    if len(labels) != n_rows:
+        raise ValueError(
+            f"{rows} and {name} must have the same number of rows, but have {n_rows} and "
+            f"{len(labels)}."
+        )
+    shape = (n_rows, len(classes)) if multilabel else (n_rows,)
+    if labels.shape != shape:
+        content = (
+            "one row per text and one column per label" if multilabel else "one label per text"
+        )
+        raise ValueError(
+            f"{name} must have shape {shape}, {content}, but has shape {labels.shape}."
+        )
+    if multilabel:
+        check_ones_and_zeros(labels, name=name)
+        return labels.astype(np.int64)
+    check_known_labels(labels, classes, names=(name, known))
+    place = {label: column for column, label in enumerate(classes.tolist())}
+    return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
+
+
+def check_ones_and_zeros(labels: np.ndarray, *, name: str = "y") -> None:
+    """Refuse other values in a matrix with one column per label."""
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(
+            f"{name} has one column per label, so its values must be ones and zeros, but they are "
+            f"{np.unique(labels).tolist()!s:.200}."
+        )
+
+
+def check_same_kind(labels: np.ndarray, others: np.ndarray, *, names: tuple[str, str]) -> None:
+    """Refuse to compare strings with other labels; `names` are the names of the two arrays."""
+    kinds = ["strings" if array.dtype.kind == "U" else "numbers" for array in (labels, others)]
+    if kinds[0] != kinds[1] and len(labels) and len(others):
+        raise ValueError(
+            f"{names[0]} contains {kinds[0]}, such as {labels.tolist()[0]!r:.40}, but {names[1]} "
+            f"contains {kinds[1]}, such as {others.tolist()[0]!r:.40}; convert one of them."
+        )
+
+
+def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[str, str]) -> None:
+    """Refuse labels that are not among the known ones; `names` are the names of the two arrays.
+
+    Raises
+    ------
+    ValueError
+        If there is an unknown label. The message names its row.
+    """
+    # Without np.isin, which may treat the number 1 and the string "1" as equal.
+    found = set(known.tolist())
+    unknown = np.array([label not in found for label in labels.tolist()], dtype=bool)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise ValueError(
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
+        )
+
+
+def _columns(y: Any) -> list[Any] | None:
+    """Return the column names of a pandas, polars or pyarrow table; None for anything else."""
+    names = getattr(y, "column_names", None)
+    if names is None and getattr(y, "ndim", 2) == 2:
+        names = getattr(y, "columns", None)
+    return None if names is None or callable(names) else list(names)
+
+
+def _from_values(values: list[Any], name: str) -> np.ndarray:
+    kinds = set(map(type, values))
+    if kinds <= {str}:
+        _refuse_nul(values, name)
+        return np.array(values, dtype=str)
+    if any(issubclass(kind, _SEVERAL) for kind in kinds):
+        return _from_rows(values, name)
+    first = next((value for value in values if not is_missing(value)), None)
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise _missing(value, f"{name}[{row}]")
+        if not _is_label(value):
+            raise _not_a_label(value, name, row)
+        if isinstance(value, str) != isinstance(first, str):
+            raise ValueError(
+                f"{name} mixes strings and other labels: {name}[{row}] is {value!r:.40}, but an "
+                f"earlier row is {first!r:.40}. Make all labels strings, or all numbers."
+            )
+    if isinstance(first, str):
+        _refuse_nul(values, name)
+        return np.array([str(value) for value in values])
+    array = np.asarray(values)
+    if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
+        return _finite(array, name)
+    try:
+        # NumPy makes floats of small and of very large integers together.
+        return np.array(values, dtype=np.uint64)
+    except OverflowError:
+        raise ValueError(
+            f"{name} has integers that do not fit in 64 bits; convert them to strings."
+        ) from None
+
+
+def _from_rows(values: list[Any], name: str) -> np.ndarray:
+    """Return rows of numbers, one for each label, as an array."""
+    first = next(row for row, value in enumerate(values) if isinstance(value, _SEVERAL))
+    for row, value in enumerate(values):
+        if is_missing(value):
+            raise _missing(value, f"{name}[{row}]")
+        is_row = isinstance(value, list | tuple | np.ndarray)
+        if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
+            raise ValueError(
+                f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
+                "ones and zeros with one column per label, such as "
+                "sklearn.preprocessing.MultiLabelBinarizer returns."
+            )
+        for column, item in enumerate(value):
+            if is_missing(item):
+                raise _missing(item, f"{name}[{row}, {column}]")
+    return _finite(np.asarray(values), name)
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, np.generic):
+        return value.dtype.kind in _PLAIN
+    return isinstance(value, str | int | float)
+
+
+def _refuse_nul(values: list[str], name: str) -> None:
+    """Refuse strings that NumPy would shorten, so that two labels might become one."""
+    for row, value in enumerate(values):
+        if value.endswith("\0"):
+            raise ValueError(
+                f"{name}[{row}] is {str(value)!r:.60}, which ends in a NUL character; remove it, "
+                "because NumPy does not keep it."
+            )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _finite(y: np.ndarray, name: str) -> np.ndarray:
+    """Return labels, none of which may be NaN or infinite."""
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = np.argwhere(~np.isfinite(y))[0]
+        value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
+        if np.isnan(value):
+            raise _missing(np.nan, where)
+        raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
+    return y
+
+
+def _missing(value: Any, where: str) -> ValueError:
+    return ValueError(
+        f"{where} is missing ({value}); drop rows without a label, or pass them as unlabelled "
+        "texts."
+    )
+
+
+def _not_a_label(value: Any, name: str, row: int) -> ValueError:
+    return ValueError(
+        f"{name}[{row}] is of type {type(value).__name__}: {value!r:.60}. Unknown label type: "
+        "labels must be strings, integers or booleans."
+    )

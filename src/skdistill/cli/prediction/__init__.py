@@ -1,0 +1,1 @@
+"""Predictions for files and for lines, with NumPy and SciPy only."""

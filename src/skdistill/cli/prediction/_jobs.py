@@ -1,0 +1,158 @@
+"""Resumable predictions for files of any length, in constant memory."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from skdistill._core.files import explaining_writes, locked, replacing
+from skdistill.cli.prediction._columns import Columns
+from skdistill.cli.prediction._lines import arriving_rows
+from skdistill.datasets._files import (
+    TABLES,
+    compressed,
+    count_of,
+    is_compressed,
+    kind_of,
+    read_rows,
+)
+from skdistill.datasets._source import Rows, Source
+
+# Rows per part, in memory and on disk.
+_PART = 2**16
+# End of the error about an unknown file type.
+OR_LINES = ", or - for lines"
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """The files of the model, the input and the output; `is_stream` is for standard input.
+
+    The target keeps all columns of a source of the same file type, otherwise only the texts.
+    """
+
+    model: Path
+    source: Source
+    target: Path
+    text_column: str
+    is_stream: bool = False
+
+    def describe(self, columns: Columns) -> dict[str, Any]:
+        """Return what identifies this job; an equal job may reuse its parts."""
+        return {
+            "model": _file_hash(self.model),
+            "input": None if self.is_stream else _identity(self.source.name),
+            "reading": asdict(self.source.options),
+            "columns": [self.text_column, *columns.names, columns.choice.threshold],
+        }
+
+    def parts(self) -> Iterator[Rows]:
+        """Yield the rows of the source in parts, with all columns that the target keeps."""
+        if self.is_stream:
+            return arriving_rows(self.source, self.text_column, _PART)
+        wanted = {self.text_column: "text_column"}
+        return read_rows(self.source, wanted, self.text_column, _PART, whole=self.keeps_columns)
+
+    @property
+    def keeps_columns(self) -> bool:
+        """Whether source and target are of the same type; csv and tsv count as one."""
+        kinds = [TABLES.get(kind) for kind in (self.source.kind, kind_of(self.target, TABLES))]
+        return not self.is_stream and type(kinds[0]) is type(kinds[1])
+
+
+def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> None:
+    """Predict the rows of a file, or the lines of standard input, and write them to a file.
+
+    The parts stay in the folder ``TARGET.partial`` until all of them are complete. After an
+    interruption, a second call with the same model, input and options makes only the missing parts.
+    For standard input, it starts again. `count` is called with numbers of texts.
+    """
+    target = job.target
+    kind = TABLES[kind_of(target, TABLES, OR_LINES)]
+    if not job.is_stream and target.exists() and target.samefile(job.source.name):
+        raise ValueError(f"{target} is also the input; choose another output file.")
+    description = job.describe(columns)
+    folder = target.with_name(f"{target.name}.partial")
+    with explaining_writes(target):
+        folder.mkdir(exist_ok=True)
+    with locked(folder / "lock") as is_mine:
+        if not is_mine:
+            raise OSError(f"Another process is writing {target}; wait until it has finished.")
+        try:
+            _keep_parts_of(description, folder)
+            parts = _predict_parts(columns, job, folder, count)
+            with replacing(target) as file:
+                kind.join(parts, file)
+            shutil.rmtree(folder)
+        except BaseException:
+            if not any(_parts_in(folder)):
+                shutil.rmtree(folder)
+            raise
+
+
+def _predict_parts(
+    columns: Columns, job: FileJob, folder: Path, count: Callable[[int], Any]
+) -> list[Path]:
+    """Write all missing parts and return the files of all parts."""
+    kind, parts = TABLES[kind_of(job.target, TABLES)], []
+    for number, rows in enumerate(job.parts()):
+        texts = rows.columns[job.text_column]
+        parts.append(folder / f"part-{number:06d}")
+        if not parts[-1].exists():
+            kept = rows if job.keeps_columns else kind.from_texts(job.text_column, texts)
+            _check_names(kept, columns, job.source)
+            _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
+        count(len(texts))
+    if not parts:
+        raise ValueError(f"{job.source.name} has no rows{count_of(job.source)}.")
+    return parts
+
+
+def _write_part(
+    path: Path, job: FileJob, rows: Rows, added: dict[str, list[Any]], *, header: bool
+) -> None:
+    kind = TABLES[kind_of(job.target, TABLES)]
+    with replacing(path) as file:
+        if not is_compressed(job.target):
+            kind.write(file, rows, added, header)
+            return
+        with compressed(file) as inner:
+            kind.write(inner, rows, added, header)
+
+
+def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
+    taken = [name for name in columns.names if name in rows.names]
+    if taken:
+        raise ValueError(
+            f"{source.name} already has a column {taken[0]!r}; choose another name for the new "
+            "column with --output-column."
+        )
+
+
+def _keep_parts_of(job: dict[str, Any], folder: Path) -> None:
+    """Remove the parts of any other job from the folder, and record this job."""
+    path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
+    if path.exists() and path.read_bytes() == content and job["input"] is not None:
+        return
+    for part in _parts_in(folder):
+        part.unlink()
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    return [*folder.glob("part-??????")]
+
+
+def _identity(path: str) -> list[Any]:
+    """Return what identifies the state of an input file."""
+    status = os.stat(path)
+    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

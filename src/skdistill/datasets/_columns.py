@@ -1,0 +1,213 @@
+"""Texts and labels of a table, with one label per text or several, read without scikit-learn."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.texts import is_missing
+from skdistill.datasets._files import count_of, read_rows
+from skdistill.datasets._source import Rows, Source
+from skdistill.datasets._values import (
+    NO_LABEL,
+    LabelKinds,
+    damage_of,
+    label_fault,
+    listed,
+    read_mark,
+)
+
+# Rows in memory at a time, beside the texts and labels.
+_PART = 2**14
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """The label columns of a table.
+
+    A single column holds one label per text, or several if `is_list`. Then `separator` separates
+    them; None means white space. Several columns hold ones and zeros. `known` are the only labels
+    allowed, for `y` in their order.
+    """
+
+    names: tuple[str, ...] = ("label",)
+    is_list: bool = False
+    separator: str | None = None
+    known: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and labels: an array of str, or a 0/1 matrix whose columns `names` names."""
+
+    texts: list[str]
+    y: np.ndarray
+    names: np.ndarray | None = None
+
+    def take(self, places: np.ndarray) -> "Labelled":
+        """Return some of the texts."""
+        return Labelled([self.texts[place] for place in places], self.y[places], self.names)
+
+
+def read_unlabelled(source: Source, text_column: str) -> list[str]:
+    """Return the texts of a file; raise an error if there are none."""
+    texts: list[str] = []
+    wanted = {text_column: "text_column"}
+    for rows in read_rows(source, wanted, text_column, _PART, allow_empty=False):
+        texts += rows.columns[text_column]
+    _check_rows(texts, source)
+    return texts
+
+
+def read_labelled(source: Source, text_column: str, labels: LabelColumns | None = None) -> Labelled:
+    """Return the texts and labels of a file; raise an error if there are none."""
+    labels = labels or LabelColumns()
+    if source.kind == ".txt":
+        raise ValueError(
+            f"{source.name}: a .txt file has no labels; if it has columns, rename it to .csv or "
+            ".tsv."
+        )
+    wanted = {text_column: "text_column"} | dict.fromkeys(labels.names, "label_column")
+    reader = _LabelReader(source, labels)
+    texts: list[str] = []
+    for rows in read_rows(source, wanted, text_column, _PART, allow_empty=False):
+        bad = reader.add(rows)
+        column = rows.columns[text_column]
+        texts += [column[i] for i in range(len(column)) if i not in bad] if bad else column
+    _check_rows(texts, source)
+    return Labelled(texts, *reader.result())
+
+
+def _check_rows(texts: list[str], source: Source) -> None:
+    if not texts:
+        raise ValueError(f"{source.name} has no rows{count_of(source)}.")
+
+
+class _LabelReader:
+    """Collects the labels of rows."""
+
+    def __init__(self, source: Source, labels: LabelColumns):
+        self.source = source
+        self.labels = labels
+        self._kinds = LabelKinds()
+        self._last_type: type | None = None
+        self._found: list[Any] = []
+        known = labels.known
+        self._known = None if known is None else {*map(str, known.tolist())}
+
+    def add(self, rows: Rows) -> set[int]:
+        """Add the labels of some rows; refuse bad ones, and return their places."""
+        bad: set[int] = set()
+        columns = [rows.columns[name] for name in self.labels.names]
+        if not self.labels.is_list and len(columns) == 1 and self._are_plain(columns[0]):
+            self._found += columns[0]
+            return bad
+        read: Callable[[tuple[Any, ...], int], tuple[Any, str]] = self._read_label
+        if self.labels.is_list:
+            read = self._read_list
+        elif len(columns) > 1:
+            read = self._read_marks
+        for place, values in enumerate(zip(*columns, strict=True)):
+            found, fault = read(values, rows.numbers[place])
+            if fault:
+                self.source.refuse_row(rows.numbers[place], f"has {fault}", self._advice(fault))
+                bad.add(place)
+            else:
+                self._found.append(found)
+        return bad
+
+    def _are_plain(self, column: list[Any]) -> bool:
+        """Return whether a column, not the first, has only strings that are right as labels."""
+        if self._last_type is not str or {*map(type, column)} != {str}:
+            return False
+        found = {*column}
+        return not any(map(label_fault, found)) and (self._known is None or found <= self._known)
+
+    def _advice(self, fault: str) -> str:
+        if len(self.labels.names) > 1:
+            return "write 1 or 0 in each label column"
+        if self.labels.is_list:
+            return "write the labels of a text with separators between them"
+        if fault == NO_LABEL:
+            return "add it, drop the row, or move it to a file of unlabelled texts"
+        several = self.source.options.named("label_separator", "'|'")
+        hint = f", or pass {several} for several" if self.source.options.shell else ""
+        return f"write one label per text, as a string or a number{hint}"
+
+    def _read_label(self, values: tuple[Any, ...], number: int) -> tuple[str, str]:
+        (label,) = values
+        if fault := label_fault(label):
+            return "", fault
+        if type(label) is not self._last_type:
+            self._kinds.add(label, self._place(number))
+            self._last_type = type(label)
+        self._check_known([str(label)], number)
+        return str(label), ""
+
+    def _read_marks(self, values: tuple[Any, ...], number: int) -> tuple[list[int], str]:
+        marks = []
+        for name, value in zip(self.labels.names, values, strict=True):
+            mark = read_mark(value)
+            if mark is None:
+                return [], f"{str(value)!r:.60} in the label column {name!r}"
+            marks.append(mark)
+        return marks, ""
+
+    def _read_list(self, values: tuple[Any, ...], number: int) -> tuple[list[str], str]:
+        (cell,) = values
+        if isinstance(cell, list):
+            names = cell
+        elif is_missing(cell):
+            names = []
+        else:
+            names = [name.strip() for name in str(cell).split(self.labels.separator)]
+        labels = [str(name) for name in names if not isinstance(name, str) or name]
+        if any(map(damage_of, labels)):
+            return [], "a character in a label that belongs in no text"
+        if len({*labels}) < len(labels):
+            return [], f"a label twice, {str(cell)!r:.60}"
+        self._check_known(labels, number)
+        return labels, ""
+
+    def _place(self, number: int) -> str:
+        return f"{self.source.name}, {self.source.unit} {number}"
+
+    def _check_known(self, labels: Iterable[str], number: int) -> None:
+        if self._known is None:
+            return
+        for label in labels:
+            if label not in self._known:
+                raise ValueError(
+                    f"{self._place(number)} has the label {label!r}, which is not one of the "
+                    f"classes {listed(sorted(self._known))}; drop or rename such rows."
+                )
+
+    def result(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the labels, and the names of the columns if there are several per text."""
+        labels, known = self.labels, self.labels.known
+        if labels.is_list:
+            names = sorted({name for row in self._found for name in row}) if known is None else []
+            columns = np.array(names, dtype=str) if known is None else known
+            place = {str(name): i for i, name in enumerate(columns.tolist())}
+            y = np.zeros((len(self._found), len(columns)), dtype=np.int64)
+            for row, found in enumerate(self._found):
+                y[row, [place[name] for name in found]] = 1
+            return y, columns
+        if len(labels.names) > 1:
+            return self._in_order(np.array(self._found, dtype=np.int64))
+        return np.array(self._found), None
+
+    def _in_order(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return marks with their columns in the order of the known labels, if there are any."""
+        names, known = [*self.labels.names], self.labels.known
+        if known is None:
+            return y, np.array(names)
+        order = [*map(str, known.tolist())]
+        if sorted(order) != sorted(names):
+            raise ValueError(
+                f"The label columns {', '.join(names):.200} are not the labels of the student, "
+                f"{', '.join(order):.200}; pass one {self.source.options.named('label_column')} "
+                "for each of them."
+            )
+        return y[:, [names.index(name) for name in order]], known

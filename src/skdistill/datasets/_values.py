@@ -1,0 +1,104 @@
+"""Single values of a table: characters that no text has, labels, and marks for several labels."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from skdistill._core.texts import is_missing
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_YES = {"1", "1.0", "true", "yes"}
+_NO = {"0", "0.0", "false", "no"}
+# The fault of a label that is missing.
+NO_LABEL = "no label"
+
+
+def damage_of(text: str) -> str:
+    r"""Return which character of a text belongs in no text; an empty string if there is none.
+
+    Examples
+    --------
+    >>> from skdistill.datasets._values import damage_of
+    >>> damage_of("naïve"), damage_of("a\0")
+    ('', 'the character NUL')
+    """
+    if "\0" in text:
+        return "the character NUL"
+    if text.isascii() or (found := _SURROGATE.search(text)) is None:
+        return ""
+    return f"half of a surrogate pair (\\u{ord(found[0]):04x})"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for an error message, on one line; long lists are cut."""
+    shown = ", ".join(
+        name if name.isprintable() and name == name.strip() else repr(name) for name in names
+    )
+    return f"{shown:.200}"
+
+
+def label_fault(label: Any) -> str:
+    """Return what is wrong with a label, as the end of "has ..."; an empty string if nothing is."""
+    if is_missing(label) or label == "":
+        return NO_LABEL
+    if not isinstance(label, str | int | float | np.generic):
+        return f"a {type(label).__name__} as label, {label!s:.60}"
+    damage = damage_of(str(label))
+    return f"{damage} in the label" if damage else ""
+
+
+class LabelKinds:
+    """Refuse labels of several types, such as true, 1 and 1.0, which would become three classes.
+
+    Whole numbers and strings may be mixed: 1 and "1" are the same class.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[str, Any, str] | None = None
+
+    def add(self, label: Any, where: str) -> None:
+        """Take note of a label; raise an error if it is of another type than those before."""
+        kind = _kind_of(label)
+        if self._first is None:
+            self._first = kind, label, where
+        elif kind != self._first[0]:
+            _, first, place = self._first
+            raise ValueError(
+                f"{where} has the label {label!r}, but {place} has {first!r}, which is of another "
+                "type; write all labels as strings."
+            )
+
+
+def _kind_of(label: Any) -> str:
+    if isinstance(label, bool | np.bool_):
+        return "truth value"
+    return "float" if isinstance(label, float | np.floating) else "text"
+
+
+def label_array(labels: Iterable[Any], name: str) -> np.ndarray:
+    """Return labels as an array of str; raise an error that names the row if one is no label."""
+    texts, kinds = [], LabelKinds()
+    for row, label in enumerate(labels):
+        if fault := label_fault(label):
+            raise ValueError(
+                f"{name}[{row}] has {fault}; drop rows without a label or move them to a file of "
+                "unlabelled texts, and write one label per text, as a string or a number."
+            )
+        kinds.add(label, f"{name}[{row}]")
+        texts.append(str(label))
+    return np.array(texts)
+
+
+def read_mark(value: Any) -> int | None:
+    """Return 1 or 0 for a cell of a label's own column; None if it is neither.
+
+    Examples
+    --------
+    >>> from skdistill.datasets._values import read_mark
+    >>> [read_mark(value) for value in ("1", 0.0, True, "x")]
+    [1, 0, 1, None]
+    """
+    text = str(value).strip().lower()
+    return 1 if text in _YES else 0 if text in _NO else None

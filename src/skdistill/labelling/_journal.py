@@ -1,0 +1,93 @@
+"""A file to which answers are appended as they come, and that a killed process leaves readable."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from skdistill._core.files import explaining_writes
+
+# Before each block: a mark, the numbers of rows and classes, and a checksum of the block.
+_HEADER = struct.Struct("<4sIII")
+_MARK = b"SKJ1"
+_DIGEST_BYTES = 16
+
+
+def append_block(path: Path, digests: np.ndarray, proba: np.ndarray) -> None:
+    """Append some answers to a journal, which is created if it does not exist.
+
+    After this call, the answers survive the death of the process.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    digests : ndarray of shape (n_texts, 16), dtype uint8
+        Digests of the texts.
+    proba : ndarray of shape (n_texts, n_classes), dtype float32
+        Their probabilities.
+
+    Raises
+    ------
+    OSError
+        If the disk is full. Earlier blocks are unchanged.
+    """
+    content = digests.tobytes() + proba.astype("<f4").tobytes()
+    header = _HEADER.pack(_MARK, *proba.shape, zlib.crc32(content))
+    with explaining_writes(path), path.open("ab", buffering=0) as file:
+        n_bytes = file.tell()
+        try:
+            _write_all(file.fileno(), header + content)
+        except BaseException:
+            os.truncate(path, n_bytes)
+            raise
+
+
+def _write_all(number: int, content: bytes) -> None:
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(number, remaining) :]
+
+
+def read_blocks(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the digests and probabilities of all complete blocks of a journal.
+
+    A block at the end that a killed process did not complete is ignored.
+
+    Raises
+    ------
+    ValueError
+        If the content of a block is not what was written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from skdistill.labelling._journal import append_block, read_blocks
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "journal")
+    ...     append_block(path, np.zeros((1, 16), np.uint8), np.float32([[0.25, 0.75]]))
+    ...     read_blocks(path)[1]
+    array([[0.25, 0.75]], dtype=float32)
+    """
+    content, start = path.read_bytes(), 0
+    digests, proba = [np.empty((0, _DIGEST_BYTES), np.uint8)], []
+    while start + _HEADER.size <= len(content):
+        mark, n_rows, n_classes, checksum = _HEADER.unpack_from(content, start)
+        if mark != _MARK:
+            raise ValueError("a block does not begin with its mark")
+        middle = start + _HEADER.size + n_rows * _DIGEST_BYTES
+        end = middle + 4 * n_rows * n_classes
+        if end > len(content):
+            break
+        if zlib.crc32(content[start + _HEADER.size : end]) != checksum:
+            raise ValueError("a block does not have its checksum")
+        block = np.frombuffer(content, np.uint8, n_rows * _DIGEST_BYTES, start + _HEADER.size)
+        digests.append(block.reshape(n_rows, _DIGEST_BYTES))
+        numbers = np.frombuffer(content, "<f4", n_rows * n_classes, middle)
+        proba.append(numbers.reshape(n_rows, n_classes).astype(np.float32))
+        start = end
+    return np.concatenate(digests), np.concatenate(proba or [np.empty((0, 0), np.float32)])

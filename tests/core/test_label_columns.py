@@ -1,0 +1,260 @@
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from scipy.sparse import csr_array
+
+from skdistill._core.label_columns import (
+    as_label_column,
+    as_labels,
+    check_known_labels,
+    check_same_kind,
+    columns_in_order,
+    find_labels,
+    label_names,
+)
+
+WORDS = ["no", "yes", "no"]
+NUMBERS = [3, -1, 3]
+FLAGS = [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(WORDS, "U"), (NUMBERS, "i"), (FLAGS, "b")], ids=["str", "int", "bool"]
+)
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        tuple,
+        np.array,
+        lambda labels: np.array(labels, dtype=object),
+        pd.Series,
+        lambda labels: pd.Series(labels, dtype=object),
+        lambda labels: pd.Series(labels).convert_dtypes(),
+        lambda labels: pd.Series(labels, index=[7, 5, 3]),
+        lambda labels: pd.Series(labels, dtype="category"),
+        lambda labels: pd.Series(labels).to_frame("label"),
+        lambda labels: pd.Series(labels).convert_dtypes(dtype_backend="pyarrow"),
+        pd.Index,
+        pl.Series,
+        lambda labels: pl.DataFrame({"label": labels}),
+        pa.array,
+        lambda labels: pa.chunked_array([labels[:1], labels[1:]]),
+        lambda labels: pa.array(labels).dictionary_encode(),
+        lambda labels: pa.table({"label": labels}),
+        lambda labels: [np.asarray(labels)[row] for row in range(3)],
+        iter,
+    ],
+)
+def test_labels_keep_their_type_in_every_container(container, labels, kind):
+    found = as_labels(container(labels))
+    assert found.tolist() == labels
+    assert found.dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ["a", None, "b"],
+        ["a", np.nan, "b"],
+        [1, None, 2],
+        [1.0, np.nan, 2.0],
+        np.array([1.0, np.nan, 2.0]),
+        np.array(["a", None, "b"], dtype=object),
+        np.ma.array([1, 2, 3], mask=[0, 1, 0]),
+        pd.Series(["a", None, "b"]),
+        pd.Series(["a", None, "b"], dtype="string"),
+        pd.Series(["a", None, "b"], dtype="category"),
+        pd.Series([1, None, 2]),
+        pd.Series([1, None, 2], dtype="Int64"),
+        pd.Series([True, None, False], dtype="boolean"),
+        pl.Series(["a", None, "b"]),
+        pa.array([1, None, 2]),
+        ["a", pd.NaT, "b"],
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_a_missing_label_is_named_by_its_row(missing):
+    with pytest.raises(ValueError, match=r"^y\[1\] is missing \(.*\); drop rows"):
+        as_labels(missing)
+
+
+def test_a_missing_label_among_several_is_named_by_row_and_column():
+    for y in ([[0, 1], [1, None]], np.array([[0, 1], [1, np.nan]])):
+        with pytest.raises(ValueError, match=r"y\[1, 1\] is missing"):
+            as_labels(y)
+    with pytest.raises(ValueError, match=r"y\['b'\]\[1\] is missing"):
+        as_labels(pd.DataFrame({"a": [0, 1], "b": [1, None]}))
+
+
+@pytest.mark.parametrize(
+    "y", [[["a"], ["b", "a"]], [["a"], ["b"]], [{"a"}, {"b"}], [("a", "b"), ()], ["a", ["b"]]]
+)
+def test_lists_of_names_are_refused_with_the_tool_to_use(y):
+    row = 1 if y[0] == "a" else 0
+    with pytest.raises(ValueError, match=rf"y\[{row}\] is .*MultiLabelBinarizer"):
+        as_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", 1], r"y\[1\] is 1, but an earlier row is 'a'"),
+        ([1, "a"], r"y\[1\] is 'a', but an earlier row is 1"),
+        ([2**64, 1], "64 bits"),
+        ([2**63, -1], "64 bits"),
+        ([datetime(2020, 1, 1)], r"y\[0\] is of type datetime"),
+        (pd.Series(pd.to_datetime(["2020-01-01"])), r"y\[0\] is of type Timestamp"),
+        (np.array(["2020-01-01"], dtype="M8[ns]"), r"y\[0\] is of type datetime64"),
+        (np.array([b"a"]), r"y\[0\] is of type bytes"),
+        ([b"a"], r"y\[0\] is of type bytes"),
+        ([1, Decimal(2)], r"y\[1\] is of type Decimal"),
+        (["a", "b\0"], r"y\[1\] is 'b\\x00', which ends in a NUL"),
+        (np.array(["a\0", 1j], dtype=object)[1:], r"y\[0\] is of type complex"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_no_label_is_named(y, message):
+    with pytest.raises(ValueError, match=message):
+        as_labels(y)
+
+
+@pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, {"a", "b"}, 3])
+def test_what_is_no_column_is_named(y):
+    with pytest.raises(TypeError, match="y must be a column of labels, not"):
+        as_labels(y)
+
+
+def test_tables_need_one_name_for_each_label():
+    table = pd.DataFrame([[0, 1], [1, 0]], columns=["a", "a"])
+    with pytest.raises(ValueError, match="y has two columns named 'a'"):
+        as_labels(table)
+    with pytest.raises(ValueError, match="y has no columns"):
+        as_labels(pd.DataFrame(index=[0, 1]))
+
+
+def test_numbers_beyond_the_signed_range_are_exact():
+    assert as_labels([2**63 + 1, 5]).tolist() == [2**63 + 1, 5]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"b": [1, 0], "a": [0, 1]}),
+        pd.DataFrame({"b": [True, False], "a": [False, True]}, dtype="boolean"),
+        pl.DataFrame({"b": [1, 0], "a": [0, 1]}),
+        pa.table({"b": [1, 0], "a": [0, 1]}),
+    ],
+    ids=lambda table: type(table).__module__,
+)
+def test_a_table_of_several_labels_has_names(table):
+    assert as_labels(table).tolist() == [[1, 0], [0, 1]]
+    assert label_names(table).tolist() == ["b", "a"]
+
+
+def test_arrays_of_several_labels_have_no_names():
+    for y in ([[1, 0], [0, 1]], np.eye(2), csr_array(np.eye(2)), pd.DataFrame(np.eye(2))):
+        assert as_labels(y).tolist() == [[1, 0], [0, 1]]
+        assert label_names(y) is None
+    assert label_names(pd.DataFrame({"label": ["a", "b"]})) is None
+
+
+def test_columns_follow_the_classes_by_name():
+    classes = np.array(["a", "b"])
+    swapped = pd.DataFrame({"b": [0.9], "a": [0.1]})
+    assert columns_in_order(swapped, classes, name="p").tolist() == [[0.1, 0.9]]
+    numbered = pd.DataFrame({1: [0.9], 0: [0.1]})
+    assert columns_in_order(numbered, np.array([0, 1]), name="p").tolist() == [[0.1, 0.9]]
+    for table in (np.array([[0.9, 0.1]]), pd.DataFrame([[0.9, 0.1]])):
+        assert columns_in_order(table, classes, name="p") is table
+    for names in (["a", "c"], ["a", "a"], ["a", "b", "c"]):
+        table = pd.DataFrame([[0.5] * len(names)], columns=names)
+        with pytest.raises(ValueError, match=r"p has the columns \['a', .*, which are not the cl"):
+            columns_in_order(table, classes, name="p")
+
+
+def test_the_number_1_is_not_the_string_1():
+    with pytest.raises(ValueError, match=r"y\[0\] is '1', a label that is not in the classes"):
+        check_known_labels(np.array(["1"]), np.array([0, 1]), names=("y", "the classes"))
+
+
+@pytest.mark.parametrize("module", [pd, pl], ids=["pandas", "polars"])
+def test_named_columns_of_labels_follow_the_classes(module):
+    y = module.DataFrame({"b": [1, 0], "a": [0, 0]})
+    classes = np.array(["a", "b"])
+    assert as_labels(y, classes=classes).tolist() == [[0, 1], [0, 0]]
+    # Numbered classes have no names to go by.
+    assert as_labels(y, classes=np.array([0, 1])).tolist() == [[1, 0], [0, 0]]
+    with pytest.raises(ValueError, match=r"y has the columns \['b', 'a'\], which are not the cl"):
+        as_labels(y, classes=np.array(["a", "c"]))
+
+
+def test_a_column_of_labels_has_one_dimension():
+    for y in (["a", "b"], pd.DataFrame({"y": ["a", "b"]}), np.array([["a"], ["b"]])):
+        assert as_label_column(y).tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"y must contain one label per text, but has shape \(2, "):
+        as_label_column(np.eye(2))
+
+
+def test_labels_are_found_among_the_classes():
+    classes = np.array(["a", "b", "c"])
+    found = find_labels(pd.Series(["c", "a"]), classes, n_rows=2, multilabel=False)
+    assert found.tolist() == [2, 0]
+    table = pd.DataFrame({"c": [1], "a": [0], "b": [0]}, dtype="boolean")
+    found = find_labels(table, classes, n_rows=1, multilabel=True)
+    assert found.tolist() == [[0, 0, 1]]
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("y", "multilabel", "message"),
+    [
+        (["a"], False, "T and y must have the same number of rows, but have 2 and 1"),
+        (["a", "d"], False, r"y\[1\] is 'd', a label that is not in the classes"),
+        ([0, 1], False, r"y\[0\] is 0, a label that is not in the classes"),
+        (["a", None], False, r"y\[1\] is missing"),
+        (np.eye(2), False, r"y must have shape \(2,\), one label per text, but has .*\(2, 2\)"),
+        (np.eye(2), True, r"y must have shape \(2, 3\), .* but has shape \(2, 2\)"),
+        ([[0, 1, 2]] * 2, True, r"ones and zeros, but they are \[0, 1, 2\]"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_labels_that_are_not_found_are_named(y, multilabel, message):
+    with pytest.raises(ValueError, match=message):
+        find_labels(
+            y,
+            np.array(["a", "b", "c"]),
+            n_rows=2,
+            multilabel=multilabel,
+            names=("T", "y", "the classes"),
+        )
+
+
+def test_strings_are_not_compared_with_numbers():
+    words, numbers = np.array(["1", "0"]), np.array([1, 0])
+    check_same_kind(numbers, np.array([True]), names=("a", "b"))
+    check_same_kind(words, words, names=("a", "b"))
+    with pytest.raises(ValueError, match="a contains strings, such as '1', but b contains numbers"):
+        check_same_kind(words, numbers, names=("a", "b"))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "container", [list, np.array, pd.Series, pl.Series, lambda labels: np.array(labels, np.float32)]
+)
+def test_the_row_of_an_infinite_label_is_named(container, value):
+    with pytest.raises(ValueError, match=rf"^y\[2\] is {value}; labels must be strings, integers"):
+        as_labels(container([1.0, 0.0, value, value]))
+
+
+def test_the_row_and_column_of_an_infinite_label_are_named():
+    for rows in ([[0.0, 1.0], [1.0, np.inf]], np.array([[0.0, 1.0], [1.0, np.inf]])):
+        with pytest.raises(ValueError, match=r"^y\[1, 1\] is inf"):
+            as_labels(rows)
+    with pytest.raises(ValueError, match=r"^y\['b'\]\[1\] is inf"):
+        as_labels(pd.DataFrame([[0.0, 1.0], [1.0, np.inf]], columns=["a", "b"]))

@@ -1,0 +1,339 @@
+"""Hashes by content: what differs, what does not, and what cannot be hashed."""
+
+import ast
+import copy
+import functools
+import os
+import pickle
+import re
+import subprocess
+import sys
+import threading
+import types
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skdistill import make_tfidf_baseline
+from skdistill.labelling import _owners
+from skdistill.labelling._description import describe
+
+X = ["good", "bad", "good film", "bad film"] * 3
+Y = np.array(["pos", "neg", "pos", "neg"] * 3)
+
+
+def run(source, **variables):
+    """Run a notebook's cell, and return what it defines."""
+    variables["__name__"] = "__main__"
+    exec(compile(source, "<cell>", "exec"), variables)
+    return types.SimpleNamespace(**variables)
+
+
+TABLE = np.arange(12.0).reshape(3, 4)
+EQUAL = {
+    "strides": (np.asfortranarray(TABLE), TABLE),
+    "slices": (np.arange(24.0)[::2].reshape(3, 4), 2 * TABLE),
+    "strings of an array": (np.array(["a", "bc"], dtype=object), np.array(["a", "bc"], object)),
+    "sets": ({"a", "b", "c"}, {"c", "b", "a"}),
+    "keys of several types": ({1: "a", "b": 2, None: 3}, {1: "a", "b": 2, None: 3}),
+    "attributes": (types.SimpleNamespace(a=1, b=2), types.SimpleNamespace(b=2, a=1)),
+    "identity": ([TABLE, TABLE], [TABLE, TABLE.copy()]),
+    "interned strings": (["aa", "aa"], ["aa", "".join(["a", "a"])]),
+    "sparse": (sparse.csr_array(TABLE), sparse.csr_array(sparse.csr_array(TABLE).tocsc().tocsr())),
+    "tensors": (torch.eye(2)[:, :1], torch.eye(2)[:, :1].clone()),
+    "modules of torch": (torch.nn.Linear(2, 1), None),
+    "locks": ({"lock": threading.Lock()}, {"lock": threading.Lock()}),
+    "patterns": (re.compile("a"), re.compile("a")),
+    "partials": (functools.partial(max, 1, key=abs), functools.partial(max, 1, key=abs)),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_values_of_equal_content_are_equal(name):
+    one, other = EQUAL[name]
+    if other is None:
+        other = copy.deepcopy(one)
+    assert describe(one) == describe(other) == describe(one)
+    if name != "locks":
+        assert describe(pickle.loads(pickle.dumps(one))) == describe(one)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (TABLE, TABLE.reshape(4, 3), TABLE.astype(np.float32), TABLE + 1e-12, TABLE.tolist()),
+        (1, True, 1.0, "1", b"1", [1], None),
+        (["a", "bc"], ["ab", "c"], ["a", "b", "c"], [["a"], "bc"], [["a", "bc"]]),
+        ({1: 2}, {2: 1}, {1, 2}, [1, 2], {}, set()),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}),  # a prompt may follow the order
+        (sparse.csr_array(TABLE), sparse.csc_array(TABLE), sparse.csr_array(2 * TABLE)),
+        (torch.zeros(2), torch.zeros(2, 1), torch.zeros(2, dtype=torch.float64), torch.ones(2)),
+        (re.compile("a"), re.compile("a", re.IGNORECASE)),
+        (functools.partial(max, 1), functools.partial(max, 2), functools.partial(min, 1)),
+        (str.lower, str.upper, "a".lower, "b".lower, len, np.add, np.subtract),
+    ],
+    ids=lambda values: type(values[0]).__name__,
+)
+def test_values_of_other_content_differ(values):
+    assert len({*map(describe, values)}) == len(values)
+
+
+CELL = """
+import numpy as np
+WORDS = {"a", "soup", "train", "bus"}
+asked, counts, n_calls = [], {"calls": 0}, 0
+def helper(text):
+    return text.strip()
+def clean(texts, *, lower=True):
+    "Clean texts."
+    global n_calls
+    n_calls += 1
+    counts["calls"] += 1
+    asked.extend(texts)
+    # a comment
+    return [helper(text) in WORDS for text in texts if np.size(text)]
+class Cleaner:
+    seen = []
+    n_seen = 0
+    table = {"a": 1}
+    def __init__(self, C=1):
+        self.C = C
+    def transform(self, texts):
+        self.seen.append(texts)
+        type(self).n_seen += 1
+        return clean(texts)
+    @property
+    def size(self):
+        return 1
+    @staticmethod
+    def split(text):
+        return text.split()
+"""
+SAME_CODE = {
+    "nothing": ("", ""),
+    "comment": ("# a comment", "# another comment"),
+    "docstring": ("Clean texts.", "Clean some texts."),
+    "place": ("import numpy", "\n\nimport numpy"),
+    "use": (
+        'asked, counts, n_calls = [], {"calls": 0}, 0',
+        'asked, counts, n_calls = [3], {"calls": 7}, 2',
+    ),
+    "use of a class": ("seen = []\n    n_seen = 0", "seen = [1]\n    n_seen = 1"),
+}
+OTHER_CODE = {
+    "constant": ("n_calls += 1", "n_calls += 2"),
+    "helper": ("text.strip()", "text.lstrip()"),
+    "global": ('"bus"}', '"tram"}'),
+    "default": ("lower=True", "lower=False"),
+    "method": ("return clean(texts)", "return clean(texts[:1])"),
+    "attribute of a class": ('table = {"a": 1}', 'table = {"a": 2}'),
+    "property": ("return 1", "return 2"),
+    "static method": ("text.split()", "text.split(' ')"),
+    "parameter": ("C=1", "C=2"),
+}
+
+
+@pytest.mark.parametrize("edit", SAME_CODE)
+def test_code_that_does_the_same_is_the_same(edit):
+    one, other = run(CELL), run(CELL.replace(*SAME_CODE[edit]))
+    assert describe(one.clean) == describe(other.clean)
+    assert describe(one.Cleaner) == describe(other.Cleaner)
+    assert describe(one.Cleaner(3)) == describe(other.Cleaner(3))
+
+
+@pytest.mark.parametrize("edit", OTHER_CODE)
+def test_edited_code_differs(edit):
+    one, other = run(CELL), run(CELL.replace(*OTHER_CODE[edit]))
+    assert CELL.replace(*OTHER_CODE[edit]) != CELL
+    assert describe(one.Cleaner) != describe(other.Cleaner)
+    is_of_the_function = edit in {"constant", "helper", "global", "default"}
+    assert (describe(one.clean) != describe(other.clean)) == is_of_the_function
+
+
+def test_a_function_is_the_same_after_it_was_used():
+    cell = run(CELL)
+    before = describe(cell.clean), describe(cell.Cleaner(2))
+    cell.Cleaner(2).transform(["a", "b"])
+    copy.copy(cell.Cleaner(2))  # copyreg leaves a mark on the class
+    assert (describe(cell.clean), describe(cell.Cleaner(2))) == before
+
+
+def test_a_pool_of_threads_is_the_same_before_and_after_use():
+    with ThreadPoolExecutor(2) as pool:
+        ask = run("def ask(texts): return [*pool.map(str, texts)]", pool=pool).ask
+        before = describe(ask)
+        assert ask([1, 2]) == ["1", "2"]
+        assert describe(ask) == before
+
+
+def test_closures_and_lambdas_differ_by_content():
+    def make(share, table):
+        return lambda texts: [share, table[0]]
+
+    assert describe(make(1, [2])) == describe(make(1, [2]))
+    others = make(1, [2]), make(2, [2]), make(1, [3]), lambda texts: 1, lambda texts: 2
+    assert len({*map(describe, others)}) == len(others)
+
+
+def test_functions_that_call_each_other_end():
+    cell = run("def f(n): return g(n)\ndef g(n): return f(n - 1)\nvalue = [f]\nvalue.append(value)")
+    other = run("def f(n): return g(n)\ndef g(n): return f(n - 2)")
+    assert describe(cell.f) != describe(other.f)
+    assert describe(cell.value) == describe(cell.value)
+
+
+@pytest.mark.parametrize("package", ["sklearn", "skdistill"])
+def test_another_version_of_a_package_is_another_teacher(monkeypatch, package):
+    class Own(BaseEstimator):
+        def transform(self, X):
+            from skdistill import make_tfidf_baseline
+
+            return make_tfidf_baseline()
+
+    teacher = make_pipeline(Own()) if package == "skdistill" else make_tfidf_baseline()
+    before = describe(teacher)
+    _owners._package_version.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[package], "__version__", "99")
+        assert describe(teacher) != before
+    _owners._package_version.cache_clear()
+    assert describe(teacher) == before
+
+
+def densify(rows):
+    return rows.toarray()
+
+
+def make_neighbours(algorithm):
+    return make_pipeline(
+        TfidfVectorizer(),
+        FunctionTransformer(densify),
+        KNeighborsClassifier(2, algorithm=algorithm),
+    )
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        make_tfidf_baseline(),
+        make_pipeline(TfidfVectorizer(), RandomForestClassifier(4, random_state=0)),
+        make_neighbours("kd_tree"),
+        make_neighbours("ball_tree"),
+    ],
+    ids=["linear", "forest", "kd_tree", "ball_tree"],
+)
+def test_a_fitted_estimator_is_the_same_after_saving_and_use(tmp_path, teacher):
+    teacher = clone(teacher).fit(X, Y)
+    before = describe(FrozenEstimator(teacher))
+    teacher.predict_proba(X)
+    joblib.dump(teacher, tmp_path / "teacher.joblib")
+    for other in (joblib.load(tmp_path / "teacher.joblib"), copy.deepcopy(teacher)):
+        assert describe(FrozenEstimator(other)) == before
+    other = clone(teacher).fit([*X, "a worse film"], [*Y, "neg"])
+    assert describe(FrozenEstimator(other)) != before
+
+
+def test_what_has_no_content_is_named_in_a_short_error():
+    with open(__file__) as file:
+        cell = run("def clean(texts): return client.ask(texts)", client=file)
+        teacher = make_pipeline(FunctionTransformer(cell.clean), *make_tfidf_baseline())
+        with pytest.raises(TypeError) as error:
+            describe(teacher)
+    message = str(error.value)
+    assert "because the global 'client' of clean of FunctionTransformer.func" in message
+    assert "__skdistill_fingerprint__" in message
+    assert len(message) < 500
+
+
+def test_a_function_that_numpy_has_compiled_is_not_taken_for_another():
+    with pytest.raises(TypeError, match=r"numpy\.ufunc, whose content is unknown"):
+        describe(np.frompyfunc(lambda text: text.lower(), 1, 1))
+
+
+@pytest.mark.parametrize("wrap", [lambda p: p.predict_proba, lambda p: functools.partial(len, p)])
+def test_what_an_estimator_has_learned_counts_where_it_is_not_fitted_again(wrap):
+    one, same, other = (make_tfidf_baseline().fit(X, y) for y in (Y, Y, Y[::-1]))
+    keys = [describe(wrap(teacher), is_fitted=False) for teacher in (one, same, other)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+class Served:
+    """An object that says what it is."""
+
+    def __init__(self, name):
+        self.name = name
+        self.lock = open  # a builtin, which is named
+        self.connection = (number for number in range(3))
+
+    def __skdistill_fingerprint__(self, X, y, sample_weight):
+        return self.name, X
+
+
+def test_an_object_may_say_what_it_is():
+    assert describe(Served("a")) == describe(Served("a")) != describe(Served("b"))
+    cell = run("def f(): return client", client=Served("a"))
+    before = describe(cell.f)
+    cell.f.__globals__["client"] = Served("b")
+    assert describe(cell.f) != before
+    cell.f.__skdistill_fingerprint__ = lambda: "first"
+    named = describe(cell.f)
+    cell.f.__globals__["client"] = Served("c")
+    assert describe(cell.f) == named != before
+
+
+def values_to_describe():
+    cell, rows = run(CELL), (X, Y)
+    return {
+        "function": cell.clean,
+        "class": cell.Cleaner,
+        "object": cell.Cleaner(2),
+        "counts": CountVectorizer(min_df=2).fit(*rows),
+        "tf-idf": TfidfVectorizer(min_df=2).fit(*rows),
+        "pipeline": make_tfidf_baseline().fit(*rows),
+        "set": {"b", "a"},
+        "dict": {1: "x", "y": 2},
+    }
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_description import *
+print({name: describe(value) for name, value in values_to_describe().items()})
+"""
+
+
+def test_hashes_are_the_same_in_all_processes():
+    here = {name: describe(value) for name, value in values_to_describe().items()}
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(Path(__file__).parent)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        assert ast.literal_eval(done.stdout) == here
+    assert describe(OrderedDict(a=1)) == describe(OrderedDict(a=1))
+
+
+def test_arrays_of_other_kinds_are_described_by_content(tmp_path):
+    values = np.arange(6.0)
+    np.save(tmp_path / "values.npy", values)
+    assert describe(np.load(tmp_path / "values.npy", mmap_mode="r")) == describe(values)
+    masked = [np.ma.array(values, mask=values > limit) for limit in (2, 2, 3)]
+    assert describe(masked[0]) == describe(masked[1]) != describe(masked[2])

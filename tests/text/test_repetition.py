@@ -1,0 +1,92 @@
+import json
+from collections import UserList
+from itertools import count
+
+import numpy as np
+import pytest
+
+from conftest import make_topics
+from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
+
+# First character of the words, number of characters, frequent particles, end of a phrase.
+SCRIPTS = {
+    "Chinese": (0x4E00, 2500, ["的", "了", "是", "不"], "，"),
+    "Japanese": (0x3041, 83, ["は", "が", "を", "です", "ました"], "、"),
+    "Thai": (0x0E01, 46, ["ที่", "และ", "ไม่", "เป็น"], " "),
+}
+
+
+def write_without_spaces(script, n_texts, *, phrases=(1, 4), words=(3, 9), seed=0):
+    """Make texts of words that are as frequent as Zipf says, with nothing between them."""
+    first, n_characters, particles, end = SCRIPTS[script]
+    rng = np.random.default_rng(seed)
+    characters = first + rng.integers(n_characters, size=(5000, 3))
+    lengths = rng.choice([1, 2, 2, 3], 5000)
+    lexicon = ["".join(map(chr, row[:n])) for row, n in zip(characters, lengths, strict=True)]
+    frequency = 1 / np.arange(1, 5001)
+    drawn = iter(rng.choice(5000, n_texts * phrases[1] * words[1], p=frequency / frequency.sum()))
+    added = iter(rng.integers(2 * len(particles), size=n_texts * phrases[1] * words[1]).tolist())
+    sizes = iter(rng.integers(*words, size=n_texts * phrases[1]).tolist())
+
+    def phrase():
+        parts = [(lexicon[next(drawn)], next(added)) for _ in range(next(sizes))]
+        return "".join(word + "".join(particles[n : n + 1]) for word, n in parts)
+
+    return [end.join(phrase() for _ in range(n)) for n in rng.integers(*phrases, size=n_texts)]
+
+
+@pytest.mark.parametrize("n_texts", [50, 300, 1000, 5000])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_words_of_scripts_without_spaces_hardly_recur(script, n_texts):
+    assert share_of_single_words(write_without_spaces(script, n_texts)) > 0.95
+    short = write_without_spaces(script, n_texts, phrases=(1, 3), words=(1, 3))
+    assert share_of_single_words(short) > MOSTLY_SINGLE
+
+
+@pytest.mark.parametrize("n_texts", [50, 300, 1000])
+def test_words_between_spaces_recur(n_texts):
+    assert share_of_single_words(make_topics(n_texts)[0]) < 0.2
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("n_texts", [50, 100, 1000])
+@pytest.mark.parametrize(
+    "name", ["agnews", "cola", "emotion", "hwu64", "newsgroups", "sst2", "trec6"]
+)
+def test_words_of_real_texts_recur(name, n_texts, data_folder):
+    lines = (data_folder / name / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        start = rng.integers(len(lines) - n_texts)
+        drawn = rng.choice(len(lines), n_texts, replace=False)
+        for rows in (drawn, range(start, start + n_texts)):
+            texts = [json.loads(lines[row])["text"] for row in rows]
+            assert share_of_single_words(texts) < MOSTLY_SINGLE
+
+
+def test_the_share_counts_occurrences_without_case_or_punctuation():
+    number = count()
+    texts = [f"Once{next(number)}, twice{i}! TWICE{i}" for i in range(60)]
+    assert share_of_single_words(texts) == 1 / 3
+
+
+def test_few_texts_and_texts_without_words_are_not_judged():
+    assert share_of_single_words([f"word{i}" for i in range(49)]) == 0
+    assert share_of_single_words([f"word{i}" for i in range(50)]) == 1
+    assert share_of_single_words(["", "...", "🙂"] * 50) == 0
+
+
+def test_texts_in_several_parts_are_judged_together():
+    labelled = [f"word{i}" for i in range(30)]
+    assert share_of_single_words(labelled, ["the same words"] * 10) == 0
+    assert share_of_single_words(labelled, ["the same words"] * 30) == 0.25
+    # Of 1,500 texts, each fifth is taken; of those on disk, the first 294.
+    on_disk = UserList([f"other{i}" for i in range(294)] + ["again"] * 1176)
+    assert share_of_single_words(labelled, on_disk) == 1
+    assert share_of_single_words(labelled, [*on_disk]) == pytest.approx(65 / 300)
+
+
+def test_a_sample_spans_all_texts():
+    texts = ["the same words"] * 1500 + [f"word{i} other{i} third{i}" for i in range(1500)]
+    assert share_of_single_words(texts) == 0.5
+    assert share_of_single_words(texts[:1200]) == 0
