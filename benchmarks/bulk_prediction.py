@@ -88,7 +88,14 @@ def main():
                 folder, COMMAND, "predict", model, "-", "-", "--proba", stdin=lines
             ),
             "parquet, probabilities": lambda: run(
-                folder, COMMAND, "predict", model, rows, str(folder / "out.parquet"), "--proba"
+                folder,
+                COMMAND,
+                "predict",
+                model,
+                rows,
+                str(folder / "out.parquet"),
+                "--proba",
+                "--force",
             ),
         }
         rounds = [{way: work() for way, work in ways.items()} for _ in range(options.rounds)]

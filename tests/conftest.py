@@ -1,6 +1,7 @@
 """Fixtures shared by the tests: no network, two cores, small deterministic corpora."""
 
 import os
+import signal
 import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,6 +24,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell ignores Ctrl-C in what it starts in the background, and Python inherits that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Most tests do not train their teachers for long enough, and tiny models read few tokens.
     config.addinivalue_line("filterwarnings", "ignore:The teacher has hardly learned anything")
     config.addinivalue_line("filterwarnings", "ignore:About .* of the texts have .* tokens or more")
@@ -90,6 +94,20 @@ def make_topics(n_texts, *, random_state=0):
 def topics():
     """600 texts of three topics and their labels (an ndarray of str)."""
     return make_topics(600)
+
+
+FOODS = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
+FOOD_LABELS = ["food"] * 3 + ["travel"] * 3
+
+
+@pytest.fixture(scope="session")
+def food_student(tmp_path_factory):
+    """The file of a student that tells the texts of `FOODS` apart."""
+    from skdistill import DistilledMLPClassifier
+
+    path = tmp_path_factory.mktemp("model") / "student.skd"
+    DistilledMLPClassifier(max_epochs=30, random_state=0).fit(FOODS, FOOD_LABELS).save(path)
+    return path
 
 
 def make_checkpoint(folder, texts, *, family="bert", head=None, **config):
@@ -179,3 +197,10 @@ def demo_table():
             "fit_seconds": [1, 1, 5, np.nan, 9, 9],
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def few_steps(request, monkeypatch):
+    """Let the command line's teachers take few steps; what they learn is tested elsewhere."""
+    if request.path.parent.name == "cli":
+        monkeypatch.setattr("skdistill.teachers._transformer._MIN_STEPS", 10)

@@ -1,11 +1,14 @@
 """The documentation: docstrings keep numpydoc's rules, the API page is complete, code runs."""
 
+import ast
 import doctest
 import inspect
+import operator
 import re
 from pathlib import Path
 
 import pytest
+from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import validate
 
 import skdistill
@@ -59,6 +62,22 @@ def documented_objects():
 def test_docstrings_keep_the_rules_of_numpydoc(name, allowed):
     errors = validate(f"skdistill.{name}")["errors"]
     assert not [error for error in errors if error[0] not in allowed]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in documented_objects()])
+def test_documented_defaults_are_those_of_the_code(name):
+    value = operator.attrgetter(name)(skdistill)
+    if not callable(value) or (isinstance(value, type) and issubclass(value, Exception)):
+        return
+    defaults = {key: each.default for key, each in inspect.signature(value).parameters.items()}
+    for entry in NumpyDocString(inspect.getdoc(value))["Parameters"]:
+        names, (_, _, text) = entry.name.split(", "), entry.type.partition("default=")
+        written = [ast.literal_eval(part) for part in text.split(" and ") if part]
+        for place, parameter in enumerate(names):
+            default = defaults.get(parameter, inspect.Parameter.empty)
+            expected = written[min(place, len(written) - 1)] if written else default
+            assert default == expected, parameter
+            assert written or default is inspect.Parameter.empty, f"{parameter}: no default"
 
 
 def test_every_public_name_stands_in_one_group_of_the_api():

@@ -56,10 +56,10 @@ def test_a_mutant_has_the_whole_module():
 
 
 def test_changes_that_cannot_matter_are_those_of_today():
-    known = {mutant.label for mutant in mutants.sample(PACKAGE, [""], 0, 10**9)}
     lines = (HERE / "equivalent_mutants.txt").read_text(encoding="utf-8").splitlines()
-    assert len(known) > 1000
-    assert not {line for line in lines if line and not line.startswith("#")} - known
+    listed = {line for line in lines if line and not line.startswith("#")}
+    modules = {label.partition(":")[0] for label in listed}
+    assert not listed - {mutant.label for mutant in mutants.sample(PACKAGE, modules, 0, 10**9)}
     assert all(lines[row - 1] for row, line in enumerate(lines) if row and line[:1] not in "#")
 
 

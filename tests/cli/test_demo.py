@@ -62,6 +62,11 @@ def run(file, **options):
     return run_demo(Demo(str(file), text_column="story", label_column="topic", **options))
 
 
+def test_a_missing_column_is_named_by_its_option(file, tiny_checkpoint, capsys):
+    assert main(["demo", "--data", str(file), "--teacher", str(tiny_checkpoint), "--no-plot"]) == 1
+    assert "Choose the right one with --text-column; if" in capsys.readouterr().err
+
+
 # ---- the whole story
 
 
@@ -99,7 +104,8 @@ def test_the_whole_story(file, pool, tiny_checkpoint, tmp_path, capsys):
     assert "This takes about" in err.splitlines()[0]
     assert "1/7  Reading texts" in err
     assert "7/7  Measuring" in err
-    assert "fine-tuning" in err
+    assert ": fine-tuning\n" in err
+    assert "100%" not in err  # bars are for terminals
 
 
 def test_the_printed_lines_of_python_run(file, ready_teacher, tmp_path, capsys):
@@ -265,7 +271,7 @@ def test_many_texts_leave_the_teacher_its_defaults(teacher_settings, tiny_checkp
     monkeypatch.setattr(_teacher_choice, "FEW_TEXTS", 1)
     for options in ({}, {"teacher": tiny_checkpoint}):
         found = teacher_settings(seed=3, full=True, **options)
-        assert found == {"random_state": 3, "verbose": 1}
+        assert found == {"random_state": 3, "verbose": 0}
 
 
 def test_few_texts_take_more_passes_and_the_default_teacher_a_higher_rate(

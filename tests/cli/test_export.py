@@ -112,15 +112,24 @@ def test_arguments_that_do_not_go_together(model, tmp_path, capsys, output, opti
 
 
 def test_nothing_is_replaced_unasked(model, tmp_path, capsys):
-    before = model.read_bytes()
-    assert export(model, model, "--precision", "int8") == 1
+    small = tmp_path / "small.skd"
+    small.write_bytes(b"precious")
+    assert export(model, small, "--precision", "int8") == 1
     assert "already exists; choose another name or pass --force" in capsys.readouterr().err
-    assert model.read_bytes() == before
-    assert export(model, model, "--precision", "int8", "--force") == 0
-    sizes = [format_bytes(size) for size in (model.stat().st_size, len(before))]
+    assert small.read_bytes() == b"precious"
+    assert export(model, small, "--precision", "int8", "--force") == 0
+    sizes = [format_bytes(path.stat().st_size) for path in (small, model)]
     assert sizes[0] != sizes[1]
     shown = capsys.readouterr().out.splitlines()[0]
-    assert shown == f"{model}: {sizes[0]} ({model}: {sizes[1]})"
+    assert shown == f"{small}: {sizes[0]} ({model}: {sizes[1]})"
+
+
+def test_a_student_is_never_replaced_by_its_own_export(model, tmp_path, capsys):
+    before = model.read_bytes()
+    same = tmp_path / "." / "model.skd"
+    assert export(model, same, "--precision", "int8", "--force") == 1
+    assert f"{same} is also the model; choose another output file" in capsys.readouterr().err
+    assert model.read_bytes() == before
 
 
 def test_an_unreadable_model_leaves_nothing(tmp_path, capsys):

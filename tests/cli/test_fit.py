@@ -143,6 +143,7 @@ def test_the_baseline_is_named_beside_a_teacher(folder, model, ready_teacher, to
     assert "TF-IDF + LR" not in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_student_that_is_no_better_than_the_baseline_is_said_to_be_so(folder, model, capsys):
     # The words of one text are the only ones that it learns.
     options = ["--test", folder / "train.csv", "--n-parameters", 30, "--force"]
@@ -212,7 +213,7 @@ def test_a_teacher_is_trained_once_and_saved(
 ):
     places = ["--cache", tmp_path / "cache", "--checkpoint", tmp_path / "checkpoints"]
     big = tmp_path / "big"
-    options = [*places, "--test", folder / "test.csv", "--json"]
+    options = [*places, "--test", folder / "test.csv", "--json", "--verbose"]
     assert (
         fit(folder / "train.csv", model, *options, "--save-teacher", big, teacher=tiny_checkpoint)
         == 0
@@ -270,7 +271,7 @@ def test_columns_have_names(folder, tmp_path, model):
     [
         ("a,b\n1,2\n", "has no column 'text'; its columns are a, b"),
         ("text,class\nx,y\n", "has no column 'label'; its columns are text, class"),
-        ("", "has no header; add a first line with the column names"),
+        ("", "is empty; it needs a header and rows"),
         ("text,label\n", "has no rows"),
         (
             "text,label\nx,a\ny,\n",
@@ -312,7 +313,9 @@ def test_test_labels_must_be_known(folder, tmp_path, model, capsys):
 
 def test_an_unknown_teacher_is_an_error(folder, model, capsys):
     assert fit(folder / "train.csv", model, teacher="no/such-model") == 1
-    assert "The checkpoint 'no/such-model' could not be loaded" in capsys.readouterr().err
+    assert (
+        "the folder no/such-model does not exist here, and the Hugging" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -332,6 +335,11 @@ def test_an_unknown_teacher_is_an_error(folder, model, capsys):
         (["--teacher", "tfidf", "--lr", "0.1"], "--lr needs a transformer"),
         (["--lr", "0"], "0 is not a positive number"),
         (["--ngram-range", "3,1"], "3,1 is not in order"),
+        (["--ngram-range", "0,1"], "0 is not positive"),
+        *(
+            (["--ngram-range", *words], f"{words[0]!r} is not two numbers with a comma between")
+            for words in (["12"], ["1-2"], ["1", "2"], ["1,"], ["1,x"])
+        ),
         (["--encoding", "latin0"], "'latin0' is not an encoding"),
         (["--encoding", "hex"], "'hex' is not an encoding"),
         (["--label-column", "text"], "must name different columns"),
@@ -408,6 +416,7 @@ def test_a_folder_that_takes_no_file_is_found_out_first(folder, model, monkeypat
     )
 
 
+@pytest.mark.filterwarnings("ignore:100 of the 100 texts")
 def test_a_teacher_that_is_never_right_spoils_no_result(folder, model, tmp_path, capsys):
     texts = pd.read_csv(folder / "train.csv")
     wrong = texts["label"].map({"cooking": "sailing", "sailing": "trains", "trains": "cooking"})
@@ -483,7 +492,7 @@ def run_telling(arguments, sender):
 def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
     told, teller = Pipe(duplex=False)
     arguments = ["fit", str(folder / "train.csv"), "-o", str(model), "--teacher", "tfidf"]
-    process, outcome = start(run_telling, [*arguments, "--augment"], teller)
+    process, outcome = start(run_telling, [*arguments, "--augment", "--verbose"], teller)
     teller.close()
     with open(told.fileno(), closefd=False) as stderr:
         seen = ""
@@ -567,6 +576,7 @@ def tagged(topics, tmp_path_factory):
     return path
 
 
+@pytest.mark.filterwarnings("ignore:60 of the 60 texts")
 @pytest.mark.parametrize("way", ["a separator", "several columns"])
 def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
     if way == "a separator":
@@ -597,6 +607,13 @@ def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, 
     result = json.loads(capsys.readouterr().out)
     assert (result["n_labelled"], result["test"]["n_texts"]) == (36, 12)
     assert result["calibration"]["n_texts"] == 12
+
+
+def test_texts_of_several_labels_are_not_all_held_out(tagged, model, capsys):
+    options = ["--label-separator", ";", "--test-fraction", 0.999]
+    assert fit(tagged, model, *options, teacher="none") == 1
+    told = capsys.readouterr().err
+    assert f"{tagged} has 60 texts, and a share of 0.999 leaves none to train on" in told
 
 
 def test_a_student_is_calibrated_on_texts_that_it_has_not_seen(folder, model, topics, capsys):
@@ -654,3 +671,221 @@ def test_a_mistake_is_found_before_anything_slow_is_loaded(folder, model, wrong)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True set()\n"
     assert wrong[0] in done.stderr
+
+
+# ---- what a wrong option or column is told
+
+
+def write_rows(path, rows, header="text,label"):
+    path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("tf-idf", "tfidf"), ("TFIDF", "tfidf"), ("tf_idf", "tfidf"), ("None", "none")],
+)
+def test_a_teacher_with_a_similar_name_is_proposed(folder, model, given, meant, capsys):
+    with pytest.raises(SystemExit) as info:
+        fit(folder / "small.csv", model, teacher=given)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert told.endswith(f"there is no teacher {given!r}; did you mean {meant}?\n")
+    assert "Reading" not in told
+
+
+def test_a_column_of_numbers_of_tickets_is_not_taken_for_labels(tmp_path, model, capsys):
+    rows = [f"the text {i},T{i // 2 if i < 20 else i}" for i in range(40)]
+    data = write_rows(tmp_path / "data.csv", rows, "text,Ticket")
+    assert fit(data, model, "--label-column", "Ticket") == 1
+    told = capsys.readouterr().err
+    assert (
+        "The column 'Ticket' has a different label in nearly every row; is it the right "
+        f"--label-column? {data} has 30 labels in 40 rows.\n"
+    ) in told
+    assert "warning" not in told
+
+
+def test_half_as_many_classes_as_texts_are_enough(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", [f"word{i // 2} here,c{i // 2}" for i in range(20)])
+    assert fit(data, model, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("default")
+def test_many_test_texts_that_are_training_texts_are_a_warning(folder, tmp_path, model, capsys):
+    train = pd.read_csv(folder / "train.csv")
+    test = pd.read_csv(folder / "test.csv")
+    for n_known, warns in ((6, True), (5, False)):
+        pd.concat([train[:n_known], test[n_known:]]).to_csv(tmp_path / "test.csv", index=False)
+        options = ["--test", tmp_path / "test.csv", "--quiet", "--force"]
+        assert fit(folder / "train.csv", model, *options, teacher="none") == 0
+        told = capsys.readouterr().err
+        expected = f"warning: {n_known} of the 60 texts of {tmp_path / 'test.csv'} are also in "
+        assert (expected in told) is warns
+        assert bool(told) is warns
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])
+def test_labels_that_differ_only_in_case_are_a_warning(tmp_path, model, options, capsys):
+    rows = ["soup,joy", "bus,Joy", "train,fear", "bread,fear"]
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--quiet", *options, teacher="none") == 0
+    assert capsys.readouterr().err == (
+        f"skdistill fit: warning: {data}: label contains 'Joy' and 'joy', which count as two "
+        "labels; rename one of them if they mean the same.\n"
+    )
+
+
+def test_a_long_training_gives_signs_of_life(folder, model, tiny_checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr("skdistill.cli._narrator._LONG", 0)
+    assert fit(folder / "train.csv", model, "--epochs", 3, teacher=tiny_checkpoint) == 0
+    notes = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    teacher = [f"epoch {number} of 3" for number in (1, 2, 3)]
+    assert [note for note in notes if "epoch" in note] == [*teacher, "epoch 1 of 2", "epoch 2 of 2"]
+
+
+@pytest.mark.parametrize(
+    ("used", "given"), [(" | ", ";"), ("|", ";"), ("; ", "|"), (",", "|"), (" | ", ",")]
+)
+def test_another_separator_of_labels_is_named(tmp_path, model, used, given, capsys):
+    rows = ["soup,food", "bus,travel", f'soup in a bus,"food{used}travel"']
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--label-separator", given) == 1
+    told = capsys.readouterr().err
+    assert f"contains {f'food{used}travel'!r}, several labels of one text" in told
+    assert f"pass --label-separator {used.strip()!r}.\n" in told
+
+
+def test_spaces_around_a_separator_do_not_hide_several_labels(tmp_path, model, capsys):
+    rows = ["soup,food", "bus,travel", "soup in a bus,food | travel"]
+    assert fit(write_rows(tmp_path / "data.csv", rows), model) == 1
+    assert "contains 'food | travel', several labels" in capsys.readouterr().err
+
+
+def test_a_spreadsheet_and_lines_are_not_for_fit(tmp_path, model, capsys):
+    for name in ("data.xlsx", "data.xml"):
+        (tmp_path / name).write_bytes(b"PK")
+    assert fit(tmp_path / "data.xlsx", model) == 1
+    assert "in Excel, save the sheet as CSV UTF-8, and pass" in capsys.readouterr().err
+    assert fit(tmp_path / "data.xml", model) == 1
+    told = capsys.readouterr().err
+    assert "use one of .csv, .tsv, .jsonl, .parquet." in told
+    assert ".txt" not in told
+
+
+def test_a_file_with_a_similar_name_is_proposed(tmp_path, model, capsys):
+    write_rows(tmp_path / "train.csv", ["soup,food"])
+    assert fit(tmp_path / "trian.csv", model) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"{tmp_path / 'trian.csv'} does not exist; did you mean {tmp_path / 'train.csv'}?" in told
+    )
+
+
+def test_a_file_is_not_proposed_for_its_extension_alone(tmp_path, model, capsys):
+    write_rows(tmp_path / "out.csv", ["soup,food"])
+    assert fit(tmp_path / "nosuch.csv", model) == 1
+    assert f"{tmp_path / 'nosuch.csv'} does not exist.\n" in capsys.readouterr().err
+
+
+def test_a_column_that_differs_in_case_is_proposed(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food"], "Utterance,label")
+    assert fit(data, model, "--text-column", "utterance") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'utterance'; did you mean 'Utterance'? Choose it with --text-column Utt" in told
+    )
+
+
+def test_a_column_with_a_similar_name_is_proposed_among_all(tmp_path, model, capsys):
+    data = write_rows(tmp_path / "data.csv", ["soup,food,1"], "text,label,text2")
+    assert fit(data, model, "--label-column", "labels") == 1
+    told = capsys.readouterr().err
+    assert (
+        "no column 'labels'; its columns are text, label, text2; did you mean 'label'? Choose it "
+        "with --label-column label.\n"
+    ) in told
+    assert fit(data, model, "--text-column", "texts2") == 1
+    assert "did you mean 'text2'? Choose it with --text-column text2.\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--test", "--unlabeled"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_second_file_is_told_to_have_the_columns_of_the_first(
+    tmp_path, model, capsys, option, kind
+):
+    data = write_rows(tmp_path / "data.csv", ["soup,food", "bus,travel"], "body,category")
+    second = tmp_path / f"second.{kind}"
+    table = pd.DataFrame({"text": ["soup"], "label": ["food"]})
+    if kind == "csv":
+        table.to_csv(second, index=False)
+    else:
+        table.to_json(second, orient="records", lines=True)
+    names = ["--text-column", "body", "--label-column", "category"]
+    assert fit(data, model, *names, option, second) == 1
+    told = capsys.readouterr().err
+    assert (
+        f"are text, label. Rename one of them to 'body' as in {data}, because --text-column names "
+        "a column of all files."
+    ) in told
+    assert "Choose" not in told
+
+
+def test_the_advice_to_skip_rows_is_not_given_for_a_wrong_encoding(tmp_path, model, capsys):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode("cp1252"))
+    assert fit(data, model) == 1
+    told = capsys.readouterr().err
+    assert told.endswith(
+        "line 3 is not in UTF-8 (byte 0xef); name the encoding of the file, for "
+        "example --encoding cp1252.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("real", "advice"),
+    [
+        ("utf-8", "seems to be in utf-8, not in UTF-16; drop --encoding."),
+        (
+            "cp1252",
+            "seems to be in cp1252, not in UTF-16; name the encoding of the file, for "
+            "example --encoding cp1252.",
+        ),
+        (
+            "utf-16-be",
+            "not in UTF-16; name the encoding of the file, for example --encoding utf-16-be.",
+        ),
+    ],
+)
+def test_the_likely_encoding_is_named(tmp_path, model, capsys, real, advice):
+    data = tmp_path / "data.csv"
+    data.write_bytes("text,label\nsoup,food\nnaïve,travel\n".encode(real))
+    assert fit(data, model, "--encoding", "utf-16") == 1
+    assert advice in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "is_terminal", "has_bars"),
+    [
+        ([], False, False),
+        (["--verbose"], False, True),
+        ([], True, True),
+        (["--quiet"], True, False),
+    ],
+)
+def test_bars_are_for_terminals_unless_asked_for(
+    folder, model, options, is_terminal, has_bars, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    assert fit(folder / "train.csv", model, *options) == 0
+    told = capsys.readouterr().err
+    assert ("training student" in told) is has_bars
+    assert ("Reading" in told) is ("--quiet" not in options)
+
+
+def test_quiet_and_verbose_exclude_each_other(folder, model, capsys):
+    with pytest.raises(SystemExit):
+        fit(folder / "train.csv", model, "--quiet", "--verbose")
+    assert "--quiet and --verbose exclude each other" in capsys.readouterr().err

@@ -136,6 +136,11 @@ def test_wrong_usage_has_status_2(argv, capsys):
         (["fit", "a.csv", "-o", "b.skd", "--label-colum=x"], "; did you mean --label-column?"),
         (["cache", "clear", "a", "--teaher=b"], "--teaher=b; did you mean --teacher?"),
         (["explain", "a.skd", "b", "--xyz"], "unrecognized arguments: --xyz\n"),
+        (
+            ["export", "a.skd", "-o", "b", "--format", "onnx"],
+            "unrecognized arguments: --format onnx\n",
+        ),
+        (["export", "a.skd", "-o", "b", "--forc"], "unrecognized arguments: --forc\n"),
     ],
 )
 def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
@@ -147,10 +152,84 @@ def test_an_option_with_a_similar_name_is_proposed(words, message, capsys):
     assert message in told
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["predit"], "there is no command 'predit'; did you mean predict?\n"),
+        (["help", "predit"], "there is no command 'predit'; did you mean predict?\n"),
+        (["xyz", "a"], "there is no command 'xyz'; `skdistill --help` lists the commands\n"),
+        (["--verison"], "there is no option '--verison'; did you mean --version?\n"),
+    ],
+)
+def test_a_command_with_a_similar_name_is_proposed(words, message, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(words)
+    assert info.value.code == 2
+    assert capsys.readouterr().err.endswith(f"skdistill: error: {message}")
+
+
+@pytest.mark.parametrize("command", [[], ["fit"]])
+def test_help_may_come_first(command, capsys):
+    shown = []
+    for words in (["help", *command], [*command, "--help"]):
+        with pytest.raises(SystemExit) as info:
+            cli.main(words)
+        assert info.value.code == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "a.skd", "b.csv", ""],
+        ["predict", "a.skd", ""],
+        ["explain", "", "a text"],
+        ["fit", "", "-o", "a.skd"],
+        ["fit", "a.csv", "-o", ""],
+        ["fit", "a.csv", "-o", "a.skd", "--test", ""],
+        ["export", "a.skd", "-o", "a.onnx", "--texts", ""],
+        ["report", "a.skd", "a.csv", "--html", ""],
+    ],
+)
+def test_an_empty_name_of_a_file_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as info:
+        cli.main(words)
+    assert info.value.code == 2
+    assert "the name is empty; pass the path of a file or folder\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Raise max_epochs, or choose another lr.", "Raise --epochs, or choose another --lr."),
+        ("n_parameters=10 is too small.", "--n-parameters 10 is too small."),
+        ('use analyzer="char".', "use --analyzer char."),
+        ("Change random_state=0.5.", "Change --seed 0.5."),
+        ("the analyzer of text_columns", "the analyzer of text_columns"),
+        ("no column 'text_column' in a/lr.csv", "no column 'text_column' in a/lr.csv"),
+        ("lr; choose it with --text-column NAME", "lr; choose it with --text-column NAME"),
+        ("embedding_dim is too large", "embedding_dim is too large"),
+    ],
+)
+def test_messages_name_options_instead_of_parameters(message, shown, monkeypatch, capsys):
+    def warn_and_fail(arguments):
+        warnings.warn(message, stacklevel=2)
+        raise ValueError(message)
+
+    monkeypatch.setattr("skdistill.cli._fit._run", warn_and_fail)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["fit", "a.csv", "-o", "a.skd"]) == 1
+    assert capsys.readouterr().err == (
+        f"skdistill fit: warning: {shown}\nskdistill fit: error: {shown}\n"
+    )
+
+
 def test_a_missing_model_is_named(tmp_path, capsys):
     assert cli.main(["explain", str(tmp_path / "m.skd"), "x"]) == 1
     told = capsys.readouterr().err
-    assert told == f"skdistill explain: error: {tmp_path / 'm.skd'}: No such file or directory\n"
+    assert told == f"skdistill explain: error: the file {tmp_path / 'm.skd'} does not exist.\n"
 
 
 def test_version(capsys):
@@ -170,7 +249,8 @@ def test_no_arguments_show_the_whole_help(capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
+def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     with pytest.raises(SystemExit) as info:
         cli.main([command, "--help"])
     assert info.value.code == 0
@@ -179,6 +259,17 @@ def test_the_help_of_a_command_fits_a_screen_and_has_examples(command, capsys):
     lines = shown.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_as_wide_as_a_narrow_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    help_without_examples = capsys.readouterr().out.partition("\nexamples:")[0].splitlines()
+    broken = [line for line in help_without_examples if re.search(r"\w-$", line)]
+    assert broken == []
+    assert 70 <= max(map(len, help_without_examples)) <= 80
 
 
 @pytest.fixture
@@ -210,6 +301,8 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
     _, _, examples = capsys.readouterr().out.partition("examples:\n")
     lines = [line.strip() for line in examples.splitlines()]
     assert lines
+    if command == "fit":
+        Path("model.skd").unlink()
     for line in lines:
         lines_in, _, rest = line.partition(" | ") if " | " in line else ("", "", line)
         words = shlex.split(re.split(r" {3,}", rest)[0])
@@ -217,8 +310,6 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
             lines_in = Path(words[words.index("<") + 1]).read_text(encoding="utf-8")
             words = words[: words.index("<")]
         words = [example_files.get(word, word) for word in words]
-        if command in ("fit", "export"):
-            words += ["--force"]
         if words[1:3] == ["cache", "clear"]:
             words += ["--yes"]
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines_in.encode())))
@@ -226,8 +317,19 @@ def test_the_examples_of_the_help_run(command, example_files, monkeypatch, capsy
         assert cli.main(words[1:]) == 0, (line, capsys.readouterr().err)
 
 
-def test_warnings_are_short(monkeypatch, capsys):
+def test_no_two_examples_of_the_help_write_the_same_file(capsys):
+    written = []
+    for command in ("fit", "export", "report"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        examples = capsys.readouterr().out.partition("examples:\n")[2]
+        written += re.findall(r"(?:-o|--html) (\S+)", examples)
+    assert len({*written}) == len(written) == 7
+
+
+def test_warnings_are_short_and_printed_once(monkeypatch, capsys):
     def warn(*args, **kwargs):
+        warnings.warn("something is odd", stacklevel=2)
         warnings.warn("something is odd", stacklevel=2)
 
     monkeypatch.setattr(demo, "run_demo", warn)

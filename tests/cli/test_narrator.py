@@ -19,6 +19,14 @@ def test_the_narrator_counts_steps_and_seconds(capsys):
     ]
 
 
+def test_a_sign_of_life_is_given_after_half_a_minute_without_a_line(capsys):
+    now = 0.0
+    tell = Narrator(1, clock=lambda: now)
+    for now in (10.0, 35.0, 60.0, 70.0):
+        tell.sign_of_life(f"at {now:.0f}")
+    assert capsys.readouterr().err == "[  35 s]       at 35\n[  70 s]       at 70\n"
+
+
 def test_a_silent_narrator_says_nothing(capsys):
     tell = Narrator(1, silent=True)
     tell.step("First")

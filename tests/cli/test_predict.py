@@ -89,6 +89,28 @@ def test_another_kind_of_output_gets_texts_and_labels(model, tmp_path, kind):
     assert result["text"] == TEXTS
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_columns_that_another_type_of_output_lacks_are_named(model, tmp_path, capsys, kind):
+    source = write(tmp_path / "in.parquet", TEXTS, Intent="none")
+    assert predict(model, source, tmp_path / f"out.{kind}") == 0
+    assert capsys.readouterr().err.endswith(
+        "with the column label, without the columns id, Intent of the input. An output of the "
+        "type .parquet keeps all columns.\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["-", "out.csv"])
+def test_blank_lines_of_a_txt_file_are_not_lost_in_silence(model, tmp_path, capsys, target):
+    output = target if target == "-" else tmp_path / target
+    source = tmp_path / "in.txt"
+    source.write_text("warm soup\n\n \nfast bus\n", encoding="utf-8")
+    assert predict(model, source, output) == 0
+    assert f"{source}: left out 2 blank lines\n" in capsys.readouterr().err
+    source.write_text("\n \n", encoding="utf-8")
+    assert predict(model, source, output, "--force") == 1
+    assert f"error: {source} has no rows.\n" in capsys.readouterr().err
+
+
 def command(*arguments):
     words = [*map(str, arguments)]
     code = f"import sys; from skdistill.cli._main import main; sys.exit(main({words!r}))"
@@ -153,6 +175,28 @@ def test_standard_streams_are_the_default_and_empty_lines_count(model, lines_in,
     assert capsys.readouterr().out.splitlines() == ["food", empty, empty, "travel"]
 
 
+@pytest.mark.parametrize(
+    ("line", "warns"),
+    [
+        ("id,text", True),
+        ('"text";"label"', True),
+        ("text", True),
+        ('{"id": 1, "text": "soup"}', True),
+        ("a text, which is long", False),
+        ("warm soup", False),
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_a_first_line_that_looks_like_a_header_is_noted(model, lines_in, capsys, line, warns):
+    lines_in(f"{line}\nid,text\nwarm soup\n".encode())
+    assert predict(model) == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    message = "warning: The first line of standard input contains the column name 'text', but"
+    assert (message in captured.err) is warns
+    assert captured.err.count("\n") == warns
+
+
 def test_lines_of_json_have_names(model, lines_in, capsys):
     texts = ["warm soup", "naïve 🙂 bus"]
     lines_in("\n".join(texts).encode())
@@ -190,11 +234,18 @@ def test_a_byte_order_mark_is_no_part_of_a_name(model, tmp_path, capsys, kind):
 
 
 def test_an_interrupted_file_says_what_is_kept(model, tmp_path, monkeypatch, capsys, small_parts):
+    calls, predict_texts = [], CompiledClassifier.predict
+
     def interrupt(self, X):
-        raise KeyboardInterrupt
+        calls.append(X)
+        if len(calls) in (1, 3):
+            raise KeyboardInterrupt
+        return predict_texts(self, X)
 
     source = write(tmp_path / "in.csv", TEXTS)
     monkeypatch.setattr(CompiledClassifier, "predict", interrupt)
+    assert predict(model, source, tmp_path / "out.csv") == 130
+    assert capsys.readouterr().err.endswith("interrupted; nothing was written\n")
     assert predict(model, source, tmp_path / "out.csv") == 130
     assert "interrupted; finished parts were kept" in capsys.readouterr().err
 
@@ -224,7 +275,39 @@ def test_a_reader_that_has_enough_is_no_error(model, tmp_path):
 def test_a_missing_folder_is_named_by_the_output(model, tmp_path, capsys):
     source = write(tmp_path / "in.csv", TEXTS)
     assert predict(model, source, tmp_path / "new" / "out.csv") == 1
-    assert f"{str(tmp_path / 'new' / 'out.csv')!r} could not be written" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"the folder {tmp_path / 'new'} does not exist; create it first" in told
+
+
+def test_another_file_is_not_written_over(model, tmp_path, capsys):
+    source, target = write(tmp_path / "in.csv", TEXTS), write(tmp_path / "notes.csv", ["mine"])
+    before = target.read_bytes()
+    assert predict(model, source, target) == 1
+    told = capsys.readouterr().err
+    assert f"{target} already exists; choose another name or pass --force" in told
+    assert target.read_bytes() == before
+    assert predict(model, source, target, "--force") == 0
+    assert read(target)["label"] == CompiledClassifier.load(model).predict(TEXTS).tolist()
+
+
+@needs_posix
+def test_a_killed_prediction_over_another_file_goes_on(model, tmp_path, small_parts, monkeypatch):
+    source, target = write(tmp_path / "in.csv", TEXTS), write(tmp_path / "out.csv", ["old"])
+    call_in_process(predict_until_killed, (model, source, target, "--force"), 3)
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 1
+    assert predict(model, source, target, "--force") == 0
+    assert sizes == [2]
+
+
+def test_a_swapped_model_is_named(model, tmp_path, capsys):
+    source = write(tmp_path / "in.csv", TEXTS)
+    assert predict(source, model, tmp_path / "out.csv") == 1
+    told = capsys.readouterr().err
+    assert told == (
+        f"skdistill predict: error: MODEL is not a skdistill model file: {source}; did you swap "
+        "MODEL and INPUT?\n"
+    )
 
 
 def test_labels_and_probabilities_have_columns_of_their_own(model, lines_in, capsys):
@@ -316,7 +399,7 @@ def test_several_labels_a_text(tmp_path):
     source = write(tmp_path / "in.csv", X[:4])
     expected = [" ".join(map(str, np.flatnonzero(row))) for row in student.predict(X[:4])]
     assert "0 1" in expected
-    for options in ([], ["--proba"]):
+    for options in (["--force"], ["--force", "--proba"]):
         assert predict(tmp_path / "model.skd", source, tmp_path / "out.csv", *options) == 0
         assert read(tmp_path / "out.csv")["label"] == expected
 
@@ -471,12 +554,27 @@ def test_a_file_says_what_was_done(model, tmp_path, capsys):
     assert [*rows[0]] == ["id", "text", "label", "proba_food", "proba_travel"]
 
 
+def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):
+    labels = [f"a class with the long name {i}" for i in range(9)]
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0)
+    student.fit([f"word{i}" for i in range(9)] * 2, labels * 2).save(tmp_path / "model.skd")
+    source, target = write(tmp_path / "in.csv", ["word1"]), tmp_path / "out.csv"
+    assert predict(tmp_path / "model.skd", source, target, "--proba") == 0
+    shown = ", ".join(f"proba_{label}" for label in labels[:4])
+    told = capsys.readouterr().err
+    assert told.endswith(f"wrote {target} with the columns label, {shown} and 5 more\n")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--label-column", "x"], "--output-column names the new column"),
         (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
+        (["--format", "csv"], "--format is only for `fit` and `report`; predict reads lines"),
         (["--top-k", "0"], "0 is not positive"),
+        (["--top-k", "two"], "argument --top-k: 'two' is not a whole number"),
+        (["--threshold", "20%"], "argument --threshold: 20% is not between 0 and 1; write 0.2"),
+        (["--threshold", "high"], "argument --threshold: 'high' is not a number"),
         (["--threshold", "1.5"], "1.5 is not between 0 and 1"),
     ],
 )

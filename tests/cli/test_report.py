@@ -66,7 +66,9 @@ def test_the_text_has_the_same_figures(model, test_file, expected, capsys):
     assert [first.label, "predicted", "as", first.predicted, str(first.n_texts)] in rows
 
 
-def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_path, capsys):
+def test_a_teacher_adds_fidelity_and_retention(
+    model, test_file, topics, tmp_path, monkeypatch, capsys
+):
     folder = make_checkpoint(tmp_path, topics[0], head=["trains", "cooking", "sailing"])
     capsys.readouterr()
     assert report(model, test_file, "--teacher", folder, "--json", "--quiet") == 0
@@ -78,10 +80,22 @@ def test_a_teacher_adds_fidelity_and_retention(model, test_file, topics, tmp_pat
     found = json.loads(out)["teacher"]
     assert found["accuracy"] == teacher.score(texts, y)
     assert found["fidelity"] == np.mean(teacher.predict(texts) == student.predict(texts))
-    assert report(model, test_file, "--teacher", folder) == 0
-    out, err = capsys.readouterr()
-    assert "fidelity" in out
-    assert "predicting: 100%" in err
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        assert report(model, test_file, "--teacher", folder) == 0
+        out, err = capsys.readouterr()
+        assert "fidelity" in out
+        assert ("predicting: 100%" in err) is is_terminal
+
+
+def test_classes_without_test_texts_have_no_scores(model, topics, tmp_path, capsys):
+    (tmp_path / "one.csv").write_text(f"text,label\n{topics[0][0]},{topics[1][0]}\n")
+    assert report(model, tmp_path / "one.csv") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = {row[0]: row[1:] for row in rows if row and row[0] in {*topics[1]}}
+    absent = {*shown} - {topics[1][0]}
+    assert [shown[name] for name in absent] == [["-", "-", "-", "0"]] * 2
+    assert "-" not in shown[topics[1][0]]
 
 
 def test_a_card_has_the_figures_of_the_report(model, test_file, tmp_path, topics, capsys):
@@ -138,6 +152,14 @@ def test_a_card_replaces_another_one_only_by_force(model, test_file, tmp_path, c
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{card}: ")
 
 
+def test_a_card_replaces_neither_the_student_nor_the_texts(model, test_file, capsys):
+    for path, name in ((model, "model"), (test_file, "file of test texts")):
+        before = path.read_bytes()
+        assert report(model, test_file, "--html", path, "--force") == 1
+        assert f"{path} is also the {name}; choose another" in capsys.readouterr().err
+        assert path.read_bytes() == before
+
+
 def test_a_title_is_for_a_card(model, test_file, capsys):
     with pytest.raises(SystemExit) as info:
         report(model, test_file, "--title", "Topics")
@@ -148,6 +170,15 @@ def test_a_title_is_for_a_card(model, test_file, capsys):
 def test_a_teacher_of_other_classes_is_refused(model, test_file, tiny_checkpoint, capsys):
     assert report(model, test_file, "--teacher", tiny_checkpoint) == 1
     assert "is not fine-tuned for the classes cooking, sailing, trains" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["tfidf", "none"])
+def test_a_teacher_that_only_fit_knows_is_refused(model, test_file, name, capsys):
+    with pytest.raises(SystemExit) as info:
+        report(model, test_file, "--teacher", name)
+    assert info.value.code == 2
+    told = capsys.readouterr().err
+    assert f"--teacher {name} is only for `fit`; pass a transformer" in told
 
 
 def test_labels_of_other_types_are_met_by_their_text(topics, tmp_path, capsys):
@@ -197,7 +228,7 @@ def test_an_unreadable_model_is_named(test_file, tmp_path, capsys):
     assert report(tmp_path / "model.skd", test_file) == 1
     assert str(tmp_path / "model.skd") in capsys.readouterr().err
     assert report(tmp_path / "none.skd", test_file) == 1
-    assert "No such file" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 # ---- several labels a text

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from skdistill import CompiledClassifier, DistilledMLPClassifier
+from conftest import FOODS
+from skdistill import CompiledClassifier
 
 # What skdistill needs beside NumPy and SciPy, and what it can use.
 OTHERS = (
@@ -22,15 +23,11 @@ CODE = """if True:
     from skdistill.cli._main import main
     sys.exit(main(sys.argv[1:]))
 """
-X = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"]
-Y = ["food"] * 3 + ["travel"] * 3
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "student.skd"
-    DistilledMLPClassifier(max_epochs=30, random_state=0).fit(X, Y).save(path)
-    return path
+@pytest.fixture
+def model(food_student):
+    return food_student
 
 
 def run(*arguments, lines=None):
@@ -45,14 +42,16 @@ def run(*arguments, lines=None):
 
 
 def test_lines_are_labelled(model):
-    done = run("predict", model, "-", "-", "--verbose", lines="".join(f"{text}\n" for text in X))
+    done = run(
+        "predict", model, "-", "-", "--verbose", lines="".join(f"{text}\n" for text in FOODS)
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == CompiledClassifier.load(model).predict(X).tolist()
+    assert done.stdout.splitlines() == CompiledClassifier.load(model).predict(FOODS).tolist()
 
 
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl"])
 def test_files_are_labelled(model, tmp_path, kind):
-    rows = [{"n": str(number), "text": text} for number, text in enumerate(X)]
+    rows = [{"n": str(number), "text": text} for number, text in enumerate(FOODS)]
     lines = ["n,text", *map(",".join, map(dict.values, rows))]
     content = "\n".join(map(json.dumps, rows) if kind == "jsonl" else lines).encode()
     source, target = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
@@ -65,7 +64,7 @@ def test_files_are_labelled(model, tmp_path, kind):
     written = gzip.decompress(target.read_bytes()) if kind == "csv.gz" else target.read_bytes()
     found = written.decode().splitlines()
     table = map(json.loads, found) if kind == "jsonl" else csv.DictReader(found)
-    labels = CompiledClassifier.load(model).predict(X).tolist()
+    labels = CompiledClassifier.load(model).predict(FOODS).tolist()
     assert [*table] == [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
 
 

@@ -51,6 +51,15 @@ def test_one_label_a_text_and_several_are_not_the_same(ready_teacher, topics, tm
     assert not is_fine_tuned(ready_teacher, CLASSES, multilabel=True)
 
 
+def test_neither_a_folder_nor_on_a_hub_in_reach_is_said_in_a_line():
+    with pytest.raises(OSError, match="could not be reached") as info:
+        is_fine_tuned("no-such-bert", CLASSES)
+    assert str(info.value) == (
+        "the folder no-such-bert does not exist here, and the Hugging Face Hub could not be "
+        "reached; pass a folder with a model, or try again with a network connection."
+    )
+
+
 def test_names_are_short(tiny_checkpoint):
     assert short_name(None) == "all-MiniLM-L6-v2"
     assert short_name(f"{tiny_checkpoint}/") == Path(tiny_checkpoint).name
@@ -63,7 +72,7 @@ def test_many_texts_take_the_defaults():
     assert teacher_settings(4999, is_default=True) == {"max_epochs": 8, "lr": 2e-4}
 
 
-@pytest.mark.parametrize("n_texts", [200, 599, 600, 1000])
+@pytest.mark.parametrize("n_texts", [200, 1000, 1199, 1200, 3000])
 def test_no_teacher_takes_fewer_steps_than_by_default(n_texts):
     n_epochs = {}
     for name, chosen in (("here", teacher_settings(n_texts, is_default=False)), ("default", {})):

@@ -92,7 +92,9 @@ def test_a_given_encoding_is_used():
     [
         ("one\ntwo\n".encode("utf-16-le"), None, r"UTF-16 without a byte-order mark \(utf-16-le\)"),
         ("one\ntwo\n".encode("utf-16-be"), None, r"UTF-16 without a byte-order mark \(utf-16-be\)"),
-        (b"one", "utf16", "has no byte-order mark, so it is in utf-16-le or utf-16-be"),
+        (b"one", "utf16", "has no byte-order mark and seems to be in utf-8, not in UTF-16"),
+        (b"na\xefve", "utf-32", "seems to be in cp1252, not in UTF-32"),
+        (b"o\0n\0e\0", "utf-16", "seems to be in utf-16-le, not in UTF-16"),
         (b"\xef\xbb\xbfone", "cp1252", "byte-order mark of UTF-8, so it is not in cp1252"),
     ],
 )

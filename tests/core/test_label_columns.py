@@ -1,3 +1,4 @@
+from collections import namedtuple
 from datetime import datetime
 from decimal import Decimal
 
@@ -178,6 +179,36 @@ def test_columns_follow_the_classes_by_name():
             columns_in_order(table, classes, name="p")
 
 
+@pytest.mark.filterwarnings("error")
+def test_lazy_tables_are_refused():
+    table = pl.DataFrame({"a": [1.0], "b": [0.0]}).lazy()
+    message = "p is a LazyFrame, whose rows are not computed yet; pass the result of its method col"
+    with pytest.raises(TypeError, match=message):
+        columns_in_order(table, np.array(["a", "b"]), name="p")
+    with pytest.raises(TypeError, match=message):
+        as_labels(table, name="p")
+    assert label_names(table) is None
+
+
+def test_columns_numbered_in_order_are_not_taken_for_names():
+    table = pd.DataFrame([[0.1, 0.9]])
+    rows = [row for _, row in table.iterrows()]
+    as_strings = np.unique([*map(str, range(11))])  # "10" before "2"
+    eleven = pd.DataFrame([np.arange(11)])
+    assert columns_in_order(eleven, as_strings, name="p") is eleven
+    for classes in (np.array([0, 1]), np.array(["no", "yes"]), np.array([True, False])):
+        assert columns_in_order(table, classes, name="p") is table
+        assert columns_in_order(rows, classes, name="p") is rows
+    for classes in (np.array([1, 0]), np.array(["1", "0"]), np.array([1.0, 0.0])):
+        with pytest.raises(ValueError, match=r"columns of p are numbered from 0, .* name the col"):
+            columns_in_order(table, classes, name="p")
+        for named in (table.set_axis(["0", "1"], axis=1), table.set_axis([0, 1], axis=1)[[1, 0]]):
+            assert columns_in_order(named, classes, name="p").tolist() == [[0.9, 0.1]]
+        assert as_labels(table, classes=classes).tolist() == [[0.9, 0.1]]
+    named = table.set_axis([False, True], axis=1)
+    assert columns_in_order(named, np.array([True, False]), name="p").tolist() == [[0.9, 0.1]]
+
+
 def test_the_number_1_is_not_the_string_1():
     with pytest.raises(ValueError, match=r"y\[0\] is '1', a label that is not in the classes"):
         check_known_labels(np.array(["1"]), np.array([0, 1]), names=("y", "the classes"))
@@ -258,3 +289,50 @@ def test_the_row_and_column_of_an_infinite_label_are_named():
             as_labels(rows)
     with pytest.raises(ValueError, match=r"^y\['b'\]\[1\] is inf"):
         as_labels(pd.DataFrame([[0.0, 1.0], [1.0, np.inf]], columns=["a", "b"]))
+
+
+Pair = namedtuple("Pair", ["travel", "food"])
+Plain = namedtuple("Plain", ["first", "second"])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [pd.Series([0.9, 0.1], index=["travel", "food"])] * 2,
+        [Pair(0.9, 0.1)] * 2,
+        [{"travel": 0.9, "food": 0.1}, {"food": 0.1, "travel": 0.9}],
+        pl.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_struct(),
+        [Plain(0.1, 0.9)] * 2,
+        [pd.Series([0.1, 0.9])] * 2,
+    ],
+    ids=["series", "named tuples", "dicts", "structs", "tuples of other names", "without names"],
+)
+def test_rows_with_names_are_read_by_them(rows):
+    table = columns_in_order(rows, np.array(["food", "travel"]), name="proba")
+    np.testing.assert_allclose(np.asarray(table), [[0.1, 0.9]] * 2)
+
+
+def test_a_row_without_names_among_others_is_named():
+    rows = [{"travel": 0.9, "food": 0.1}, [0.1, 0.9]]
+    with pytest.raises(ValueError, match=r"proba\[0\] has names, but proba\[1\] has none"):
+        columns_in_order(rows, np.array(["food", "travel"]), name="proba")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [[3, 5, 7], [2, 0, 1], ["a", 5, 7], [0.5, 1.5, 2.5], [("a", 1), ("a", 2), ("b", 1)]],
+)
+def test_numbers_of_columns_are_names_unless_they_count(columns):
+    table = pd.DataFrame([[1, 0, 0], [0, 1, 1]], columns=pd.Index(columns))
+    names = label_names(table)
+    assert names.tolist() == [*map(str, columns)]
+    permuted = table.iloc[:, [2, 0, 1]]
+    np.testing.assert_array_equal(as_labels(permuted, classes=names), table.to_numpy())
+
+
+def test_columns_that_count_are_no_names_but_may_come_in_another_order():
+    for columns in ([0, 1, 2], [0.0, 1.0, 2.0]):
+        table = pd.DataFrame([[1, 0, 0], [0, 1, 1]], columns=columns)
+        assert label_names(table) is None
+        found = as_labels(table[[2, 0, 1]], classes=np.arange(3))
+        np.testing.assert_array_equal(found, table.to_numpy())

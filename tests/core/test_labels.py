@@ -246,6 +246,12 @@ def test_probabilities_may_be_tensors_and_iterators(make):
     np.testing.assert_allclose(checked, PROBA, atol=1e-3)
 
 
+def test_the_rounding_of_bfloat16_is_no_excuse_for_a_larger_error():
+    row = torch.tensor([[0.50390625, 0.50390625]], dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match="sum"):
+        check_probabilities(row, n_rows=1, n_classes=2, name="p")
+
+
 @pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
 def test_what_is_no_table_of_numbers_is_named(proba):
     with pytest.raises(ValueError, match=r"p must have shape \(2, 2\), .* cannot make an array"):

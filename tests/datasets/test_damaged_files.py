@@ -35,7 +35,7 @@ WORDS = [
 ]
 # What an error may be about instead of a line.
 WHOLE_FILE = (
-    "has no column|columns named|has no header|has no rows|seems to be in UTF-16|starts with a byte"
+    "has no column|columns named|is empty|has no rows|seems to be in UTF-16|starts with a byte"
     "|is not a readable (gzip|parquet) file"
 )
 
@@ -260,7 +260,7 @@ def test_commands_agree_on_damaged_files(model, tmp_path, capsys, kind, n_files)
         make_damaged(path, number)
         rows, error = read_as("fit", path)
         assert read_as("report", path) == (rows, error)
-        output = [str(tmp_path / "out.jsonl"), "--output-column", "new"]
+        output = [str(tmp_path / "out.jsonl"), "--output-column", "new", "--force"]
         status = cli.main(["predict", str(model), str(path), *output])
         told = capsys.readouterr().err.splitlines()
         if status:

@@ -9,6 +9,7 @@ from skdistill import load_emotion, load_text_dataset
 from skdistill.datasets._columns import LabelColumns, read_labelled
 from skdistill.datasets._files import file_source
 from skdistill.datasets._load import read_texts
+from skdistill.datasets._source import Options
 
 FIELDS = {
     "X_train", "y_train", "X_unlabeled", "X_val", "y_val", "X_test", "y_test", "classes", "DESCR",
@@ -45,6 +46,41 @@ def write_table(table, path):
     else:
         table.to_parquet(path)
     return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_white_space_around_a_label_is_no_part_of_it(tmp_path, suffix):
+    labels = [" Weather ", "Weather", "Alarm\t", "\u00a0Alarm", "Set alarm"]
+    table = pd.DataFrame({"text": [*"abcde"], "label": labels})
+    found = read_texts(write_table(table, tmp_path / f"data{suffix}"))[1]
+    assert found.tolist() == ["Weather", "Weather", "Alarm", "Alarm", "Set alarm"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_blank_label_is_missing(tmp_path, suffix):
+    table = pd.DataFrame({"text": [*"abc"], "label": ["x", "y", "  "]})
+    path = write_table(table, tmp_path / f"data{suffix}")
+    with pytest.raises(ValueError, match=r"(line 4|line 3|row 3) has no label; add it"):
+        read_texts(path)
+    source = file_source(path, options=Options(skip_bad_rows=True))
+    assert read_labelled(source, "text").y.tolist() == ["x", "y"]
+    assert source.left_out.n_bad == 1
+
+
+def test_white_space_around_each_of_several_labels_is_no_part_of_it(tmp_path):
+    rows = [{"text": "a", "label": [" Food", "Travel "]}, {"text": "b", "label": ["Food", "  "]}]
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = read_labelled(file_source(path), "text", LabelColumns(is_list=True, separator="|"))
+    assert found.names.tolist() == ["Food", "Travel"]
+    assert found.y.tolist() == [[1, 1], [1, 0]]
+
+
+def test_white_space_in_a_known_label_is_kept(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\na, x \nb, y \n", encoding="utf-8")
+    labels = LabelColumns(known=np.array([" x ", "y"]))
+    assert read_labelled(file_source(path), "text", labels).y.tolist() == [" x ", "y"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
@@ -103,12 +139,17 @@ def test_read_texts_takes_lines_without_labels(tmp_path):
         ("a.csv", "text,stars\nx,1\n", "a.csv has no column 'label'; its columns are text, stars"),
         ("a.csv", "text,label\nx,1\n,2\n", r"a.csv, line 3 has no text in the column 'text'"),
         ("a.csv", "text,label\nx,1\ny,\n", r"a.csv, line 3 has no label"),
-        ("a.csv", "", "a.csv has no header"),
+        ("a.csv", "", "a.csv is empty"),
         ("a.csv", "text,label\n", "a.csv has no rows"),
         ("a.jsonl", '{"text": "x"\n', "a.jsonl, line 1 is not valid JSON"),
         ("a.jsonl", '{"text": "x", "label": null}\n', r"a.jsonl, line 1 has no label"),
         ("a.parquet", "no parquet", "a.parquet is not a readable parquet file"),
-        ("a.xlsx", "", "a.xlsx has the unknown file type '.xlsx'; use one of .csv, .tsv, .jsonl"),
+        ("a.xlsx", "", "a.xlsx is a spreadsheet; in Excel, save the sheet as CSV UTF-8"),
+        ("a.xml", "", "a.xml has the unknown file type '.xml'; use one of .csv, .tsv, .jsonl"),
+        ("a.jsonl", "", "a.jsonl is empty"),
+        ("a.csv", "Text,label\nx,y\n", "a.csv has no column 'text'; did you mean 'Text'?"),
+        ("a.csv", "one text,x\nother,y\n", "if the first row is no header, add one"),
+        ("a.jsonl", '{"TEXT": "x"}\n', "the key 'text'; did you mean 'TEXT'?"),
     ],
 )
 def test_read_texts_names_file_and_fault(tmp_path, name, content, message):
@@ -155,6 +196,21 @@ def test_each_class_is_left_to_train_on(tmp_path):
         load_text_dataset(path, test_size=0.9)
 
 
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [
+        (0.01, "holds out only 1 of its 12 texts; hold out a larger"),
+        (0.9, "leaves for training only 1 of its 12 texts; hold out a smaller"),
+    ],
+)
+def test_each_part_has_as_many_texts_as_classes(tmp_path, share, message):
+    path = tmp_path / "all.csv"
+    pd.DataFrame({"text": [*map(str, range(12))], "label": [*"abc"] * 4}).to_csv(path)
+    with pytest.raises(ValueError, match=f"has 3 classes, but a share .* {message}"):
+        load_text_dataset(path, test_size=share)
+    assert len(load_text_dataset(path, test_size=0.25).X_test) == 3
+
+
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv", "a.jsonl.gz"])
 def test_a_file_may_be_compressed_or_have_tabs(tmp_path, name):
     path = tmp_path / name
@@ -182,7 +238,7 @@ def test_form_and_encoding_of_files_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("there.xls", ValueError, r"there\.xls has the unknown file type '\.xls'; use one of"),
+        ("there.xls", ValueError, r"there\.xls is a spreadsheet"),
         ("gone.csv", FileNotFoundError, r"the file .*gone\.csv does not exist"),
         ("gone.tsv.gz", FileNotFoundError, r"the file .*gone\.tsv\.gz does not exist"),
         ("no/such/folder", FileNotFoundError, r"folder does not exist; pass an existing file or"),

@@ -9,7 +9,7 @@ from skdistill.datasets import read_texts
 from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabelled
 from skdistill.datasets._files import TABLES, file_source, read_rows
 from skdistill.datasets._parquet import ParquetTexts
-from skdistill.datasets._source import Options
+from skdistill.datasets._source import Options, column_advice
 from skdistill.datasets._values import label_array
 
 WANTED = {"text": "text_column"}
@@ -56,8 +56,8 @@ ODD_FILES = {
     "carriage returns": ("csv", b"text,n\ra,1\rb,2\r", ["a", "b"]),
     "two columns of a name": ("csv", b"text,text\na,b\n", "has 2 columns named 'text'; rename"),
     "two other columns of a name": ("csv", b"n,text,n\n1,a,2\n", ["a"]),
-    "no header": ("csv", b"\n\n", "in.csv has no header"),
-    "a column with a space": ("csv", b"text ,n\na,1\n", "its columns are 'text ', n. Choose"),
+    "no header": ("csv", b"\n\n", "in.csv is empty"),
+    "a column with a space": ("csv", b"text ,n\na,1\n", "did you mean 'text '? Choose it with"),
     "another column": ("csv", b"post,n\na,1\n", "in.csv has no column 'text'; its columns are"),
     "not UTF-8": ("csv", b"text\na\nna\xefve\n", "in.csv, line 3 is not in UTF-8 (byte 0xef)"),
     "not UTF-8 in quotes": ("csv", b'text\n"a\nna\xefve"\n', "line 3 is not in UTF-8 (byte 0xef)"),
@@ -108,7 +108,7 @@ def test_the_separator_and_the_encoding_can_be_given(tmp_path):
         read_texts(path, encoding="cp1252")
     with pytest.raises(ValueError, match=r"line 2 is not in UTF-8.*encoding='cp1252'"):
         read_texts(path, sep="|", label_column=None)
-    with pytest.raises(ValueError, match=r"has no byte-order mark.*encoding='utf-16-le'"):
+    with pytest.raises(ValueError, match=r"has no byte-order mark.*encoding='cp1252'"):
         read_texts(path, encoding="utf-16")
     path.write_bytes(b"\xef\xbb\xbftext\na\n")
     with pytest.raises(ValueError, match=r"starts with a byte-order mark of UTF-8.*drop encoding"):
@@ -141,9 +141,11 @@ def test_bad_rows_are_left_out_and_counted(tmp_path, kind, content, texts, n_bad
         read_labelled(file_source(path), "text")
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "txt"])
 def test_blank_lines_are_counted_wherever_they_are(tmp_path, kind):
     header, a, b, c = ("text,n", "a,1", "b,2", "c,3")
+    if kind == "txt":
+        header, a, b, c = " ", "a", "b", "c"
     if kind == "jsonl":
         header, a, b, c = "", '{"text": "a"}', '{"text": "b"}', '{"text": "c"}'
     path = tmp_path / f"in.{kind}"
@@ -359,3 +361,10 @@ def test_what_is_no_parquet_is_an_error(tmp_path):
     folder = write_folder(tmp_path / "pool")
     with pytest.raises(ValueError, match=r"has no column 'post'; its columns are other, text"):
         ParquetTexts(folder, "post")
+
+
+def test_a_name_that_cannot_be_typed_is_not_proposed():
+    for name in ("te\ud800xt", "te\nxt", "te\0xt"):
+        advice = column_advice("text", [name], "text_column", Options(shell=True), "has others")
+        assert advice == "has others. Choose the right one with --text-column NAME"
+    assert "did you mean 'texts'" in column_advice("text", ["texts"], "text_column", Options(), "")

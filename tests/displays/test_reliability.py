@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
+from sklearn.multiclass import OneVsRestClassifier
 
+from named_answers import TABLES, NamedAnswers
 from skdistill import ReliabilityDisplay, make_tfidf_baseline
 from skdistill.metrics._calibration import expected_calibration_error
 
@@ -125,12 +127,56 @@ def test_labels_in_a_table_of_one_column_are_a_column(topics):
     assert displays[0].calibration_error == displays[1].calibration_error
 
 
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_classifiers_columns_are_found_by_their_names(topics, kind):
+    texts, labels = topics
+    model = make_tfidf_baseline().fit(texts[:300], labels[:300])
+    plain, named = (
+        ReliabilityDisplay.from_estimator(asked, texts[300:], labels[300:])
+        for asked in (model, NamedAnswers(model, kind))
+    )
+    assert named.calibration_error == plain.calibration_error
+
+
+@pytest.mark.parametrize("names", [["cooking", "trains"], [0, 1]])
+def test_a_classifiers_columns_of_labels_are_found_by_their_names(topics, names):
+    texts, labels = topics
+    y = pd.DataFrame({0: labels == "cooking", 1: labels == "trains"}).astype(int)
+    y.columns = names
+    model = OneVsRestClassifier(make_tfidf_baseline()).fit(texts[:300], y.to_numpy()[:300])
+    plain, *others = (
+        ReliabilityDisplay.from_estimator(asked, texts[300:], tested)
+        for asked, tested in [
+            (model, y.to_numpy()[300:]),
+            (NamedAnswers(model, names=names), y[300:]),
+            (NamedAnswers(model, names=names), y[300:].iloc[:, ::-1]),
+        ]
+    )
+    assert plain.calibration_error == others[0].calibration_error == others[1].calibration_error
+
+
 def test_of_several_labels_each_is_a_question():
     y, proba = [[1, 0], [0, 0]], [[0.9, 0.3], [0.6, 0.1]]
     display = ReliabilityDisplay.from_predictions(y, proba, n_bins=2)
     assert display.counts.tolist() == [0, 4]
     assert display.accuracy[1] == 0.75  # the label of 0.6 is not there
     assert display.confidence[1] == pytest.approx((0.9 + 0.7 + 0.6 + 0.9) / 4)
+
+
+@pytest.mark.parametrize("names", [["food", "travel"], [0, 1], [1, 0]])
+def test_columns_of_labels_are_aligned_by_their_names(names):
+    y = pd.DataFrame([[1, 0], [0, 0], [1, 1]], columns=names)
+    proba = pd.DataFrame([[0.9, 0.3], [0.6, 0.1], [0.8, 0.2]], columns=names)
+    errors = {
+        ReliabilityDisplay.from_predictions(labels, answers).calibration_error
+        for labels in (y, y.iloc[:, ::-1])
+        for answers in (proba, proba.iloc[:, ::-1])
+    }
+    [error] = errors
+    plain = ReliabilityDisplay.from_predictions(y.to_numpy(), proba.to_numpy())
+    assert error == pytest.approx(plain.calibration_error)
+    with pytest.raises(ValueError, match="y_proba has the columns"):
+        ReliabilityDisplay.from_predictions(y.set_axis(["a", "b"], axis=1), proba.add_suffix("s"))
 
 
 def test_what_does_not_fit_is_refused(predictions):

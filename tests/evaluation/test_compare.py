@@ -19,6 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
+from named_answers import TABLES, NamedAnswers
 from skdistill import (
     DistilledMLPClassifier,
     TextPool,
@@ -157,6 +158,41 @@ def test_several_labels_a_text(topics):
     questions = np.column_stack([1 - yes, yes])
     error = expected_calibration_error(labels[300:].ravel(), questions, [0, 1])
     assert table["calibration_error"][0] == error
+
+
+@pytest.mark.parametrize("columns", [["cooking", "trains"], [0, 1]])
+def test_test_labels_follow_the_columns_of_the_training_labels(topics, columns):
+    X, y = topics[0][:200], topics[1][:200]
+    labels = pd.DataFrame({0: y == "cooking", 1: y == "trains"}).astype(int)
+    labels.columns = columns
+    model = make_pipeline(TfidfVectorizer(), OneVsRestClassifier(LogisticRegression(C=10)))
+    straight, turned = (
+        compare({"LR": model}, X[:100], labels[:100], X[100:], tested)
+        for tested in (labels[100:], labels[100:].iloc[:, ::-1])
+    )
+    assert turned["accuracy"].tolist() == straight["accuracy"].tolist()
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_probabilities_are_found_by_the_names_of_their_columns(split, teacher, kind):
+    named = NamedAnswers(teacher, kind)
+    models = {"plain": FrozenEstimator(teacher), "named": FrozenEstimator(named)}
+    table = compare(models, None, None, *split[2:])
+    assert table["calibration_error"][0] == table["calibration_error"][1]
+
+
+@pytest.mark.parametrize("names", [["cooking", "trains"], [0, 1]])
+def test_labels_are_found_by_the_names_of_their_columns(topics, names):
+    X, y = topics[0][:200], topics[1][:200]
+    labels = pd.DataFrame({0: y == "cooking", 1: y == "trains"}).astype(int)
+    labels.columns = names
+    model = OneVsRestClassifier(make_tfidf_baseline(10)).fit(X[:100], labels.to_numpy()[:100])
+    named = NamedAnswers(model, names=names)
+    models = {"plain": FrozenEstimator(model), "named": FrozenEstimator(named)}
+    table = compare(models, None, None, X[100:], labels[100:], reference="plain")
+    assert table["accuracy"][0] == table["accuracy"][1]
+    assert table["fidelity"][1] == 1
+    assert table["calibration_error"][0] == table["calibration_error"][1]
 
 
 def test_labels_in_a_table_of_one_column_are_a_column(split):

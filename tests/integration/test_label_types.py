@@ -162,15 +162,29 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
     y = ["food", "food", "travel", "travel"] * 10
     proba = np.tile([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]], (10, 1))
     table = pd.DataFrame(proba, columns=["food", "travel"])
+    turned = table[["travel", "food"]]
     fits = [
         DistilledMLPClassifier(max_epochs=3, random_state=0).fit(TEXTS, y, teacher_proba=given)
-        for given in (proba, table, table[["travel", "food"]])
+        for given in (proba, table, turned, pl.from_pandas(turned).to_struct())
     ]
     expected = fits[0].predict_proba(NEW)
     for student in fits[1:]:
         np.testing.assert_array_equal(student.predict_proba(NEW), expected)
     with pytest.raises(ValueError, match="teacher_proba has the columns"):
         fits[0].fit(TEXTS, y, teacher_proba=table.rename(columns={"food": "foot"}))
+    with pytest.raises(TypeError, match="teacher_proba is a LazyFrame"):
+        fits[0].fit(TEXTS, y, teacher_proba=pl.from_pandas(table).lazy())
+
+
+def test_columns_named_by_numbers_are_found_in_any_order():
+    y = pd.DataFrame({1: [1, 1, 0, 0] * 10, 0: [0, 0, 1, 1] * 10})
+    student = DistilledMLPClassifier(max_epochs=20, lr=0.05, random_state=0)
+    turned = 0.8 * y[[0, 1]] + 0.1
+    for proba in (None, 0.8 * y + 0.1, turned.set_axis(["0", "1"], axis=1)):
+        student.fit(TEXTS, y, teacher_proba=proba)
+        assert student.score(TEXTS, y) == student.score(TEXTS, y[[0, 1]]) == 1
+    with pytest.raises(ValueError, match="columns of teacher_proba are numbered from 0"):
+        student.fit(TEXTS, y, teacher_proba=turned)
 
 
 def test_a_table_of_several_labels_is_read_by_its_names_after_fit(tmp_path):

@@ -41,7 +41,7 @@ def test_an_attribute_of_an_object_hides_no_variable_of_its_name():
         SEEN.append(RULES.copy().pop("soup"))
         return texts
 
-    assert function_parts(ask)["global"] == {"Answer": Answer, "RULES": RULES}
+    assert function_parts(ask)["global"] == {"Answer": Answer, "RULES": RULES, "SEEN": list}
 
 
 def test_defaults_of_a_class_count_and_its_counters_do_not():

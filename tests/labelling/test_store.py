@@ -289,6 +289,15 @@ def test_many_small_shards_become_one(tmp_path):
         np.testing.assert_array_equal(proba, row(text))
 
 
+def test_full_shards_are_not_merged_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("skdistill.labelling._store._SHARD", 2)
+    store = SoftLabelStore(tmp_path)
+    for number in range(18):
+        with store.turn("key", []):
+            store.write("key", {f"{number}{text}": row(text) for text in "ab"})
+    assert len(store._answers("key")) == 18
+
+
 def test_fits_are_kept_apart(tmp_path):
     store = SoftLabelStore(tmp_path)
     with store.turn("key", []):

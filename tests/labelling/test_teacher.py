@@ -23,7 +23,6 @@ from skdistill import (
     FunctionTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.labelling._missing_teacher import MissingTeacher
 from skdistill.labelling._teacher import fit_teacher, unfitted
 
 X = ["good", "bad", "good film", "bad film"]
@@ -105,20 +104,6 @@ def test_a_frozen_teacher_that_is_not_fitted_says_why():
     for teacher in (frozen, VotingClassifier([("a", frozen)], voting="soft")):
         with pytest.raises(NotFittedError, match="Pipeline is not fitted: a pickled student"):
             fit_teacher(teacher, X, Y, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "told"), [("Pipeline", r"its teacher \(Pipeline\)\."), (None, r"its teacher\.")]
-)
-def test_a_missing_teacher_says_how_to_go_on(name, told):
-    missing = MissingTeacher(name)
-    for call in (
-        lambda: missing.fit(X, Y),
-        lambda: missing.predict_proba(X),
-        lambda: missing.word_vectors(X),
-    ):
-        with pytest.raises(ValueError, match=f"{told}.*set teacher=None to train on the gold"):
-            call()
 
 
 def test_a_teacher_of_numbers_is_told_from_one_of_texts():

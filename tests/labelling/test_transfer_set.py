@@ -42,6 +42,18 @@ def test_given_probabilities_are_joined_in_order():
     assert {values.dtype.name for values in transfer.targets.values()} == {"float32", "int64"}
 
 
+@pytest.mark.parametrize(
+    ("options", "total"),
+    [
+        ({"class_weight": {"neg": 0, "pos": 0}}, "0"),
+        ({"sample_weight": np.full(3, 1e308)}, "infinity"),
+    ],
+)
+def test_weights_need_a_finite_positive_sum(options, total):
+    with pytest.raises(ValueError, match=f"weights of all texts, .* add up to {total}; pass"):
+        make(**options)
+
+
 @pytest.mark.parametrize("given", [(), ("teacher_proba",), ("unlabeled_proba",)])
 def test_teacher_fills_in_what_is_not_given(given):
     teacher = make_tfidf_baseline().fit(X, CLASSES[CODES])

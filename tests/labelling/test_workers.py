@@ -4,7 +4,11 @@ import os
 import signal
 import sys
 from collections import Counter
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -17,9 +21,11 @@ from sklearn.model_selection import GridSearchCV
 from _faults import hashed_proba, needs_posix
 from skdistill import DistilledMLPClassifier, TextPool, TransformerTeacherClassifier
 from skdistill._core.threads import at_most
+from skdistill.labelling import _workers
 from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._pace import Pace
 from skdistill.labelling._store import SoftLabelStore
-from skdistill.labelling._workers import _read_teacher, count_workers
+from skdistill.labelling._workers import _read_teacher, _signs_of_death, count_workers
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -110,6 +116,18 @@ def small_shards(monkeypatch):
     monkeypatch.setattr("skdistill.labelling._pace.MANY", 100)
 
 
+def test_deaths_of_rays_workers_are_known(monkeypatch):
+    class Crash(Exception):  # noqa: N818
+        pass
+
+    class ActorDeath(Exception):  # noqa: N818
+        pass
+
+    exceptions = SimpleNamespace(WorkerCrashedError=Crash, RayActorError=ActorDeath)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(exceptions=exceptions))
+    assert {Crash, ActorDeath, BrokenExecutor} <= {*_signs_of_death()}
+
+
 def check_labels(proba, texts=TEXTS):
     np.testing.assert_array_equal(proba, hashed_proba(texts).astype(np.float32))
 
@@ -133,14 +151,17 @@ def test_workers_need_no_memory(backend, tmp_path):
         check_labels(SoftLabeler(NotingTeacher(tmp_path / "log"), X, Y).label(TEXTS))
 
 
-@pytest.mark.slow
-def test_a_backend_without_a_stream_of_answers(tmp_path, small_shards):
-    log = tmp_path / "log"
+def test_a_backend_without_a_stream_of_answers_labels_in_rounds(
+    tmp_path, small_shards, monkeypatch
+):
+    log, texts, rounds, run = tmp_path / "log", TEXTS[:400], [], _workers._run
+    monkeypatch.setattr(_workers, "_run", lambda *args: rounds.append(args) or run(*args))
     with joblib.parallel_config("multiprocessing", n_jobs=2):
-        proba = SoftLabeler(NotingTeacher(log), X, Y, memory=tmp_path).label(TEXTS)
-    check_labels(proba)
+        proba = SoftLabeler(NotingTeacher(log), X, Y, memory=tmp_path).label(texts)
+    check_labels(proba, texts)
     _, asked = read_log(log)
-    assert asked == Counter(TEXTS)
+    assert asked == Counter(texts)
+    assert len(rounds) == 2  # of two shards with 100 texts
 
 
 @needs_posix
@@ -234,6 +255,85 @@ def test_threads_are_limited_for_a_while():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_workers_share_the_processors(tmp_path, monkeypatch):
+    limits = []
+
+    @contextmanager
+    def noted(n_threads):
+        limits.append(n_threads)
+        yield
+
+    monkeypatch.setattr(_workers, "at_most", noted)
+    monkeypatch.setattr(_workers, "cpu_count", lambda: 8)
+    path = tmp_path / "teacher.pickle"
+    key = _workers._write_teacher(NotingTeacher(tmp_path / "log").fit(X, Y), path)
+    for n_workers in (2, 8, 16):
+        _workers._label_in_worker(0, X, str(path), key, n_workers)
+    assert limits == [4, 1, 1]
+
+
+@pytest.mark.parametrize(("n_texts", "sizes"), [(3000, [375] * 8), (600, [256, 256, 88])])
+def test_each_worker_gets_four_shards_unless_they_were_small(n_texts, sizes, tmp_path, monkeypatch):
+    def run(path, key, shards, n_workers):
+        for rows, shard in shards:
+            yield rows, shard, (hashed_proba(shard), 0.01)
+
+    monkeypatch.setattr(_workers, "_run", run)
+    wanted = np.arange(3000) < n_texts
+    teacher, pace = NotingTeacher(tmp_path / "log"), Pace(is_kept=False)
+    shards = _workers.label_in_workers(teacher, TEXTS, wanted, pace, 2, tmp_path)
+    assert [len(rows) for rows, _, _ in shards] == sizes
+
+
+class FakeRay:
+    """Ray's functions, run when they are waited for; `log` lists what was submitted."""
+
+    def __init__(self):
+        self.log = []
+
+    def remote(self, **options):
+        def decorate(function):
+            def submit(*args):
+                self.log.append(args)
+                return partial(function, *args)
+
+            return SimpleNamespace(remote=submit)
+
+        return decorate
+
+    def wait(self, running):
+        return running[:1], running[1:]
+
+    def get(self, finished):
+        return finished()
+
+
+def test_ray_gets_a_new_task_for_each_finished_one(monkeypatch):
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    tasks = ((lambda n: n * n, (number,), {}) for number in range(7))
+    answers = _workers._run_on_ray(tasks, 3)
+    assert next(answers) == 0
+    assert len(ray.log) == 3
+    assert [*answers] == [1, 4, 9, 16, 25, 36]
+    assert ray.log == [(number,) for number in range(7)]
+
+
+def test_after_a_failure_ray_gets_no_new_task_and_answers_are_kept(monkeypatch):
+    def fail_at_one(number):
+        if number == 1:
+            raise OverflowError(number)
+        return number
+
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    answers = _workers._run_on_ray(((fail_at_one, (number,), {}) for number in range(9)), 3)
+    assert [next(answers) for _ in range(3)] == [0, 2, 3]
+    with pytest.raises(OverflowError):
+        next(answers)
+    assert len(ray.log) == 4
 
 
 def test_a_worker_loads_nothing_but_the_teacher_it_was_sent(tmp_path):

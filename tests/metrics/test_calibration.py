@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.metrics import log_loss
@@ -204,3 +206,15 @@ def test_means_of_bins_with_one_text_and_with_none():
     bins = CalibrationBins.of(["a", "b"], [[0.9, 0.1], [0.6, 0.4]], ["a", "b"], n_bins=4)
     np.testing.assert_allclose(bins.confidence, [np.nan, np.nan, 0.6, 0.9], atol=1e-6)
     np.testing.assert_array_equal(bins.accuracy, [np.nan, np.nan, 0, 1])
+
+
+def test_named_columns_are_aligned():
+    y = ["food", "travel"]
+    table = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], columns=y)
+    expected = expected_calibration_error(y, table.to_numpy(), y)
+    for module in (pd, pl):
+        turned = module.DataFrame(table.to_dict("list"))[["travel", "food"]]
+        assert expected_calibration_error(y, turned, y) == expected
+    assert expected_calibration_error(y, turned.to_struct(), y) == expected
+    numbered = table.set_axis([0, 1], axis=1)[[1, 0]]
+    assert expected_calibration_error([0, 1], numbered, [0, 1]) == expected

@@ -52,3 +52,14 @@ def test_columns_of_labels_or_of_named_probabilities_in_any_container():
     assert fidelity(pd.DataFrame({"label": ["a", "b"]}), pd.Series(["a", "c"])) == 0.5
     assert fidelity(np.array([[1], [2]]), [1, 3]) == 0.5
     assert fidelity(TABLE, TABLE[["b", "a"]]) == 1.0
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize("columns", [[0, 1], [False, True], [0.0, 1.0], [0.5, 1.5], [3, 5]])
+def test_numbers_of_columns_are_aligned(columns, multilabel):
+    table = TABLE.set_axis(columns, axis=1)
+    turned = table.iloc[:, ::-1]
+    assert fidelity(table, turned, multilabel=multilabel) == 1.0
+    assert fidelity(turned, table, multilabel=multilabel) == 1.0
+    assert fidelity(turned, turned.to_numpy(), multilabel=multilabel) == 1.0
+    assert fidelity(turned.to_numpy(), turned, multilabel=multilabel) == 1.0

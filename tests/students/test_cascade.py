@@ -11,6 +11,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 
+from named_answers import NamedAnswers
 from skdistill import (
     CascadeClassifier,
     DistilledMLPClassifier,
@@ -52,6 +53,14 @@ def test_curve_is_what_each_threshold_gives():
     assert np.isnan(curve["student_accuracy"].iloc[-1])
 
 
+def test_a_curve_aligns_named_columns():
+    student, teacher, codes = random_case()
+    expected = cascade_curve(student, teacher, codes)
+    tables = [pd.DataFrame(proba, columns=["a", "b", "c"]) for proba in (student, teacher)]
+    found = cascade_curve(tables[0], tables[1][["c", "a", "b"]], codes)
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_a_curve_needs_texts():
     with pytest.raises(ValueError, match="at least one text"):
         cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])
@@ -63,6 +72,21 @@ def says_all_right(texts):
 
 def says_all_wrong(texts):
     return [row[::-1] for row in says_all_right(texts)]
+
+
+def test_answers_of_both_parts_are_found_by_the_names_of_their_columns(topics):
+    texts, labels = topics[0][:200], topics[1][:200]
+    student, teacher = (make_tfidf_baseline().fit(texts[:n], labels[:n]) for n in (20, 200))
+    plain, named = (
+        CascadeClassifier(FrozenEstimator(wrap(student)), FrozenEstimator(wrap(teacher))).fit(
+            texts, labels
+        )
+        for wrap in (lambda model: model, NamedAnswers)
+    )
+    assert 0 < plain.asks_teacher(texts).sum() < len(texts)
+    np.testing.assert_array_equal(named.asks_teacher(texts), plain.asks_teacher(texts))
+    np.testing.assert_array_equal(named.predict_proba(texts), plain.predict_proba(texts))
+    pd.testing.assert_frame_equal(named.curve(texts, labels), plain.curve(texts, labels))
 
 
 def says_half_right(texts):
@@ -95,6 +119,25 @@ def test_the_best_threshold_within_the_rate_is_taken(frozen_pair, max_rate, rate
     curve = cascade.curve(texts, y)
     assert curve.equals(cascade.curve_)
     assert curve["accuracy"].max() == 1
+
+
+def test_by_default_at_most_a_tenth_of_the_texts_goes_to_the_teacher(frozen_pair):
+    student, teacher, texts, y = frozen_pair
+    assert CascadeClassifier(student, teacher).fit(texts, y).teacher_rate_ == 0
+    sure = [text for text in texts if len(text) < 3]
+    mostly_sure = sure * 3 + ["bbbb"] * 20
+    cascade = CascadeClassifier(student, teacher).fit(
+        mostly_sure, [y[texts.index(text)] for text in mostly_sure]
+    )
+    assert cascade.teacher_rate_ == pytest.approx(20 / len(mostly_sure))
+
+
+def test_the_teacher_of_a_frozen_student_is_used(frozen_pair):
+    _, teacher, texts, y = frozen_pair
+    fitted = make_student(teacher).fit(texts, y)
+    cascade = CascadeClassifier(FrozenEstimator(fitted)).fit(texts, y)
+    assert cascade.student_.estimator is fitted
+    np.testing.assert_array_equal(cascade.teacher_.predict(texts), y)
 
 
 def test_a_rate_of_one_allows_every_text(frozen_pair):
@@ -293,3 +336,24 @@ def test_several_labels_a_text_are_refused(container):
         cascade.fit(["a", "b"] * 20, y)
     with pytest.raises(ValueError, match="y contains probabilities"):
         cascade.fit(["a", "b"] * 20, [[0.5, 0.5], [0.9, 0.1]] * 20)
+
+
+def test_held_out_texts_are_taken_from_memory(tmp_path):
+    asked = []
+
+    def ask(texts):
+        asked.extend(texts)
+        return ["travel" if "bus" in text else "food" for text in texts]
+
+    X = [f"{kind} number {i}" for i in range(30) for kind in ("bus", "soup")]
+    y = ["travel", "food"] * 30
+    teacher = FunctionTeacherClassifier(ask, classes=["food", "travel"])
+    student = make_student(teacher, memory=tmp_path)
+    student.fit(X)
+    assert sorted(asked) == sorted(X)
+    cascade = CascadeClassifier(student, random_state=0).fit(X, y)
+    assert len(asked) == len(X)
+    assert cascade.curve_["accuracy"].iloc[-1] == 1
+    # What is not in memory is kept there.
+    CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
+    assert sorted(asked) == sorted([*X, "bus line", "soup dish"])

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from conftest import make_checkpoint
@@ -84,6 +85,8 @@ def test_another_teacher_is_passed_to_load(topics, transformer, tmp_path):
     other = FunctionTeacherClassifier(lambda texts: None, classes=["a", "b"]).fit(X)
     with pytest.raises(ValueError, match="differ from those of the student"):
         CascadeClassifier.load(tmp_path, teacher=other)
+    with pytest.raises(NotFittedError):
+        CascadeClassifier.load(tmp_path, teacher=make_tfidf_baseline())
 
 
 def test_a_student_of_another_package_is_refused(topics, transformer, tmp_path):

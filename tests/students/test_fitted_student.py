@@ -17,6 +17,7 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
+from skdistill.students._missing_teacher import MissingTeacher
 
 SMALL = {"max_epochs": 3, "random_state": 0, "vocabulary_size": 60}
 
@@ -169,3 +170,17 @@ def test_pickles_without_the_parameters_of_fit_state_the_current_ones(split, tmp
     before = made_by(student, tmp_path, split[0])
     del student._trained_with
     assert made_by(pickle.loads(pickle.dumps(student)), tmp_path, split[0]) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("Pipeline", r"its teacher \(Pipeline\)\."), (None, r"its teacher\.")]
+)
+def test_a_missing_teacher_says_how_to_go_on(name, told):
+    missing = MissingTeacher(name)
+    for call in (
+        lambda: missing.fit(["a"], ["b"]),
+        lambda: missing.predict_proba(["a"]),
+        lambda: missing.word_vectors(["a"]),
+    ):
+        with pytest.raises(ValueError, match=f"{told}.*set teacher=None to train on the gold"):
+            call()

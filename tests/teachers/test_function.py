@@ -3,9 +3,11 @@ import pickle
 import signal
 import threading
 import time
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import torch
@@ -633,6 +635,34 @@ def test_a_frozen_teacher_is_not_paid_again(tmp_path):
     # Some texts are new, so the others are looked up one by one.
     student.fit([*texts, "new !"], [*labels, "loud"])
     assert sorted(asked) == sorted([*texts, "new !"])
+    # A cascade's held-out texts are in memory, too.
     CascadeClassifier(student, max_teacher_rate=0.5).fit(texts, labels)
-    n_held_out = len(asked) - len(texts) - 1  # which the cascade asks for itself
-    assert 0 < n_held_out < len(texts)
+    assert len(asked) == len(texts) + 1
+
+
+def test_columns_that_may_be_places_or_classes_are_refused():
+    counted = pd.DataFrame([[0.25, 0.75]])
+    teacher = FunctionTeacherClassifier(lambda texts: counted, classes=[1, 0]).fit(["a"])
+    with pytest.raises(ValueError, match=r"are numbered from 0, so they may be in order or be nam"):
+        teacher.predict_proba(["b"])
+    named = counted.set_axis(["0", "1"], axis=1)
+    teacher = FunctionTeacherClassifier(lambda texts: named, classes=[1, 0]).fit(["a"])
+    assert teacher.predict_proba(["b"]).tolist() == [[0.25, 0.75]]
+
+
+@pytest.mark.parametrize("kind", ["series", "named tuples", "structs", "arrow"])
+def test_rows_with_names_are_not_taken_by_position(kind):
+    pair = namedtuple("pair", ["loud", "calm"])
+
+    def answer(texts):
+        if kind == "series":
+            return [pd.Series([0.75, 0.25], index=["loud", "calm"]) for _ in texts]
+        if kind == "named tuples":
+            return (pair(0.75, 0.25) for _ in texts)
+        if kind == "structs":
+            return pl.Series([{"loud": 0.75, "calm": 0.25} for _ in texts])
+        return pa.array(["loud" for _ in texts])
+
+    teacher = FunctionTeacherClassifier(answer, classes=["calm", "loud"]).fit(["a"])
+    expected = [0, 1] if kind == "arrow" else [0.25, 0.75]
+    assert teacher.predict_proba(["a", "b"]).tolist() == [expected] * 2

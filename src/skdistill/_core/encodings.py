@@ -74,7 +74,8 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
     if marked is None:
         if encoding in _BYTE_ORDER_MARKS.values():  # two encodings, told apart by the mark
             raise ValueError(
-                f"has no byte-order mark, so it is in {encoding}-le or {encoding}-be, if at all"
+                f"has no byte-order mark and seems to be in {_likely_encoding(head)}, not in "
+                f"{encoding_title(encoding)}"
             )
         return encoding
     if not encoding.startswith(marked.removesuffix("-sig")):
@@ -87,12 +88,28 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
 
 def _refuse_utf16(head: bytes) -> None:
     """Raise an error if every second byte of a text is often zero."""
+    if name := _unmarked_utf16(head):
+        raise ValueError(f"seems to be in UTF-16 without a byte-order mark ({name}), not in UTF-8")
+
+
+def _unmarked_utf16(head: bytes) -> str:
+    """Return the kind of UTF-16 in which every second byte would be zero, or an empty string."""
     pairs = len(head) // 2
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if pairs > 1 and head[first : 2 * pairs : 2].count(0) > pairs // 2:
-            raise ValueError(
-                f"seems to be in UTF-16 without a byte-order mark ({name}), not in UTF-8"
-            )
+            return name
+    return ""
+
+
+def _likely_encoding(head: bytes) -> str:
+    """Return an encoding of a text without a byte-order mark."""
+    if name := _unmarked_utf16(head):
+        return name
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def encoding_title(encoding: str) -> str:

@@ -1,6 +1,6 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,8 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     name : str, default="y"
         The name of the labels in error messages.
     classes : ndarray of shape (n_labels,) or None, default=None
-        The known labels. If they are names and `y` is a table with one named column per label, the
-        columns are put in their order.
+        The known labels. If they are names and `y` is a table with one named column per label, or
+        if they are the numbers of its columns, the columns are put in their order.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         strings and others are not; or if the columns have the same name or are not the known
         labels. The message names the row or the columns.
     TypeError
-        If `y` is not iterable, or is a single string.
+        If `y` is not iterable, is a single string, or is a lazy table.
 
     Examples
     --------
@@ -54,16 +54,21 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     """
     if y is None:
         raise ValueError(f"{name} is None, but must contain labels.")
+    _refuse_lazy(y, name)
     if hasattr(y, "toarray"):
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
-        twice = [column for column in columns if columns.count(column) > 1]
+        names = [*map(_name, columns)]
+        twice = [name for name in names if names.count(name) > 1]
         if twice or not columns:
             fault = f"two columns named {twice[0]!r}" if twice else "no columns"
             raise ValueError(f"{name} has {fault}; pass a table with one column for each label.")
-        if classes is not None and classes.dtype.kind == "U" and label_names(y) is not None:
-            columns = _in_order(columns, classes, name)
+        if classes is not None and len(columns) > 1:
+            # Classes that are numbers have had no names.
+            is_named = classes.dtype.kind == "U" and _have_names(columns)
+            if is_named or _are_same(columns, classes):
+                columns = _in_order(columns, classes, name)
         arrays = [as_labels(y[column], name=f"{name}[{column!r}]") for column in columns]
         return arrays[0] if len(arrays) == 1 else np.column_stack(arrays)
     if isinstance(y, np.ndarray) and not isinstance(y, np.ma.MaskedArray):
@@ -79,11 +84,47 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
 
 
 def label_names(y: Any) -> np.ndarray | None:
-    """Return the column names of a table with several labels; None if it has no names."""
+    """Return the column names of a table with several labels; None if it has no names.
+
+    The numbers 0, 1, 2, ... in order are no names. Other numbers become strings.
+    """
     columns = _columns(y)
-    if columns is None or len(columns) < 2 or not all(isinstance(name, str) for name in columns):
+    if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
-    return np.array(columns)
+    return np.array([*map(_name, columns)])
+
+
+def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
+    """Return the column names of a table with several labels, or numbers if it has no names."""
+    names = label_names(y)
+    return np.arange(n_labels) if names is None else names
+
+
+def _name(column: Any) -> str:
+    """Return the name of a column or class; numbers that are equal have the same one."""
+    is_whole = isinstance(column, float | np.floating) and column == column // 1
+    return str(int(column) if is_whole else column)
+
+
+def _have_names(columns: list[Any]) -> bool:
+    """Return whether columns are anything but the numbers 0, 1, 2, ... in order."""
+    return any(isinstance(name, str) or _name(name) != str(i) for i, name in enumerate(columns))
+
+
+def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
+    """Return whether the names of columns, even if they are numbers in order, are the classes."""
+    return {*map(_name, columns)} == {*map(_name, classes)}
+
+
+def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) -> None:
+    """Refuse columns 0, 1, 2, ... if the classes are these numbers in an order of their own."""
+    known = classes.tolist()
+    if known != sorted(known) and _are_same([*columns], known):
+        raise ValueError(
+            f"The columns of {name} are numbered from 0, so they may be in order or be named after "
+            f"the classes {known!s:.200}. Pass an array with its columns in the order of the "
+            "classes, or name the columns by strings."
+        )
 
 
 class LabelTable:
@@ -131,24 +172,67 @@ def from_tensors(values: Any) -> Any:
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
-    Arrays, and tables whose columns are numbered, are returned as they are.
+    A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
+    whose columns are numbered in order, are returned as they are.
 
     Raises
     ------
     ValueError
-        If the columns have names that are not the classes. `name` is the table's name.
+        If the columns have names that are not the classes, or numbers that may be places or
+        classes. `name` is the table's name.
+    TypeError
+        If the table is lazy.
     """
+    _refuse_lazy(table, name)
+    if is_struct(table):
+        table = table.to_list()
+    if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
+        return _rows_in_order(table, classes, name)
     columns = _columns(table)
-    if columns is None or columns == [*range(len(columns))]:
+    if columns is None:
+        return table
+    if not _have_names(columns):
+        _refuse_ambiguous(columns, classes, name)
         return table
     columns = _in_order(columns, classes, name)
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
 
 
+def is_struct(column: Any) -> bool:
+    """Return whether this is a polars column of rows with names."""
+    return str(getattr(column, "dtype", "")).startswith("Struct")
+
+
+def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
+    """Return a row as a mapping if its numbers have names: a dict, a Series or a named tuple.
+
+    A named tuple of which no field is a class is a plain tuple.
+    """
+    if isinstance(row, Mapping):
+        return row
+    if isinstance(row, tuple) and hasattr(row, "_asdict"):
+        named: dict[str, Any] = row._asdict()
+        return named if named.keys() & {*map(str, classes)} else None
+    if isinstance(getattr(row, "index", None), Iterable) and hasattr(row, "to_dict"):
+        return dict(row.to_dict()) if _have_names([*row.index]) else None
+    return None
+
+
+def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.ndarray:
+    values = []
+    for number, row in enumerate(rows):
+        named = by_name(row, classes)
+        if named is None:
+            raise ValueError(f"{name}[0] has names, but {name}[{number}] has none.")
+        columns = _in_order([*named], classes, f"{name}[{number}]")
+        values.append([float(named[column]) for column in columns])
+    return np.array(values)
+
+
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
     """Return the names of columns in the order of the classes, which they must equal."""
-    place = {str(column): column for column in columns}
-    wanted = [*map(str, classes.tolist())]
+    place = {_name(column): column for column in columns}
+    wanted = [*map(_name, classes.tolist())]
     if len(place) < len(columns) or place.keys() != {*wanted}:
         raise ValueError(
             f"{name} has the columns {columns!s:.200}, which are not the classes "
@@ -277,8 +361,19 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
         )
 
 
+def _refuse_lazy(table: Any, name: str) -> None:
+    """Refuse a table whose rows are not computed yet, such as a polars LazyFrame."""
+    if hasattr(table, "collect"):
+        raise TypeError(
+            f"{name} is a {type(table).__name__}, whose rows are not computed yet; pass the result "
+            "of its method collect()."
+        )
+
+
 def _columns(y: Any) -> list[Any] | None:
     """Return the column names of a pandas, polars or pyarrow table; None for anything else."""
+    if hasattr(y, "collect"):  # a lazy table, which is refused where it is read
+        return None
     names = getattr(y, "column_names", None)
     if names is None and getattr(y, "ndim", 2) == 2:
         names = getattr(y, "columns", None)

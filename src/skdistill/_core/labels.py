@@ -12,7 +12,7 @@ from skdistill._core.label_columns import (
     check_ones_and_zeros,
     columns_in_order,
     from_tensors,
-    label_names,
+    names_or_numbers,
 )
 
 # Rows of probabilities to check at a time.
@@ -63,13 +63,13 @@ def check_labels(
     """
     if y is None:
         raise ValueError(_NO_LABELS)
-    columns, name = label_names(y), names[1]
+    table, name = y, names[1]
     y = as_labels(y, name=name)
     _refuse_probabilities(y, name)
     if multilabel and y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
         check_same_length(n_rows, len(y), names=names)
         check_ones_and_zeros(y, name=name)
-        return np.arange(y.shape[1]) if columns is None else columns, y.astype(np.int64)
+        return names_or_numbers(table, y.shape[1]), y.astype(np.int64)
     y = check_label_column(y, n_rows=n_rows, names=names)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -124,6 +124,11 @@ def weigh_classes(
     """
     if class_weight != "balanced":
         weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        if not (weights >= 0).all() or not np.isfinite(weights).all():
+            raise ValueError(
+                f"class_weight={class_weight!r} must contain only finite weights that are not "
+                "negative."
+            )
         return weights
     rows = sample_weight > 0
     present = np.unique(codes[rows])

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.label_columns import columns_in_order
+
 
 def as_questions(proba: np.ndarray) -> np.ndarray:
     """Turn label probabilities into probabilities of the two classes no and yes.
@@ -163,6 +165,28 @@ def gives_several_labels(classifier: Any, text: str) -> bool:
     """
     known = getattr(classifier, "multilabel_", None)
     return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
+
+
+def class_names(classifier: Any, names: np.ndarray | None) -> np.ndarray:
+    """Return the classes of a fitted classifier in the order of its columns.
+
+    If a text may have several labels and the classifier has no names for them, these are `names`,
+    the columns of the labels that it is tested on, or numbers if these have no names.
+    """
+    classes = classifier.classes_
+    if isinstance(classes, list) and np.ndim(classes[0]) == 1:
+        classes = np.arange(len(classes))
+    if names is None or not np.array_equal(classes, np.arange(len(names))):
+        return np.asarray(classes)
+    # The columns may have these numbers, in another order.
+    return np.asarray(classes) if {*names} == {*map(str, classes)} else names
+
+
+def predict_columns(classifier: Any, X: Any, classes: np.ndarray) -> np.ndarray:
+    """Return a fitted classifier's probabilities of the classes, in their order."""
+    proba = join_columns(classifier.predict_proba(X))
+    name = f"{type(classifier).__name__}.predict_proba(X)"
+    return np.asarray(columns_in_order(proba, classes, name=name))
 
 
 def join_columns(proba: Any) -> Any:

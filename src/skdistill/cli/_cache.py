@@ -46,7 +46,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     clear.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     clear.set_defaults(run=_clear)
     for action in (info, clear):
-        action.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the cache")
+        action.add_argument(
+            "folder", metavar="FOLDER", type=_options.file_path, help="the folder of the cache"
+        )
         action.set_defaults(usage_error=action.error, parser=action)
 
 

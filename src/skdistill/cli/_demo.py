@@ -13,8 +13,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "demo",
         usage="[options]",
         summary="train and compare a baseline, an MLP, a teacher and a distilled MLP",
-        description="Train a TF-IDF baseline, a small MLP, a transformer teacher and an MLP "
-        "distilled from the teacher. Then print a table, draw a figure and save the student. "
+        description="Train a TF-IDF baseline (logistic regression on weighted word counts), a "
+        "small MLP (a neural network), a transformer teacher and an MLP distilled from the "
+        "teacher. Then print a table, draw a figure and save the student. "
         "Without --full, this takes about five minutes on two CPU cores.",
         examples="""
             skdistill demo                     docstrings of installed libraries
@@ -24,6 +25,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     demo.add_argument(
         "--data",
+        type=_options.file_name,
         default="docstrings",
         metavar="DATA",
         help="docstrings (of installed libraries; works offline), emotion, "
@@ -33,11 +35,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     demo.add_argument(
         "--teacher",
         metavar="NAME_OR_PATH",
-        help="a transformer, by its folder or its name on the Hub; one that is already fine-tuned "
+        help="a transformer, by its folder or its name on that Hub; one that is already fine-tuned "
         "for your labels is not trained again (default: MiniLM, from the extra skdistill[demo])",
     )
     demo.add_argument(
         "--unlabeled",
+        type=_options.file_name,
         metavar="FILE",
         help="a file of unlabelled texts; may be .txt",
     )
@@ -54,7 +57,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_work_options(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--output",
-        type=Path,
+        type=_options.file_path,
         default=Path("demo-output"),
         metavar="DIR",
         help="folder for the student, the table and the figure (default: demo-output)",

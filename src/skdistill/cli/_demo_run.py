@@ -1,5 +1,6 @@
 """The article's experiment on real text: baseline, small MLP, teacher, distilled MLP."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -206,6 +207,11 @@ def _shrink(texts: Bunch, random_state: int) -> Bunch:
     return few
 
 
+def _bars() -> int:
+    """Return 1 if bars of progress are shown: only in a terminal."""
+    return int(sys.stderr is not None and sys.stderr.isatty())
+
+
 class _Stopwatch:
     seconds = 0.0
 
@@ -224,7 +230,7 @@ def _train_small_models(demo: Demo, texts: Bunch, tell: Narrator) -> list[Traine
     _tell_accuracies(tell, trained, texts)
     tell.step("MLP on hard labels: the small model without a teacher")
     for pooling in _poolings(demo):
-        student = DistilledMLPClassifier(pooling=pooling, random_state=demo.seed, verbose=1)
+        student = DistilledMLPClassifier(pooling=pooling, random_state=demo.seed, verbose=_bars())
         with _timed() as watch:
             student.fit(texts.X_train, texts.y_train)
         name = f"MLP, hard labels, {_pooling_name(pooling)} pooling"
@@ -287,13 +293,13 @@ def _train_teacher(
     tell.step(f"Teacher {name}: " + ("already fine-tuned" if is_ready else "fine-tuning"))
     seconds = None
     if is_ready:
-        teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=1)
+        teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=_bars())
     else:
         settings = teacher_settings(len(texts.X_train), is_default=demo.teacher is None)
         if not demo.full:  # as few passes as teach it something
             settings["max_epochs"] = "auto"
         teacher = TransformerTeacherClassifier(
-            weights, **settings, random_state=demo.seed, verbose=1
+            weights, **settings, random_state=demo.seed, verbose=_bars()
         )
         with _timed() as watch:
             teacher.fit(texts.X_train, texts.y_train)
@@ -309,7 +315,7 @@ def _label(teacher: Any, texts: Bunch, memory: str, tell: Narrator) -> float:
     """Label all texts with the teacher, for all students; return the seconds this took."""
     tell.step("Labelling all training texts with the teacher")
     frozen = FrozenEstimator(teacher)
-    labeler = SoftLabeler(frozen, texts.X_train, texts.y_train, memory=memory, verbose=1)
+    labeler = SoftLabeler(frozen, texts.X_train, texts.y_train, memory=memory, verbose=_bars())
     with _timed() as watch:
         labeler.label([*texts.X_train, *texts.X_unlabeled])
     # Progress bars would slow down the speed measurement.
@@ -327,7 +333,7 @@ def _distil(demo: Demo, teacher: Any, texts: Bunch, memory: str, tell: Narrator)
             pooling=pooling,
             memory=memory,
             random_state=demo.seed,
-            verbose=1,
+            verbose=_bars(),
         )
         with _timed() as watch:
             student.fit(texts.X_train, texts.y_train, X_unlabeled=TextPool(texts.X_unlabeled))

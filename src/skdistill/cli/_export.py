@@ -23,9 +23,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "For a card with test scores, use `skdistill report --html`.",
         examples="""
             skdistill export model.skd -o model.onnx
-            skdistill export model.skd -o model.onnx --inputs strings
+            skdistill export model.skd -o strings.onnx --inputs strings
             skdistill export model.skd -o small.skd --precision int8 --texts test.csv
-            skdistill export model.skd -o card.html
+            skdistill export model.skd -o page.html
             """,
     )
     _options.add_model(export)
@@ -36,16 +36,18 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--inputs",
         choices=["ids", "strings"],
         metavar="KIND",
-        help="input of the graph: ids (default), or strings, which are raw texts",
+        help="input of the graph: ids (default), numbers of words, which an OnnxTextEncoder makes; "
+        "or strings, which are raw texts",
     )
     export.add_argument(
         "--precision",
         choices=["float32", "float16", "int8"],
         metavar="TYPE",
-        help="type of the weights in a .skd file: float32, float16 or int8",
+        help="type of the weights in a .skd file: float32, float16 (smaller) or int8 (smallest)",
     )
     export.add_argument(
         "--texts",
+        type=_options.file_name,
         metavar="FILE",
         help="a file of texts for the comparison; may be .txt",
     )
@@ -67,13 +69,14 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error("a .skd output requires --precision")
     if export is not _export_skd and arguments.precision is not None:
         arguments.usage_error("--precision is only for .skd files; remove it")
+    _options.refuse_same(arguments.output, arguments.model, "model")
     _options.check_output(arguments.output, arguments.force)
     # Imported here so that `skdistill --help` starts fast.
     from skdistill._core.format import format_bytes
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    student = CompiledClassifier.load(arguments.model)
-    n_bytes_before = arguments.model.stat().st_size  # read now: the export may overwrite it
+    student = CompiledClassifier(read_student_file(arguments.model))
     found = export(arguments, student)
     n_bytes = arguments.output.stat().st_size
     if arguments.json:
@@ -82,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     print(
         f"{arguments.output}: {format_bytes(n_bytes)} ({arguments.model}: "
-        f"{format_bytes(n_bytes_before)})"
+        f"{format_bytes(arguments.model.stat().st_size)})"
     )
     print(
         f"probabilities differ by at most {found['largest_difference']:.2g} on "

@@ -2,12 +2,16 @@
 
 import argparse
 import json
+import sys
+import warnings
 from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import skdistill
 from skdistill.cli import _inputs, _options
+from skdistill.cli._teacher_choice import WITHOUT_TRANSFORMER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +22,13 @@ if TYPE_CHECKING:
 
 # Below this retention, the output suggests more texts.
 _GOOD_RETENTION = 0.97
-_WITHOUT_TRANSFORMER = ("tfidf", "none")
+# From this number of texts on, classes must be fewer than this share of them.
+_LEAST_TEXTS = 20
+_MOST_CLASSES = 0.5
+# From this share of test texts that are training texts on, the output warns of them.
+_MANY_KNOWN = 0.1
+# What files write between several labels.
+_SEPARATORS = "|;,/"
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
@@ -35,11 +45,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "fit",
         usage="DATA -o MODEL.skd [options]",
         summary="train a teacher and a student on a file of labelled texts",
-        description="Fine-tune a teacher on labelled texts, label all texts with it, train a "
-        "student on its probabilities, and write the student to one file.",
+        description="Fine-tune a teacher, label all texts with it, train a student on its "
+        "probabilities and save it.",
         examples="""
             skdistill fit train.csv --teacher tfidf --test-fraction 0.2 -o model.skd
-            skdistill fit export.csv --text-column Utterance --label-column Intent -o model.skd
+            skdistill fit export.csv --text-column Utterance --label-column Intent -o intents.skd
             """,
     )
     _add_file_options(fit)
@@ -58,8 +68,9 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
     files = fit.add_argument_group("files")
     files.add_argument(
         "data",
+        type=_options.file_name,
         metavar="DATA",
-        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for stdin",
     )
     _options.add_output_options(files, metavar="MODEL.skd", help="file for the student")
     _inputs.add_text_column(files)
@@ -67,11 +78,17 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
     _inputs.add_format(files)
     _inputs.add_reading_options(files)
     files.add_argument(
-        "--unlabeled", metavar="FILE", help="a file of more texts, without labels; may be .txt"
+        "--unlabeled",
+        type=_options.file_name,
+        metavar="FILE",
+        help="a file of more texts, without labels; may be .txt",
     )
     test = files.add_mutually_exclusive_group()
     test.add_argument(
-        "--test", metavar="FILE", help="labelled texts to evaluate student and teacher on"
+        "--test",
+        type=_options.file_name,
+        metavar="FILE",
+        help="labelled texts to evaluate student and teacher on",
     )
     test.add_argument(
         "--test-fraction",
@@ -86,24 +103,34 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a folder or a name on the Hub; tfidf (fast); none (default: MiniLM)",
+        help="a folder or a name on the Hub (huggingface.co); tfidf (fast: logistic regression on "
+        "word counts); none (default: MiniLM)",
     )
     teacher.add_argument(
         "--epochs",
         type=_options.positive,
         metavar="N",
-        help="passes of fine-tuning; likewise --lr RATE and --batch-size N",
+        help="passes; also --lr RATE (defaults suit DATA), --batch-size N (default: 32)",
     )
     teacher.add_argument("--lr", type=_options.rate, help=argparse.SUPPRESS)
     teacher.add_argument("--batch-size", type=_options.positive, help=argparse.SUPPRESS)
     teacher.add_argument(
-        "--save-teacher", type=Path, metavar="DIR", help="save it for other students and `report`"
+        "--save-teacher",
+        type=_options.file_path,
+        metavar="DIR",
+        help="save it for other students and `report`",
     )
     teacher.add_argument(
-        "--checkpoint", type=Path, metavar="DIR", help="save it after each epoch, to resume"
+        "--checkpoint",
+        type=_options.file_path,
+        metavar="DIR",
+        help="save the unfinished teacher after each epoch, to resume",
     )
     teacher.add_argument(
-        "--cache", type=Path, metavar="DIR", help="keep its probabilities for other runs"
+        "--cache",
+        type=_options.file_path,
+        metavar="DIR",
+        help="keep its probabilities for other runs",
     )
 
 
@@ -121,7 +148,7 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         choices=["word", "char"],
         default="word",
         metavar="KIND",
-        help="word (default) or char (if no spaces are written); --ngram-range MIN,MAX",
+        help="word (default) or char (no spaces); --ngram-range MIN,MAX (default: 1,1)",
     )
     student.add_argument(
         "--ngram-range",
@@ -147,7 +174,7 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
         choices=["float32", "float16", "int8"],
         default="float32",
         metavar="TYPE",
-        help="type of the stored weights: float32 (default), float16 or int8",
+        help="stored weights: float32 (default), float16 (smaller) or int8 (smallest)",
     )
 
 
@@ -157,9 +184,17 @@ def _add_work_options(fit: argparse.ArgumentParser) -> None:
         "--seed", type=_options.seed, default=0, metavar="N", help="random seed (default: 0)"
     )
     work.add_argument(
-        "--threads", type=_options.positive, metavar="N", help="maximum number of CPU threads"
+        "--threads",
+        type=_options.positive,
+        metavar="N",
+        help="maximum number of CPU threads (default: one per core)",
     )
-    work.add_argument("--quiet", action="store_true", help="do not show progress")
+    work.add_argument(
+        "--quiet",
+        action="store_true",
+        help="do not show progress; --verbose shows its bars even without a terminal",
+    )
+    work.add_argument("--verbose", action="store_true", help=argparse.SUPPRESS)
     work.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -171,7 +206,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill.cli._narrator import Narrator
 
     tell = Narrator(n_steps=2 if arguments.teacher == "none" else 3, silent=arguments.quiet)
-    tell.step(f"Reading {'standard input' if arguments.data == '-' else arguments.data}")
+    tell.step(f"Reading {_inputs.name_of(arguments.data)}")
     # Files are read before anything slow is imported, so that an error is found at once.
     texts = _read_texts(arguments)
 
@@ -180,7 +215,8 @@ def _run(arguments: argparse.Namespace) -> None:
     from skdistill._core.threads import at_most
     from skdistill.cli._training import Job, hold_out, train
 
-    job = _options.make_job(Job, arguments)
+    has_bars = not arguments.quiet and (arguments.verbose or sys.stderr.isatty())
+    job = replace(_options.make_job(Job, arguments), quiet=not has_bars)
     texts = hold_out(texts, arguments.data, job)
     tell.note(texts.describe())
     limit = nullcontext() if arguments.threads is None else at_most(arguments.threads)
@@ -198,10 +234,11 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     test = None
     if arguments.test is not None:
         known = replace(labels, known=classes)
-        test = _inputs.read_labelled_file(arguments.test, arguments, known)
+        test = _inputs.read_labelled_file(arguments.test, arguments, known, arguments.data)
+        _warn_of_known_texts(labelled.texts, test.texts, arguments)
     unlabelled: list[str] = []
     if arguments.unlabeled is not None:
-        unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments)
+        unlabelled = _inputs.read_unlabelled_file(arguments.unlabeled, arguments, arguments.data)
     return _inputs.Texts(labelled, unlabelled, test)
 
 
@@ -212,9 +249,11 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     from skdistill._core.multilabel import write_labels
 
     column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
+    _warn_of_case(np.unique(labelled.y) if labelled.names is None else labelled.names, column)
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
+        _refuse_other_separators(labelled.names, column, arguments.label_separator)
         write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
         return labelled.names
     classes = np.unique(labelled.y)
@@ -223,7 +262,57 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
     _refuse_several_labels(classes, column)
+    n_texts = len(labelled.texts)
+    if n_texts >= _LEAST_TEXTS and len(classes) > _MOST_CLASSES * n_texts:
+        name = (arguments.label_column or ["label"])[0]
+        raise ValueError(
+            f"The column {name!r} has a different label in nearly every row; is it the right "
+            f"--label-column? {arguments.data} has {len(classes):,} labels in {n_texts:,} rows."
+        )
     return classes
+
+
+def _warn_of_known_texts(texts: list[str], test: list[str], arguments: argparse.Namespace) -> None:
+    """Warn if many test texts are also training texts."""
+    known = {*texts}
+    n_known = sum(text in known for text in test)
+    if n_known >= _MANY_KNOWN * len(test):
+        source, tested = map(_inputs.name_of, (arguments.data, arguments.test))
+        warnings.warn(
+            f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so the "
+            "scores say little about new texts.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_case(names: "np.ndarray", column: str) -> None:
+    """Warn of two labels that differ only in case."""
+    found: dict[str, str] = {}
+    for name in names.tolist():
+        other = found.setdefault(name.casefold(), name)
+        if other != name:
+            warnings.warn(
+                f"{column} contains {other!r} and {name!r}, which count as two labels; rename one "
+                "of them if they mean the same.",
+                stacklevel=4,
+            )
+            return
+
+
+def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:
+    """Refuse labels that another separator than the given one would split into several."""
+    if given is None:
+        return
+    known = {*names.tolist()}
+    for separator in _SEPARATORS.replace(given.strip() or " ", ""):
+        for label in names.tolist():
+            parts = {part.strip() for part in label.split(separator)}
+            # No label of several may contain a |, because `predict` writes it between labels.
+            if len(parts) > 1 and (separator == "|" or known.issuperset(parts)):
+                raise ValueError(
+                    f"{column} contains {label!r}, several labels of one text; pass "
+                    f"--label-separator {separator!r}."
+                )
 
 
 def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
@@ -232,7 +321,7 @@ def _refuse_several_labels(names: "np.ndarray", column: str) -> None:
     numbered = all(number.isdecimal() for name in known for number in name.split())
     for label in names.tolist():
         # Numbers are separated by spaces, names by |; each name is also the only one of some text.
-        parts = label.split("|")
+        parts = [part.strip() for part in label.split("|")]
         is_listed = len(parts) > 1 and known.issuperset(parts)
         if is_listed or (numbered and len(label.split()) > 1):
             separator = "'|'" if is_listed else "' '"
@@ -249,17 +338,30 @@ def _check(arguments: argparse.Namespace) -> None:
         error(
             f"the output {arguments.output} must end in .skd; `export` converts it to other formats"
         )
+    if arguments.quiet and arguments.verbose:
+        error("--quiet and --verbose exclude each other; pass one of them")
     if arguments.data == arguments.test == "-":
         error("DATA and --test cannot both be standard input; pass a file for one of them")
+    _check_teacher(arguments)
     option = _options.first_given(arguments, ("unlabeled", "augment", "cache"))
     if arguments.teacher == "none" and option:
         error(f"{option} needs a teacher, but --teacher is none")
     option = _options.first_given(arguments, _FOR_TRANSFORMERS)
-    if arguments.teacher in _WITHOUT_TRANSFORMER and option:
+    if arguments.teacher in WITHOUT_TRANSFORMER and option:
         error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
     _options.check_output(arguments.output, arguments.force)
     if arguments.save_teacher is not None:
         _options.check_output(arguments.save_teacher, arguments.force, is_folder=True)
+
+
+def _check_teacher(arguments: argparse.Namespace) -> None:
+    """Refuse a name that is nearly one of those that are no transformer."""
+    given = arguments.teacher
+    if given is None or given in WITHOUT_TRANSFORMER or Path(given).exists():
+        return
+    similar = get_close_matches(given.lower(), WITHOUT_TRANSFORMER, n=1, cutoff=0.75)
+    if similar:
+        arguments.usage_error(f"there is no teacher {given!r}; did you mean {similar[0]}?")
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:
@@ -271,7 +373,7 @@ def _what_is_kept(arguments: argparse.Namespace) -> str:
         kept.append(f"the texts that are already labelled (in {arguments.cache})")
     if kept:
         return f"; run the same command to resume from {' and '.join(kept)}, if any"
-    if arguments.teacher in _WITHOUT_TRANSFORMER:
+    if arguments.teacher in WITHOUT_TRANSFORMER:
         return "; nothing was written"
     return "; nothing was written. --cache DIR and --checkpoint DIR let you resume a fit"
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 _STDIN = "standard input"
 _FORMATS = ("csv", "tsv", "jsonl", "parquet")
-FILE_TYPES = "a csv, tsv, jsonl or parquet"
+FILE_TYPES = "a csv, tsv, jsonl (or .gz) or parquet"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def add_label_columns(parser: Any) -> None:
         "--label-column",
         action="append",
         metavar="NAME",
-        help="name of the label column (default: label); repeat it for 0/1 columns",
+        help="label column (default: label); repeat it if each label has a 0/1 column",
     )
     parser.add_argument(
         "--label-separator",
@@ -131,8 +132,13 @@ def _encoding(text: str) -> str:
     return text
 
 
-def reading(arguments: argparse.Namespace) -> "Options":
-    """Return how files are to be read."""
+def name_of(path: str) -> str:
+    """Return the name of a file or of standard input for messages."""
+    return _STDIN if path == "-" else path
+
+
+def reading(arguments: argparse.Namespace, like: str = "") -> "Options":
+    """Return how files are to be read; `like` is one that was read before in the same way."""
     from skdistill.datasets._source import Options
 
     given = {
@@ -140,7 +146,7 @@ def reading(arguments: argparse.Namespace) -> "Options":
         for name in ("sep", "encoding", "skip_bad_rows")
         if hasattr(arguments, name)
     }
-    return Options(**given, shell=True)
+    return Options(**given, shell=True, like=name_of(like))
 
 
 def open_source(
@@ -148,8 +154,12 @@ def open_source(
     arguments: argparse.Namespace,
     known: Collection[str] | None = None,
     alternative: str = "",
+    like: str = "",
 ) -> "Source":
-    """Return a file of a known type, or standard input if the path is a dash."""
+    """Return a file of a known type, or standard input if the path is a dash.
+
+    `like` is a file with the same names of columns that was read before.
+    """
     from functools import partial
     from io import BytesIO
 
@@ -157,12 +167,12 @@ def open_source(
     from skdistill.datasets._source import Source
 
     if path != "-":
-        return file_source(path, known or FILES.keys(), alternative, reading(arguments))
+        return file_source(path, known or FILES.keys(), alternative, reading(arguments, like))
     if arguments.format is None:
         listed = ", ".join(f"--format {name}" for name in _FORMATS[:-1])
         arguments.usage_error(f"standard input needs {listed} or --format {_FORMATS[-1]}")
     content = partial(BytesIO, sys.stdin.buffer.read())
-    return Source(_STDIN, f".{arguments.format}", content, reading(arguments))
+    return Source(_STDIN, f".{arguments.format}", content, reading(arguments, like))
 
 
 def label_columns(arguments: argparse.Namespace, known: Any = None) -> "LabelColumns":
@@ -189,22 +199,24 @@ def label_columns(arguments: argparse.Namespace, known: Any = None) -> "LabelCol
 
 
 def read_labelled_file(
-    path: str, arguments: argparse.Namespace, labels: "LabelColumns"
+    path: str, arguments: argparse.Namespace, labels: "LabelColumns", like: str = ""
 ) -> "Labelled":
     """Read the texts and labels of a file or of standard input; say which rows were left out."""
     from skdistill.datasets._columns import read_labelled
+    from skdistill.datasets._files import TABLES, split_name
 
-    source = open_source(path, arguments)
+    is_txt = split_name(Path(path))[1] == ".txt"  # which has an error of its own
+    source = open_source(path, arguments, None if is_txt else TABLES, like=like)
     found = read_labelled(source, arguments.text_column, labels)
     tell_left_out(source, arguments)
     return found
 
 
-def read_unlabelled_file(path: str, arguments: argparse.Namespace) -> list[str]:
+def read_unlabelled_file(path: str, arguments: argparse.Namespace, like: str = "") -> list[str]:
     """Read the texts of a file; say which rows were left out."""
     from skdistill.datasets._columns import read_unlabelled
 
-    source = open_source(path, arguments)
+    source = open_source(path, arguments, like=like)
     found = read_unlabelled(source, arguments.text_column)
     tell_left_out(source, arguments)
     return found

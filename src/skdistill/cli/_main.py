@@ -12,11 +12,14 @@ from typing import TextIO
 
 from skdistill import __version__
 from skdistill.cli import _cache, _demo, _explain, _export, _fit, _predict, _report
-from skdistill.cli._options import EXIT_STATUS, CommandParser
+from skdistill.cli._options import EXIT_STATUS, CommandParser, naming_options
 
 _FAILURE = 1
 _USAGE = 2
 _INTERRUPTED = 130
+# Options that a slip must not lead to, and how similar others must be to be proposed.
+_NEVER_PROPOSED = ("--force", "--yes")
+_SIMILAR = 0.75
 # Packages that have another name than their module.
 _PACKAGES = {"sklearn": "scikit-learn"}
 # torch raises a RuntimeError with one of these texts where NumPy raises a MemoryError.
@@ -49,13 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given:
         parser.print_help(sys.stderr)
         parser.exit(2)
+    given = _with_known_command(given, parser)
     arguments, unknown = parser.parse_known_args(given)
     if unknown:
         arguments.usage_error(_what_was_meant(unknown, arguments.parser))
     name = f"skdistill {arguments.command}"
     _prepare_streams()
     try:
-        with _short_warnings(name):
+        with _short_warnings(name, arguments.parser):
             arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe early
@@ -66,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{name}: error: {_what_to_install(error)}", file=sys.stderr)
         return _USAGE
     except (OSError, ValueError, TypeError) as error:
-        print(f"{name}: error: {_message_of(error)}", file=sys.stderr)
+        message = naming_options(_message_of(error), arguments.parser)
+        print(f"{name}: error: {message}", file=sys.stderr)
         return _FAILURE
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -79,11 +84,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _with_known_command(given: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Return arguments that start with a command; refuse an unknown one, or an option before it.
+
+    `help COMMAND` stands for `COMMAND --help`.
+    """
+    if given[0] == "help":
+        given = [*given[1:2], "--help"]
+    first = given[0]
+    (commands,) = (action.choices for action in parser._actions if action.dest == "command")
+    known = [*parser._option_string_actions, *(commands or ())]
+    if first not in known:
+        similar = get_close_matches(first, known, n=1)
+        hint = f"did you mean {similar[0]}?" if similar else "`skdistill --help` lists the commands"
+        parser.error(f"there is no {'option' if first[:1] == '-' else 'command'} {first!r}; {hint}")
+    return given
+
+
 def _what_was_meant(unknown: list[str], parser: argparse.ArgumentParser) -> str:
     """Return the error about unknown arguments; propose an option with a similar name."""
     wrong = next((word for word in unknown if word.startswith("--")), "")
-    options = [*parser._option_string_actions]
-    similar = get_close_matches(wrong.partition("=")[0], options, n=1)
+    options = [name for name in parser._option_string_actions if name not in _NEVER_PROPOSED]
+    similar = get_close_matches(wrong.partition("=")[0], options, n=1, cutoff=_SIMILAR)
     hint = f"; did you mean {similar[0]}?" if similar else ""
     return f"unrecognized arguments: {' '.join(unknown)}{hint}"
 
@@ -125,8 +147,9 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def _short_warnings(name: str) -> Iterator[None]:
-    """Print warnings in the same form as errors, without the line of code that caused them."""
+def _short_warnings(name: str, parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Print warnings in the same form as errors, each once, without the line that caused them."""
+    shown: set[str] = set()
 
     def show(
         message: Warning | str,
@@ -136,7 +159,9 @@ def _short_warnings(name: str) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"{name}: warning: {message}", file=sys.stderr)
+        if str(message) not in shown:
+            shown.add(str(message))
+            print(f"{name}: warning: {naming_options(str(message), parser)}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+# Seconds without a line, after which a sign of life is printed.
+_LONG = 30
+
 
 class Narrator:
     """Print progress in `n_steps` steps to standard error, with the elapsed seconds.
@@ -19,7 +22,7 @@ class Narrator:
         self.n_steps = n_steps
         self.clock = clock
         self.silent = silent
-        self.start = clock()
+        self.start = self.last = clock()
         self.n_told = 0
 
     def step(self, heading: str) -> None:
@@ -30,6 +33,11 @@ class Narrator:
     def note(self, text: str) -> None:
         """Print a line below the last heading."""
         self._print(f"     {text}")
+
+    def sign_of_life(self, text: str) -> None:
+        """Print a line if the last one is a while ago."""
+        if self.clock() - self.last >= _LONG:
+            self.note(text)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -47,8 +55,8 @@ class Narrator:
     def _print(self, text: str) -> None:
         # Without a console, sys.stderr is None and print would write to standard output.
         if not self.silent and sys.stderr is not None:
-            seconds = self.clock() - self.start
-            print(f"[{seconds:4.0f} s]  {text}", file=sys.stderr, flush=True)
+            self.last = self.clock()
+            print(f"[{self.last - self.start:4.0f} s]  {text}", file=sys.stderr, flush=True)
 
 
 class _Notes(logging.Handler):

@@ -1,13 +1,16 @@
 """Help format, checks of output, and options that the subcommands share."""
 
 import argparse
+import re
+import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 _Job = TypeVar("_Job")
+_Number = TypeVar("_Number", int, float)
 
 EXIT_STATUS = """\
 exit status:
@@ -17,14 +20,32 @@ exit status:
   2    wrong arguments, or a package that the command needs is not installed
   130  interrupted by Ctrl-C; standard error says what was kept, if anything"""
 
+# Parameters whose options have other names.
+_OTHER_NAMES = {"max_epochs": "epochs", "random_state": "seed"}
+_QUOTES = "'\""
+_OPTION = re.compile(r"(?<!\S)--[a-z]")
+# A parameter in a message, perhaps with a value, but no part of a path or of a quoted string.
+_PARAMETER = re.compile(
+    r"""(?<![\w'"/.-])(?P<name>[a-z]+(?:_[a-z]+)+|lr|analyzer)"""
+    r"""(?:=(?P<value>[\w-]+(?:\.\w+)*|"[^"]*"|'[^']*'))?(?![\w'"/=-]|\.\w)"""
+)
+# Columns of the help, at which that of each command has at most 40 lines.
 _WIDTH = 100
+
+
+def help_width() -> int:
+    """Return the number of columns of the help, which is less in a narrow terminal."""
+    return min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help that fits a screen: one line per option and no blank lines between groups."""
 
     def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=31, width=_WIDTH)
+        super().__init__(prog, max_help_position=31, width=help_width())
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         names = ", ".join(action.option_strings)
@@ -60,7 +81,7 @@ def add_command(
         name,
         usage=f"skdistill {name} {usage}",
         help=summary,
-        description=textwrap.fill(description, _WIDTH - 1),
+        description=textwrap.fill(description, help_width() - 1, break_on_hyphens=False),
         epilog=f"examples:\n{shown}",
         formatter_class=_Help,
         add_help=False,
@@ -83,14 +104,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        type=Path,
+        type=file_path,
         help="the student's file, from `fit` or `student.save`",
     )
 
 
 def add_output_options(parser: Any, *, metavar: str, help: str) -> None:
     """Add the options for the output file and for overwriting it."""
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
+    parser.add_argument("-o", "--output", type=file_path, required=True, metavar=metavar, help=help)
     add_force(parser)
 
 
@@ -120,9 +141,39 @@ def check_output(path: Path, force: bool, *, is_folder: bool = False) -> None:
         pass
 
 
+def refuse_same(output: Path, given: Path, name: str) -> None:
+    """Refuse an output that is also the file passed as `name`, even with --force."""
+    if output.exists() and given.exists() and output.samefile(given):
+        raise ValueError(f"{output} is also the {name}; choose another output file.")
+
+
+def _parsed(kind: Callable[[str], _Number], text: str) -> _Number:
+    """Parse a number."""
+    try:
+        return kind(text)
+    except ValueError:
+        noun = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {noun}") from None
+
+
+def file_name(text: str) -> str:
+    """Refuse an empty name of a file or folder, as an unset variable of the shell gives it."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; pass the path of a file or folder")
+    return text
+
+
+def file_path(text: str) -> Path:
+    """Parse the path of a file or folder."""
+    return Path(file_name(text))
+
+
 def share(text: str) -> float:
     """Parse a number between 0 and 1."""
-    value = float(text)
+    if text.endswith("%"):
+        example = f"{_parsed(float, text[:-1]) / 100:g}"
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1; write {example}")
+    value = _parsed(float, text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
@@ -130,7 +181,7 @@ def share(text: str) -> float:
 
 def seed(text: str) -> int:
     """Parse a seed for NumPy's random generators."""
-    value = int(text)
+    value = _parsed(int, text)
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {2**32 - 1}")
     return value
@@ -138,7 +189,7 @@ def seed(text: str) -> int:
 
 def positive(text: str) -> int:
     """Parse a positive integer."""
-    value = int(text)
+    value = _parsed(int, text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return value
@@ -146,16 +197,20 @@ def positive(text: str) -> int:
 
 def rate(text: str) -> float:
     """Parse a positive number."""
-    value = float(text)
+    value = _parsed(float, text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
 
 
 def interval(text: str) -> tuple[int, int]:
-    """Parse two positive integers in order, such as 1,3; one integer stands for both."""
-    low, _, high = text.partition(",")
-    first, last = positive(low), positive(high or low)
+    """Parse two positive integers in order, such as 1,3."""
+    low, comma, high = text.partition(",")
+    if not (comma and low.strip().isdecimal() and high.strip().isdecimal()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not two numbers with a comma between them, such as 1,2"
+        )
+    first, last = positive(low), positive(high)
     if first > last:
         raise argparse.ArgumentTypeError(f"{text} is not in order")
     return first, last
@@ -164,6 +219,22 @@ def interval(text: str) -> tuple[int, int]:
 def option_of(name: str) -> str:
     """Return the option that sets an argument."""
     return f"--{name.replace('_', '-')}"
+
+
+def naming_options(message: str, parser: argparse.ArgumentParser) -> str:
+    """Return a message with a parser's options instead of parameters of Python.
+
+    A message that already names an option is for the shell, so it stays as it is.
+    """
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        found = option_of(_OTHER_NAMES.get(name, name))
+        if found not in parser._option_string_actions or (name == "analyzer" and not value):
+            return match[0]
+        return f"{found} {value.strip(_QUOTES)}" if value else found
+
+    return message if _OPTION.search(message) else _PARAMETER.sub(option, message)
 
 
 def first_given(arguments: argparse.Namespace, names: Iterable[str]) -> str | None:

@@ -12,6 +12,9 @@ from skdistill.cli import _inputs, _options
 if TYPE_CHECKING:
     from skdistill.cli.prediction._columns import Columns
 
+# Columns that the summary names.
+_MOST_NAMED = 5
+
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command ``predict``."""
@@ -21,25 +24,27 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         usage="MODEL [INPUT [OUTPUT]] [options]",
         summary="label the texts of a file, or the lines of standard input",
         description="Label texts with a student. An output file keeps the columns of an input of "
-        "the same type; for another type, it gets the texts. It appears when it is complete; if "
-        "you interrupt the command, run it again to resume. Lines of standard input are labelled "
-        "as they arrive.",
+        "the same type; for another type, it gets only the texts. It appears when it is complete; "
+        "if you interrupt the command, run it again to resume. Lines of standard input are "
+        "labelled as they arrive.",
         examples="""
             skdistill predict model.skd new.csv labels.csv        adds a column `label`
-            skdistill predict model.skd new.csv top.jsonl --top-k 3 --threshold 0.1
+            skdistill predict model.skd new.csv top.csv --top-k 3 --threshold 0.1
             echo 'a text' | skdistill predict model.skd - -       one label per line
             """,
     )
     _options.add_model(predict)
     predict.add_argument(
         "input",
+        type=_options.file_name,
         metavar="INPUT",
         nargs="?",
         default="-",
-        help=f"{_inputs.FILE_TYPES} file (or .txt); - reads lines of standard input (default)",
+        help=f"{_inputs.FILE_TYPES} file, or .txt; - reads lines of standard input (default)",
     )
     predict.add_argument(
         "output",
+        type=_options.file_name,
         metavar="OUTPUT",
         nargs="?",
         default="-",
@@ -71,32 +76,47 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
         "--threshold",
         type=_options.share,
         metavar="P",
-        help="leave the label empty if its probability is below P (none of these)",
+        help="leave a label empty if its probability is below P (none of these); with --top-k, "
+        "each of the K labels; if a text may have several labels, P replaces 0.5",
     )
+    _options.add_force(predict)
     predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
         "--verbose", action="store_true", help="show progress even without a terminal"
     )
-    predict.add_argument("--label-column", action=_OtherOption, help=argparse.SUPPRESS)
+    predict.add_argument(
+        "--label-column",
+        action=_OtherOption,
+        const="--label-column names a column of given labels, which predict does not read; "
+        "--output-column names the new column",
+        help=argparse.SUPPRESS,
+    )
+    predict.add_argument(
+        "--format",
+        action=_OtherOption,
+        const="--format is only for `fit` and `report`; predict reads lines of standard input, "
+        "or a file whose extension tells its type",
+        help=argparse.SUPPRESS,
+    )
 
 
 class _OtherOption(argparse.Action):
-    """Say that `predict` names its column with another option than the labels of a file."""
+    """Say why `predict` lacks an option of other commands."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
-        parser.error(
-            "--label-column names a column of given labels, which predict does not read; "
-            "--output-column names the new column"
-        )
+        parser.error(str(self.const))
 
 
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here so that `skdistill --help` starts fast.
     from skdistill.cli.prediction._columns import Choice, Columns
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
     _check(arguments)
-    classifier = CompiledClassifier.load(arguments.model)
+    classifier = CompiledClassifier(read_student_file(arguments.model, "INPUT", arguments.input))
+    if arguments.output != "-":
+        _check_output(Path(arguments.output), arguments)
     choice = Choice(arguments.output_column, arguments.proba, arguments.top_k, arguments.threshold)
     _predict(arguments, Columns(classifier, choice))
 
@@ -108,6 +128,13 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.top_k is not None and arguments.proba:
         arguments.usage_error("--top-k writes probabilities, too; remove --proba")
+
+
+def _check_output(target: Path, arguments: argparse.Namespace) -> None:
+    """Refuse an output that is the input, or that exists; parts of an interrupted run may exist."""
+    if arguments.input != "-":
+        _options.refuse_same(target, Path(arguments.input), "input")
+    _options.check_output(target, arguments.force)
 
 
 def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
@@ -123,6 +150,7 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
             print("skdistill predict: type one text per line; Ctrl-D ends", file=sys.stderr)
     else:
         source = _inputs.open_source(arguments.input, arguments, FILES.keys(), OR_LINES)
+    dropped: list[str] = []
     with _counting(arguments) as count:
         if arguments.output == "-":
             predict_lines(
@@ -137,19 +165,26 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
         else:
             target = Path(arguments.output)
             job = FileJob(arguments.model, source, target, arguments.text_column, is_stream)
-            predict_file(columns, job, count)
+            dropped = predict_file(columns, job, count)
     _inputs.tell_left_out(source, arguments)
     if arguments.output != "-":
         n_texts = "1 text" if count.n == 1 else f"{count.n:,} texts"
+        without = f", without {_listed(dropped)} of the input" if dropped else ""
+        hint = f". An output of the type {source.kind} keeps all columns." if dropped else ""
         print(
             f"skdistill predict: labelled {n_texts} of {source.name}; wrote {arguments.output} "
-            f"with {_listed(columns.names)}",
+            f"with {_listed(columns.names)}{without}{hint}",
             file=sys.stderr,
         )
 
 
 def _listed(names: list[str]) -> str:
-    return f"the column {names[0]}" if len(names) == 1 else f"the columns {', '.join(names):.60}"
+    if len(names) == 1:
+        return f"the column {names[0]}"
+    if len(names) <= _MOST_NAMED:
+        return f"the columns {', '.join(names)}"
+    left = len(names) - _MOST_NAMED
+    return f"the columns {', '.join(names[:_MOST_NAMED])} and {left} more"
 
 
 class _Count:
@@ -182,6 +217,11 @@ def _counting(arguments: argparse.Namespace) -> Iterator[_Count]:
 
 
 def _what_is_kept(arguments: argparse.Namespace) -> str:
+    """Say whether the next run can resume."""
+    from skdistill.cli.prediction._jobs import partial_folder
+
     if "-" in (arguments.input, arguments.output):
         return ""
+    if not partial_folder(Path(arguments.output)).is_dir():
+        return "; nothing was written"
     return "; finished parts were kept; run the same command to resume"

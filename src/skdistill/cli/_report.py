@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skdistill._core.format import align
 from skdistill.cli import _inputs, _options
+from skdistill.cli._teacher_choice import WITHOUT_TRANSFORMER
 
 if TYPE_CHECKING:
     from skdistill.card._figures import Answers
@@ -22,9 +24,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "report",
         usage="MODEL TEST [options]",
         summary="evaluate a student on labelled texts, overall and per class",
-        description="Evaluate a student on labelled texts: accuracy, macro F1, calibration error, "
-        "scores per class, and the classes it confuses most. If a text may have several labels, "
-        "the label column lists them as `predict` writes them.",
+        description="Evaluate a student on labelled texts: accuracy, macro F1 (the mean of the "
+        "classes' F1), calibration error (how far the probabilities are from the share of correct "
+        "predictions), scores per class, and the classes it confuses most. If a text may have "
+        "several labels, the label column lists them as `predict` writes them.",
         examples="""
             skdistill report model.skd test.csv
             skdistill report model.skd test.csv --html card.html --title "Moods of tweets"
@@ -34,8 +37,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     _options.add_model(report)
     report.add_argument(
         "data",
+        type=_options.file_name,
         metavar="TEST",
-        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for standard input",
+        help=f"{_inputs.FILE_TYPES} file; - and --format TYPE for stdin",
     )
     _inputs.add_text_column(report)
     _inputs.add_label_columns(report)
@@ -44,12 +48,13 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a transformer fine-tuned for the same classes; adds fidelity and retention",
+        help="a transformer fine-tuned for the same classes; adds fidelity (how often both predict "
+        "the same) and retention (the student's accuracy divided by the teacher's)",
     )
     report.add_argument(
         "--html",
         metavar="FILE",
-        type=Path,
+        type=_options.file_path,
         help="also write a model card: a page with the scores that runs the student",
     )
     report.add_argument("--title", help="title of the card (default: the kind and the classes)")
@@ -63,14 +68,22 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
+        _options.refuse_same(arguments.html, arguments.model, "model")
+        if arguments.data != "-":
+            _options.refuse_same(arguments.html, Path(arguments.data), "file of test texts")
         _options.check_output(arguments.html, arguments.force)
     elif arguments.title is not None:
         arguments.usage_error("--title needs --html, because it is the title of the card")
+    if arguments.teacher in WITHOUT_TRANSFORMER and not Path(arguments.teacher).exists():
+        arguments.usage_error(
+            f"--teacher {arguments.teacher} is only for `fit`; pass a transformer, such as a "
+            "folder from `fit --save-teacher`"
+        )
     # Imported here so that `skdistill --help` starts fast, and a wrong file is found first.
-    from skdistill.runtime._model_file import read_model
+    from skdistill.cli.prediction._student_file import read_student_file
     from skdistill.serving import CompiledClassifier
 
-    model = read_model(arguments.model)
+    model = read_student_file(arguments.model, "TEST", arguments.data)
     student = CompiledClassifier(model)
     classes = [*map(str, student.classes_.tolist())]
     labels = _inputs.label_columns(arguments, student.classes_ if student.multilabel_ else None)
@@ -124,9 +137,8 @@ def _ask_teacher(
             f"{arguments.teacher} is not fine-tuned for the {wanted:.200}; pass a folder that "
             "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
         )
-    teacher = TransformerTeacherClassifier.from_finetuned(
-        arguments.teacher, verbose=int(not arguments.quiet)
-    )
+    has_bars = sys.stderr is not None and sys.stderr.isatty() and not arguments.quiet
+    teacher = TransformerTeacherClassifier.from_finetuned(arguments.teacher, verbose=int(has_bars))
     known = [*map(str, teacher.classes_.tolist())]
     proba = teacher.predict_proba(texts)
     # Several labels may have no names, or other ones; then their order counts.
@@ -161,7 +173,10 @@ def _as_text(
     by_class = [
         (
             one_line(scores.label),
-            *(f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1)),
+            *(
+                f"{100 * share:.1f}" if scores.n_texts else "-"
+                for share in (scores.precision, scores.recall, scores.f1)
+            ),
             f"{scores.n_texts:,}",
         )
         for scores in found.classes

@@ -1,6 +1,7 @@
 """Choice of the teacher, and of how to fine-tune it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 FEW_TEXTS = 5000
 FEW_TEXTS_TEACHER = {"max_epochs": 8}
 # With fewer, the teacher's own least number of steps takes more than eight epochs.
-VERY_FEW_TEXTS = 600
+VERY_FEW_TEXTS = 1200
 MINILM_FEW_TEXTS_LR = 2e-4
+# Teachers of the command `fit` that are no transformers.
+WITHOUT_TRANSFORMER = ("tfidf", "none")
 
 
 def default_teacher() -> str:
@@ -42,13 +45,27 @@ def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = 
     from skdistill.teachers.huggingface._heads import has_several_labels, is_finetuned_classifier
     from skdistill.teachers.huggingface._loading import load_config, quiet
 
-    with quiet():
+    with quiet(), _naming_hub(weights):
         config = load_config(weights)
     if not is_finetuned_classifier(config) or has_several_labels(config) is not multilabel:
         return False
     if multilabel:
         return config.num_labels == len(classes)
     return sorted(config.id2label.values()) == [*classes]
+
+
+@contextmanager
+def _naming_hub(weights: str) -> Iterator[None]:
+    """Say in a line that a checkpoint is neither a folder nor on a Hub that can be reached."""
+    try:
+        yield
+    except OSError as error:
+        if Path(weights).exists() or "couldn't connect" not in str(error):
+            raise
+        raise OSError(
+            f"the folder {weights} does not exist here, and the Hugging Face Hub could not be "
+            "reached; pass a folder with a model, or try again with a network connection."
+        ) from error
 
 
 def teacher_settings(n_texts: int, *, is_default: bool) -> dict[str, Any]:

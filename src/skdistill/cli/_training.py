@@ -2,8 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ _MIN_SHARES = 3
 class Job:
     """The options of the command that define a training run.
 
-    The teacher is a checkpoint, "tfidf", "none", or None for the default one.
+    The teacher is a checkpoint, "tfidf", "none", or None for the default one. Bars of progress are
+    shown unless `quiet`.
     """
 
     output: Path
@@ -123,6 +124,12 @@ def _split(labelled: Labelled, source: str, share: float, seed: int) -> tuple[La
     """Split labelled texts; with one label per text, stratified by it."""
     options: dict[str, Any] = {"test_size": share, "random_state": seed}
     if labelled.names is not None:
+        n_texts = len(labelled.texts)
+        if ceil(share * n_texts) == n_texts:
+            raise ValueError(
+                f"{source} has {n_texts:,} texts, and a share of {share:g} leaves none to train "
+                "on; hold out a smaller share."
+            )
         rows = train_test_split(np.arange(len(labelled.texts)), **options)
         return labelled.take(rows[0]), labelled.take(rows[1])
     parts = split_labelled((labelled.texts, labelled.y), source, **options)
@@ -160,7 +167,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     student = _make_student(job, teacher)
     source = "the labels alone" if teacher is None else "the teacher's probabilities"
     heading = f"Training the student ({job.student}) on {source}"
-    student.set_callbacks(_AtTraining(lambda: tell.step(heading)))
+    student.set_callbacks(_Epochs(tell, heading, has_bars=not job.quiet))
     student.fit(
         texts,
         y if names is None else pd.DataFrame(y, columns=names.tolist()),
@@ -206,14 +213,30 @@ def _calibrate(student: Any, held_out: Labelled | None) -> None:
         warnings.warn(f"The student is not calibrated. {error}", stacklevel=2)
 
 
-class _AtTraining(FitCallback):
-    """Call a function when the student has all probabilities and its training begins."""
+class _Epochs(FitCallback):
+    """Tell a heading, if there is one, at the beginning of a training; later on, tell its epochs.
 
-    def __init__(self, call: Callable[[], None]):
-        self.call = call
+    Where a bar shows the epochs, they are not told. The training of a student begins when all
+    probabilities are there.
+    """
+
+    def __init__(self, tell: Narrator, heading: str = "", *, has_bars: bool):
+        self.tell = tell
+        self.heading = heading
+        self.has_bars = has_bars
+        self.n_epochs = 0
 
     def setup(self, estimator: Any, context: Any) -> None:
-        self.call()
+        if self.heading:
+            self.tell.step(self.heading)
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        if context.task_name == "epoch" and not self.has_bars:
+            self.n_epochs += 1
+            self.tell.sign_of_life(f"epoch {self.n_epochs} of {context.parent.max_subtasks}")
 
 
 def _make_student(job: Job, teacher: Any) -> Any:
@@ -262,15 +285,14 @@ def _choose_teacher(
         )
     tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
     settings = teacher_settings(len(data.labelled.texts), is_default=job.teacher is None)
-    return SharedTeacher(
-        TransformerTeacherClassifier(
-            weights,
-            **settings | given,
-            checkpoint_dir=job.checkpoint,
-            random_state=job.seed,
-            verbose=verbose,
-        )
+    teacher = TransformerTeacherClassifier(
+        weights,
+        **settings | given,
+        checkpoint_dir=job.checkpoint,
+        random_state=job.seed,
+        verbose=verbose,
     )
+    return SharedTeacher(teacher.set_callbacks(_Epochs(tell, has_bars=not job.quiet)))
 
 
 def _make_tfidf(job: Job, *, several: bool) -> Any:

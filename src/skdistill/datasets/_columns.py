@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._core.texts import is_missing
-from skdistill.datasets._files import count_of, read_rows
+from skdistill.datasets._files import no_rows, read_rows
 from skdistill.datasets._source import Rows, Source
 from skdistill.datasets._values import (
     NO_LABEL,
@@ -81,7 +81,7 @@ def read_labelled(source: Source, text_column: str, labels: LabelColumns | None 
 
 def _check_rows(texts: list[str], source: Source) -> None:
     if not texts:
-        raise ValueError(f"{source.name} has no rows{count_of(source)}.")
+        raise no_rows(source)
 
 
 class _LabelReader:
@@ -99,7 +99,7 @@ class _LabelReader:
     def add(self, rows: Rows) -> set[int]:
         """Add the labels of some rows; refuse bad ones, and return their places."""
         bad: set[int] = set()
-        columns = [rows.columns[name] for name in self.labels.names]
+        columns = [self._trimmed(rows.columns[name]) for name in self.labels.names]
         if not self.labels.is_list and len(columns) == 1 and self._are_plain(columns[0]):
             self._found += columns[0]
             return bad
@@ -116,6 +116,13 @@ class _LabelReader:
             else:
                 self._found.append(found)
         return bad
+
+    def _trimmed(self, column: list[Any]) -> list[Any]:
+        """Return labels without white space around them, unless a known label has some."""
+        kept = self._known or ()
+        return [
+            value.strip() if type(value) is str and value not in kept else value for value in column
+        ]
 
     def _are_plain(self, column: list[Any]) -> bool:
         """Return whether a column, not the first, has only strings that are right as labels."""
@@ -157,7 +164,7 @@ class _LabelReader:
     def _read_list(self, values: tuple[Any, ...], number: int) -> tuple[list[str], str]:
         (cell,) = values
         if isinstance(cell, list):
-            names = cell
+            names = self._trimmed(cell)
         elif is_missing(cell):
             names = []
         else:

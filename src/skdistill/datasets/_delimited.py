@@ -67,9 +67,7 @@ class Delimited(TableFile):
                 lines.first, f"is not a readable header ({fault})", advice
             ) from fault
         if not found:
-            raise ValueError(
-                f"{source.name} has no header; add a first line with the column names."
-            )
+            raise ValueError(f"{source.name} is empty; it needs a header and rows.")
         sep, names = max(found, key=lambda pair: len(pair[1]))  # the first of equals
         next(_parse(lines, sep))
         lines.end_header()

@@ -8,7 +8,9 @@ import gzip
 import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import SequenceMatcher, get_close_matches
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +25,11 @@ from skdistill.datasets._values import damage_of
 _COMPRESSED = ".gz"
 # The type of lines from a stream, of which each is a text.
 LINES = "lines"
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+# How similar the name of a file must be to be proposed, and how many files are compared.
+_SIMILAR = 0.7
+_MOST_NAMES = 1000
+_MOST_NEAR = 10
 
 
 class Txt(TextFile):
@@ -40,11 +47,16 @@ class Txt(TextFile):
 
 
 def _texts(lines: Iterable[str], source: Source, encoding: str) -> Iterator[tuple[int, str]]:
+    n_blank = 0
     for number, line in enumerate(lines, 1):
         if fault := source.fault_of(line, encoding):
             source.refuse_row(number, *fault)
         elif text := line.strip():
+            source.left_out.n_blank += n_blank
+            n_blank = 0
             yield number, text
+        else:
+            n_blank += 1
 
 
 TABLES: dict[str, TableFile] = {
@@ -97,11 +109,36 @@ def file_source(
     """Return the source for an existing file of a known type."""
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; pass a file in it.")
+        check_exists(path)
+    found = split_name(path)[1]
+    if found in _SPREADSHEETS:
+        raise ValueError(
+            f"{path} is a spreadsheet; in Excel, save the sheet as CSV UTF-8, and pass that file."
+        )
     kind = kind_of(path, known, alternative)
-    if not path.is_file():
-        raise FileNotFoundError(f"the file {path} does not exist.")
+    check_exists(path)
     return Source(str(path), kind, partial(_open, path), options or Options())
+
+
+def check_exists(path: Path) -> None:
+    """Raise an error if a path is not a file; propose one with a similar name in its folder."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; pass a file in it.")
+    if path.is_file():
+        return
+    there: list[str] = []
+    if path.parent.is_dir() and os.access(path.parent, os.R_OK):
+        there = [file.name for file in islice(path.parent.iterdir(), _MOST_NAMES)]
+    near = get_close_matches(path.name, sorted(there), n=_MOST_NEAR, cutoff=_SIMILAR)
+    # The same extension makes any two short names similar.
+    stem = split_name(path)[0]
+    similar = [
+        name
+        for name in near
+        if SequenceMatcher(None, stem, split_name(Path(name))[0]).ratio() >= _SIMILAR
+    ]
+    hint = f"; did you mean {path.with_name(similar[0])}?" if similar else "."
+    raise FileNotFoundError(f"the file {path} does not exist{hint}")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -171,7 +208,10 @@ def _fault_of_text(
     return None
 
 
-def count_of(source: Source) -> str:
-    """Return an error's end about a file without usable rows: why it has none."""
-    left_out = source.left_out.describe() if source.left_out.n_bad else ""
-    return f": {left_out}" if left_out else ""
+def no_rows(source: Source) -> ValueError:
+    """Return the error about a source without usable rows, which says why it has none."""
+    if source.left_out.n_bad:
+        return ValueError(f"{source.name} has no rows: {source.left_out.describe()}.")
+    with source.open() as file:
+        is_empty = not file.read(1)
+    return ValueError(f"{source.name} {'is empty' if is_empty else 'has no rows'}.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any, BinaryIO
 
-from skdistill.datasets._source import Rows, Source, TableFile, opened
+from skdistill.datasets._source import Rows, Source, TableFile, column_advice, opened
 from skdistill.datasets._streams import in_parts
 from skdistill.datasets._values import listed
 
@@ -73,9 +73,11 @@ def _parse(line: str, source: Source, columns: Mapping[str, str]) -> Any:
         if type(row) is not dict:
             return f"is not a JSON object with the key {name!r}", "write one JSON object per line"
         if name not in row:
-            option = columns[name]
-            hint = source.options.named(option, "NAME") if source.options.shell else option
-            advice = f"its keys are {listed(row)}. Choose the right one with {hint}"
+            others, listing = (
+                [key for key in row if key not in columns],
+                f"its keys are {listed(row)}",
+            )
+            advice = column_advice(name, others, columns[name], source.options, listing)
             return f"is not a JSON object with the key {name!r}", advice
         if line.count(f'"{name}"') > 1 and _is_twice(line, name):
             return f"has the key {name!r} twice", "remove one of them"

@@ -7,6 +7,7 @@ of labels.
 import os
 import re
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, overload
 
@@ -366,7 +367,7 @@ def split_labelled(
     Raises
     ------
     ValueError
-        If a class has too few texts, or the second part has fewer rows than classes.
+        If a class has too few texts, or one of the parts would have fewer rows than classes.
     """
     X, y = columns
     classes, counts = np.unique(y, return_counts=True)
@@ -375,6 +376,16 @@ def split_labelled(
             f"{source} has only one text with the label {str(classes[counts.argmin()])!r}, which "
             "cannot be in both train and test; add texts with this label or drop it."
         )
+    n_test = ceil(test_size * len(y))
+    for n_rows, verb, size in (
+        (n_test, "holds out", "larger"),
+        (len(y) - n_test, "leaves for training", "smaller"),
+    ):
+        if 0 < test_size < 1 and n_rows < len(classes):
+            raise ValueError(
+                f"{source} has {len(classes)} classes, but a share of {test_size:g} {verb} only "
+                f"{n_rows} of its {len(y):,} texts; hold out a {size} share."
+            )
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=test_size, random_state=random_state, stratify=y
     )

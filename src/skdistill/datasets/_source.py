@@ -1,16 +1,24 @@
 """What all readers of files share: how to open a file, and what to do about a bad row."""
 
 import gzip
+import re
+import shlex
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from skdistill._core.encodings import decoded, encoding_title, undecodable
 from skdistill.datasets._values import listed
+
+# How similar the name of a column must be to be proposed.
+_SIMILAR = 0.8
+# The likely encoding in an error about the encoding of a file.
+_NAMED_ENCODING = re.compile(r"(?:\(|to be in )(utf-8|utf-16-[bl]e|cp1252)\b")
 
 
 @dataclass(frozen=True)
@@ -19,13 +27,15 @@ class Options:
 
     `sep` separates the fields of csv files; None means that the header shows it. `encoding` of
     None means UTF-8, unless there is a byte-order mark. Bad rows raise an error, or are left out
-    and counted with `skip_bad_rows`. With `shell`, errors name options of the command line.
+    and counted with `skip_bad_rows`. With `shell`, errors name options of the command line. `like`
+    is a file with the same names of columns, which was read before with the same options.
     """
 
     sep: str | None = None
     encoding: str | None = None
     skip_bad_rows: bool = False
     shell: bool = False
+    like: str = ""
 
     def named(self, option: str, value: str = "") -> str:
         """Return an option as the user writes it, with a value if there is one."""
@@ -79,8 +89,10 @@ class Source:
 
         The fault is a predicate, such as "has 2 fields"; the advice starts with a verb.
         """
-        options = self.options
-        skip = f" {options.named('skip_bad_rows')} leaves out such rows." if options.shell else ""
+        options, skip = self.options, ""
+        # With a wrong encoding, most rows would be left out, or damaged without a word.
+        if options.shell and not issubclass(error, UnicodeError):
+            skip = f" {options.named('skip_bad_rows')} leaves out such rows."
         return error(f"{self.name}, {self.unit} {number} {fault}; {advice}.{skip}")
 
     def refuse_row(
@@ -92,23 +104,24 @@ class Source:
         self.left_out.n_bad += 1
         self.left_out.first = self.left_out.first or f"{self.unit} {number} {fault}"
 
-    def fault_of(self, line: str, encoding: str) -> tuple[str, str] | None:
-        """Return what is wrong with a line, as fault and advice, if it cannot be decoded."""
+    def fault_of(self, line: str, encoding: str) -> tuple[str, str, type[Exception]] | None:
+        """Return what is wrong with a line that cannot be decoded: fault, advice, type of error."""
         byte = undecodable(line)
         if byte is not None:
             fault = f"is not in {encoding_title(encoding)} (byte 0x{byte:02x})"
-            return fault, self.encoding_advice()
+            return fault, self.encoding_advice(), UnicodeError
         if "\0" in line:
-            return "contains the character NUL", "remove it, or check the encoding of the file"
+            advice = "remove it, or check the encoding of the file"
+            return "contains the character NUL", advice, ValueError
         return None
 
     def wrong_encoding(self, error: ValueError) -> ValueError:
         """Return the error about a source whose first bytes are not in the encoding."""
-        if self.options.encoding is not None and " no byte-order mark" not in str(error):
+        likely = _NAMED_ENCODING.search(str(error))
+        if likely is None or likely[1] == "utf-8":
             advice = f"drop {self.options.named('encoding')}"
         else:
-            name = "utf-16-be" if "(utf-16-be)" in str(error) else "utf-16-le"
-            advice = self.encoding_advice(name)
+            advice = self.encoding_advice(likely[1])
         return ValueError(f"{self.name} {error}; {advice}.")
 
     def encoding_advice(self, encoding: str = "cp1252") -> str:
@@ -207,9 +220,35 @@ def check_columns(source: Source, there: Sequence[str], wanted: Mapping[str, str
                 f"{source.name} has {n_found} columns named {column!r}; rename all but one of them."
             )
         if not n_found:
-            hint = source.options.named(option, "NAME") if source.options.shell else option
-            also = f" or {source.options.named('sep')}" if source.kind in (".csv", ".tsv") else ""
-            raise ValueError(
-                f"{source.name} has no column {column!r}; its columns are {listed(there)}. Choose "
-                f"the right one with {hint}{also if len(there) == 1 else ''}."
-            )
+            others, hint = [name for name in there if name not in wanted], ""
+            if source.kind in (".csv", ".tsv"):
+                hint += f" or {source.options.named('sep')}" if len(there) == 1 else ""
+                if len(others) == len(there):
+                    hint += "; if the first row is no header, add one"
+            listing = f"its columns are {listed(there)}"
+            advice = column_advice(column, others, option, source.options, listing, hint)
+            raise ValueError(f"{source.name} has no column {column!r}; {advice}.")
+
+
+def column_advice(
+    column: str, others: Sequence[str], option: str, options: Options, listing: str, hint: str = ""
+) -> str:
+    """Return what to do about a missing column.
+
+    `others` are the columns that may be meant, `listing` names all columns, and `hint` follows the
+    name of the option.
+    """
+    if options.like:
+        shared = f"{options.named(option)} names a column of all files"
+        return f"{listing}. Rename one of them to {column!r} as in {options.like}, because {shared}"
+    # Nobody can type the others.
+    plain = {name.strip().casefold(): name for name in reversed(others) if name.isprintable()}
+    wanted = column.strip().casefold()
+    similar = get_close_matches(wanted, plain, n=1, cutoff=_SIMILAR)
+    if similar:
+        meant = plain[similar[0]]
+        named = options.named(option, shlex.quote(meant) if options.shell else meant)
+        start = "" if similar[0] == wanted else f"{listing}; "
+        return f"{start}did you mean {meant!r}? Choose it with {named}"
+    named = options.named(option, "NAME") if options.shell else option
+    return f"{listing}. Choose the right one with {named}{hint}"

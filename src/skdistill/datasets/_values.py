@@ -41,7 +41,7 @@ def listed(names: Iterable[str]) -> str:
 
 def label_fault(label: Any) -> str:
     """Return what is wrong with a label, as the end of "has ..."; an empty string if nothing is."""
-    if is_missing(label) or label == "":
+    if is_missing(label) or (isinstance(label, str) and not label.strip()):
         return NO_LABEL
     if not isinstance(label, str | int | float | np.generic):
         return f"a {type(label).__name__} as label, {label!s:.60}"
@@ -87,7 +87,7 @@ def label_array(labels: Iterable[Any], name: str) -> np.ndarray:
                 "unlabelled texts, and write one label per text, as a string or a number."
             )
         kinds.add(label, f"{name}[{row}]")
-        texts.append(str(label))
+        texts.append(str(label).strip())
     return np.array(texts)
 
 

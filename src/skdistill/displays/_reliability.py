@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import is_multilabel
 
-from skdistill._core.label_columns import as_labels
+from skdistill._core.label_columns import as_labels, label_names, names_or_numbers
 from skdistill._core.labels import check_same_length
-from skdistill._core.multilabel import as_questions, join_columns
+from skdistill._core.multilabel import as_questions, class_names, predict_columns
 from skdistill.displays._base import Display
 from skdistill.displays._style import (
     REFERENCE_LINE,
@@ -243,9 +243,9 @@ class ReliabilityDisplay(Display):
         >>> ReliabilityDisplay.from_estimator(model, X, y, name="LR").counts.sum()
         np.int64(3)
         """
-        proba = np.asarray(join_columns(estimator.predict_proba(X)))
-        y = as_labels(y, classes=np.asarray(estimator.classes_))
-        classes = None if is_multilabel(y) else estimator.classes_
+        classes = class_names(estimator, label_names(y))
+        proba = predict_columns(estimator, X, classes)
+        y = as_labels(y, classes=classes)
         name = type(estimator).__name__ if name is None else name
         return cls.from_predictions(
             y, proba, classes, n_bins=n_bins, name=name, ax=ax, ref_line=ref_line, line_kw=line_kw
@@ -271,7 +271,8 @@ class ReliabilityDisplay(Display):
         y_true : array-like of shape (n_texts,) or (n_texts, n_labels)
             True labels. In multilabel data, each label counts as a separate yes/no prediction.
         y_proba : array-like of shape (n_texts, n_classes)
-            Class probabilities.
+            Class probabilities. Named columns are aligned with `classes` or, in multilabel data,
+            with the columns of `y_true`.
         classes : array-like of shape (n_classes,), default=None
             The label of each column. None uses the sorted labels of `y_true`, which must then
             contain every class.
@@ -306,10 +307,11 @@ class ReliabilityDisplay(Display):
         >>> display.calibration_error
         0.0
         """
-        y_true = as_labels(y_true, name="y_true")
+        table, y_true = y_true, as_labels(y_true, name="y_true")
         if is_multilabel(y_true):
-            y_true, y_proba = np.ravel(y_true), as_questions(np.asarray(y_proba, float))
-            classes = [0, 1]
+            names = names_or_numbers(table, y_true.shape[1])
+            y_proba = as_labels(y_proba, name="y_proba", classes=names).astype(float)
+            y_true, y_proba, classes = y_true.ravel(), as_questions(y_proba), [0, 1]
         else:
             classes = np.unique(y_true) if classes is None else classes
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)

@@ -13,7 +13,12 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import is_multilabel
 
 from skdistill._core.estimators import validate_params
-from skdistill._core.label_columns import as_labels, check_known_labels, label_names
+from skdistill._core.label_columns import (
+    as_labels,
+    check_known_labels,
+    label_names,
+    names_or_numbers,
+)
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill._core.multilabel import has_labels
 from skdistill._core.progress import progress_bar
@@ -199,7 +204,7 @@ def compare(
         kind = "teacher" if name == reference else _kind(models[name])
         models[name], seconds = _fit(models[name], train, labels, pool)
         model = _unfrozen(models[name])
-        predictions = Predictions.of(model, test)
+        predictions = Predictions.of(model, test, columns)
         _check_predictions(name, predictions, test_labels)
         _check_columns(name, model, columns)
         if name == reference:
@@ -282,7 +287,10 @@ def _check_training_texts(
 def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
     """Return the test texts and labels; a single class is allowed."""
     texts = check_texts(X, name="X_test")
-    labels = as_labels(y, name="y_test", classes=label_names(train_labels))
+    columns = None
+    if np.ndim(train_labels) == 2:
+        columns = names_or_numbers(train_labels, train_labels.shape[1])
+    labels = as_labels(y, name="y_test", classes=columns)
     if is_multilabel(labels):
         names = ("X_test", "y_test")
         _, labels = check_labels(labels, n_rows=len(texts), multilabel=True, names=names)

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
 from skdistill._core.label_columns import as_labels
-from skdistill._core.multilabel import join_columns
+from skdistill._core.multilabel import class_names, predict_columns
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
@@ -39,13 +39,16 @@ class Predictions:
     classes: np.ndarray | None
 
     @classmethod
-    def of(cls, model: Any, X: Sequence[str]) -> "Predictions":
-        """Predict labels and, if the classifier has ``predict_proba``, probabilities."""
-        labels = np.asarray(model.predict(X))
-        proba = None
-        if hasattr(model, "predict_proba"):
-            proba = np.asarray(join_columns(model.predict_proba(X)))
-        return cls(labels, proba, None if labels.ndim == 2 else np.asarray(model.classes_))
+    def of(cls, model: Any, X: Sequence[str], names: np.ndarray | None = None) -> "Predictions":
+        """Predict labels and, if the classifier has ``predict_proba``, probabilities.
+
+        `names` are those of the columns of the test labels, if a text may have several.
+        """
+        classes = class_names(model, names)
+        labels = as_labels(model.predict(X), name="predictions", classes=classes)
+        has_proba = hasattr(model, "predict_proba")
+        proba = predict_columns(model, X, classes) if has_proba else None
+        return cls(labels, proba, None if labels.ndim == 2 else classes)
 
     @classmethod
     def from_proba(cls, proba: ArrayLike, classes: ArrayLike) -> "Predictions":

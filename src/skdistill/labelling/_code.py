@@ -10,20 +10,17 @@ from pathlib import Path
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
+from skdistill.labelling._changes import (
+    ATTRIBUTE_LOADS,
+    CHANGING,
+    LOADS,
+    Change,
+    changes_in,
+    class_changes,
+    without_changes,
+)
 from skdistill.labelling._owners import installed_version, module_file
 
-_LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_VARIABLE_LOADS = _LOADS | {"LOAD_DEREF"}
-_ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
-_VARIABLE_STORES = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF"}
-_PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_ATTR", "DELETE_ATTR"}
-# Methods that change their object.
-_CHANGING_METHODS = frozenset(
-    (
-        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop"),
-        *("popitem", "remove", "setdefault", "update"),
-    )
-)
 # Functions of a class that Python makes for its annotations.
 _ANNOTATE = ("__annotate__", "__annotate_func__", "_abc_impl")
 _ABSENT = "absent"
@@ -35,8 +32,9 @@ _Import = tuple[str, int, tuple[str, ...]]
 def function_parts(function: FunctionType) -> dict[str, Any]:
     """Return what a function does: its bytecode, constants, defaults, and the values it refers to.
 
-    A global or closure variable that the function itself changes, such as a counter or a log, is
-    not among them.
+    What the function itself changes is not among them: a variable that it assigns to, such as a
+    counter; the content of a list or dict that it fills, such as a log or a cache; an attribute or
+    item of another object.
 
     Examples
     --------
@@ -46,38 +44,48 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     ...     asked.extend(texts)
     ...     return [prompt + text for text in texts]
     >>> function_parts(ask)["global"]
-    {'prompt': 'food or travel?'}
+    {'asked': <class 'list'>, 'prompt': 'food or travel?'}
     """
     code = function.__code__
     instructions = [*_instructions(code)]
-    changed = _Changes(instructions)
+    changes = [*changes_in(instructions)]
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    closure = {
+        name: without_changes(
+            _content(cell), [each for each in changes if (each.kind, each.name) == ("cell", name)]
+        )
+        for name, cell in cells
+    }
     return {
         "code": _code_parts(code, function.__doc__),
         "default": (function.__defaults__, function.__kwdefaults__),
-        "closure": {
-            name: _content(cell)
-            for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)
-            if name not in changed.variables
-        },
-        "global": _referenced(instructions, function.__globals__, changed),
+        "closure": {name: value for name, value in closure.items() if value is not CHANGING},
+        "global": _referenced(instructions, function.__globals__, changes),
     }
 
 
 def class_parts(owner: type) -> dict[str, Any]:
     """Return the entries of a class that are its own, its base classes and its metaclass.
 
-    Class attributes that its methods change are not among them.
+    What its methods change of the class is not among them; see `function_parts`.
     """
     functions = [f for entry in vars(owner).values() if (f := _function_of(entry)) is not None]
     codes = [[*_instructions(function.__code__)] for function in functions]
-    used = {step.argval for code in codes for step in code if step.opname in _ATTRIBUTE_LOADS}
-    changed = set[str]().union(*(_Changes(code).attributes for code in codes))
+    used = {step.argval for code in codes for step in code if step.opname in ATTRIBUTE_LOADS}
+    changes = [each for code in codes for each in class_changes(owner, changes_in(code))]
     entries = {
-        name: entry
+        name: entry if _function_of(entry) else _unchanged(entry, name, changes)
         for name, entry in vars(owner).items()
-        if _is_code(name, entry, used) and (name not in changed or _function_of(entry) is not None)
+        if _is_code(name, entry, used)
     }
+    entries = {name: entry for name, entry in entries.items() if entry is not CHANGING}
     return {"base": owner.__bases__, "entry": entries, "metaclass": type(owner)}
+
+
+def _unchanged(value: Any, name: str, changes: Iterable[Change]) -> Any:
+    """Return an attribute without what changes; the changes begin at its owner."""
+    own = [each.after(1) for each in changes if each.steps[:1] == (("attribute", name),)]
+    return without_changes(value, own)
 
 
 def _function_of(entry: Any) -> FunctionType | None:
@@ -122,54 +130,8 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
             yield from _instructions(constant)
 
 
-class _Changes:
-    """The variables and attributes that bytecode assigns to or changes in place, by name.
-
-    An assignment to an attribute of a local object, such as ``self.x = 1``, changes no variable
-    and no attribute of a class.
-    """
-
-    def __init__(self, instructions: list[dis.Instruction]):
-        self.variables = set[str]()
-        self.attributes = set[str]()
-        # All parts of an expression, as in `self.log.append(1)`, begin at the same place. For each
-        # place, the name that was loaded last; None for the result of a call.
-        loaded: dict[Any, tuple[str, str] | None] = {}
-        for step in instructions:
-            place, name = _start(step), step.argval
-            if step.opname in _VARIABLE_STORES:
-                self.variables.add(name)
-            elif step.opname in _VARIABLE_LOADS:
-                loaded[place] = ("variable", name)
-            elif step.opname.startswith("LOAD_FAST"):
-                loaded[place] = ("local", name[-1] if isinstance(name, tuple) else name)
-            elif step.opname in _ATTRIBUTE_LOADS:
-                if name in _CHANGING_METHODS:
-                    self._add(loaded.get(place))
-                loaded[place] = ("attribute", name)
-            elif "CALL" in step.opname:
-                loaded[place] = None
-            elif step.opname in _PART_STORES:
-                self._add(loaded.get(place))
-                if step.opname.endswith("ATTR") and not _is_instance(loaded.get(place)):
-                    self.attributes.add(name)
-
-    def _add(self, changed: tuple[str, str] | None) -> None:
-        if changed is not None and changed[0] != "local":
-            (self.variables if changed[0] == "variable" else self.attributes).add(changed[1])
-
-
-def _is_instance(owner: tuple[str, str] | None) -> bool:
-    return owner is not None and owner[0] == "local" and owner[1] != "cls"
-
-
-def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
-    positions = step.positions
-    return None if positions is None else (positions.lineno, positions.col_offset)
-
-
 def _referenced(
-    instructions: list[dis.Instruction], variables: dict[str, Any], changed: _Changes
+    instructions: list[dis.Instruction], variables: dict[str, Any], changes: list[Change]
 ) -> dict[str, Any]:
     """Return the global values that bytecode refers to, by name; builtins are left out."""
     found: dict[str, Any] = {}
@@ -179,16 +141,27 @@ def _referenced(
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
+    by_variable: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.kind == "variable":
+            by_variable.setdefault(change.name, []).append(change)
     for position, step in enumerate(instructions):
         name = step.argval
-        if step.opname not in _LOADS:
+        if step.opname not in LOADS:
             continue
+        own = by_variable.get(name, [])
         if name in variables:
             names, value = _through_owners(name, variables[name], instructions[position + 1 :])
-            own = changed.variables if len(names) == 1 else changed.attributes
-            if names[-1] not in own or isinstance(value, ModuleType):
-                found[".".join(names)] = value
-        elif name not in builtins and name not in changed.variables:
+            path = ".".join(names)
+            if path in found:
+                continue
+            if not isinstance(value, ModuleType):
+                way = tuple(("attribute", part) for part in names[1:])
+                own = [each.after(len(way)) for each in own if each.steps[: len(way)] == way]
+                value = without_changes(value, own)
+            if value is not CHANGING:
+                found[path] = value
+        elif name not in builtins and all(change.steps for change in own):
             found[name] = _ABSENT
     return found
 
@@ -199,7 +172,7 @@ def _through_owners(
     """Follow attributes such as `helpers.clean` into modules and functions of the user."""
     names = [name]
     for step in following:
-        if step.opname not in _ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
+        if step.opname not in ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
             break
         names.append(step.argval)
         value = getattr(value, step.argval)

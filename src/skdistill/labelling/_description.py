@@ -3,6 +3,7 @@
 import copyreg
 import functools
 import hashlib
+import os
 import pickle
 import sys
 import types
@@ -10,19 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 
+from skdistill.labelling._changes import Without
 from skdistill.labelling._code import class_parts, function_parts, module_parts
 from skdistill.labelling._owners import find_named, installed_name, installed_version
 from skdistill.labelling._teacher import learns_nothing
 
-# Parameters that do not change an estimator's predictions.
-_WITHOUT_EFFECT = frozenset({"verbose", "n_jobs", "memory"})
-# Attributes that do not: in vectorizers, a memory address.
-_FORGOTTEN = _WITHOUT_EFFECT | {"_stop_words_id"}
+# Parameters that do not change an estimator's predictions, and their types.
+_WITHOUT_EFFECT: dict[str, tuple[type, ...]] = {
+    "verbose": (bool, int, types.NoneType),
+    "n_jobs": (int, types.NoneType),
+    "memory": (str, os.PathLike, joblib.Memory, types.NoneType),
+}
 # Modules whose objects, such as locks and pools, have no content that changes an answer.
 _WITHOUT_CONTENT = frozenset({"_thread", "concurrent", "threading", "logging", "queue"})
 # The protocol's name: a method, of an object or a function, that returns what identifies it.
@@ -92,6 +98,8 @@ class _Description:
         self._open: dict[int, int] = {}
         # Digests of objects that occur again; the objects are kept, so that no id is used twice.
         self._known: dict[tuple[int, bool], tuple[Any, bytes]] = {}
+        # Owners of parts that do not count, by id, with these parts.
+        self._hidden: dict[int, tuple[Any, set[tuple[str, Any]]]] = {}
         self._path: list[str] = []
 
     @property
@@ -171,9 +179,14 @@ class _Description:
             self._hash = before
 
     def _add_compound(self, value: Any) -> None:
-        if type(value) in (list, tuple):
-            self._add_all("list", value)
-        elif type(value) in (dict, types.MappingProxyType):
+        if type(value) is Without:
+            for owner, part in value.hidden:
+                self._hidden.setdefault(id(owner), (owner, set()))[1].add(part)
+            self.add(value.value)
+        elif type(value) in (list, tuple):
+            shown = [part for place, part in enumerate(value) if self._counts(value, "item", place)]
+            self._add_all("list", shown)
+        elif type(value) in (dict, types.MappingProxyType, Bunch):
             self._add_dict(value)
         elif type(value) in (set, frozenset):
             self._add_all("set", sorted(map(self.digest, value)))
@@ -192,9 +205,14 @@ class _Description:
         else:
             self._add_object(value)
 
+    def _counts(self, owner: Any, kind: str, name: Any) -> bool:
+        """Return whether an attribute or item counts, because the code does not change it."""
+        return id(owner) not in self._hidden or (kind, name) not in self._hidden[id(owner)][1]
+
     def _add_dict(self, value: Any) -> None:
-        self._write("dict", b"%d" % len(value))
-        for key, part in value.items():
+        shown = {key: part for key, part in value.items() if self._counts(value, "item", key)}
+        self._write("dict", b"%d" % len(shown))
+        for key, part in shown.items():
             self.add(key)
             self.add(part)
 
@@ -206,18 +224,21 @@ class _Description:
 
     def _add_estimator(self, value: BaseEstimator) -> None:
         if self._is_fitted:
-            state = {k: v for k, v in value.__getstate__().items() if k not in _FORGOTTEN}
+            state = dict(value.__getstate__())
+            state.pop("_stop_words_id", None)  # a memory address, in vectorizers
             if "_fit_X" in state:  # the search tree of nearest neighbours counts its calls
                 state.pop("_tree", None)
         else:
-            params = value.get_params(deep=False)
-            state = {k: v for k, v in params.items() if k not in _WITHOUT_EFFECT}
+            state = value.get_params(deep=False)
         self.add(type(value))
-        self._add_attributes(value, state)
+        # A parameter of such a name but of another type means something else.
+        changing = {k: v for k, v in state.items() if not isinstance(v, _WITHOUT_EFFECT.get(k, ()))}
+        self._add_attributes(value, changing)
 
     def _add_attributes(self, value: Any, state: dict[str, Any]) -> None:
-        self._write("state", b"%d" % len(state))
-        for name in sorted(state):
+        shown = sorted(name for name in state if self._counts(value, "attribute", name))
+        self._write("state", b"%d" % len(shown))
+        for name in shown:
             self.add(name)
             with self._inside(f"{_name(value)}.{name}"):
                 self.add(state[name])
@@ -232,6 +253,8 @@ class _Description:
         parts = class_parts(value) if is_class else function_parts(value)
         for kind, part in parts.items():
             values = part if isinstance(part, dict) else {"": part}
+            if kind == "entry":
+                values = {k: v for k, v in values.items() if self._counts(value, "attribute", k)}
             self._write(kind, b"%d" % len(values))
             for name in sorted(values):
                 self.add(name)
@@ -278,7 +301,10 @@ class _Description:
         self.add(constructor)
         with self._inside(f"a {type(value).__name__} object", is_fitted=True):
             self.add(arguments)
-            if isinstance(state, dict):
+            if type(state) is tuple and len(state) == 2 and isinstance(state[1], dict):
+                state = (state[0] or {}) | state[1]  # attributes and slots
+            if state is None or isinstance(state, dict):
+                state = state or {}  # None, until an object has its first attribute
                 self._add_attributes(value, {str(k): v for k, v in state.items()})
             else:
                 self.add(state)

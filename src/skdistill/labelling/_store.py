@@ -336,7 +336,7 @@ def _opened(
     _refuse_folder(path)
     if path.suffix == ".journal":
         digests, proba = read_blocks(path)
-        yield digests.reshape(-1).view(_DIGEST), lambda: _checked(proba, len(digests), n_classes)
+        yield digests.ravel().view(_DIGEST), lambda: _checked(proba, len(digests), n_classes)
         return
     with path.open("rb") as file, _load(file) as shard:
         digests = shard["digests"]

@@ -152,13 +152,20 @@ def make_transfer_set(
     proba = parts[0] if len(parts) == 1 else np.concatenate(parts)
     proba = proba.astype(np.float32, copy=False)
     weights = _weights(classes, codes, proba[len(X) :], class_weight, sample_weight)
+    with np.errstate(over="ignore"):
+        mean = weights.mean()
+    if not 0 < mean < np.inf:
+        raise ValueError(
+            "The weights of all texts, sample_weight times class_weight, add up to "
+            f"{'0' if mean == 0 else 'infinity'}; pass weights with a finite, positive sum."
+        )
     n_others = len(proba) - len(X)
     return TransferSet(
         texts=JoinedTexts(blocks),
         proba=proba,
         label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
-        sample_weight=(weights / weights.mean()).astype(np.float32),
+        sample_weight=(weights / mean).astype(np.float32),
         n_by_origin={
             "labelled": len(X),
             "unlabelled": len(pool),

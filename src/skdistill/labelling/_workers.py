@@ -161,9 +161,6 @@ def _run(
     backend, _ = get_active_backend()
     client = getattr(backend, "client", None)
     is_ray = type(backend).__module__.partition(".")[0] == "ray"
-    has_stream = client is not None or is_ray or backend.supports_return_generator
-    if not has_stream:  # the caller labels the rest in further rounds
-        shards = islice(shards, n_workers)
 
     def tasks() -> Iterator[tuple[Any, ...]]:
         for number, (rows, shard) in enumerate(shards):
@@ -177,8 +174,8 @@ def _run(
         answers = _run_on_ray(tasks(), 2 * n_workers)
     elif backend.supports_return_generator:
         answers = Parallel(return_as="generator_unordered", batch_size=1)(tasks())
-    else:
-        answers = (answer for answer in Parallel(batch_size=1)(tasks()))
+    else:  # answers come all at once; the caller labels the other texts in further rounds
+        answers = (answer for answer in Parallel(batch_size=1)(islice(tasks(), n_workers)))
     with closing(answers):
         for number, proba in answers:
             yield *given.pop(number), proba

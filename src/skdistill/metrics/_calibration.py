@@ -100,7 +100,12 @@ class CalibrationBins:
             raise ValueError("y_true has no rows; the calibration error needs at least one.")
         check_same_kind(y_true, classes, names=("y_true", "classes"))
         proba = check_probabilities(
-            proba, n_rows=len(y_true), n_classes=len(classes), name="proba", rows="y_true"
+            proba,
+            n_rows=len(y_true),
+            n_classes=len(classes),
+            name="proba",
+            classes=classes,
+            rows="y_true",
         ).astype(np.float64)
         confidence = proba.max(axis=1)
         right = classes[proba.argmax(axis=1)] == y_true

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels, check_same_kind, label_names
+from skdistill._core.label_columns import as_labels, check_same_kind, names_or_numbers
 from skdistill._core.labels import check_same_length
 
 
@@ -40,8 +40,10 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     >>> fidelity([[0.9, 0.8]], [[0.6, 0.7]], multilabel=True)
     1.0
     """
-    names = label_names(teacher)
-    teacher = as_labels(teacher, name="teacher")
+    table, teacher = teacher, as_labels(teacher, name="teacher")
+    # The columns of an array are in the order of the other side's.
+    is_table = teacher.ndim == 2 and not isinstance(table, np.ndarray | list)
+    names = names_or_numbers(table, teacher.shape[1]) if is_table else None
     student = as_labels(student, name="student", classes=names)
     check_same_length(len(teacher), len(student), names=("teacher", "student"))
     if not len(teacher):

@@ -83,6 +83,13 @@ class Explanation:
         logits = self.logits[None]
         return (expit(logits) if self.multilabel else softmax(logits))[0]
 
+    @property
+    def predicted(self) -> np.ndarray:
+        """Predicted class, or all labels with a probability above 0.5, the most probable first."""
+        proba = self.proba
+        order = np.argsort(-proba, kind="stable")
+        return self.classes[order[proba[order] > 0.5] if self.multilabel else order[:1]]
+
     def towards(self, class_: Any) -> np.ndarray:
         """Compute how strongly each unit supports a class.
 
@@ -112,9 +119,18 @@ class Explanation:
         return own if self.multilabel else own - self.contributions.mean(axis=1)
 
     def __repr__(self) -> str:
-        class_, proba, parts = self._winner()
         short = self.text if len(self.text) <= 60 else self.text[:59] + "…"
-        lines = [f"Explanation of {short!r}", f"{class_}: {proba:.3f}"]
+        lines = [f"Explanation of {short!r}"]
+        predicted = self.predicted
+        if not len(predicted):
+            lines.append("no label; the most probable one is")
+            predicted = self.classes[[self.logits.argmax()]]
+        return "\n".join([*lines, *map(self._block, predicted)])
+
+    def _block(self, class_: Any) -> str:
+        """Return the probability of a class and the words that matter most to it."""
+        parts = self.towards(class_)
+        lines = [f"{class_}: {self.proba[self.classes == class_][0]:.3f}"]
         strongest = _strongest(parts)
         width = max((len(self.units[unit]) for unit in strongest), default=0)
         lines += [f"  {self.units[unit]:<{width}}  {parts[unit]:+.3f}" for unit in strongest]

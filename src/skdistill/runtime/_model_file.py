@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import skdistill
-from skdistill._core.exceptions import ModelFileError
+from skdistill._core.exceptions import LaterVersionError, ModelFileError
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._network import CompiledNetwork
 from skdistill.runtime._quantization import Precision, dequantize, quantize
@@ -176,7 +176,7 @@ def read_model(path: Path) -> StoredModel:
     if metadata.get("format") != _FORMAT:
         raise ModelFileError(f"{path} is not a skdistill model.")
     if metadata.get("format_version") != str(_VERSION):
-        raise ModelFileError(
+        raise LaterVersionError(
             f"{path} has format version {metadata.get('format_version')!r:.20}, but this version "
             f"of skdistill reads version {_VERSION}. Upgrade skdistill."
         )

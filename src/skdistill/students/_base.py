@@ -149,7 +149,7 @@ class DistilledClassifier(
         Each worker loads the fitted teacher once. With `memory`, all finished texts are
         saved; if a worker dies, only unfinished ones are labelled again. Workers on several
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
-        worker labels the texts of its own candidates. We test Loky and Dask, but not Ray.
+        worker labels the texts of its own candidates. We test Loky, Dask and Ray.
         """
         texts = check_texts(X)
         check_memory_location(self.memory)
@@ -396,9 +396,9 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
     share = share_of_single_words(texts, pool)
     if share > MOSTLY_SINGLE:
         warnings.warn(
-            f"In a sample of the texts, {share:.0%} of the words occur only once, as happens in "
-            "languages that are written without spaces, so words are poor features. Use "
-            'analyzer="char", or pass a tokenizer as the analyzer.',
+            f"In a sample of the texts, {share:.0%} of the words occur only once, so words are "
+            "poor features. Check that these are texts, not identifiers; if their language is "
+            'written without spaces, use analyzer="char".',
             stacklevel=5,  # past fit and the wrappers around it
         )
 

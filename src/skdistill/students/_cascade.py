@@ -20,9 +20,11 @@ from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
+from skdistill._core.label_columns import as_labels, columns_in_order, find_labels, label_names
 from skdistill._core.labels import check_labels, check_probabilities
+from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
+from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import explain_errors, fit_teacher
 from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
 
@@ -79,7 +81,14 @@ def cascade_curve(
         raise ValueError("codes is empty; cascade_curve needs at least one text.")
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
-        check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
+        check_probabilities(
+            proba,
+            n_rows=len(codes),
+            n_classes=n_classes,
+            name=name,
+            classes=label_names(student_proba),
+            rows="codes",
+        )
         for proba, name in ((student_proba, "student_proba"), (teacher_proba, "teacher_proba"))
     )
     confidence = np.asarray(student_proba).max(axis=1)
@@ -248,15 +257,22 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             train_texts, train_labels = [texts[row] for row in training], classes[codes[training]]
             weights = student_params.get("sample_weight")
             teacher = fit_teacher(teacher, train_texts, train_labels, weights)
-            if self.teacher is None and getattr(student, "teacher_cv", None) is None:
+            uses_teacher = not isinstance(student, FrozenEstimator) and self.teacher is None
+            if uses_teacher and getattr(student, "teacher_cv", None) is None:
                 student.set_params(teacher=FrozenEstimator(teacher))
             student.fit(train_texts, train_labels, **student_params)
         for name, part in (("student", student), ("teacher", teacher)):
             _check_classes(name, part, classes, "y")
         held_out = [texts[row] for row in validation]
+        # What the student's memory knows of these texts is not asked again.
+        frozen = teacher if isinstance(teacher, FrozenEstimator) else FrozenEstimator(teacher)
+        memory = getattr(student, "memory", None)
+        labeler = SoftLabeler(frozen, texts, classes[codes], memory=memory)
+        with explain_errors(teacher):
+            teacher_proba = labeler.label(held_out)
         curve = cascade_curve(
-            student.predict_proba(held_out),
-            _ask(teacher, held_out, classes),
+            predict_columns(student, held_out, classes),
+            teacher_proba,
             codes[validation],
             teacher_cost=self.teacher_cost,
         )
@@ -314,7 +330,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             True if the student's highest probability is below `threshold_`.
         """
         check_is_fitted(self)
-        proba: np.ndarray = self.student_.predict_proba(check_texts(X))
+        proba = predict_columns(self.student_, check_texts(X), self.classes_)
         asks: np.ndarray = proba.max(axis=1) < self.threshold_
         return asks
 
@@ -333,7 +349,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         check_is_fitted(self)
         texts = check_texts(X)
-        proba = np.array(self.student_.predict_proba(texts))
+        proba = np.array(predict_columns(self.student_, texts, self.classes_))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked):
             asked_texts = [texts[row] for row in asked]
@@ -365,7 +381,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         names = ("X", "y", "the cascade's classes")
         codes = find_labels(y, self.classes_, n_rows=len(texts), multilabel=False, names=names)
         return cascade_curve(
-            self.student_.predict_proba(texts),
+            predict_columns(self.student_, texts, self.classes_),
             _ask(self.teacher_, texts, self.classes_),
             codes,
             teacher_cost=self.teacher_cost,
@@ -448,6 +464,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
 
 
 def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
+    check_is_fitted(part)
     if not np.array_equal(part.classes_, classes):
         raise ValueError(
             f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "

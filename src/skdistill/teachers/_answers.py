@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.label_columns import columns_in_order, from_tensors
+from skdistill._core.label_columns import by_name, columns_in_order, from_tensors, is_struct
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
@@ -61,6 +61,10 @@ class AnswerReader:
             found = f"{len(rows)} rows" if rows is not None else f"an object {_short(answers)}"
             reason = f"func returned {found} for {n_texts} texts"
             return np.zeros((n_texts, len(self._columns))), dict.fromkeys(range(n_texts), reason)
+        if isinstance(rows, list):
+            rows = [
+                row if (named := by_name(row, self._columns)) is None else named for row in rows
+            ]
         odd: dict[int, str] = {}
         proba, wrong = self._read_table(rows)
         for position in np.flatnonzero(wrong).tolist():
@@ -153,8 +157,10 @@ def _as_rows(answers: Any) -> Any:
     """Return answers as a sequence of rows, or None."""
     if isinstance(answers, str | bytes | Mapping):
         return None
+    if is_struct(answers):
+        answers = answers.to_list()
     if hasattr(answers, "to_numpy"):  # a data frame or a column of labels
-        answers = answers.to_numpy()
+        answers = np.asarray(answers)
     answers = from_tensors(answers)
     if isinstance(answers, np.ndarray):
         return answers if answers.ndim in (1, 2) else None

@@ -18,7 +18,7 @@ from skdistill._core.label_columns import (
     as_label_column,
     as_labels,
     check_known_labels,
-    label_names,
+    names_or_numbers,
 )
 from skdistill._core.labels import check_label_column, check_labels
 from skdistill._core.texts import check_texts
@@ -353,12 +353,10 @@ class FunctionTeacherClassifier(TextClassifier):
             return "function", func, self._given_classes().tolist(), False
         if y is None:
             return "function", func
-        labels, names = as_labels(y), label_names(y)
-        if labels.ndim == 2:
-            columns = np.arange(labels.shape[1]) if names is None else names
-        else:
-            columns = np.unique(labels)
-        return "function", func, columns.tolist(), labels.ndim == 2
+        labels = as_labels(y)
+        is_table = labels.ndim == 2
+        columns = names_or_numbers(y, labels.shape[1]) if is_table else np.unique(labels)
+        return "function", func, columns.tolist(), is_table
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -43,8 +43,9 @@ from skdistill.teachers.huggingface._loading import (
 )
 from skdistill.teachers.huggingface._text_to_text import LabelTexts, label_texts_of
 
-# Passes over the labelled texts, and the fewest steps.
-_EPOCHS, _MIN_STEPS = 4, 150
+# Passes over the labelled texts, and the fewest steps. Validation accuracy of MiniLM with 1,000
+# labels of Emotion after 160 / 300 / 600 steps: 67.6 / 85.1 / 85.7.
+_EPOCHS, _MIN_STEPS = 4, 300
 # Cohen's kappa on training texts below which a teacher has learned nothing.
 _LITTLE_AGREEMENT = 0.1
 
@@ -55,16 +56,18 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     r"""A teacher that fine-tunes a pretrained transformer.
 
     It puts a classification layer on top of the model and trains all weights on the labelled texts
-    [1]_ with the Hugging Face ``Trainer`` [2]_. The optimizer is AdamW. The learning rate rises
-    linearly, then falls linearly to zero. Each batch holds texts of similar length. A text-to-text
-    model such as T5 [3]_ gets no classification layer: it learns to write the label.
+    [1]_ with the Hugging Face ``Trainer`` [2]_. With at most 25 texts per class, a new layer starts
+    from a logistic regression on the features of the pretrained model [4]_, otherwise from random
+    weights. The optimizer is AdamW. The learning rate rises linearly, then falls linearly to zero.
+    Each batch holds texts of similar length. A text-to-text model such as T5 [3]_ gets no
+    classification layer: it learns to write the label.
 
     Parameters
     ----------
     model_name : str or path-like, default="sentence-transformers/all-MiniLM-L6-v2"
         A folder with a checkpoint (``config.json``, safetensors and the tokenizer's files), or the
         name of one on the Hugging Face Hub. If the model has no classification layer, or one for
-        another number of classes, it gets a new random one. Models that write the label need none
+        another number of classes, it gets a new one. Models that write the label need none
         (see `head`). Checkpoints with pickled weights or with their own code are refused.
     revision : str, default=None
         Branch, tag or commit on the Hub; None is the latest.
@@ -79,7 +82,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         it is lower.
     max_epochs : int or "auto", default="auto"
         Maximum number of passes over the labelled texts. ``"auto"`` makes 4, or more if these have
-        fewer than 150 steps: a pretrained model learns little from fewer, whatever the texts.
+        fewer than 300 steps: a pretrained model learns little from fewer, whatever the texts.
     batch_size : int, default=32
         Texts per step, on each accelerator.
     lr : float, default=1e-4
@@ -187,6 +190,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     .. [3] C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
        Transformer", Journal of Machine Learning Research 21, 2020.
        https://jmlr.org/papers/v21/20-074.html
+    .. [4] A. Kumar, A. Raghunathan, R. Jones, T. Ma and P. Liang, "Fine-Tuning can Distort
+       Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
+       https://arxiv.org/abs/2202.10054
 
     Examples
     --------
@@ -313,6 +319,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision
         from skdistill.teachers.huggingface._finetune import Setting, fine_tune, seeded
+        from skdistill.teachers.huggingface._head_start import start_head
         from skdistill.teachers.huggingface._losses import agreement
 
         texts = check_texts(X)
@@ -323,7 +330,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         checkpoints, seed = self._open_checkpoints(texts, classes, codes, weights)
         outputs = Outputs(classes, np.arange(len(classes)), codes.ndim == 2)
         with quiet(self.verbose), seeded(seed):
-            model, tokenizer = load_pretrained(
+            model, tokenizer, is_new = load_pretrained(
                 os.fspath(self.model_name), self.revision, self.head, outputs
             )
             max_length = usable_length(model, tokenizer, self.max_length)
@@ -345,6 +352,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
                 y=codes if outputs.multilabel else classes[codes],
                 sample_weight=sample_weight,
             )
+            if is_new:
+                start_head(model, training, device)
             setting = Setting(arguments, device, checkpoints, tasks, self.verbose)
             history = fine_tune(model, training, validation, setting)
             kappa = agreement(model, training, device)

@@ -164,3 +164,16 @@ def test_rows_are_held_out_at_random_and_trained_on_no_more():
     assert labels[1] != labels_of(dataset.hold_out(0.2, seed=1)[1])
     with pytest.raises(ValueError, match="holds out 23 of 23 texts"):
         dataset.hold_out(0.99, seed=0)
+
+
+def test_rows_without_weight_are_not_held_out():
+    dataset = make_dataset(20)
+    dataset.targets["label"] = torch.arange(20)
+    dataset.targets["sample_weight"] = (torch.arange(20) >= 10).float()
+    kept, held_out = dataset.hold_out(0.3, seed=0)
+    assert len(held_out) == 3
+    assert min(labels_of(held_out)) >= 10
+    assert sorted(labels_of(kept) + labels_of(held_out)) == [*range(20)]
+    dataset.targets["sample_weight"] = (torch.arange(20) == 7).float()
+    with pytest.raises(ValueError, match=r"holds out 1 of 1 texts with .* and a weight"):
+        dataset.hold_out(0.3, seed=0)

@@ -25,3 +25,22 @@ def test_mix_of_soft_and_hard_loss(name, temperature):
         torch.from_numpy(logits), {key: torch.from_numpy(v) for key, v in targets.items()}
     )
     assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_loss_of_several_labels_is_a_sum_over_them():
+    logits = np.array([[2.0, -1.0, 0.5], [-3.0, 0.0, 1.0]])
+    teacher = np.array([[0.9, 0.2, 0.5], [0.1, 0.5, 0.7]])
+    gold = np.array([[1, 0, 1], [0, 0, 1]])
+    share, weight = np.array([0.25, 0.0]), np.array([0.5, 1.5])
+    student = 1 / (1 + np.exp(-logits))
+
+    def cross_entropy(target):
+        return -target * np.log(student) - (1 - target) * np.log(1 - student)
+
+    soft = cross_entropy(teacher) + teacher * np.log(teacher) + (1 - teacher) * np.log(1 - teacher)
+    mixed = (1 - share[:, None]) * soft + share[:, None] * cross_entropy(gold)
+    targets = {"proba": teacher, "label": gold, "hard_weight": share, "sample_weight": weight}
+    loss = DistillationLoss(multilabel=True)(
+        torch.from_numpy(logits), {key: torch.from_numpy(v) for key, v in targets.items()}
+    )
+    assert loss.item() == pytest.approx((weight * mixed.sum(axis=1)).mean(), rel=1e-6)

@@ -277,6 +277,22 @@ def test_early_stopping_weighs_held_out_texts():
     assert len({*fidelities[0]}) > 1
 
 
+def test_early_stopping_bears_rounded_sums_of_weights():
+    history = SimpleNamespace(record=lambda name, value: None)
+    net = SimpleNamespace(history=history, module_=SimpleNamespace(state_dict=dict))
+    watch = FidelityEarlyStopping(patience=2)
+    watch.on_train_begin(net)
+    watch.on_epoch_begin(net)
+    weights = torch.linspace(0.5, 2, 999)
+    logits, proba = torch.eye(2).repeat(500, 1)[:999], torch.eye(2).repeat(500, 1)[:999]
+    for rows in torch.arange(999).split(64):  # all agree
+        batch = None, {"proba": proba[rows], "sample_weight": weights[rows]}
+        watch.on_batch_end(net, batch, False, loss=0.1, y_pred=logits[rows])
+    watch.seen_ = np.nextafter(watch.seen_, 0)
+    watch.on_epoch_end(net)
+    assert watch.highest_fidelity_ == 1
+
+
 def test_skorch_callbacks_work_and_may_stop():
     patience = EarlyStopping("train_loss", patience=2, threshold=0.99, sink=lambda message: None)
     _, history = fit(make_dataset(), max_epochs=50, callbacks=[patience])

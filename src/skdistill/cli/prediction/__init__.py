@@ -1,1 +1,1 @@
-"""Predictions for files and for lines, with NumPy and SciPy only."""
+"""Predictions for files and for lines, and the file of the student, with NumPy and SciPy only."""

@@ -15,9 +15,9 @@ from skdistill.cli.prediction._lines import arriving_rows
 from skdistill.datasets._files import (
     TABLES,
     compressed,
-    count_of,
     is_compressed,
     kind_of,
+    no_rows,
     read_rows,
 )
 from skdistill.datasets._source import Rows, Source
@@ -64,19 +64,23 @@ class FileJob:
         return not self.is_stream and type(kinds[0]) is type(kinds[1])
 
 
-def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> None:
+def partial_folder(target: Path) -> Path:
+    """Return the folder of the parts, which exists while some but not all are there."""
+    return target.with_name(f"{target.name}.partial")
+
+
+def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) -> list[str]:
     """Predict the rows of a file, or the lines of standard input, and write them to a file.
 
     The parts stay in the folder ``TARGET.partial`` until all of them are complete. After an
     interruption, a second call with the same model, input and options makes only the missing parts.
-    For standard input, it starts again. `count` is called with numbers of texts.
+    For standard input, it starts again. `count` is called with numbers of texts. Return the names
+    of the input's columns that the output does not keep.
     """
     target = job.target
     kind = TABLES[kind_of(target, TABLES, OR_LINES)]
-    if not job.is_stream and target.exists() and target.samefile(job.source.name):
-        raise ValueError(f"{target} is also the input; choose another output file.")
     description = job.describe(columns)
-    folder = target.with_name(f"{target.name}.partial")
+    folder = partial_folder(target)
     with explaining_writes(target):
         folder.mkdir(exist_ok=True)
     with locked(folder / "lock") as is_mine:
@@ -84,10 +88,11 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
             raise OSError(f"Another process is writing {target}; wait until it has finished.")
         try:
             _keep_parts_of(description, folder)
-            parts = _predict_parts(columns, job, folder, count)
+            parts, dropped = _predict_parts(columns, job, folder, count)
             with replacing(target) as file:
                 kind.join(parts, file)
             shutil.rmtree(folder)
+            return dropped
         except BaseException:
             if not any(_parts_in(folder)):
                 shutil.rmtree(folder)
@@ -96,11 +101,13 @@ def predict_file(columns: Columns, job: FileJob, count: Callable[[int], Any]) ->
 
 def _predict_parts(
     columns: Columns, job: FileJob, folder: Path, count: Callable[[int], Any]
-) -> list[Path]:
-    """Write all missing parts and return the files of all parts."""
+) -> tuple[list[Path], list[str]]:
+    """Write all missing parts; return the files of all parts, and the columns that they lack."""
     kind, parts = TABLES[kind_of(job.target, TABLES)], []
+    there: dict[str, None] = {}
     for number, rows in enumerate(job.parts()):
         texts = rows.columns[job.text_column]
+        there |= dict.fromkeys(rows.names)
         parts.append(folder / f"part-{number:06d}")
         if not parts[-1].exists():
             kept = rows if job.keeps_columns else kind.from_texts(job.text_column, texts)
@@ -108,8 +115,9 @@ def _predict_parts(
             _write_part(parts[-1], job, kept, columns.of(texts), header=number == 0)
         count(len(texts))
     if not parts:
-        raise ValueError(f"{job.source.name} has no rows{count_of(job.source)}.")
-    return parts
+        raise no_rows(job.source)
+    is_whole = job.keeps_columns
+    return parts, [name for name in there if not is_whole and name != job.text_column]
 
 
 def _write_part(

@@ -1,14 +1,16 @@
 """Predictions as lines: a label and probabilities with tabs between them, or a JSON object."""
 
 import json
+import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, TextIO
 
 from skdistill._core.encodings import ArrivingLines
 from skdistill.cli.prediction._columns import Columns
-from skdistill.datasets._files import read_rows
+from skdistill.datasets._files import no_rows, read_rows
 from skdistill.datasets._source import Options, Rows, Source
 from skdistill.datasets._values import damage_of
 
@@ -16,6 +18,7 @@ from skdistill.datasets._values import damage_of
 _LINES = 10_000
 # Characters that would end a line or a column, for some program; see Python's `str.splitlines`.
 _ENDS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_SEPARATORS = re.compile("[,;\t]")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\"} | {end: end.encode("unicode_escape").decode() for end in _ENDS}
 )
@@ -47,11 +50,15 @@ def predict_lines(
         parts = arriving_rows(source, text_column)
     else:
         parts = read_rows(source, {text_column: "text_column"}, text_column, _LINES)
+    has_rows = is_stream
     for rows in parts:
+        has_rows = True
         texts = rows.columns[text_column]
         output.write(write(columns.of(texts)))
         output.flush()
         count(len(texts))
+    if not has_rows:
+        raise no_rows(source)
 
 
 def arriving_rows(source: Source, text_column: str, size: int | None = None) -> Iterator[Rows]:
@@ -64,9 +71,24 @@ def arriving_rows(source: Source, text_column: str, size: int | None = None) -> 
     if size is not None:
         good = chain.from_iterable(parts)
         parts = iter(lambda: list(islice(good, size)), [])
+    is_first = True
     for part in parts:
         texts = [text for _, text in part]
+        if is_first and texts:
+            _warn_of_header(texts[0], text_column)
+            is_first = False
         yield Rows([text_column], {text_column: texts}, [number for number, _ in part], texts)
+
+
+def _warn_of_header(line: str, text_column: str) -> None:
+    """Warn if the first line looks like the header of a table or like an object of JSON."""
+    fields = [field.strip().strip('"') for field in _SEPARATORS.split(line)]
+    if text_column in fields or (line.startswith("{") and f'"{text_column}"' in line):
+        warnings.warn(
+            f"The first line of standard input contains the column name {text_column!r}, but each "
+            "line counts as a text. Pass the name of the file to read its columns.",
+            stacklevel=2,
+        )
 
 
 def _good_lines(lines: ArrivingLines, source: Source) -> Iterator[list[tuple[int, str]]]:

@@ -58,15 +58,20 @@ class TransferDataset(Dataset[Any]):
         return TransferDataset(self.ids, targets, self.rows[rows])
 
     def hold_out(self, fraction: float, seed: int) -> tuple["TransferDataset", "TransferDataset"]:
-        """Split at random into a training set and a held-out set with a `fraction` of the rows."""
-        rows = np.random.default_rng(seed).permutation(len(self))
-        n_held_out = ceil(fraction * len(self))
-        if n_held_out == len(self):
+        """Split at random into a training set and a held-out set with a `fraction` of the rows.
+
+        Rows without weight stay in the training set, where they change nothing.
+        """
+        has_weight = self.targets["sample_weight"].numpy()[self.rows] > 0
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(has_weight))
+        n_held_out = ceil(fraction * len(rows))
+        if n_held_out == len(rows):
             raise ValueError(
-                f"early_stopping holds out {n_held_out} of {len(self)} texts with a known "
-                "feature, which leaves none to train on; pass more texts, or turn it off."
+                f"early_stopping holds out {n_held_out} of {len(rows)} texts with a known feature "
+                "and a weight, which leaves none to train on; pass more texts, or turn it off."
             )
-        return self.take(rows[n_held_out:]), self.take(rows[:n_held_out])
+        training = np.concatenate([rows[n_held_out:], np.flatnonzero(~has_weight)])
+        return self.take(training), self.take(rows[:n_held_out])
 
     def with_gold_labels(self) -> "TransferDataset":
         """Replace the teacher's probabilities by the gold labels."""

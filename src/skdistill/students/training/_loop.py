@@ -155,7 +155,7 @@ class FidelityEarlyStopping(Callback):
         self.n_steps_ += training
         if not training:
             proba, logits = batch[1]["proba"], y_pred.cpu()
-            weight = batch[1]["sample_weight"]
+            weight = batch[1]["sample_weight"].double()
             if self.multilabel:
                 agreed = (logits > 0) == (proba > 0.5)
             else:
@@ -168,7 +168,8 @@ class FidelityEarlyStopping(Callback):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Keep the best weights, or stop."""
-        fidelity = self.agreed_ / self.seen_ if self.seen_ else 0.0
+        # Sums of weights are rounded.
+        fidelity = min(1.0, self.agreed_ / self.seen_) if self.seen_ else 0.0
         net.history.record("valid_fidelity", fidelity)
         improved = fidelity > self.highest_fidelity_ or self.loss_ < self.lowest_loss_
         self.waited_ = 0 if improved else self.waited_ + 1

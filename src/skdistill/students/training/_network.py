@@ -149,10 +149,10 @@ def part_by_zeros(vectors: Tensor, rows: Tensor, n_rows: int, size: int) -> tupl
 
     Returns
     -------
-    padded : Tensor of shape (n_vectors + (n_rows + 1) * (size - 1), width)
+    padded : Tensor of shape (n_vectors + n_rows * (size - 1), width)
     starts : Tensor of shape (n_vectors,), int64
         The start in `padded` of the window around each vector.
     """
     starts = torch.arange(len(rows), device=rows.device) + (size - 1) * rows
-    padded = vectors.new_zeros(len(rows) + (n_rows + 1) * (size - 1), vectors.shape[1])
+    padded = vectors.new_zeros(len(rows) + n_rows * (size - 1), vectors.shape[1])
     return padded.index_copy(0, starts + size // 2, vectors), starts

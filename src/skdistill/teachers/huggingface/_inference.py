@@ -219,6 +219,7 @@ def compute_logits(
     *,
     device: torch.device,
     label_texts: LabelTexts | None = None,
+    n_outputs: int | None = None,
     autocast: torch.dtype | None = None,
     unit: str = "text",
     verbose: int = 0,
@@ -235,6 +236,8 @@ def compute_logits(
         A text classifier on `device`, which is set to evaluation mode.
     label_texts : LabelTexts or None
         The labels of a text-to-text model; None for a model with a classification layer.
+    n_outputs : int or None
+        Number of outputs per text; None takes the number of labels in the configuration.
     autocast : torch.dtype or None
         The half precision for matrix products; None computes in float32.
     unit : str
@@ -247,7 +250,7 @@ def compute_logits(
     """
     model.eval()
     batch_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS_ELSEWHERE)
-    logits = np.empty((len(tokens), model.config.num_labels), dtype=np.float32)
+    logits = np.empty((len(tokens), n_outputs or model.config.num_labels), dtype=np.float32)
     sizes = tokens.lengths if label_texts is None else label_texts.sizes(tokens.lengths)
     # The cache that decoders keep for generating text can be larger than the model.
     accepts_cache = "use_cache" in inspect.signature(model.forward).parameters

@@ -178,8 +178,8 @@ def load_classifier(
 
 def load_pretrained(
     name: str, revision: str | None, head: str, outputs: Outputs
-) -> tuple[Any, Any]:
-    """Return a model to fine-tune for the given classes, and its tokenizer.
+) -> tuple[Any, Any, bool]:
+    """Return a model to fine-tune for the given classes, its tokenizer, and if weights are new.
 
     It raises the errors of `load_finetuned`, except that weights may be random.
     """
@@ -191,7 +191,7 @@ def load_pretrained(
             "sklearn.multiclass.OneVsRestClassifier."
         )
     kind = "multi" if outputs.multilabel else "single"
-    model, _ = load_classifier(
+    model, new = load_classifier(
         name,
         revision,
         head,
@@ -201,7 +201,7 @@ def load_pretrained(
     record_label_type(model.config, outputs.classes)
     tokenizer = load_tokenizer(name, revision)
     ensure_padding(model, tokenizer)
-    return model, tokenizer
+    return model, tokenizer, bool(new)
 
 
 def load_finetuned(

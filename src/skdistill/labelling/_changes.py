@@ -1,0 +1,249 @@
+"""What code changes in the objects that it refers to, such as counters, logs and caches."""
+
+import dis
+import inspect
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from types import MemberDescriptorType
+from typing import Any
+
+LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
+_STORES = {
+    "STORE_GLOBAL": "variable",
+    "DELETE_GLOBAL": "variable",
+    "STORE_DEREF": "cell",
+    "DELETE_DEREF": "cell",
+}
+_PART_STORES = {"STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR"}
+# Methods that change their object, if it is a container.
+_CHANGING_METHODS = frozenset(
+    (
+        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop"),
+        *("popitem", "remove", "setdefault", "update"),
+    )
+)
+_CONTAINERS = (list, dict, set, deque, bytearray)
+# Stands for an item whose key only the running code knows.
+_SOME = object()
+# Stands for a variable that the code assigns to.
+CHANGING = object()
+_ABSENT = object()
+
+# An attribute or an item, on the way from a variable to what is changed.
+_Step = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change to a variable, or to a part of what it refers to.
+
+    Attributes
+    ----------
+    kind : {"variable", "cell", "local", "result"}
+        Whether the way begins at a global variable, one of an outer function, one of the function
+        itself, or the result of a call.
+    name : str
+        The variable, or the function that was called.
+    steps : tuple of (kind, name)
+        The attributes and items from there to what is changed.
+    by_method : bool
+        Whether a method such as ``append`` changes it, which only containers have for certain.
+    """
+
+    kind: str
+    name: str
+    steps: tuple[_Step, ...] = ()
+    by_method: bool = False
+
+    def after(self, n_steps: int) -> "Change":
+        """Return the same change, beginning some steps later."""
+        return replace(self, steps=self.steps[n_steps:])
+
+
+@dataclass(frozen=True)
+class Without:
+    """A value, of which some parts do not count: attributes or items of it or of its parts."""
+
+    value: Any
+    hidden: tuple[tuple[Any, _Step], ...]
+
+
+def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
+    """Find what bytecode changes.
+
+    Examples
+    --------
+    >>> import dis
+    >>> from skdistill.labelling._changes import changes_in
+    >>> def ask(texts):
+    ...     settings.state["n"] += 1
+    ...     asked.extend(texts)
+    >>> for change in changes_in(dis.get_instructions(ask)):
+    ...     print(change.name, change.steps, change.by_method)
+    settings (('attribute', 'state'), ('item', 'n')) False
+    asked () True
+    """
+    # All parts of an expression, as in `self.log.append(1)`, begin at the same place.
+    paths: dict[Any, Change] = {}
+    before: dis.Instruction | None = None
+    for step in instructions:
+        name, operation = step.argval, step.opname
+        place = _start(step)
+        path = paths.get(place)
+        if operation in LOADS:
+            paths[place] = Change("variable", name)
+        elif operation == "LOAD_DEREF":
+            paths[place] = Change("cell", name)
+        elif operation.startswith("LOAD_FAST"):
+            paths[place] = Change("local", name[-1] if isinstance(name, tuple) else name)
+        elif operation in ATTRIBUTE_LOADS and path is not None:
+            if name in _CHANGING_METHODS:
+                yield Change(path.kind, path.name, path.steps, by_method=True)
+            paths[place] = _longer(path, ("attribute", name))
+        elif _takes_item(step) and path is not None:
+            key = _SOME if operation == "BINARY_SLICE" else _key(before)
+            paths[place] = _longer(path, ("item", key))
+        elif "CALL" in operation:
+            callee = "" if path is None or path.steps else path.name
+            paths[place] = Change("result", callee)
+        elif operation in _STORES:
+            yield Change(_STORES[operation], name)
+        elif operation in _PART_STORES and path is not None:
+            if not _is_in_place(before):  # else the part was read before, and the path contains it
+                path = _longer(path, _stored_part(step, before))
+            yield path
+        if operation not in ("COPY", "SWAP", "CACHE"):
+            before = step
+
+
+def without_changes(value: Any, changes: Iterable[Change]) -> Any:
+    """Return a value without the parts that change, or `CHANGING` if it is assigned to itself.
+
+    The steps of the changes begin at the value. Of a container that is filled, only the type is
+    left.
+
+    Examples
+    --------
+    >>> from skdistill.labelling._changes import Change, without_changes
+    >>> settings = {"prompt": "food or travel?", "n": 3}
+    >>> count = Change("variable", "settings", (("item", "n"),))
+    >>> without_changes(settings, [count]).hidden
+    (({'prompt': 'food or travel?', 'n': 3}, ('item', 'n')),)
+    >>> without_changes([], [Change("variable", "asked", by_method=True)])
+    <class 'list'>
+    """
+    hidden, is_filled = [], False
+    for change in changes:
+        if not change.steps and not change.by_method:
+            return CHANGING
+        steps = _known_steps(change)
+        owners = _follow(value, steps)
+        if change.by_method and steps == change.steps:
+            is_reached = len(owners) == 1 + len(steps)
+            if not is_reached or not isinstance(owners[-1], _CONTAINERS):
+                continue
+        # An owner that cannot be described without the part, such as an array, does not count.
+        while steps and (len(owners) < len(steps) or not _can_hide(owners[len(steps) - 1], steps)):
+            steps = steps[:-1]
+        if steps:
+            owner, (kind, key) = owners[len(steps) - 1], steps[-1]
+            from_end = isinstance(owner, list) and kind == "item" and key < 0
+            hidden.append((owner, (kind, key + len(owner) if from_end else key)))
+        else:
+            is_filled = True
+    if is_filled:
+        return type(value)
+    return Without(value, tuple(hidden)) if hidden else value
+
+
+def _known_steps(change: Change) -> tuple[_Step, ...]:
+    """Return the steps before the first item with an unknown key."""
+    keys = [key for _, key in change.steps]
+    return change.steps[: keys.index(_SOME)] if _SOME in keys else change.steps
+
+
+def _follow(value: Any, steps: Iterable[_Step]) -> list[Any]:
+    """Return a value and what follows at each step, as far as that is found without running code.
+
+    A property or a missing item would run code of the user.
+    """
+    owners = [value]
+    for kind, name in steps:
+        if kind == "attribute":
+            value = type(value) if name == "__class__" else _attribute(value, name)
+        elif isinstance(value, dict):
+            value = dict.get(value, name, _ABSENT)
+        else:
+            is_place = isinstance(value, list) and isinstance(name, int)
+            value = value[name] if is_place and -len(value) <= name < len(value) else _ABSENT
+        if value is _ABSENT:
+            break
+        owners.append(value)
+    return owners
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    value = inspect.getattr_static(owner, name, _ABSENT)
+    if isinstance(value, MemberDescriptorType):
+        try:
+            return value.__get__(owner)
+        except (AttributeError, TypeError):  # an empty slot, or the slot of a class
+            return _ABSENT
+    return value
+
+
+def _can_hide(owner: Any, steps: tuple[_Step, ...]) -> bool:
+    kind, key = steps[-1]
+    is_place = type(owner) is dict or (type(owner) is list and isinstance(key, int))
+    return kind == "attribute" or is_place
+
+
+def _longer(path: Change, step: _Step) -> Change:
+    return Change(path.kind, path.name, (*path.steps, step))
+
+
+def _stored_part(step: dis.Instruction, before: dis.Instruction | None) -> _Step:
+    if step.opname.endswith("ATTR"):
+        return "attribute", step.argval
+    return "item", _SOME if step.opname == "STORE_SLICE" else _key(before)
+
+
+def _takes_item(step: dis.Instruction) -> bool:
+    return step.opname in ("BINARY_SUBSCR", "BINARY_SLICE") or step.argrepr == "[]"
+
+
+def _key(before: dis.Instruction | None) -> Any:
+    """Return the key of an item, which the instruction before has loaded if it is a constant."""
+    if before is None or before.opname not in ("LOAD_CONST", "LOAD_SMALL_INT"):
+        return _SOME
+    return before.argval
+
+
+def _is_in_place(before: dis.Instruction | None) -> bool:
+    """Return whether a store ends an assignment such as ``+=``."""
+    return before is not None and before.opname == "BINARY_OP" and before.argrepr.endswith("=")
+
+
+def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
+    positions = step.positions
+    return None if positions is None else (positions.lineno, positions.col_offset)
+
+
+def class_changes(owner: type, changes: Iterable[Change]) -> Iterator[Change]:
+    """Yield the changes that methods make to their class; the steps begin at the class.
+
+    ``self.x = 1`` changes an object, but ``self.log.append(1)`` may change an attribute of the
+    class.
+    """
+    for change in changes:
+        is_class = change.name == "cls" or (change.kind, change.name) == ("result", "type")
+        steps = change.steps
+        if steps[:1] == (("attribute", "__class__"),):
+            steps, is_class = steps[1:], True
+        if change.kind == "variable":
+            is_class = change.name == owner.__name__
+        is_own = is_class or (change.name == "self" and len(steps) + change.by_method > 1)
+        if steps and is_own:
+            yield Change(change.kind, change.name, steps, change.by_method)
