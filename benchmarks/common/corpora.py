@@ -4,10 +4,19 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skdistill import load_text_dataset
+from skdistill import load_docstrings, load_text_dataset
 
 # Rows of train that become the validation part, where a data set has none of its own.
-N_VALIDATION = {"agnews": 1000, "cola": 1000, "emotion": None, "sst2": 1000, "trec6": 500}
+N_VALIDATION = {
+    "agnews": 1000,
+    "cola": 1000,
+    "docstrings": 1000,
+    "emotion": None,
+    "hwu64": None,
+    "newsgroups": 1000,
+    "sst2": 1000,
+    "trec6": 500,
+}
 # Words from which on a text of SST-2's train part is taken for a sentence, as those of its
 # development part are.
 MIN_SENTENCE = 12
@@ -40,7 +49,7 @@ def load_corpus(name: str) -> Bunch:
 
     Parameters
     ----------
-    name : {"agnews", "cola", "emotion", "sst2", "trec6"}
+    name : {"agnews", "cola", "docstrings", "emotion", "hwu64", "newsgroups", "sst2", "trec6"}
 
     Returns
     -------
@@ -48,7 +57,7 @@ def load_corpus(name: str) -> Bunch:
         See `skdistill.load_text_dataset`. Test texts that also occur in train are dropped from
         test where the part is small enough for them to matter (TREC-6).
     """
-    data = load_text_dataset(name)
+    data = load_docstrings() if name == "docstrings" else load_text_dataset(name)
     if name == "sst2":
         X, y = data.X_train, data.y_train
         train, validation = split_sentences(X, N_VALIDATION[name])

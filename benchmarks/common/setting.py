@@ -36,6 +36,16 @@ def make_augmenter(name: str) -> TextAugmenter:
     return augmenter
 
 
+def save_rows(path: Path, **columns) -> None:
+    """Write lists or arrays as JSON, for another process."""
+    path.write_text(json.dumps({name: list(map(str, rows)) for name, rows in columns.items()}))
+
+
+def load_rows(path: Path) -> dict[str, list[str]]:
+    """Read what `save_rows` wrote."""
+    return json.loads(path.read_text())
+
+
 class Results:
     """Finished runs, in a JSON file that is whole at any time; several processes may share it."""
 
