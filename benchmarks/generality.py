@@ -92,8 +92,8 @@ def draw(y: np.ndarray, n_labels: int | None, *, per_class: bool, seed: int) -> 
     if per_class:
         rows = [rng.permutation(np.flatnonzero(y == label))[:n_labels] for label in np.unique(y)]
         return rng.permutation(np.concatenate(rows))
-    rows, _ = train_test_split(np.arange(len(y)), train_size=n_labels, stratify=y, random_state=seed)
-    return rows
+    rows = np.arange(len(y))
+    return train_test_split(rows, train_size=n_labels, stratify=y, random_state=seed)[0]
 
 
 def regimes(corpora: Sequence[str]) -> list[Regime]:
@@ -112,6 +112,7 @@ class Tfidf:
     """TF-IDF and logistic regression, with the C that cross-validation finds on the given rows."""
 
     def fit(self, X, y):
+        """Search for C."""
         rarest = np.unique(y, return_counts=True)[1].min()
         search = GridSearchCV(
             make_tfidf_baseline(),
@@ -125,6 +126,7 @@ class Tfidf:
         return self
 
     def predict(self, X):
+        """Predict with the best C."""
         return self.search_.predict(X)
 
 
@@ -179,6 +181,7 @@ class Cell:
         return self._teacher
 
     def run_teacher(self) -> dict:
+        """Fine-tune the teacher, or load it."""
         start = time.perf_counter()
         teacher = self.teacher()
         seconds = time.perf_counter() - start
@@ -202,12 +205,14 @@ class Cell:
         }
 
     def run_peer(self, fit: Callable) -> dict:
+        """Fit a model of another tool."""
         start = time.perf_counter()
         model = fit(self.data, self.seed)
         seconds = time.perf_counter() - start
         return {"accuracy": accuracy(model.predict(self.data.X_test), self.data), "fit": seconds}
 
     def run_setfit(self, python: str) -> dict:
+        """Run SetFit in its environment."""
         start = time.perf_counter()
         predicted = SetFit(python, self.seed).predict_after_fit(self.data)
         return {
@@ -256,9 +261,13 @@ def print_tables(results: Results) -> None:
     for regime, row in means.items():
         best = max(row.values())
         cells = [f"{row[model]:.1f}" if model in row else "" for model in models]
-        cells = [f"**{c}**" if row.get(m) == best else c for m, c in zip(models, cells, strict=True)]
+        cells = [
+            f"**{cell}**" if row.get(model) == best else cell
+            for model, cell in zip(models, cells, strict=True)
+        ]
         print(f"| {regime} | " + " | ".join(cells) + " |")
-    print("\n| model | regimes | mean rank | mean gap to the best | worst regime |\n|---|---|---|---|---|")
+    print("\n| model | regimes | mean rank | mean gap to the best | worst regime |")
+    print("|---|---|---|---|---|")
     for model in models:
         rows = {regime: row for regime, row in means.items() if model in row}
         ranks = [1 + sum(other > row[model] for other in row.values()) for row in rows.values()]

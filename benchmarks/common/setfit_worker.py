@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 
 import torch
-from datasets import Dataset
 from sentence_transformers import SentenceTransformer, models
 from setfit import SetFitModel, Trainer, TrainingArguments
 from sklearn.linear_model import LogisticRegression
+
+from datasets import Dataset
 
 
 def main(folder, encoder, seed, n_threads):
