@@ -68,7 +68,7 @@ def teacher(tiny_checkpoint, topics):
 
 def test_only_transformers_that_read_a_text_once_are_asked_for_more(teacher, tiny_checkpoint):
     def chosen(teacher, augmenter="auto", analyzer="word"):
-        return choose_augmenter(augmenter, teacher, ["a b"], analyzer=analyzer)
+        return choose_augmenter(augmenter, teacher, ["a b"], [], analyzer=analyzer)
 
     unfitted = TransformerTeacherClassifier(tiny_checkpoint)
     words = chosen(unfitted).new_words
@@ -87,6 +87,12 @@ def test_only_transformers_that_read_a_text_once_are_asked_for_more(teacher, tin
     own = SimpleNamespace()
     assert chosen(teacher, own) is own
     assert chosen(teacher, None) is None
+
+
+@pytest.mark.parametrize(("n_unlabeled", "makes_some"), [(0, True), (3, True), (4, False)])
+def test_unlabelled_texts_are_better_than_made_ones(teacher, n_unlabeled, makes_some):
+    augmenter = choose_augmenter("auto", teacher, ["a b"] * 3, ["c"] * n_unlabeled, analyzer="word")
+    assert (augmenter is not None) is makes_some
 
 
 def test_known_words_are_whole_words_of_the_vocabulary(teacher):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from numbers import Integral, Real
 from typing import Any
 
@@ -294,7 +293,8 @@ def _label_once(
         augmenter=choose_augmenter(
             student.augmenter,
             student.teacher,
-            chain(data.texts, unlabeled),
+            data.texts,
+            unlabeled,
             analyzer=student.analyzer,
         ),
         teacher_cv=student.teacher_cv,

@@ -10,7 +10,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -189,7 +188,7 @@ class DistilledClassifier(
             labels.codes,
             labeler=labeler,
             X_unlabeled=pool,
-            augmenter=self._choose_augmenter(teacher_proba, [texts, pool]),
+            augmenter=self._choose_augmenter(teacher_proba, texts, pool),
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
             teacher_cv=self.teacher_cv,
@@ -245,13 +244,11 @@ class DistilledClassifier(
             return labels, None
         return labels, labeler_for(labels.y, classes=labels.classes)
 
-    def _choose_augmenter(self, teacher_proba: Any, texts: list[Texts]) -> Any:
+    def _choose_augmenter(self, teacher_proba: Any, texts: list[str], pool: Texts) -> Any:
         """Return the augmenter; ``"auto"`` is None if the labels are given."""
         if teacher_proba is not None and isinstance(self.augmenter, str):
             return None
-        return choose_augmenter(
-            self.augmenter, self.teacher, chain.from_iterable(texts), analyzer=self.analyzer
-        )
+        return choose_augmenter(self.augmenter, self.teacher, texts, pool, analyzer=self.analyzer)
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
         """Check the parameters; return the options of the network and of the vocabulary."""
