@@ -21,15 +21,16 @@ _MAX_COPIES = 10
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
 _SPLICE_P = 0.5
-# One in so many texts is held out.
+# One in so many texts is held out; with fewer than a hundred, none, as they would decide by chance.
 _SHARE = 4
+_LEAST = 100
 
 
 class AutomaticAugmenter(BaseEstimator):
     """Makes copies of texts, and texts with new words; holds some texts out.
 
-    A model that is trained on `TRAINING` texts alone has seen nothing of those held out, a quarter,
-    and so can be judged by them.
+    A model that is trained on `TRAINING` texts alone has seen nothing of those held out, a quarter
+    of a hundred or more, and so can be judged by them.
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class AutomaticAugmenter(BaseEstimator):
     def augment(self, X: list[str]) -> list[str]:
         """Make texts; none is in `X`, and none is made twice."""
         rng = np.random.default_rng(0)
-        parts = np.where(rng.permutation(len(X)) < len(X) // _SHARE, HELD_OUT, TRAINING)
+        n_held_out = len(X) // _SHARE if len(X) >= _LEAST else 0
+        parts = np.where(rng.permutation(len(X)) < n_held_out, HELD_OUT, TRAINING)
         groups = [[X[row] for row in np.flatnonzero(parts == p)] for p in (TRAINING, HELD_OUT)]
         made = dict.fromkeys(self._copy(groups[0]))
         made |= dict.fromkeys(place_words(self.new_words, groups[0], rng))

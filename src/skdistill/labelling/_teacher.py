@@ -218,7 +218,7 @@ def _place_of_failure(
     for name, part in parts(value).items():
         try:
             copy(part)
-        except Exception:
+        except Exception:  # raised again by the caller, with this place
             kind = type(part)
             own = f"{type(value).__name__}.{name}, of type {kind.__module__}.{kind.__qualname__},"
             return _place_of_failure(part, copy, parts) or own

@@ -31,7 +31,7 @@ _ALL = ("mean", "max", "attention")
         takes the maximum in each dimension; ``"attention"`` weights each position by a score of the
         window around it. Several results are concatenated. ``"auto"`` takes all three, the first
         two or the mean, whichever does best on texts held out from a first training. With fewer
-        than 500 texts, it takes all three.
+        than 500 texts (100, if the teacher labels texts made of them), it takes all three.
     context_window : int, default=13
         Number of features that each attention score depends on. It must be odd.
     """,
@@ -158,20 +158,14 @@ class DistilledMLPClassifier(DistilledClassifier):
     ) -> Plan:
         if self.pooling != "auto":
             return plan
-        from skdistill.students.training._selection import (
-            choose_network,
-            split_by_parts,
-            split_often,
-        )
+        from skdistill.students.training._selection import choose_network
 
         plans = [
             replace(plan, architecture=plan.architecture | {"pooling": pooling})
             for pooling in (("mean",), ("mean", "max"), _ALL)
         ]
-        splits = (
-            split_often(dataset, recipe.seed) if parts is None else split_by_parts(dataset, parts)
-        )
-        return plans[choose_network([*map(self._network_of, plans)], splits, recipe)]
+        networks = [*map(self._network_of, plans)]
+        return plans[choose_network(networks, dataset, recipe, parts)]
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -49,16 +50,16 @@ def split(n_texts):
 
 @pytest.mark.parametrize(("networks", "best"), [([BAG, CONSTANT], 0), ([CONSTANT, BAG], 1)])
 def test_the_network_that_learns_is_chosen(recipe, networks, best):
-    assert choose_network(networks, split(600), recipe) == best
+    assert choose_network(networks, make_dataset(600), recipe) == best
 
 
 def test_equally_good_networks_keep_their_order(recipe):
-    assert choose_network([BAG, BAG], split(600), recipe) == 0
+    assert choose_network([BAG, BAG], make_dataset(600), recipe) == 0
 
 
 def test_few_texts_decide_nothing(recipe):
     assert [*split(499)] == []
-    assert choose_network([BAG, CONSTANT], split(499), recipe) == 1
+    assert choose_network([BAG, CONSTANT], make_dataset(499), recipe) == 1
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,14 @@ def test_texts_left_out_are_on_no_side():
     assert [*split_by_parts(dataset, np.full(6, TRAINING))] == []
 
 
+def test_parts_decide_on_the_sides(recipe):
+    parts = np.repeat([TRAINING, HELD_OUT, LEFT_OUT], 40)
+    networks, dataset = [CONSTANT, BAG], make_dataset(120)
+    assert choose_network(networks, dataset, recipe, parts) == 1
+    # Nothing is held out: the last one.
+    assert choose_network(networks[::-1], dataset, recipe, np.full(120, TRAINING)) == 1
+
+
 def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
     seen = []
 
@@ -95,7 +104,7 @@ def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
 
     monkeypatch.setattr(_selection, "train", train)
     loud = replace(recipe, callbacks=("one",), verbose=1)
-    choose_network([BAG], split(3_000), loud)
+    choose_network([BAG], make_dataset(3_000), loud)
     assert seen == [replace(recipe, patience=recipe.max_epochs)]
 
 
@@ -104,9 +113,10 @@ def asked(monkeypatch):
     """Choose the first network, and tell what was asked."""
     asked = []
 
-    def choose(networks, splits, recipe):
+    def choose(networks, dataset, recipe, parts):
         poolings = [network().pooling for network in networks]
-        asked.append((poolings, [(len(training), len(held)) for training, held in splits]))
+        counts = None if parts is None else Counter(parts.tolist())
+        asked.append((poolings, len(dataset), counts))
         return 0
 
     monkeypatch.setattr(_selection, "choose_network", choose)
@@ -127,32 +137,36 @@ def test_pooling_is_chosen_if_nobody_chose_it(asked, topics):
     assert fit(topics, 40) == ("mean",)
     assert fit(topics, 40, n_parameters=2_000) == ("mean",)
     assert fit(topics, 40, teacher=make_tfidf_baseline()) == ("mean",)
-    assert asked == [(POOLINGS, [])] * 3
+    assert asked == [(POOLINGS, 40, None)] * 3
     assert fit(topics, 40, pooling="max") == ("max",)
     assert len(asked) == 3
 
 
 def test_pooling_is_chosen_by_texts_of_which_no_copies_are_seen(asked, topics):
     augmenter = AutomaticAugmenter(1, [])
-    assert fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter) == ("mean",)
-    ((poolings, ((n_training, n_held_out),)),) = asked
-    assert (poolings, n_held_out) == (POOLINGS, 10)
-    assert 30 < n_training <= 60
+    assert fit(topics, 120, teacher=make_tfidf_baseline(), augmenter=augmenter) == ("mean",)
+    ((poolings, n_texts, counts),) = asked
+    assert (poolings, n_texts, counts[HELD_OUT]) == (POOLINGS, counts.total(), 30)
+    assert counts[TRAINING] > 90
+    assert counts[LEFT_OUT] > 0
 
 
 def test_an_augmenter_of_the_user_holds_no_texts_out(asked, topics):
     augmenter = TextAugmenter(n_copies=1)
     fit(topics, 40, teacher=make_tfidf_baseline(), augmenter=augmenter)
-    assert asked == [(POOLINGS, [])]
+    ((_, n_texts, counts),) = asked
+    assert counts == {TRAINING: n_texts}
 
 
 def test_a_report_chooses_as_the_student_does(asked, topics):
-    X, y = topics[0][:40], topics[1][:40]
+    X, y = topics[0][:120], topics[1][:120]
     student = DistilledMLPClassifier(
         make_tfidf_baseline(), augmenter=AutomaticAugmenter(1, []), max_epochs=1, random_state=0
     )
     student.fit(X, y)
-    distillation_report(student, X, y, X_test=topics[0][40:60], y_test=topics[1][40:60], n_seeds=1)
+    distillation_report(
+        student, X, y, X_test=topics[0][120:140], y_test=topics[1][120:140], n_seeds=1
+    )
     alone, in_report, twin = asked
     assert alone == in_report
-    assert twin == (POOLINGS, [])
+    assert twin == (POOLINGS, 120, None)

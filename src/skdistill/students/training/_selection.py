@@ -50,8 +50,9 @@ def split_by_parts(dataset: TransferDataset, parts: np.ndarray) -> Iterator[Spli
 
 def choose_network(
     networks: Sequence[Callable[[], torch.nn.Module]],
-    splits: Iterator[Split],
+    dataset: TransferDataset,
     recipe: Recipe,
+    parts: np.ndarray | None = None,
 ) -> int:
     """Return the position of the network that agrees best with the teacher on held-out texts.
 
@@ -62,10 +63,14 @@ def choose_network(
     ----------
     networks : sequence of callable
         Each builds a network. Of equally good ones, the first is chosen; without splits, the last.
-    splits : iterator of (training, held_out)
+    dataset : TransferDataset
     recipe : Recipe
         Its callbacks are not called.
+    parts : ndarray of shape (n_texts,) or None, default=None
+        The split, if texts were made: copies of a text must not be on both sides. See
+        `TransferSet`.
     """
+    splits = split_often(dataset, recipe.seed) if parts is None else split_by_parts(dataset, parts)
     quiet = replace(recipe, patience=recipe.max_epochs, callbacks=(), verbose=0)
     agreement = np.zeros(len(networks))
     for training, held_out in splits:
