@@ -190,7 +190,8 @@ class Cell:
     def run_student(self, name: str, *, soft: bool) -> dict:
         """Fit a student on the teacher's soft labels, or on hard labels alone."""
         data = self.data
-        student = STUDENTS[name](random_state=self.seed)
+        # So small a model trains as fast without a GPU, even if the teacher has one.
+        student = STUDENTS[name](random_state=self.seed, device="cpu")
         pool = {}
         if soft:
             student.set_params(teacher=FrozenEstimator(self.teacher()), memory=self.memory)

@@ -23,7 +23,7 @@ def main(folder, encoder, seed, n_threads):
     data = json.loads(Path(folder, "data.json").read_text())
     words = models.Transformer(encoder, max_seq_length=256)
     pooling = models.Pooling(words.get_word_embedding_dimension(), "mean")
-    body = SentenceTransformer(modules=[words, pooling, models.Normalize()], device="cpu")
+    body = SentenceTransformer(modules=[words, pooling, models.Normalize()])
     model = SetFitModel(model_body=body, model_head=LogisticRegression())
     with tempfile.TemporaryDirectory() as scratch:
         arguments = TrainingArguments(
