@@ -12,9 +12,11 @@ from skdistill.teachers.huggingface._inference import compute_logits
 
 # Inverse strength of the regularisation, for features of variance 1.
 _C = 0.1
-# Texts per class from which a random start is better. Validation accuracy of MiniLM from a random
-# start / from a regression: hwu64 with 16 per class 69.3 / 84.0, Emotion with 167 85.1 / 80.8.
-_FEW_TEXTS = 25
+# Number of classes from which a regression is the better start. Validation accuracy of MiniLM from
+# random weights / from a regression, 64 classes: 67.4 / 81.9 with 1,000 labels, 74.7 / 89.6 with
+# 3,000, 90.6 / 92.6 with 9,000; 20 classes: 65.3 / 64.2, 66.3 / 70.3, 74.1 / 75.8 with 10,000. With
+# 6 classes: TREC-6 89.0 / 78.6 with 200 labels, Emotion 85.1 / 80.8 with 1,000.
+_MANY_CLASSES = 16
 # More steps bring the regression nearer to its optimum, which fine-tuning leaves anyway.
 _N_STEPS = 200
 
@@ -23,8 +25,8 @@ def start_head(model: Any, examples: Examples, device: torch.device) -> None:
     """Fit the last layer of a pretrained model to the features that it receives, in place [1]_.
 
     A random layer distorts the features before it has learned anything, and learns slowly if there
-    are many classes. With many texts per class, it is the better start, and stays as it is, as do
-    models without a linear layer at the end.
+    are many classes. With few classes, it is the better start, and stays as it is, as do models
+    without a linear layer at the end.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def start_head(model: Any, examples: Examples, device: torch.device) -> None:
     name = _last_layer(model)
     if name is None or examples.label_texts is not None or len(np.unique(examples.targets)) < 2:
         return
-    if len(examples) > _FEW_TEXTS * model.config.num_labels:
+    if model.config.num_labels < _MANY_CLASSES:
         return
     layer = model.get_submodule(name)
     features = _features(model, name, examples, device).astype(np.float64)
