@@ -232,6 +232,20 @@ def test_a_column_of_labels_has_one_dimension():
         as_label_column(np.eye(2))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [pd.DataFrame({"y": WORDS}), pl.DataFrame({"y": WORDS}), pd.DataFrame({"y": NUMBERS})],
+    ids=["pandas", "polars", "numbers"],
+)
+def test_an_array_of_objects_with_one_column_is_one_of_labels(table):
+    y = table.to_numpy().astype(object)
+    assert as_labels(y).tolist() == table.to_numpy().tolist()
+    assert as_labels(y).dtype.kind in "Ui"
+    y[1, 0] = None
+    with pytest.raises(ValueError, match=r"y\[1\] is missing"):
+        as_labels(y)
+
+
 def test_labels_are_found_among_the_classes():
     classes = np.array(["a", "b", "c"])
     found = find_labels(pd.Series(["c", "a"]), classes, n_rows=2, multilabel=False)

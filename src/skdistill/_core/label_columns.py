@@ -78,6 +78,8 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
             return _finite(np.asarray(y), name)
         if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
+        if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
+            return _from_values(y[:, 0].tolist(), name)[:, np.newaxis]
     if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
     ):
