@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from skdistill._core.label_columns import (
+    are_sorted,
     as_label_column,
     as_labels,
     check_known_labels,
@@ -342,6 +343,25 @@ def test_numbers_of_columns_are_names_unless_they_count(columns):
     assert names.tolist() == [*map(str, columns)]
     permuted = table.iloc[:, [2, 0, 1]]
     np.testing.assert_array_equal(as_labels(permuted, classes=names), table.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["a", "b"], True),
+        (["b", "a"], False),
+        ([2, 10], True),
+        ([10, 2], False),
+        (["1", "2"], True),
+        # Classes that are numbers come in one order, and strings in the other.
+        (["10", "2"], False),
+        (["2", "10"], False),
+        (["10", "a"], True),
+        ([("a", 1), ("a", 2)], True),
+    ],
+)
+def test_columns_are_sorted_as_classes_are(columns, expected):
+    assert are_sorted(columns) == expected
 
 
 def test_columns_that_count_are_no_names_but_may_come_in_another_order():
