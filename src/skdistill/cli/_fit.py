@@ -24,8 +24,6 @@ _GOOD_RETENTION = 0.97
 # From this number of texts on, classes must be fewer than this share of them.
 _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
-# What files write between several labels.
-_SEPARATORS = "|;,/"
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "max_length", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
@@ -291,8 +289,10 @@ def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None
     """Refuse labels that another separator than the given one would split into several."""
     if given is None:
         return
+    from skdistill.datasets._columns import LABEL_SEPARATORS
+
     known = {*names.tolist()}
-    for separator in _SEPARATORS.replace(given.strip() or " ", ""):
+    for separator in LABEL_SEPARATORS.replace(given.strip() or " ", ""):
         for label in names.tolist():
             parts = {part.strip() for part in label.split(separator)}
             # No label of several may contain a |, because `predict` writes it between labels.
