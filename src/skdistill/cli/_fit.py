@@ -228,7 +228,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     """Read the labelled, unlabelled and test texts."""
-    from skdistill.cli.training._doubts import warn_of_known_texts
+    from skdistill.cli.training._doubts import warn_of_known_texts, warn_of_single_texts
 
     labels = _inputs.label_columns(arguments)
     labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
@@ -247,7 +247,13 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
             warn_of_known_texts(
                 *tested, unlabelled, _inputs.name_of(arguments.unlabeled), have_labels=False
             )
+    warn_of_single_texts(labelled, classes.tolist(), _column_of(arguments))
     return _inputs.Texts(labelled, unlabelled, test)
+
+
+def _column_of(arguments: argparse.Namespace) -> str:
+    """Return the name of the label columns for messages."""
+    return f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
 
 
 def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndarray":
@@ -257,7 +263,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     from skdistill._core.multilabel import write_labels
     from skdistill.cli.training._doubts import several_labels, warn_of_labels
 
-    column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
+    column = _column_of(arguments)
     classes = np.unique(labelled.y) if labelled.names is None else labelled.names
     warn_of_labels(labelled, classes, column)
     if labelled.names is not None:
