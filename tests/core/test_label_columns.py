@@ -327,6 +327,29 @@ def test_rows_with_names_are_read_by_them(rows):
     np.testing.assert_allclose(np.asarray(table), [[0.1, 0.9]] * 2)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame({"1.0": [0.9], "0.0": [0.1], "2.5": [0.0]}),
+        pl.DataFrame({"1": [0.9], "0": [0.1], "2.5": [0.0]}),
+        pd.DataFrame({1.0: [0.9], 0.0: [0.1], 2.5: [0.0]}),
+        [{"2.5": 0.0, "1.0": 0.9, "0.0": 0.1}],
+    ],
+    ids=["floats", "integers", "numbers", "rows"],
+)
+def test_columns_named_after_classes_that_are_floats_are_found(table):
+    found = columns_in_order(table, np.array([0.0, 1.0, 2.5]), name="p")
+    assert found.tolist() == [[0.1, 0.9, 0.0]]
+
+
+def test_a_class_has_one_column_even_if_it_has_two_names():
+    for names, classes in ((["1", "1.0", "0"], [0.0, 1.0]), (["0.0", "1.0"], ["0", "1"])):
+        with pytest.raises(ValueError, match="which are not the classes"):
+            columns_in_order(
+                pl.DataFrame([[0.5]] * len(names), schema=names), np.array(classes), name="p"
+            )
+
+
 def test_a_row_without_names_among_others_is_named():
     rows = [{"travel": 0.9, "food": 0.1}, [0.1, 0.9]]
     with pytest.raises(ValueError, match=r"proba\[0\] has names, but proba\[1\] has none"):

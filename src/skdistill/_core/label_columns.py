@@ -242,7 +242,9 @@ def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.nd
 
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
     """Return the names of columns in the order of the classes, which they must equal."""
-    place = {column_name(column): column for column in columns}
+    # Where all names are strings, as in polars, the class 1.0 is "1.0".
+    names = {str(label): column_name(label) for label in classes.tolist()}
+    place = {names.get(found := column_name(column), found): column for column in columns}
     wanted = [*map(column_name, classes.tolist())]
     if len(place) < len(columns) or place.keys() != {*wanted}:
         raise ValueError(
