@@ -298,6 +298,17 @@ def test_the_row_of_an_infinite_label_is_named(container, value):
         as_labels(container([1.0, 0.0, value, value]))
 
 
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+def test_long_doubles_become_float64(container):
+    found = as_labels(container(np.array([1, 2.5, 1], dtype=np.longdouble)))
+    assert found.dtype == np.float64
+    assert found.tolist() == [1, 2.5, 1]
+    if np.finfo(np.longdouble).eps < np.finfo(float).eps:
+        for value in (np.longdouble(1) + np.finfo(np.longdouble).eps, np.longdouble(10) ** 400):
+            with pytest.raises(ValueError, match="y has numbers that do not fit in float64; conv"):
+                as_labels(container(np.array([1, value], dtype=np.longdouble)))
+
+
 def test_the_row_and_column_of_an_infinite_label_are_named():
     for rows in ([[0.0, 1.0], [1.0, np.inf]], np.array([[0.0, 1.0], [1.0, np.inf]])):
         with pytest.raises(ValueError, match=r"^y\[1, 1\] is inf"):

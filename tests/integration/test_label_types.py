@@ -109,6 +109,15 @@ def test_an_array_of_objects_with_one_column_is_fitted_as_scikit_learn_does():
     assert student.score(TEXTS, y) == student.score(TEXTS, Y)
 
 
+def test_a_student_of_long_doubles_can_be_kept(tmp_path):
+    y = np.array([1, 1, 2, 2] * 10, dtype=np.longdouble)
+    student = make_student().fit(TEXTS, y)
+    student.save(tmp_path / "s.skd")
+    again = CompiledClassifier.load(tmp_path / "s.skd")
+    assert again.predict(TEXTS).tolist() == student.predict(TEXTS).tolist() == y.tolist()
+    export_onnx(student, tmp_path / "s.onnx")
+
+
 def test_every_way_of_keeping_a_student_keeps_its_labels(case, tmp_path):
     skops = pytest.importorskip("skops.io")
     student, y, _ = case

@@ -466,14 +466,20 @@ def _is_text(value: Any) -> bool:
 
 
 def _finite(y: np.ndarray, name: str) -> np.ndarray:
-    """Return labels, none of which may be NaN or infinite."""
+    """Return labels, none of which may be NaN or infinite; long doubles become float64."""
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         row = np.argwhere(~np.isfinite(y))[0]
         value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
         if np.isnan(value):
             raise _missing(np.nan, where)
         raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
-    return y
+    if y.dtype != np.longdouble:
+        return y
+    with np.errstate(over="ignore"):
+        narrow = y.astype(np.float64)
+    if (narrow != y).any():
+        raise ValueError(f"{name} has numbers that do not fit in float64; convert them to strings.")
+    return narrow
 
 
 def _missing(value: Any, where: str) -> ValueError:
