@@ -31,14 +31,38 @@ def test_ordinary_texts_raise_no_doubts(fit):
 
 @pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])
 def test_labels_that_look_missing_are_named(fit, options):
-    rows = [*FEW, "a car,NA", "a plane,NA", "a tram,nan", "a ship,none"]
+    rows = [
+        *FEW,
+        "a car,NA",
+        "a plane,NA",
+        "a tram,nan",
+        "a bike,nan",
+        "a ship,none",
+        "a yacht,none",
+    ]
     status, _, told = fit(rows, *options)
     assert status == 0
     assert told == [
-        "skdistill fit: warning: data.csv: label contains 'NA' 2 times and 'nan' 1 times, which "
+        "skdistill fit: warning: data.csv: label contains 'NA' 2 times and 'nan' 2 times, which "
         "counts as a label; if it means that the label is missing, drop these rows or move them "
         "to a file of unlabelled texts."
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "noun"), [([], "class"), (["--label-separator", "|"], "label")]
+)
+def test_classes_of_a_single_text_are_named(fit, options, noun):
+    several = {"class": "classes", "label": "labels"}[noun]
+    status, _, told = fit(["warm soup,food", "a bus,travel", "a film,fun", "a sofa,home"], *options)
+    assert status == 0
+    assert told == [
+        f"skdistill fit: warning: data.csv: label: 4 of 4 {several} have a single text: 'food', "
+        f"'fun', 'home' and 1 more. A {noun} of one text cannot be learned or evaluated reliably; "
+        f"add texts, or merge or drop such {several}."
+    ]
+    (line,) = fit([*FEW, "a film,fun"], *options, "--force")[2]
+    assert f"1 of 3 {several} has a single text: 'fun'. A {noun} of" in line
 
 
 @pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])

@@ -850,7 +850,7 @@ def test_many_test_texts_that_are_training_texts_are_a_warning(folder, tmp_path,
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("options", [[], ["--label-separator", "|"]])
 def test_labels_that_differ_only_in_case_are_a_warning(tmp_path, model, options, capsys):
-    rows = ["soup,joy", "bus,Joy", "train,fear", "bread,fear"]
+    rows = ["soup,joy", "tea,joy", "bus,Joy", "tram,Joy", "train,fear", "bread,fear"]
     data = write_rows(tmp_path / "data.csv", rows)
     assert fit(data, model, "--quiet", *options, teacher="none") == 0
     assert capsys.readouterr().err == (

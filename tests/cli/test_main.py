@@ -341,7 +341,7 @@ def test_warnings_are_short_and_printed_once(monkeypatch, capsys):
 
 def test_python_runs_the_module():
     done = subprocess.run(
-        [sys.executable, "-m", "skdistill.cli._main", "--version"], capture_output=True, text=True
+        [sys.executable, "-m", "skdistill", "--version"], capture_output=True, text=True
     )
     assert done.stdout == f"skdistill {skdistill.__version__}\n"
 

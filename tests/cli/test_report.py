@@ -321,6 +321,18 @@ def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, 
     assert message in capsys.readouterr().err
 
 
+def test_the_advice_on_labels_with_another_separator_works(tmp_path, capsys):
+    data, model = tmp_path / "s.csv", tmp_path / "s.skd"
+    rows = ["a soup,0", "a bus,2", "soup on a bus,0 2", "a boat,1"] * 5
+    data.write_text("\n".join(["text,label", *rows, ""]))
+    train = ["fit", data, "--teacher", "none", "--label-separator", " ", "-o", model, "--quiet"]
+    assert cli.main([*map(str, train)]) == 0
+    assert report(model, data) == 1
+    assert "not one of the classes 0, 1, 2; 5 of 20 rows" in (err := capsys.readouterr().err)
+    assert "Pass --label-separator ' ', which separates the labels." in err
+    assert report(model, data, "--label-separator", " ") == 0
+
+
 def test_a_teacher_of_one_label_is_refused_for_several(tagger, tmp_path, topics, capsys):
     big = make_checkpoint(tmp_path / "big", topics[0], head=["0", "1"])
     assert report(tagger[0] / "model.skd", tagger[0] / "test.csv", "--teacher", big) == 1

@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from skdistill._core.label_columns import (
+    are_sorted,
     as_label_column,
     as_labels,
     check_known_labels,
@@ -232,6 +233,20 @@ def test_a_column_of_labels_has_one_dimension():
         as_label_column(np.eye(2))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [pd.DataFrame({"y": WORDS}), pl.DataFrame({"y": WORDS}), pd.DataFrame({"y": NUMBERS})],
+    ids=["pandas", "polars", "numbers"],
+)
+def test_an_array_of_objects_with_one_column_is_one_of_labels(table):
+    y = table.to_numpy().astype(object)
+    assert as_labels(y).tolist() == table.to_numpy().tolist()
+    assert as_labels(y).dtype.kind in "Ui"
+    y[1, 0] = None
+    with pytest.raises(ValueError, match=r"y\[1\] is missing"):
+        as_labels(y)
+
+
 def test_labels_are_found_among_the_classes():
     classes = np.array(["a", "b", "c"])
     found = find_labels(pd.Series(["c", "a"]), classes, n_rows=2, multilabel=False)
@@ -283,6 +298,17 @@ def test_the_row_of_an_infinite_label_is_named(container, value):
         as_labels(container([1.0, 0.0, value, value]))
 
 
+@pytest.mark.parametrize("container", [list, np.array, pd.Series])
+def test_long_doubles_become_float64(container):
+    found = as_labels(container(np.array([1, 2.5, 1], dtype=np.longdouble)))
+    assert found.dtype == np.float64
+    assert found.tolist() == [1, 2.5, 1]
+    if np.finfo(np.longdouble).eps < np.finfo(float).eps:
+        for value in (np.longdouble(1) + np.finfo(np.longdouble).eps, np.longdouble(10) ** 400):
+            with pytest.raises(ValueError, match="y has numbers that do not fit in float64; conv"):
+                as_labels(container(np.array([1, value], dtype=np.longdouble)))
+
+
 def test_the_row_and_column_of_an_infinite_label_are_named():
     for rows in ([[0.0, 1.0], [1.0, np.inf]], np.array([[0.0, 1.0], [1.0, np.inf]])):
         with pytest.raises(ValueError, match=r"^y\[1, 1\] is inf"):
@@ -312,6 +338,29 @@ def test_rows_with_names_are_read_by_them(rows):
     np.testing.assert_allclose(np.asarray(table), [[0.1, 0.9]] * 2)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame({"1.0": [0.9], "0.0": [0.1], "2.5": [0.0]}),
+        pl.DataFrame({"1": [0.9], "0": [0.1], "2.5": [0.0]}),
+        pd.DataFrame({1.0: [0.9], 0.0: [0.1], 2.5: [0.0]}),
+        [{"2.5": 0.0, "1.0": 0.9, "0.0": 0.1}],
+    ],
+    ids=["floats", "integers", "numbers", "rows"],
+)
+def test_columns_named_after_classes_that_are_floats_are_found(table):
+    found = columns_in_order(table, np.array([0.0, 1.0, 2.5]), name="p")
+    assert found.tolist() == [[0.1, 0.9, 0.0]]
+
+
+def test_a_class_has_one_column_even_if_it_has_two_names():
+    for names, classes in ((["1", "1.0", "0"], [0.0, 1.0]), (["0.0", "1.0"], ["0", "1"])):
+        with pytest.raises(ValueError, match="which are not the classes"):
+            columns_in_order(
+                pl.DataFrame([[0.5]] * len(names), schema=names), np.array(classes), name="p"
+            )
+
+
 def test_a_row_without_names_among_others_is_named():
     rows = [{"travel": 0.9, "food": 0.1}, [0.1, 0.9]]
     with pytest.raises(ValueError, match=r"proba\[0\] has names, but proba\[1\] has none"):
@@ -328,6 +377,25 @@ def test_numbers_of_columns_are_names_unless_they_count(columns):
     assert names.tolist() == [*map(str, columns)]
     permuted = table.iloc[:, [2, 0, 1]]
     np.testing.assert_array_equal(as_labels(permuted, classes=names), table.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["a", "b"], True),
+        (["b", "a"], False),
+        ([2, 10], True),
+        ([10, 2], False),
+        (["1", "2"], True),
+        # Classes that are numbers come in one order, and strings in the other.
+        (["10", "2"], False),
+        (["2", "10"], False),
+        (["10", "a"], True),
+        ([("a", 1), ("a", 2)], True),
+    ],
+)
+def test_columns_are_sorted_as_classes_are(columns, expected):
+    assert are_sorted(columns) == expected
 
 
 def test_columns_that_count_are_no_names_but_may_come_in_another_order():

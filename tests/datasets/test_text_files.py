@@ -424,3 +424,46 @@ def test_a_blank_text_of_a_csv_file_is_missing_for_fit_alone(tmp_path, text):
     assert predicts_reader(path) == ["soup", text]
     with pytest.raises(ValueError, match="line 3 has no text in the column 'text'"):
         fits_reader(path)
+
+
+def read_known(tmp_path, cells, known, **labels):
+    """Read labels that must be among the known ones from a file."""
+    path = tmp_path / "test.csv"
+    path.write_text("\n".join(["text;label", *(f"x;{cell}" for cell in cells)]), encoding="utf-8")
+    source = file_source(path, options=Options(sep=";", shell=True))
+    return read_labelled(source, "text", LabelColumns(known=np.array(known), **labels))
+
+
+def test_unknown_labels_are_counted(tmp_path):
+    cells = ["a", "ship", "b", *"cdefg", "ship", "c", "a"]
+    message = (
+        "line 3 has the label 'ship', which is not one of the classes a, b; 8 of 11 rows have such "
+        r"labels: 'ship' \(2\), 'c' \(2\), 'd' \(1\), 'e' \(1\), 'f' \(1\) and 1 other. Drop or"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_known(tmp_path, cells, ["a", "b"])
+    message = "line 4 has the label 'c', which is not one of the classes a, b. Drop or rename such"
+    with pytest.raises(ValueError, match=message):
+        read_known(tmp_path, ["a", "b", "c", "a"], ["a", "b"])
+    message = (
+        r"classes a, b; 2 of 3 rows have such labels: 'c' \(1\), 'd' \(1\), 'e' \(1\). Drop or"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_known(tmp_path, ["a", "c|d|a", "e"], ["a", "b"], is_list=True, separator="|")
+
+
+@pytest.mark.parametrize(
+    ("cell", "known", "labels", "advice"),
+    [
+        ("0 2", [0, 2], {"is_list": True, "separator": "|"}, "Pass --label-separator ' ', which"),
+        ("a, b", ["a", "b"], {"is_list": True, "separator": "|"}, "Pass --label-separator ',', wh"),
+        ("a|b", ["a", "b"], {}, "there is one per text; .* train with --label-separator '|' for"),
+        ("a|c", ["a", "b"], {"is_list": True}, "or name what separates labels with --label-sep"),
+        ("1.0", [1, 2], {}, r"without a decimal point, .* df\[\"label\"\].astype\(\"Int64\"\)"),
+        ("1", ["1.0", "2.0"], {}, "look like classes written with or without a decimal point"),
+        ("1.5", [1, 2], {}, r"Drop or rename such rows\.$"),
+    ],
+)
+def test_the_advice_on_unknown_labels_follows_from_them(tmp_path, cell, known, labels, advice):
+    with pytest.raises(ValueError, match=advice):
+        read_known(tmp_path, [cell], known, **labels)

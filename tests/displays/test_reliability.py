@@ -173,7 +173,7 @@ def test_columns_of_labels_are_aligned_by_their_names(names):
     errors = {
         ReliabilityDisplay.from_predictions(labels, answers).calibration_error
         for labels in (y, y.iloc[:, ::-1])
-        for answers in (proba, proba.iloc[:, ::-1])
+        for answers in (proba, proba.iloc[:, ::-1], proba.iloc[:, ::-1].to_dict("records"))
     }
     [error] = errors
     plain = ReliabilityDisplay.from_predictions(y.to_numpy(), proba.to_numpy())

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.exceptions import DataConversionWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -98,6 +99,23 @@ def test_the_score_reads_labels_as_fit_does():
     several = pd.DataFrame({"a": [1, 0], "b": [0, 1]}, dtype="Int64")
     both = DistilledMLPClassifier(max_epochs=200, lr=0.05, random_state=0)
     assert both.fit(TEXTS[1:3], several).score(TEXTS[1:3], several) == 1
+
+
+def test_an_array_of_objects_with_one_column_is_fitted_as_scikit_learn_does():
+    y = pd.DataFrame({"label": Y}, dtype=object)[["label"]].to_numpy()
+    with pytest.warns(DataConversionWarning):
+        student = make_student().fit(TEXTS, y)
+    assert student.classes_.tolist() == sorted({*Y})
+    assert student.score(TEXTS, y) == student.score(TEXTS, Y)
+
+
+def test_a_student_of_long_doubles_can_be_kept(tmp_path):
+    y = np.array([1, 1, 2, 2] * 10, dtype=np.longdouble)
+    student = make_student().fit(TEXTS, y)
+    student.save(tmp_path / "s.skd")
+    again = CompiledClassifier.load(tmp_path / "s.skd")
+    assert again.predict(TEXTS).tolist() == student.predict(TEXTS).tolist() == y.tolist()
+    export_onnx(student, tmp_path / "s.onnx")
 
 
 def test_every_way_of_keeping_a_student_keeps_its_labels(case, tmp_path):
@@ -272,6 +290,7 @@ MEASURES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize("name", [*MEASURES])
 def test_every_measure_reads_labels_from_any_container(name, student, teacher):
     expected = MEASURES[name](student, teacher, Y)
@@ -279,6 +298,7 @@ def test_every_measure_reads_labels_from_any_container(name, student, teacher):
         pd.Series(Y, index=range(40, 80), dtype="category"),
         pd.DataFrame({"label": Y}),
         np.array(Y, dtype=np.dtypes.StringDType()),
+        pd.DataFrame({"label": Y}, dtype=object).to_numpy(),
     ):
         assert MEASURES[name](student, teacher, y) == expected
 

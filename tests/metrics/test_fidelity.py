@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from skdistill.metrics._fidelity import fidelity, retention
@@ -55,11 +56,41 @@ def test_columns_of_labels_or_of_named_probabilities_in_any_container():
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
-@pytest.mark.parametrize("columns", [[0, 1], [False, True], [0.0, 1.0], [0.5, 1.5], [3, 5]])
+@pytest.mark.parametrize("columns", [[0, 1], [False, True], [0.0, 1.0], [0.5, 1.5], [3, 20]])
 def test_numbers_of_columns_are_aligned(columns, multilabel):
     table = TABLE.set_axis(columns, axis=1)
     turned = table.iloc[:, ::-1]
-    assert fidelity(table, turned, multilabel=multilabel) == 1.0
-    assert fidelity(turned, table, multilabel=multilabel) == 1.0
-    assert fidelity(turned, turned.to_numpy(), multilabel=multilabel) == 1.0
-    assert fidelity(turned.to_numpy(), turned, multilabel=multilabel) == 1.0
+    for other in (turned, turned.to_dict("records"), table.to_numpy()):
+        assert fidelity(table, other, multilabel=multilabel) == 1.0
+        assert fidelity(other, table, multilabel=multilabel) == 1.0
+
+
+@pytest.mark.parametrize("columns", [["a", "b"], [False, True], [0.5, 1.5], [3, 20], ["3", "20"]])
+def test_an_array_is_not_compared_with_a_table_in_another_order(columns):
+    turned = TABLE.set_axis(columns, axis=1).iloc[:, ::-1]
+    message = r"{} has the columns .* which are not in sorted order, but {} has no names"
+    for other in (TABLE.to_numpy(), pd.DataFrame(TABLE.to_numpy()), [0, 1]):
+        with pytest.raises(ValueError, match=message.format("student", "teacher")):
+            fidelity(other, turned)
+        with pytest.raises(ValueError, match=message.format("teacher", "student")):
+            fidelity(turned.to_dict("records"), other)
+
+
+def test_columns_numbered_in_another_order_are_put_in_that_of_an_array():
+    turned = TABLE.set_axis([0, 1], axis=1)[[1, 0]]
+    for given in (turned, turned.to_dict("records")):
+        assert fidelity(TABLE.to_numpy(), given) == fidelity(given, [0, 1]) == 1.0
+
+
+def test_several_labels_may_come_in_any_order():
+    turned = TABLE[["b", "a"]]
+    assert fidelity(turned, turned.to_numpy(), multilabel=True) == 1.0
+    assert fidelity(turned.to_numpy(), turned.to_dict("records"), multilabel=True) == 1.0
+
+
+def test_rows_with_names_are_probabilities():
+    rows = TABLE[["b", "a"]].to_dict("records")
+    for given in (rows, pl.DataFrame(rows).to_struct()):
+        assert fidelity(TABLE, given) == fidelity(given, TABLE) == 1.0
+    with pytest.raises(ValueError, match=r"student\[1\] has the columns \['c', 'a'\]"):
+        fidelity(TABLE, [rows[0], {"c": 0.5, "a": 0.5}])

@@ -287,6 +287,20 @@ def test_a_difference_of_rounding_is_allowed(topics, tmp_path, monkeypatch):
     assert 4e-6 < report["largest_difference"] < 1e-5
 
 
+def test_the_steps_of_a_recurrent_student_may_multiply_rounding_errors(
+    topics, tmp_path, monkeypatch
+):
+    student = make_rnn().fit(*topics)
+    disturb(monkeypatch, lambda proba, given: proba + np.float32(5e-5))
+    report = export_onnx(student, tmp_path / "student.onnx", texts=topics[0])
+    assert 4e-5 < report["largest_difference"] < 1e-4
+    with pytest.raises(ValueError, match="by 5e-05, more than 1e-05, first for"):
+        export_onnx(make_cnn().fit(*topics), tmp_path / "other.onnx", texts=topics[0])
+    disturb(monkeypatch, lambda proba, given: proba + np.float32(2e-3))
+    with pytest.raises(ValueError, match=r"by 0\.002, more than 0\.001, first .*pass your own"):
+        export_onnx(student, tmp_path / "other.onnx", texts=topics[0])
+
+
 def test_a_failed_write_leaves_the_earlier_file(topics, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")

@@ -810,6 +810,8 @@ def test_a_script_without_spaces_is_noticed():
         words = make_student().fit(texts[::2], y[::2])
     assert caught[0].filename == __file__
     assert words.score(texts[1::2], y[1::2]) == 0.5
+    with pytest.warns(UserWarning, match="(9[0-9]|100)% of the words occur only once"):
+        make_student(max_epochs=1).fit([f"RT @user https://t.co/x {text}" for text in texts], y)
     # The suite turns warnings into errors, so these do not warn.
     for analyzer in ("char", list):
         student = make_student(analyzer=analyzer, vocabulary_size=300, max_epochs=20)

@@ -650,7 +650,8 @@ class TestNumberOfSteps:
 
     def test_a_teacher_that_learned_nothing_says_so(self, tiny_checkpoint, topics, recwarn):
         texts, labels = topics
-        with pytest.warns(UserWarning, match="hardly learned anything") as caught:
+        message = "hardly learned anything.* Raise max_epochs, or choose another lr"
+        with pytest.warns(UserWarning, match=message) as caught:
             quick(tiny_checkpoint, max_epochs=1, lr=1e-9).fit(texts[:100], labels[:100])
         assert caught[0].filename == __file__
         recwarn.clear()
@@ -726,12 +727,42 @@ class TestEarlyStopping:
             return {"valid_loss": next(losses), "valid_accuracy": 0.5}
 
         monkeypatch.setattr(_trainer, "validate", validate)
+        monkeypatch.setattr(teacher_module, "_MIN_STEPS", 0)
         teacher = quick(
             tiny_checkpoint, max_epochs=5, early_stopping=True, validation_fraction=0.25
         ).fit(*rows)
         assert len(teacher.history_) == 4
         np.testing.assert_array_equal(weights(teacher)["classifier.weight"], seen[1])
         assert not np.array_equal(seen[1], seen[3])
+
+    def test_never_stops_before_the_least_number_of_steps(self, tiny_checkpoint, rows, monkeypatch):
+        def validate(model, examples, device):
+            return {"valid_loss": next(losses), "valid_accuracy": 0.5}
+
+        monkeypatch.setattr(_trainer, "validate", validate)
+        teacher = quick(tiny_checkpoint, max_epochs=9, batch_size=8, early_stopping=True)
+        # Six steps an epoch; the second one is the best.
+        for least, n_epochs in ((24, 4), (25, 5), (300, 9)):
+            losses = iter([0.5, 0.1, *[0.5] * 7])
+            monkeypatch.setattr(teacher_module, "_MIN_STEPS", least)
+            assert len(teacher.fit(*rows).history_) == n_epochs
+
+    def test_few_texts_are_learned_as_without_it(self, tiny_checkpoint, topics):
+        texts, labels = topics
+        params = {"lr": 1e-3, "max_epochs": "auto", "batch_size": 32}
+        teacher = quick(tiny_checkpoint, early_stopping=True, **params)
+        teacher.fit(texts[:120], labels[:120])
+        assert len(teacher.history_) == 75  # of four steps
+        assert teacher.score(texts[300:600], labels[300:600]) > 0.9
+
+    def test_a_teacher_that_learned_nothing_names_it(self, tiny_checkpoint, topics, monkeypatch):
+        losses = iter([0.1, 0.2, 0.3, 0.4])
+        monkeypatch.setattr(_trainer, "validate", lambda *_: {"valid_loss": next(losses)})
+        teacher = quick(tiny_checkpoint, max_epochs=4, lr=1e-9, early_stopping=True)
+        message = "early_stopping kept the weights of epoch 1 of 4, which .* set it to False, or ch"
+        with pytest.warns(UserWarning, match=message) as caught:
+            teacher.fit(topics[0][:100], topics[1][:100])
+        assert caught[0].filename == __file__
 
     def test_validation_loss_is_weighted(self, tiny_checkpoint, rows, monkeypatch):
         sets = []
@@ -1002,6 +1033,7 @@ class TestCheckpoints:
             return {"valid_loss": next(losses), "valid_accuracy": 0.5}
 
         monkeypatch.setattr(_trainer, "validate", validate)
+        monkeypatch.setattr(teacher_module, "_MIN_STEPS", 0)
         teacher = quick(tiny_checkpoint, max_epochs=5, early_stopping=True, checkpoint_dir=tmp_path)
         with interrupt(epoch=2), pytest.raises(KeyboardInterrupt):
             teacher.fit(*rows)

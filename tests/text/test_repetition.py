@@ -43,6 +43,26 @@ def test_words_of_scripts_without_spaces_hardly_recur(script, n_texts):
     assert share_of_single_words(short) > MOSTLY_SINGLE
 
 
+@pytest.mark.parametrize(
+    "head", ["RT @user https://t.co/x ", "2026-11-28 10:{:02} INFO ", "RT @user ", "Q1 . A : "]
+)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_recurs_before_words_without_spaces_does_not_hide_them(script, head):
+    texts = write_without_spaces(script, 200)
+    headed = [head.format(i % 60) + text for i, text in enumerate(texts)]
+    assert share_of_single_words(headed) == pytest.approx(share_of_single_words(texts))
+
+
+def test_scripts_that_write_spaces_and_names_in_those_that_do_not_are_no_alarm():
+    texts = make_topics(300)[0]
+    hangul = {ord("a") + i: chr(0xAC00 + 28 * i) for i in range(26)}
+    assert share_of_single_words([text.translate(hangul) for text in texts]) < 0.2
+    han = {ord("a") + i: chr(0x4E00 + i) for i in range(26)}
+    assert share_of_single_words([text.translate(han) for text in texts]) < 0.2
+    named = [f"{text} {chr(0x4E00 + i)}" if i % 3 == 0 else text for i, text in enumerate(texts)]
+    assert share_of_single_words(named) < 0.2
+
+
 @pytest.mark.parametrize("n_texts", [50, 300, 1000])
 def test_words_between_spaces_recur(n_texts):
     assert share_of_single_words(make_topics(n_texts)[0]) < 0.2

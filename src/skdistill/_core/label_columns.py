@@ -59,7 +59,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
         return np.asarray(y.toarray())
     columns = _columns(y)
     if columns is not None:
-        names = [*map(_name, columns)]
+        names = [*map(column_name, columns)]
         twice = [name for name in names if names.count(name) > 1]
         if twice or not columns:
             fault = f"two columns named {twice[0]!r}" if twice else "no columns"
@@ -78,6 +78,8 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
             return _finite(np.asarray(y), name)
         if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
+        if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
+            return _from_values(y[:, 0].tolist(), name)[:, np.newaxis]
     if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
     ):
@@ -93,7 +95,7 @@ def label_names(y: Any) -> np.ndarray | None:
     columns = _columns(y)
     if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
-    return np.array([*map(_name, columns)])
+    return np.array([*map(column_name, columns)])
 
 
 def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
@@ -102,25 +104,27 @@ def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
     return np.arange(n_labels) if names is None else names
 
 
-def _name(column: Any) -> str:
-    """Return the name of a column or class; numbers that are equal have the same one."""
+def column_name(column: Any) -> str:
+    """Return the name of a column or class as a string; equal numbers have the same one."""
     is_whole = isinstance(column, float | np.floating) and column == column // 1
     return str(int(column) if is_whole else column)
 
 
 def _have_names(columns: list[Any]) -> bool:
     """Return whether columns are anything but the numbers 0, 1, 2, ... in order."""
-    return any(isinstance(name, str) or _name(name) != str(i) for i, name in enumerate(columns))
+    return any(
+        isinstance(name, str) or column_name(name) != str(i) for i, name in enumerate(columns)
+    )
 
 
 def _are_same(columns: list[Any], classes: Iterable[Any]) -> bool:
     """Return whether the names of columns, even if they are numbers in order, are the classes."""
-    return {*map(_name, columns)} == {*map(_name, classes)}
+    return {*map(column_name, columns)} == {*map(column_name, classes)}
 
 
 def are_reordered(columns: Iterable[Any], classes: Iterable[Any]) -> bool:
     """Return whether columns have the names of the classes, even if they are numbers, reordered."""
-    names, known = [*map(_name, columns)], [*map(_name, classes)]
+    names, known = [*map(column_name, columns)], [*map(column_name, classes)]
     return names != known and {*names} == {*known}
 
 
@@ -133,35 +137,6 @@ def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) ->
             f"the classes {known!s:.200}. Pass an array with its columns in the order of the "
             "classes, or name the columns by strings."
         )
-
-
-class LabelTable:
-    """Labels with one named column per label, which are read as a data frame is.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_rows, n_labels)
-        Ones and zeros.
-    names : ndarray of shape (n_labels,)
-        The names of the columns.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdistill._core.label_columns import LabelTable, as_labels, label_names
-    >>> table = LabelTable(np.array([[1, 0]]), np.array(["food", "travel"]))
-    >>> label_names(table).tolist(), as_labels(table).tolist()
-    (['food', 'travel'], [[1, 0]])
-    """
-
-    ndim = 2
-
-    def __init__(self, labels: np.ndarray, names: np.ndarray):
-        self.columns = names.tolist()
-        self._labels = labels
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._labels[:, self.columns.index(name)]
 
 
 def from_tensors(values: Any) -> Any:
@@ -226,15 +201,32 @@ def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
     return None
 
 
-def names_of_columns(proba: Any) -> np.ndarray | None:
+def names_of_columns(proba: Any) -> list[Any] | None:
     """Return the names of a table's columns or, in a list of rows with names, those of the first.
 
     None means that the columns have no names, or are numbered in order.
     """
+    if is_struct(proba):
+        proba = proba.to_list()
     first = proba[0] if isinstance(proba, list | tuple) and len(proba) else None
-    fields = getattr(first, "_fields", ())
-    row = by_name(first, fields)
-    return label_names(proba) if row is None else np.array([*map(_name, row)])
+    row = by_name(first, getattr(first, "_fields", ()))
+    if row is not None:
+        return [*row]
+    return None if label_names(proba) is None else _columns(proba)
+
+
+def are_sorted(columns: list[Any]) -> bool:
+    """Return whether columns are in the order of sorted classes, which may be numbers or strings.
+
+    Strings that are numbers must be in the order of both.
+    """
+    words = [*map(str, columns)]
+    try:
+        numbers = [*map(float, columns)]
+    except (TypeError, ValueError):
+        return words == sorted(words)
+    has_strings = any(isinstance(name, str) for name in columns)
+    return numbers == sorted(numbers) and (words == sorted(words) or not has_strings)
 
 
 def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.ndarray:
@@ -250,8 +242,10 @@ def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.nd
 
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:
     """Return the names of columns in the order of the classes, which they must equal."""
-    place = {_name(column): column for column in columns}
-    wanted = [*map(_name, classes.tolist())]
+    # Where all names are strings, as in polars, the class 1.0 is "1.0".
+    names = {str(label): column_name(label) for label in classes.tolist()}
+    place = {names.get(found := column_name(column), found): column for column in columns}
+    wanted = [*map(column_name, classes.tolist())]
     if len(place) < len(columns) or place.keys() != {*wanted}:
         raise ValueError(
             f"{name} has the columns {columns!s:.200}, which are not the classes "
@@ -472,14 +466,20 @@ def _is_text(value: Any) -> bool:
 
 
 def _finite(y: np.ndarray, name: str) -> np.ndarray:
-    """Return labels, none of which may be NaN or infinite."""
+    """Return labels, none of which may be NaN or infinite; long doubles become float64."""
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         row = np.argwhere(~np.isfinite(y))[0]
         value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
         if np.isnan(value):
             raise _missing(np.nan, where)
         raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
-    return y
+    if y.dtype != np.longdouble:
+        return y
+    with np.errstate(over="ignore"):
+        narrow = y.astype(np.float64)
+    if (narrow != y).any():
+        raise ValueError(f"{name} has numbers that do not fit in float64; convert them to strings.")
+    return narrow
 
 
 def _missing(value: Any, where: str) -> ValueError:

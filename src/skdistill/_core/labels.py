@@ -8,8 +8,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from skdistill._core.label_columns import (
+    are_sorted,
     as_labels,
     check_ones_and_zeros,
+    column_name,
     columns_in_order,
     from_tensors,
     names_of_columns,
@@ -239,33 +241,38 @@ def check_probabilities(
     return checked
 
 
-def align_tables(student_proba: Any, teacher_proba: Any) -> tuple[Any, Any]:
-    """Put the columns of the probabilities of a student and a teacher in the same order.
+def align_tables(
+    first: Any,
+    second: Any,
+    *,
+    names: tuple[str, str],
+    multilabel: bool = False,
+) -> tuple[Any, Any]:
+    """Put the columns of two tables of probabilities in the same order; `names` are theirs.
 
     Columns of an array are in the order of the sorted classes. If one of the tables has names in
-    another order, and the other has none, their order is unknown.
+    another order, and the other has none, their order is unknown, unless a text may have several
+    labels: these may come in any order, and the array's is the table's.
     """
-    tables = {"student_proba": student_proba, "teacher_proba": teacher_proba}
-    names = {
+    tables = dict(zip(names, (first, second), strict=True))
+    named = {
         name: known
         for name, proba in tables.items()
         if (known := names_of_columns(proba)) is not None
     }
-    if not names:
-        return student_proba, teacher_proba
-    name, classes = next(iter(names.items()))
-    numbers = np.arange(len(classes))
+    if not named:
+        return first, second
+    name, columns = next(iter(named.items()))
+    classes, numbers = np.array([*map(column_name, columns)]), np.arange(len(columns))
     if {*classes} == {*map(str, numbers)}:
         classes = numbers
-    elif len(names) == 1 and classes.tolist() != sorted(classes):
+    elif len(named) == 1 and not multilabel and not are_sorted(columns):
+        (other,) = {*names} - {name}
         raise ValueError(
-            f"{name} has the columns {classes.tolist()!s:.200}, which are not in sorted order, but "
-            "the other probabilities have no names. Name the columns of both, or of neither."
+            f"{name} has the columns {columns!s:.200}, which are not in sorted order, but {other} "
+            "has no names for its columns. Name the columns of both, or of neither."
         )
-    student, teacher = (
-        columns_in_order(proba, classes, name=name) for name, proba in tables.items()
-    )
-    return student, teacher
+    return tuple(columns_in_order(proba, classes, name=name) for name, proba in tables.items())
 
 
 def _check_values(values: np.ndarray, start: int, name: str, atol: float, multilabel: bool) -> None:

@@ -10,6 +10,36 @@ import numpy as np
 from skdistill._core.label_columns import are_reordered, columns_in_order, label_names
 
 
+class LabelTable:
+    """Labels with one named column per label, which are read as a data frame is.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows, n_labels)
+        Ones and zeros.
+    names : ndarray of shape (n_labels,)
+        The names of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill._core.label_columns import as_labels, label_names
+    >>> from skdistill._core.multilabel import LabelTable
+    >>> table = LabelTable(np.array([[1, 0]]), np.array(["food", "travel"]))
+    >>> label_names(table).tolist(), as_labels(table).tolist()
+    (['food', 'travel'], [[1, 0]])
+    """
+
+    ndim = 2
+
+    def __init__(self, labels: np.ndarray, names: np.ndarray):
+        self.columns = names.tolist()
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._labels[:, self.columns.index(name)]
+
+
 def as_questions(proba: np.ndarray) -> np.ndarray:
     """Turn label probabilities into probabilities of the two classes no and yes.
 

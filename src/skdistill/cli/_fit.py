@@ -24,8 +24,6 @@ _GOOD_RETENTION = 0.97
 # From this number of texts on, classes must be fewer than this share of them.
 _LEAST_TEXTS = 20
 _MOST_CLASSES = 0.5
-# What files write between several labels.
-_SEPARATORS = "|;,/"
 _FOR_TRANSFORMERS = ("epochs", "lr", "batch_size", "max_length", "checkpoint", "save_teacher")
 # Class names tell the kinds of students without loading torch.
 _STUDENTS = [
@@ -230,7 +228,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     """Read the labelled, unlabelled and test texts."""
-    from skdistill.cli.training._doubts import warn_of_known_texts
+    from skdistill.cli.training._doubts import warn_of_known_texts, warn_of_single_texts
 
     labels = _inputs.label_columns(arguments)
     labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
@@ -249,7 +247,13 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
             warn_of_known_texts(
                 *tested, unlabelled, _inputs.name_of(arguments.unlabeled), have_labels=False
             )
+    warn_of_single_texts(labelled, classes.tolist(), _column_of(arguments))
     return _inputs.Texts(labelled, unlabelled, test)
+
+
+def _column_of(arguments: argparse.Namespace) -> str:
+    """Return the name of the label columns for messages."""
+    return f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
 
 
 def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndarray":
@@ -259,7 +263,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     from skdistill._core.multilabel import write_labels
     from skdistill.cli.training._doubts import several_labels, warn_of_labels
 
-    column = f"{arguments.data}: {', '.join(arguments.label_column or ['label'])}"
+    column = _column_of(arguments)
     classes = np.unique(labelled.y) if labelled.names is None else labelled.names
     warn_of_labels(labelled, classes, column)
     if labelled.names is not None:
@@ -291,8 +295,10 @@ def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None
     """Refuse labels that another separator than the given one would split into several."""
     if given is None:
         return
+    from skdistill.datasets._columns import LABEL_SEPARATORS
+
     known = {*names.tolist()}
-    for separator in _SEPARATORS.replace(given.strip() or " ", ""):
+    for separator in LABEL_SEPARATORS.replace(given.strip() or " ", ""):
         for label in names.tolist():
             parts = {part.strip() for part in label.split(separator)}
             # No label of several may contain a |, because `predict` writes it between labels.

@@ -205,7 +205,3 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (_demo, _fit, _report, _predict, _explain, _export, _cache):
         command.add_command(commands)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

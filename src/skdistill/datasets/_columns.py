@@ -1,5 +1,6 @@
 """Texts and labels of a table, with one label per text or several, read without scikit-learn."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,10 @@ from skdistill.datasets._values import (
 
 # Rows in memory at a time, beside the texts and labels.
 _PART = 2**14
+# What files write between the labels of a text, in addition to white space.
+LABEL_SEPARATORS = "|;,/"
+# How many unknown labels an error lists.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,55 @@ def _check_rows(texts: list[str], source: Source) -> None:
         raise no_rows(source)
 
 
+class _UnknownLabels:
+    """The labels of a file that are not among the known ones."""
+
+    def __init__(self, known: Iterable[Any]):
+        self.known = {*map(str, known)}
+        self.counts: Counter[str] = Counter()
+        self.n_rows = 0
+        self.first = ""
+
+    def add(self, labels: Iterable[str], place: str) -> None:
+        """Take note of the unknown labels of a row."""
+        unknown = [label for label in labels if label not in self.known]
+        if unknown:
+            self.first = self.first or f"{place} has the label {unknown[0]!r:.60}"
+            self.counts.update(unknown)
+            self.n_rows += 1
+
+    def error(self, n_rows: int, advice: str) -> ValueError:
+        """Return the error about unknown labels among some rows."""
+        rows = ""
+        if self.n_rows > 1:
+            shown = [f"{label!r:.60} ({n:,})" for label, n in self.counts.most_common(_SHOWN)]
+            n_others = len(self.counts) - len(shown)
+            others = f" and {n_others:,} other{'s' if n_others > 1 else ''}" if n_others else ""
+            rows = (
+                f"; {self.n_rows:,} of {n_rows:,} rows have such labels: {', '.join(shown)}{others}"
+            )
+        classes = listed(sorted(self.known))
+        return ValueError(
+            f"{self.first}, which is not one of the classes {classes}{rows}. {advice}."
+        )
+
+    def separator(self) -> str:
+        """Return what separates known labels in an unknown one; an empty string if nothing does."""
+        for label in self.counts:
+            for separator in LABEL_SEPARATORS + " ":
+                parts = {part.strip() for part in label.split(separator)} - {""}
+                if len(parts) > 1 and parts <= self.known:
+                    return separator
+        return ""
+
+    def are_numbers(self) -> bool:
+        """Return whether an unknown label is a known one with or without a decimal point."""
+        return any(
+            label.removesuffix(".0") in self.known or f"{label}.0" in self.known
+            for label in self.counts
+        )
+
+
 class _LabelReader:
     """Collects the labels of rows."""
 
@@ -93,8 +147,8 @@ class _LabelReader:
         self._kinds = LabelKinds()
         self._last_type: type | None = None
         self._found: list[Any] = []
-        known = labels.known
-        self._known = None if known is None else {*map(str, known.tolist())}
+        self._unknown = None if labels.known is None else _UnknownLabels(labels.known.tolist())
+        self._known = None if self._unknown is None else self._unknown.known
 
     def add(self, rows: Rows) -> set[int]:
         """Add the labels of some rows; refuse bad ones, and return their places."""
@@ -151,7 +205,7 @@ class _LabelReader:
         if type(label) is not self._last_type:
             self._kinds.add(label, self._place(number))
             self._last_type = type(label)
-        self._check_known([str(label)], number)
+        self._note_unknown([str(label)], number)
         return str(label), ""
 
     def _read_marks(self, values: tuple[Any, ...], number: int) -> tuple[list[int], str]:
@@ -181,24 +235,39 @@ class _LabelReader:
             return [], "a character in a label that belongs in no text"
         if len({*labels}) < len(labels):
             return [], f"a label twice, {str(cell)!r:.60}"
-        self._check_known(labels, number)
+        self._note_unknown(labels, number)
         return labels, ""
 
     def _place(self, number: int) -> str:
         return f"{self.source.name}, {self.source.unit} {number}"
 
-    def _check_known(self, labels: Iterable[str], number: int) -> None:
-        if self._known is None:
-            return
-        for label in labels:
-            if label not in self._known:
-                raise ValueError(
-                    f"{self._place(number)} has the label {label!r}, which is not one of the "
-                    f"classes {listed(sorted(self._known))}; drop or rename such rows."
-                )
+    def _note_unknown(self, labels: Iterable[str], number: int) -> None:
+        if self._unknown is not None:
+            self._unknown.add(labels, self._place(number))
+
+    def _advice_on_unknown(self, unknown: _UnknownLabels) -> str:
+        separator = unknown.separator()
+        option = self.source.options.named("label_separator", repr(separator) if separator else "")
+        if separator and self.labels.is_list:
+            return f"Pass {option}, which separates the labels"
+        if separator:
+            return (
+                "Such rows have several labels, but there is one per text; drop these rows, or "
+                f"train with {option} for several"
+            )
+        if unknown.are_numbers():
+            return (
+                "Such labels look like classes written with or without a decimal point, which "
+                "pandas adds to whole numbers if a value of the column is missing; write them as "
+                f'the classes are, for example with df["{self.labels.names[0]}"].astype("Int64")'
+            )
+        other = f", or name what separates labels with {option}" if self.labels.is_list else ""
+        return f"Drop or rename such rows{other}"
 
     def result(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the labels, and the names of the columns if there are several per text."""
+        if self._unknown is not None and self._unknown.n_rows:
+            raise self._unknown.error(len(self._found), self._advice_on_unknown(self._unknown))
         labels, known = self.labels, self.labels.known
         if labels.is_list:
             names = sorted({name for row in self._found for name in row}) if known is None else []

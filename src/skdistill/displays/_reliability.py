@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import is_multilabel
 
-from skdistill._core.label_columns import as_labels, label_names, names_or_numbers
-from skdistill._core.labels import check_same_length
+from skdistill._core.label_columns import as_labels, label_names
+from skdistill._core.labels import align_tables, check_same_length
 from skdistill._core.multilabel import as_questions, class_names, predict_columns
 from skdistill.displays._base import Display
 from skdistill.displays._style import (
@@ -309,9 +309,10 @@ class ReliabilityDisplay(Display):
         """
         table, y_true = y_true, as_labels(y_true, name="y_true")
         if is_multilabel(y_true):
-            names = names_or_numbers(table, y_true.shape[1])
-            y_proba = as_labels(y_proba, name="y_proba", classes=names).astype(float)
-            y_true, y_proba, classes = y_true.ravel(), as_questions(y_proba), [0, 1]
+            names = ("y_true", "y_proba")
+            tables = align_tables(table, y_proba, names=names, multilabel=True)
+            y_true, proba = (as_labels(y, name=name) for y, name in zip(tables, names, strict=True))
+            y_true, y_proba, classes = y_true.ravel(), as_questions(proba.astype(float)), [0, 1]
         else:
             classes = np.unique(y_true) if classes is None else classes
         bins = CalibrationBins.of(y_true, y_proba, classes, n_bins=n_bins)

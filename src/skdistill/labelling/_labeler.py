@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from tqdm import tqdm
 
-from skdistill._core.label_columns import LabelTable
 from skdistill._core.labels import check_probabilities
+from skdistill._core.multilabel import LabelTable
 from skdistill._core.progress import progress_bar
 from skdistill.labelling._fingerprint import (
     fitted_fingerprint,

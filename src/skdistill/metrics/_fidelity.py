@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdistill._core.label_columns import as_labels, check_same_kind, names_or_numbers
-from skdistill._core.labels import check_same_length
+from skdistill._core.label_columns import as_labels, check_same_kind
+from skdistill._core.labels import align_tables, check_same_length
 
 
 def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False) -> float:
@@ -14,7 +14,9 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     ----------
     teacher, student : array-like of shape (n_texts,) or (n_texts, n_classes)
         Predicted labels, or class probabilities. You can mix the two only if the labels are column
-        numbers.
+        numbers. If both have names for their columns, as tables and dicts have, they are aligned
+        by these. If only one has, its columns must be in the sorted order of the classes, which
+        is that of `predict_proba`; with `multilabel`, in the order of the other's.
     multilabel : bool, default=False
         Whether a text may have several labels. If True, each column is a label, predicted if its
         value is above 0.5, and two predictions are equal if all labels are.
@@ -28,7 +30,8 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     Raises
     ------
     ValueError
-        If the numbers of rows or classes differ, or there are no rows.
+        If the numbers of rows or classes or the names of columns differ, if only one side has
+        names, in another order than the sorted one, or if there are no rows.
 
     Examples
     --------
@@ -40,12 +43,10 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     >>> fidelity([[0.9, 0.8]], [[0.6, 0.7]], multilabel=True)
     1.0
     """
-    table, teacher = teacher, as_labels(teacher, name="teacher")
-    # The columns of an array are in the order of the other side's.
-    is_table = teacher.ndim == 2 and not isinstance(table, np.ndarray | list)
-    names = names_or_numbers(table, teacher.shape[1]) if is_table else None
-    student = as_labels(student, name="student", classes=names)
-    check_same_length(len(teacher), len(student), names=("teacher", "student"))
+    names = ("teacher", "student")
+    aligned = align_tables(teacher, student, names=names, multilabel=multilabel)
+    teacher, student = (as_labels(y, name=name) for y, name in zip(aligned, names, strict=True))
+    check_same_length(len(teacher), len(student), names=names)
     if not len(teacher):
         raise ValueError("teacher and student have no rows; fidelity needs at least one.")
     if teacher.ndim == student.ndim == 2 and teacher.shape != student.shape:
@@ -56,7 +57,7 @@ def fidelity(teacher: ArrayLike, student: ArrayLike, *, multilabel: bool = False
     if multilabel:
         return float(np.mean(((teacher > 0.5) == (student > 0.5)).all(axis=1)))
     predictions = _predictions(teacher, "teacher"), _predictions(student, "student")
-    check_same_kind(*predictions, names=("teacher", "student"))
+    check_same_kind(*predictions, names=names)
     return float(np.mean(predictions[0] == predictions[1]))
 
 

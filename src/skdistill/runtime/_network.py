@@ -47,6 +47,8 @@ class CompiledNetwork(ABC):
     multiplied: ClassVar[tuple[str, ...]]
     # Whether the first layer's output is a sum over a text's features.
     adds_up: ClassVar[bool] = False
+    # By how much the probabilities of an ONNX graph may differ, because it rounds in another order.
+    graph_tolerance: ClassVar[float] = 1e-5
 
     def __init__(
         self,

@@ -31,6 +31,10 @@ class CompiledRNN(CompiledNetwork):
     poolings = frozenset({"mean", "max"})
     own_architecture: ClassVar = {"bidirectional": bool, "cell": str, "hidden_dim": int}
     multiplied = ("directions.0.weight_ih", "directions.1.weight_ih")
+    # Each step may multiply the rounding errors of those before. Of 80 small students, 5 differed
+    # by more than 1e-5 on one of 1,000 texts, by up to 4.6e-5, on short and on long ones. Graphs
+    # with wrong gates differed by at least 9e-3.
+    graph_tolerance = 1e-3
 
     def __init__(
         self,

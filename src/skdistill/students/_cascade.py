@@ -82,11 +82,12 @@ def cascade_curve(
     codes = np.asarray(codes)
     if not len(codes):
         raise ValueError("codes is empty; cascade_curve needs at least one text.")
-    student_proba, teacher_proba = align_tables(student_proba, teacher_proba)
+    names = ("student_proba", "teacher_proba")
+    student_proba, teacher_proba = align_tables(student_proba, teacher_proba, names=names)
     n_classes = np.asarray(student_proba).shape[-1]
     student, teacher = (
         check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
-        for proba, name in ((student_proba, "student_proba"), (teacher_proba, "teacher_proba"))
+        for proba, name in zip((student_proba, teacher_proba), names, strict=True)
     )
     confidence = np.asarray(student_proba).max(axis=1)
     order = np.argsort(confidence, kind="stable")

@@ -1,7 +1,6 @@
 """A teacher that fine-tunes a pretrained transformer to classify texts."""
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from math import ceil
@@ -20,8 +19,13 @@ from skdistill._core.estimators import all_or_nothing, fit_context
 from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import resolve_device
-from skdistill.teachers._base import TransformerClassifier, hash_of, warn_of_cut_texts
-from skdistill.teachers.huggingface._checkpoints import Checkpoints
+from skdistill.teachers._base import (
+    TransformerClassifier,
+    hash_of,
+    warn_of_cut_texts,
+    warn_of_little_learned,
+)
+from skdistill.teachers.huggingface._checkpoints import Checkpoints, Progress
 from skdistill.teachers.huggingface._examples import Examples, row_weights, split
 from skdistill.teachers.huggingface._heads import (
     Outputs,
@@ -47,8 +51,6 @@ from skdistill.teachers.huggingface._text_to_text import LabelTexts, label_texts
 # Passes over the labelled texts, and the fewest steps. Validation accuracy of MiniLM with 1,000
 # labels of Emotion after 160 / 300 / 600 steps: 67.6 / 85.1 / 85.7.
 _EPOCHS, _MIN_STEPS = 4, 300
-# Cohen's kappa on training texts below which a teacher has learned nothing.
-_LITTLE_AGREEMENT = 0.1
 
 __all__ = ["TransformerTeacherClassifier", "is_finetuned"]
 
@@ -95,8 +97,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Share of the steps in which the learning rate rises.
     early_stopping : bool, default=False
         Whether to set rows aside and measure the loss on them after each epoch. Training stops
-        after two epochs in a row without improvement, and the model keeps the weights of the best
-        epoch.
+        after two epochs in a row without improvement, but not before 300 steps, and the model keeps
+        the weights of the best epoch.
     validation_fraction : float, default=0.1
         Share of rows to set aside, stratified by class unless a text may have several labels. Used
         only with `early_stopping`.
@@ -355,16 +357,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             )
             if is_new:
                 start_head(model, training, device)
-            setting = Setting(arguments, device, checkpoints, tasks, self.verbose)
+            setting = Setting(arguments, device, checkpoints, tasks, _MIN_STEPS, self.verbose)
             history = fine_tune(model, training, validation, setting)
             kappa = agreement(model, training, device)
-        if kappa < _LITTLE_AGREEMENT:
-            warnings.warn(
-                f"The teacher has hardly learned anything: on its own training texts, its labels "
-                f"agree with y no better than chance (Cohen's kappa {kappa:.2f}). Raise "
-                "max_epochs, or choose another lr.",
-                stacklevel=4,  # past the wrappers around fit
-            )
+        warn_of_little_learned(kappa, Progress(history), stacklevel=5)
         self.__dict__.update(learned(model, history))
         tasks.close()
         return self

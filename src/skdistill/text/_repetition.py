@@ -1,5 +1,6 @@
 """Notice texts whose words hardly ever recur, as in scripts that write no spaces."""
 
+import re
 from collections import Counter
 from itertools import chain, islice
 from math import ceil
@@ -12,6 +13,11 @@ from skdistill.text._vocabulary import split_words
 MOSTLY_SINGLE = 0.73
 _N_TEXTS = 300
 _MIN_TEXTS = 50
+# Scripts that write no spaces between words: Thai to Tibetan, Myanmar, Khmer, kana, Han.
+_WITHOUT_SPACES = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u3041-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
 
 
 def share_of_single_words(*parts: Texts) -> float:
@@ -27,7 +33,9 @@ def share_of_single_words(*parts: Texts) -> float:
     Returns
     -------
     float
-        The share among all occurrences of words, without punctuation; 0 if it cannot be judged.
+        The share among all occurrences of words, without punctuation; 0 if it cannot be judged. If
+        most texts contain scripts without spaces, only words in these count, not what else recurs
+        in each text, such as the head of a log line.
 
     Examples
     --------
@@ -46,7 +54,10 @@ def share_of_single_words(*parts: Texts) -> float:
         texts[::step] if isinstance(texts, list) else islice(texts, ceil(len(texts) / step))
         for texts in parts
     ]
-    words = split_words(" ".join(chain.from_iterable(samples)).lower())
+    sample = [*chain.from_iterable(samples)]
+    words = split_words(" ".join(sample).lower())
     counts = Counter(word for word in words if any(map(str.isalnum, word)))
-    n_words = sum(counts.values())
+    if 2 * sum(map(bool, map(_WITHOUT_SPACES.search, sample))) > len(sample):
+        counts = Counter({word: n for word, n in counts.items() if _WITHOUT_SPACES.search(word)})
+    n_words = counts.total()
     return sum(n == 1 for n in counts.values()) / n_words if n_words else 0.0

@@ -1,6 +1,7 @@
 """Warnings about labelled texts that can be trained on, but may not be what was meant."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 # From this share of test texts on that are also in another file, the output warns of them.
 _MANY_KNOWN = 0.1
+# How many classes a warning lists.
+_SHOWN = 3
 # What programs write for a missing value. "none" is not among them, because it may be a class.
 _MISSING = {"na", "n/a", "#n/a", "<na>", "nan", "null", "nat"}
 
@@ -47,6 +50,24 @@ def warn_of_known_texts(
             f"{effect}.",
             stacklevel=3,
         )
+
+
+def warn_of_single_texts(labelled: "Labelled", names: list[str], column: str) -> None:
+    """Warn of classes with a single text."""
+    counts = _counts(labelled, names)
+    single = [name for name in names if counts[name] == 1]
+    if not single:
+        return
+    one, all_ = ("class", "classes") if labelled.names is None else ("label", "labels")
+    have = "have" if len(single) > 1 else "has"
+    listed = ", ".join(f"{name!r:.40}" for name in single[:_SHOWN])
+    more = f" and {len(single) - _SHOWN:,} more" if len(single) > _SHOWN else ""
+    warnings.warn(
+        f"{column}: {len(single):,} of {len(names):,} {all_} {have} a single text: {listed}{more}. "
+        f"A {one} of one text cannot be learned or evaluated reliably; add texts, or merge or drop "
+        f"such {all_}.",
+        stacklevel=3,
+    )
 
 
 def several_labels(names: "np.ndarray") -> tuple[str, str] | None:
@@ -84,15 +105,19 @@ def _missing_labels(labelled: "Labelled", names: list[str], column: str) -> Iter
     suspects = [name for name in names if name.casefold() in _MISSING]
     if not suspects:
         return
-    if labelled.names is None:
-        counts = [int((labelled.y == name).sum()) for name in suspects]
-    else:
-        counts = [int(labelled.y[:, names.index(name)].sum()) for name in suspects]
-    listed = " and ".join(f"{name!r} {n:,} times" for name, n in zip(suspects, counts, strict=True))
+    counts = _counts(labelled, names)
+    listed = " and ".join(f"{name!r} {counts[name]:,} times" for name in suspects)
     yield (
         f"{column} contains {listed}, which counts as a label; if it means that the label is "
         "missing, drop these rows or move them to a file of unlabelled texts."
     )
+
+
+def _counts(labelled: "Labelled", names: list[str]) -> dict[str, int]:
+    """Return the number of texts of each label."""
+    if labelled.names is None:
+        return Counter(labelled.y.tolist())
+    return dict(zip(names, labelled.y.sum(axis=0).tolist(), strict=True))
 
 
 def _contradictions(labelled: "Labelled", column: str) -> Iterator[str]:

@@ -60,6 +60,8 @@ class Setting:
         Where to save each epoch and from where to resume.
     tasks : EpochTasks or None
         Receives a copy of the model and the history after each epoch, and may stop the training.
+    min_steps : int
+        Early stopping never ends the training before.
     verbose : int
         Whether to show a progress bar.
     """
@@ -68,6 +70,7 @@ class Setting:
     device: torch.device
     checkpoints: Checkpoints | None = None
     tasks: EpochTasks | None = None
+    min_steps: int = 0
     verbose: int = 0
 
 
@@ -109,7 +112,17 @@ def fine_tune(
             train_dataset=training,
             data_collator=training.collate,
         )
-        epochs = Epochs(trainer, model, validation, checkpoints, progress, best, setting.tasks, bar)
+        epochs = Epochs(
+            trainer,
+            model,
+            validation,
+            checkpoints,
+            progress,
+            best,
+            setting.tasks,
+            setting.min_steps,
+            bar,
+        )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(epochs)
         trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed is not None else None)

@@ -22,7 +22,8 @@ from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._loading import load_classifier
 from skdistill.teachers.huggingface._losses import cross_entropies, validate
 
-# Number of epochs without a lower validation loss after which early stopping ends the training.
+# Number of epochs without a lower validation loss after which early stopping ends the training, if
+# it has taken the least number of steps.
 _PATIENCE = 2
 
 
@@ -104,6 +105,7 @@ class Epochs(TrainerCallback):
     progress: Progress
     best: dict[str, torch.Tensor] | None
     tasks: EpochTasks | None
+    min_steps: int
     bar: "tqdm[Any]"
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -129,7 +131,7 @@ class Epochs(TrainerCallback):
             entry |= validate(self.model, self.validation, args.device)
         self.progress.history.append(entry)
         if self.validation is not None:
-            self._keep_the_best(control)
+            self._keep_the_best(state, control)
         self.bar.set_postfix({k: f"{v:.4f}" for k, v in entry.items() if k != "epoch"})
         if self.tasks is not None:
             self.tasks.end(self._state)
@@ -140,11 +142,13 @@ class Epochs(TrainerCallback):
         undo_mixed_precision(model)
         return model, list(self.progress.history)
 
-    def _keep_the_best(self, control: Any) -> None:
+    def _keep_the_best(self, state: Any, control: Any) -> None:
         if self.progress.best_epoch == self.progress.epoch:
             weights = self.model.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
-        elif self.progress.epoch - self.progress.best_epoch >= _PATIENCE:
+            return
+        waited = self.progress.epoch - self.progress.best_epoch
+        if waited >= _PATIENCE and state.global_step >= self.min_steps:
             control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
