@@ -59,10 +59,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     r"""A teacher that fine-tunes a pretrained transformer.
 
     It puts a classification layer on top of the model and trains all weights on the labelled texts
-    [1]_ with the Hugging Face ``Trainer`` [2]_. With at most 25 texts per class, a new layer starts
-    from a logistic regression on the features of the pretrained model [4]_, otherwise from random
-    weights. The optimizer is AdamW. The learning rate rises linearly, then falls linearly to zero.
-    Each batch holds texts of similar length. A text-to-text model such as T5 [3]_ gets no
+    [1]_ with the Hugging Face ``Trainer`` [2]_. With 16 classes or more, a new layer starts from a
+    logistic regression on the features of the pretrained model [4]_, otherwise from random weights.
+    The optimizer is AdamW. The learning rate rises linearly, then falls linearly to zero. Each
+    batch holds texts of similar length. A text-to-text model such as T5 [3]_ gets no
     classification layer: it learns to write the label.
 
     Parameters

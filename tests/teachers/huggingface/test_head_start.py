@@ -4,11 +4,17 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from skdistill.teachers.huggingface import _head_start
 from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._head_start import start_head
 from skdistill.teachers.huggingface._inference import compute_logits, tokenise
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    monkeypatch.setattr(_head_start, "_MANY_CLASSES", 2)
 
 
 @pytest.fixture
@@ -43,6 +49,7 @@ def logits_of(model, examples):
         return compute_logits(model, examples.tokens, device=CPU)
 
 
+@pytest.mark.usefixtures("few_are_many")
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_the_layer_is_a_logistic_regression_on_its_features(make, topics, n_classes):
     codes = np.unique(topics[1][:48], return_inverse=True)[1] % n_classes
@@ -58,6 +65,7 @@ def test_the_layer_is_a_logistic_regression_on_its_features(make, topics, n_clas
         assert torch.equal(model.state_dict()[name], value)
 
 
+@pytest.mark.usefixtures("few_are_many")
 def test_classes_without_texts_start_at_zero(make, topics):
     codes = np.unique(topics[1][:60], return_inverse=True)[1]
     codes = np.where(codes == 1, 3, codes)
@@ -71,6 +79,7 @@ def test_classes_without_texts_start_at_zero(make, topics):
     np.testing.assert_allclose(proba, expected.predict_proba(scaled), atol=1e-3)
 
 
+@pytest.mark.usefixtures("few_are_many")
 def test_each_of_several_labels_has_its_own_regression(make, topics):
     codes = np.unique(topics[1][:60], return_inverse=True)[1]
     several = np.stack([codes == 0, codes < 9, codes > 9, codes == 2], axis=1).astype(np.int64)
@@ -87,17 +96,22 @@ def test_each_of_several_labels_has_its_own_regression(make, topics):
 
 
 @pytest.mark.parametrize(
-    ("targets", "is_fitted"),
-    [(np.arange(50) % 2, True), (np.arange(51) % 2, False), (np.zeros(10, dtype=np.int64), False)],
-    ids=["few texts", "many texts", "a single class"],
+    ("targets", "n_classes", "is_fitted"),
+    [
+        (np.arange(48) % 16, 16, True),
+        (np.arange(48) % 15, 15, False),
+        (np.zeros(10, dtype=np.int64), 16, False),
+    ],
+    ids=["many classes", "few classes", "texts of a single class"],
 )
-def test_many_texts_and_a_single_class_leave_the_layer_alone(make, targets, is_fitted):
-    model, examples = make(targets, 2)
+def test_few_classes_and_texts_of_one_leave_the_layer_alone(make, targets, n_classes, is_fitted):
+    model, examples = make(targets, n_classes)
     before = model.classifier.weight.clone()
     start_head(model, examples, CPU)
     assert torch.equal(model.classifier.weight, before) is not is_fitted
 
 
+@pytest.mark.usefixtures("few_are_many")
 def test_a_model_without_such_a_layer_is_left_alone(make):
     model, examples = make(np.arange(10) % 2, 2)
     model.classifier = torch.nn.Sequential(torch.nn.Linear(32, 2), torch.nn.Linear(2, 5))
