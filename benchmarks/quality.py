@@ -22,49 +22,15 @@ import torch
 from common.corpora import load_corpus
 from common.peers import DETERMINISTIC, PEERS
 from common.setting import CORPORA, Results, SoftLabels, load_teacher
+from common.students import STUDENTS, members_of
 from sklearn import set_config
 from sklearn.base import clone
-from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import f1_score
 
-from skdistill import DistilledCNNClassifier, DistilledMLPClassifier, DistilledRNNClassifier
 from skdistill.metrics._bootstrap import paired_bootstrap
 from skdistill.metrics._calibration import expected_calibration_error
 
 HERE = Path(__file__).parent
-SMALL = {"n_parameters": 80_000, "temperature": 4}
-LARGE = {"n_parameters": 660_000, "temperature": 4, "lr": 0.002, "embedding_init": "teacher"}
-
-
-def make_committee(*students):
-    """Let students of a like size vote, which have the size of one of them together."""
-    members = []
-    for number, student in enumerate(students):
-        student.set_params(n_parameters=student.n_parameters // len(students))
-        members.append((f"member{number}", student))
-    return VotingClassifier(members, voting="soft")
-
-
-STUDENTS = {
-    "MLP, mean": DistilledMLPClassifier(pooling="mean"),
-    "MLP": DistilledMLPClassifier(pooling=("mean", "attention"), **SMALL),
-    "CNN": DistilledCNNClassifier(**SMALL),
-    "RNN": DistilledRNNClassifier(cell="lstm", hidden_dim=48, **SMALL),
-    "MLP, 0.66M": DistilledMLPClassifier(
-        pooling=("mean", "attention"), dropout=0.3, word_dropout=0.3, **LARGE
-    ),
-    "CNN, 0.66M": DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
-    "RNN, 0.66M": DistilledRNNClassifier(cell="lstm", hidden_dim=96, **LARGE),
-    # Committees: students of half the size, whose probabilities are averaged.
-    "RNN + RNN": make_committee(
-        DistilledRNNClassifier(cell="lstm", hidden_dim=36, **SMALL),
-        DistilledRNNClassifier(cell="lstm", hidden_dim=36, **SMALL),
-    ),
-    "CNN + RNN, 0.66M": make_committee(
-        DistilledCNNClassifier(n_filters=100, kernel_sizes=(2, 3, 4), **LARGE),
-        DistilledRNNClassifier(cell="lstm", hidden_dim=80, **LARGE),
-    ),
-}
 ARMS = ("hard", "soft", "soft + augmented", "soft + unlabelled", "all")
 # Soft + augmented, labelled by the mean of the teacher and of three recurrent students of its own.
 ASSISTED = "assisted"
@@ -103,13 +69,6 @@ def assist(soft):
         "X_unlabeled": extra["X_unlabeled"],
         "unlabeled_proba": np.mean(augmented, axis=0),
     }
-
-
-def members_of(model):
-    """Return a committee's students, or the student itself."""
-    if not isinstance(model, VotingClassifier):
-        return [model]
-    return getattr(model, "estimators_", [student for _, student in model.estimators])
 
 
 def run_student(student, arm, seed, data, soft):

@@ -1,0 +1,114 @@
+"""What teachers answer to a data set's texts, kept in files that machines can share."""
+
+import gzip
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from common.corpora import load_corpus
+from common.setting import TEACHERS, base_model, make_augmenter
+from skdistill import TransformerTeacherClassifier
+from skdistill.augment._new_words import place_words
+
+# Probabilities below this are noise of the teacher's arithmetic.
+MIN_PROBA = 1e-7
+# So many texts are made with each word of the vocabulary, beside the word alone.
+N_PLACES = 3
+PARTS = ("train", "val", "test", "unlabeled", "augmented", "words")
+
+
+def load_texts(name: str, work: Path) -> Bunch:
+    """Load a data set and the texts made from it.
+
+    What is made is written down, because the last bit of an embedding, which differs from machine
+    to machine, can decide between two words.
+
+    Parameters
+    ----------
+    name : {"agnews", "emotion", "sst2", "trec6"}
+    work : Path
+        The folder of the file.
+
+    Returns
+    -------
+    Bunch
+        See `load_corpus`; ``X_augmented`` are the texts made from labelled and unlabelled ones,
+        ``X_words`` those with words of MiniLM's vocabulary.
+    """
+    data = load_corpus(name)
+    path = work / "texts" / f"{name}.json.gz"
+    if not path.exists():
+        sources = data.X_train + data.X_unlabeled
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, gzip.compress(json.dumps(make_texts(name, sources)).encode(), mtime=0))
+    return Bunch(**data | json.loads(gzip.decompress(path.read_bytes())))
+
+
+def make_texts(name: str, sources: list[str]) -> dict[str, list[str]]:
+    """Make the texts that a teacher is asked for beside a data set's own."""
+    words = TransformerTeacherClassifier(base_model()).known_words()
+    rng = np.random.default_rng(0)
+    placed = [text for _ in range(N_PLACES) for text in place_words(words, sources, rng)]
+    return {
+        "X_augmented": make_augmenter(name).fit(sources).augment(sources),
+        "X_words": [*dict.fromkeys(placed + words)],
+    }
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file that is whole at any time."""
+    draft = path.with_suffix(".partial")
+    draft.write_bytes(content)
+    os.replace(draft, path)
+
+
+def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings) -> Bunch:
+    """Fine-tune a teacher and ask it for all texts, unless its answers are there.
+
+    Parameters
+    ----------
+    name : str
+        The data set.
+    data : Bunch
+        See `load_texts`.
+    encoder : Path
+        The folder of a pretrained model.
+    seed : int
+    path : Path
+        The file of the answers.
+    **settings
+        Parameters of the teacher, instead of the data set's.
+
+    Returns
+    -------
+    Bunch
+        For each of `PARTS`, probabilities of shape (n_texts, n_classes); also ``seconds`` of
+        training and ``n_parameters``.
+    """
+    if not path.exists():
+        checkpoints = path.with_suffix("")
+        teacher = TransformerTeacherClassifier(
+            encoder, random_state=seed, checkpoint_dir=checkpoints, verbose=1
+        ).set_params(**TEACHERS[name] | settings)
+        start = time.perf_counter()
+        teacher.fit(data.X_train, data.y_train)
+        answers = {"seconds": time.perf_counter() - start, "n_parameters": teacher.n_parameters_}
+        for part in PARTS:
+            texts = data[f"X_{part}"]
+            proba = teacher.predict_proba(texts) if texts else np.empty((0, len(teacher.classes_)))
+            answers[part] = np.log(np.maximum(proba, MIN_PROBA)).astype(np.float16)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".partial.npz")
+        np.savez(draft, **answers)
+        os.replace(draft, path)
+    with np.load(path) as stored:
+        answers = Bunch(**{part: stored[part] for part in stored.files})
+    for part, log_proba in answers.items():
+        if log_proba.ndim:
+            proba = np.exp(log_proba.astype(np.float64))
+            answers[part] = proba / proba.sum(axis=1, keepdims=True)
+    return answers
