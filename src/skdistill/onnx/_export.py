@@ -284,9 +284,12 @@ def _compare(
     proto: Any, compiled: CompiledClassifier, inputs: str, texts: list[str], verbose: int
 ) -> dict[str, Any]:
     """Compare the graph with the student, and raise an error if they differ."""
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
-    session = InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = SessionOptions()
+    # Its threads wait busily, which slows down everything else on a small machine.
+    options.intra_op_num_threads = 1
+    session = InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     encoder = OnnxTextEncoder(compiled)
     tolerance = KINDS[compiled._model.kind].graph_tolerance

@@ -21,6 +21,9 @@ from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._selection import choose_network, split_by_parts, split_often
 from skdistill.text._ragged import Ragged
 
+# As it is before a fixture of all tests lowers it.
+ENOUGH = _selection._ENOUGH
+
 PRIOR = torch.log(torch.tensor([0.5, 0.5]))
 BAG = partial(MLPNetwork, PRIOR, 4, embedding_dim=2, pooling=("mean",))
 # It gives every text the prior.
@@ -71,7 +74,8 @@ def test_few_texts_decide_nothing(recipe):
         (30_000, [(16_000, 4_000)]),
     ],
 )
-def test_texts_are_held_out_once_or_several_times(n_texts, sizes):
+def test_texts_are_held_out_once_or_several_times(n_texts, sizes, monkeypatch):
+    monkeypatch.setattr(_selection, "_ENOUGH", ENOUGH)
     splits = [*split(n_texts)]
     assert [(len(training), len(held_out)) for training, held_out in splits] == sizes
     seen = [row for _, held_out in splits for row in held_out.rows.tolist()]
