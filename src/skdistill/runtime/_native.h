@@ -144,6 +144,14 @@ static ALWAYS_INLINE uint64_t place_of(const Words *words, uint64_t key) {
     return (key * words->multiplier) >> words->shift;
 }
 
+/* Compare two words of n bytes. Reads up to 8 bytes beyond them. */
+static ALWAYS_INLINE int are_equal(const Words *words, const uint8_t *a, const uint8_t *b, size_t n) {
+    for (; n > SHORT; n -= SHORT, a += SHORT, b += SHORT)
+        if (load64(a) != load64(b))
+            return 0;
+    return ((load64(a) ^ load64(b)) & words->masks[n]) == 0;
+}
+
 /* Find the id of a word of n bytes, or 0. Reads up to 8 bytes beyond it. Chains have at most
    MAX_CHAIN words, so hostile texts cannot make this slow. */
 static uint32_t find(const Words *words, const uint8_t *word, size_t n) {
@@ -154,7 +162,7 @@ static uint32_t find(const Words *words, const uint8_t *word, size_t n) {
         const Entry *entry = &words->entries[id];
         if (entry->key != key)
             continue;
-        if (!is_long || (entry[1].start - entry->start == n && !memcmp(words->bytes + entry->start, word, n)))
+        if (!is_long || (entry[1].start - entry->start == n && are_equal(words, words->bytes + entry->start, word, n)))
             break;
     }
     return id;
@@ -327,26 +335,29 @@ static size_t cut_utf8(
 
 /* ---- Step 2: from tokens to ids */
 
-/* Look up n tokens of `text`, which has SPARE bytes behind it. `later` has room for n + 1 numbers. If
-   `rows` is given, rows of `width` floats are fetched into the cache. */
+/* Look up n tokens of `text`, which has SPARE bytes behind it. `later` has room for n + 1 numbers. The
+   first two cache lines of each token's row of `width` floats are fetched; for no rows, width is 0. */
 static void look_up(
     const Words *words, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, size_t n,
-    uint32_t *ids, uint32_t *later, const float *rows, size_t width
+    uint32_t *restrict ids, uint32_t *restrict later, const float *rows, size_t width
 ) {
     const Entry *entries = words->entries;
+    const uint32_t *heads = words->heads[0];
+    const uint64_t *masks = words->masks, multiplier = words->multiplier;
+    int shift = words->shift;
     size_t n_later = 0;
     /* Without branches: nearly all words are short and first in their chains. */
     for (size_t i = 0; i < n; i++) {
         uint32_t size = ends[i] - starts[i];
-        uint64_t key = load64(text + starts[i]) & words->masks[size < SHORT ? size : SHORT];
-        uint32_t id = words->heads[0][place_of(words, key)];
-        int differs = entries[id].key != key;
+        uint64_t key = load64(text + starts[i]) & masks[size < SHORT ? size : SHORT];
+        uint32_t id = heads[(key * multiplier) >> shift];
+        uint32_t differs = entries[id].key != key;
         later[n_later] = (uint32_t)i;
         n_later += (size > SHORT) | (differs & (entries[id].next != 0));
-        id = differs ? 0 : id;
+        id &= differs - 1;
         ids[i] = id;
-        for (size_t place = 0; place < width; place += 16)
-            PREFETCH(rows + id * width + place);
+        PREFETCH(rows + id * width);
+        PREFETCH(rows + id * width + 16);
     }
     for (size_t i = 0; i < n_later; i++) {
         uint32_t token = later[i];
@@ -380,35 +391,52 @@ typedef struct {
 /* Sum the window's numbers for `n` places, n divisible by 4. A row's first columns are what the word
    adds to the places around it, from half a window before to half a window behind, filled with zeros.
    Each lane takes every fourth place, so that all sums in a lane are aligned alike. */
-static ALWAYS_INLINE void window_scores_of(
-    const Network *net, size_t window4, const uint32_t *ids, size_t n, float *lanes, float *scores
-) {
-    size_t half = net->half, size = n + window4 + 8;
-    memset(lanes, 0, 4 * size * sizeof(float));
-    float *lane[4];
-    for (size_t k = 0; k < 4; k++)
-        lane[k] = lanes + k * size + 4;
+static void window_sums(const Network *net, const uint32_t *ids, size_t n, float *lane[4]) {
     for (size_t i = 0; i < n; i += 4)
         for (size_t k = 0; k < 4; k++) {
             const float *row = net->table + (size_t)ids[i + k] * net->n_columns;
             float *sums = lane[k] + i;
-            for (size_t place = 0; place < window4; place += 4)
+            for (size_t place = 0; place < net->window; place += 4)
                 store4(sums + place, add4(load4(sums + place), load4(row + place)));
         }
+}
+
+/* The same for windows of 13 or 15 places, the default among them, with the sums in registers. */
+static void window_sums_of_16(const Network *net, const uint32_t *ids, size_t n, float *lane[4]) {
+    float4 sums[4][3];
+    for (int k = 0; k < 4; k++)
+        for (int place = 0; place < 3; place++)
+            sums[k][place] = fill4(0);
+    for (size_t i = 0; i < n; i += 4)
+        for (int k = 0; k < 4; k++) {
+            const float *row = net->table + (size_t)ids[i + (size_t)k] * net->n_columns;
+            store4(lane[k] + i, add4(sums[k][0], load4(row)));
+            sums[k][0] = add4(sums[k][1], load4(row + 4));
+            sums[k][1] = add4(sums[k][2], load4(row + 8));
+            sums[k][2] = load4(row + 12);
+        }
+    for (int k = 0; k < 4; k++)
+        for (int place = 0; place < 3; place++)
+            store4(lane[k] + n + 4 * place, sums[k][place]);
+}
+
+/* Write the sums over the window around each of n places; see `window_sums`. */
+static void window_scores(const Network *net, const uint32_t *ids, size_t n, float *lanes, float *scores) {
+    size_t half = net->half, size = n + net->window + 8;
+    float *lane[4];
+    for (size_t k = 0; k < 4; k++)
+        lane[k] = lanes + k * size + 4;
+    if (net->window == 13 || net->window == 15) {
+        window_sums_of_16(net, ids, n, lane);
+    } else {
+        memset(lanes, 0, 4 * size * sizeof(float));
+        window_sums(net, ids, n, lane);
+    }
     for (size_t i = 0; i < n; i += 4) {
         float4 low = add4(load4(lane[0] + i + half), load4(lane[1] + i + half - 1));
         float4 high = add4(load4(lane[2] + i + half - 2), load4(lane[3] + i + half - 3));
         store4(scores + i, add4(low, high));
     }
-}
-
-/* The default window of 13 has a version of its own, whose inner loop is unrolled. */
-static void window_scores(const Network *net, const uint32_t *ids, size_t n, float *lanes, float *scores) {
-    size_t window4 = (net->window + 3) & ~(size_t)3;
-    if (window4 == 16)
-        window_scores_of(net, 16, ids, n, lanes, scores);
-    else
-        window_scores_of(net, window4, ids, n, lanes, scores);
 }
 
 /* e to the power of x by the polynomial of Cephes, with a relative error below 2e-7. Without
@@ -449,42 +477,45 @@ static void subtract_largest(float *scores, size_t n) {
         scores[i] -= largest;
 }
 
-/* Pool 4 * N columns of n rows. The sums stay in registers, because N is constant. */
-static ALWAYS_INLINE void pool_columns(
+/* Pool 4 * N columns of n > 0 rows, and return the sum of the weights. The sums of every second row
+   wait for the additions of the others; N is constant, so all stay in registers. */
+static ALWAYS_INLINE float pool_columns(
     int N, int how, const float *column, size_t n_columns, const uint32_t *ids, const float *weights,
     size_t n, float *pooled
 ) {
-    float4 sums[4];
-    const float *row = column + (size_t)ids[0] * n_columns;
+    float4 sums[2][4];
+    float totals[2] = {0, 0};
     for (int k = 0; k < N; k++)
-        sums[k] = how == MAX ? load4(row + 4 * k) : fill4(0);
-    for (size_t i = 0; i < n; i++) {
-        row = column + (size_t)ids[i] * n_columns;
-        float4 weight = fill4(how == ATTENTION ? weights[i] : 1);
-        for (int k = 0; k < N; k++) {
-            float4 x = load4(row + 4 * k);
-            if (how == MAX)
-                sums[k] = max4(sums[k], x);
-            else
-                sums[k] = add4(sums[k], how == ATTENTION ? times4(weight, x) : x);
+        sums[0][k] = sums[1][k] = how == MAX ? load4(column + (size_t)ids[0] * n_columns + 4 * k) : fill4(0);
+    for (size_t i = 0; i < n; i += 2)
+        for (size_t j = 0; j < 2 && i + j < n; j++) {
+            const float *row = column + (size_t)ids[i + j] * n_columns;
+            float weight = how == ATTENTION ? weights[i + j] : 1;
+            totals[j] += weight;
+            for (int k = 0; k < N; k++) {
+                float4 x = load4(row + 4 * k);
+                if (how == ATTENTION)
+                    x = times4(fill4(weight), x);
+                sums[j][k] = how == MAX ? max4(sums[j][k], x) : add4(sums[j][k], x);
+            }
         }
-    }
     for (int k = 0; k < N; k++)
-        store4(pooled + 4 * k, sums[k]);
+        store4(pooled + 4 * k, how == MAX ? max4(sums[0][k], sums[1][k]) : add4(sums[0][k], sums[1][k]));
+    return totals[0] + totals[1];
 }
 
 #define POOL_CASE(N, HOW) \
     case 3 * N + HOW: \
-        pool_columns(N, HOW, column, n_columns, ids, weights, n, pooled); \
-        break;
+        return pool_columns(N, HOW, column, n_columns, ids, weights, n, pooled);
 #define POOL_CASES(N) POOL_CASE(N, MEAN) POOL_CASE(N, MAX) POOL_CASE(N, ATTENTION)
 
-/* Pool up to 16 columns of n > 0 rows; see `pool_columns`. */
-static void pool_stripe(
-    int n_columns4, int how, const float *column, size_t n_columns, const uint32_t *ids,
-    const float *weights, size_t n, float *pooled
+/* Pool up to 16 columns; see `pool_columns`. */
+static float pool_stripe(
+    int n4, int how, const float *column, size_t n_columns, const uint32_t *ids, const float *weights,
+    size_t n, float *pooled
 ) {
-    switch (3 * n_columns4 + how) { POOL_CASES(1) POOL_CASES(2) POOL_CASES(3) POOL_CASES(4) }
+    switch (3 * n4 + how) { POOL_CASES(1) POOL_CASES(2) POOL_CASES(3) POOL_CASES(4) }
+    return 0;
 }
 
 /* Pool the rows of n > 0 ids, 16 columns at a time. Long texts are pooled in pieces, because floats
@@ -494,37 +525,20 @@ static void pool(
     float *pooled
 ) {
     int how = (int)step->how;
-    double total = 0;
-    if (how == MEAN)
-        total = (double)n;
-    if (how == ATTENTION)
-        for (size_t first = 0; first < n; first += PIECE) {
-            float sum = 0;
-            for (size_t i = first; i < n && i < first + PIECE; i++)
-                sum += weights[i];
-            total += sum;
-        }
     for (size_t done = 0, width = (size_t)step->width; done < width; done += 16) {
-        const float *column = net->table + step->column + done;
+        const float *column = net->table + (size_t)step->column + done;
         int n4 = (int)(width - done < 16 ? (width - done) / 4 : 4);
-        float piece[16];
-        double sums[16] = {0};
-        if (n <= PIECE || how == MAX) {
-            pool_stripe(n4, how, column, net->n_columns, ids, weights, n, pooled + done);
-        } else {
-            for (size_t first = 0; first < n; first += PIECE) {
-                size_t rest = n - first < PIECE ? n - first : PIECE;
-                const float *some = weights ? weights + first : NULL;
-                pool_stripe(n4, how, column, net->n_columns, ids + first, some, rest, piece);
-                for (int c = 0; c < 4 * n4; c++)
-                    sums[c] += piece[c];
-            }
+        double sums[16] = {0}, total = 0;
+        if (n <= PIECE || how == MAX)
+            total = pool_stripe(n4, how, column, net->n_columns, ids, weights, n, pooled + done);
+        for (size_t first = 0; n > PIECE && how != MAX && first < n; first += PIECE) {
+            size_t rest = n - first < PIECE ? n - first : PIECE;
+            total += pool_stripe(n4, how, column, net->n_columns, ids + first, weights + first, rest, pooled + done);
             for (int c = 0; c < 4 * n4; c++)
-                pooled[done + (size_t)c] = (float)sums[c];
+                pooled[done + (size_t)c] = (float)(sums[c] += pooled[done + (size_t)c]);
         }
-        if (how != MAX)
-            for (int c = 0; c < 4 * n4; c++)
-                pooled[done + (size_t)c] /= (float)total;
+        for (int c = 0; how != MAX && c < 4 * n4; c++)
+            pooled[done + (size_t)c] /= (float)total;
     }
 }
 
@@ -549,7 +563,8 @@ static const float *scores_of(
         known |= ids[i];
     if (!known)
         return net->numbers + net->n_hidden;
-    memcpy(hidden, net->numbers, net->n_hidden * sizeof(float));
+    for (size_t c = 0; c < net->n_hidden; c += 4)
+        store4(hidden + c, load4(net->numbers + c));
     for (const Step *step = net->steps; step < net->steps + net->n_steps; step++) {
         if (step->how == LAYER) {
             for (int64_t c = 0; c < step->n_inputs; c++)
@@ -565,8 +580,8 @@ static const float *scores_of(
         if (step->matrix >= 0)
             dense(net, step, pooled, hidden);
         else
-            for (int64_t c = 0; c < step->width; c++)
-                hidden[c] += pooled[c];
+            for (int64_t c = 0; c < step->width; c += 4)
+                store4(hidden + c, add4(load4(hidden + c), load4(pooled + c)));
     }
     return hidden;
 }
