@@ -14,6 +14,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -29,6 +30,12 @@ _FLAGS = (
 )
 
 
+def source_hash() -> int:
+    """Return a checksum of the source, by which a test recognises an old extension."""
+    # 31 bits, which every C compiler's long holds.
+    return crc32(b"".join((FOLDER / f"_native{end}").read_bytes() for end in (".c", ".h"))) >> 1
+
+
 def compile_extension(folder: Path, flags: tuple[str, ...] = ()) -> Path:
     """Compile the extension into a folder, and return its file."""
     from setuptools import Distribution, Extension
@@ -37,6 +44,7 @@ def compile_extension(folder: Path, flags: tuple[str, ...] = ()) -> Path:
         NAME,
         [str(FOLDER / "_native.c")],
         depends=[str(FOLDER / "_native.h")],
+        define_macros=[("SOURCE_HASH", str(source_hash()))],
         extra_compile_args=[*_FLAGS, *flags],
         extra_link_args=[*flags],
         py_limited_api=_LIMITED,

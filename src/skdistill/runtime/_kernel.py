@@ -150,10 +150,20 @@ class Kernel:
             numbers.append(_filled(array))
             return sum(part.size for part in numbers[:-1])
 
-        for (how, pooled, matrix), column in zip(poolings, edges[-1 - len(poolings) :], strict=False):
+        for (how, pooled, matrix), column in zip(
+            poolings, edges[-1 - len(poolings) :], strict=False
+        ):
             place = -1 if matrix is None else add(matrix)
             steps.append(
-                [_POOLINGS[how], column, _padded(pooled.shape[1]), pooled.shape[1], n_hidden, place, -1]
+                [
+                    _POOLINGS[how],
+                    column,
+                    _padded(pooled.shape[1]),
+                    pooled.shape[1],
+                    n_hidden,
+                    place,
+                    -1,
+                ]
             )
         for matrix, bias in layers[1:]:
             n_outputs = _padded(matrix.shape[1])

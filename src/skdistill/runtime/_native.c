@@ -9,6 +9,9 @@ collected while the interpreter's lock is held, a batch at a time, and processed
 #include <Python.h>
 
 #include "_native.h"
+#ifndef SOURCE_HASH
+#define SOURCE_HASH 0 /* the build sets it */
+#endif
 
 enum { BATCH = 256, AHEAD = 8, N_CODES = 0x110000, LARGE = 1 << 20 };
 enum { LOGITS, PROBABILITIES, LABELS }; /* what `answer` writes */
@@ -489,7 +492,8 @@ static int fill_module(PyObject *module) {
         return -1;
     }
     PyObject *type = PyType_FromSpec(&spec);
-    int failed = !type || PyModule_AddObjectRef(module, "Kernel", type) < 0;
+    int failed = !type || PyModule_AddObjectRef(module, "Kernel", type) < 0
+        || PyModule_AddIntConstant(module, "source_hash", SOURCE_HASH) < 0;
     Py_XDECREF(type);
     return failed ? -1 : 0;
 }
