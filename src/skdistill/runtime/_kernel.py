@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
+from skdistill.runtime._products import RowProduct
 from skdistill.text._characters import word_kind
 from skdistill.text._ragged import Ragged
 from skdistill.text._streams import Texts, batches
@@ -111,76 +112,61 @@ class Kernel:
 
     Parameters
     ----------
-    native : object
-        The result of `make_words`.
+    words : object
+        The result of `make_words`, which becomes part of the kernel.
     window : ndarray of shape (size, n_features) or None
-        What each feature adds to the attention score of a word, by its place around that word.
+        What each feature adds to an attention score, by its place in the window.
     may_overflow : bool
-        Whether exponentials of scores may be too large for float32.
-    poolings : list of (name, table, matrix or None)
-        The tables to pool, and the matrices to multiply by.
-    layers : list of (matrix, bias)
-        The layers. The first one's matrix is part of the poolings.
+        Whether the exponential of a score may be too large for float32.
+    poolings : list of (name, table, RowProduct or None)
+        The tables to pool, and what to multiply the results by.
+    layers : list of (RowProduct, bias)
+        The layers. The first one's product is part of the poolings.
     log_prior : ndarray of shape (n_classes,)
     multilabel : bool
     """
 
     def __init__(
         self,
-        native: Any,
+        words: Any,
         window: np.ndarray | None,
         may_overflow: bool,
-        poolings: list[tuple[str, np.ndarray, np.ndarray | None]],
-        layers: list[tuple[np.ndarray, np.ndarray]],
+        poolings: list[tuple[str, np.ndarray, RowProduct | None]],
+        layers: list[tuple[RowProduct, np.ndarray]],
         log_prior: np.ndarray,
         multilabel: bool,
     ) -> None:
-        # The extension adds up a word's scalars from the other side.
-        parts = [] if window is None else [window[::-1].T]
-        parts += [table for _, table, _ in poolings]
-        edges = np.cumsum([0, *(_padded(part.shape[1]) for part in parts)]).tolist()
-        table = _aligned(len(parts[0]) + 1, _padded(edges[-1], _LINE))
-        for (start, stop), part in zip(pairwise(edges), parts, strict=True):
-            table[:-1, start : min(stop, start + part.shape[1])] = part
-        numbers = [_filled(layers[0][1][None]), _filled(log_prior[None])]
-        n_hidden = numbers[0].size
+        self._n_classes = len(log_prior)
+        self._multilabel = multilabel
+        # A word adds its scalars to the places around it, so they come from the other side.
+        windows = [] if window is None else [window[::-1].T]
+        table, columns = _side_by_side([*windows, *(pooled for _, pooled, _ in poolings)])
+        numbers = _Numbers()
+        # The extension expects these two first.
+        numbers.add(layers[0][1])
+        n_hidden = numbers.size
+        numbers.add(log_prior)
+        # See `Step` in `_native.h`.
         steps = []
-
-        def add(array: np.ndarray) -> int:
-            numbers.append(_filled(array))
-            return sum(part.size for part in numbers[:-1])
-
-        for (how, pooled, matrix), column in zip(
-            poolings, edges[-1 - len(poolings) :], strict=False
-        ):
-            place = -1 if matrix is None else add(matrix)
-            steps.append(
-                [
-                    _POOLINGS[how],
-                    column,
-                    _padded(pooled.shape[1]),
-                    pooled.shape[1],
-                    n_hidden,
-                    place,
-                    -1,
-                ]
-            )
-        for matrix, bias in layers[1:]:
-            n_outputs = _padded(matrix.shape[1])
-            steps.append([_LAYER, 0, 0, len(matrix), n_outputs, add(matrix), add(bias[None])])
-        native.set_network(
+        for (how, pooled, product), column in zip(poolings, columns[len(windows) :], strict=True):
+            width = pooled.shape[1]
+            place = -1 if product is None else numbers.add(product.matrix)
+            steps.append([_POOLINGS[how], column, _padded(width), width, n_hidden, place, -1])
+        for product, bias in layers[1:]:
+            n_inputs, n_outputs = product.matrix.shape
+            places = numbers.add(product.matrix), numbers.add(bias)
+            steps.append([_LAYER, 0, 0, n_inputs, _padded(n_outputs), *places])
+        words.set_network(
             table,
             0 if window is None else len(window),
             may_overflow,
             np.array(steps, dtype=np.int64),
-            np.concatenate([part.ravel() for part in numbers]),
+            np.concatenate(numbers.parts),
             n_hidden,
-            len(log_prior),
+            self._n_classes,
             multilabel,
         )
-        self._predict = native.predict
-        self._n_classes = len(log_prior)
-        self._multilabel = multilabel
+        self._predict = words.predict
 
     def answer(self, method: str, texts: list[str], n_jobs: int | None = None) -> np.ndarray:
         """Return what a network's method returns.
@@ -202,12 +188,12 @@ class Kernel:
             If a text is not exactly of type ``str``.
         """
         n_texts, wanted = len(texts), _ANSWERS[method]
-        if wanted < 2:
-            out = np.empty((n_texts, self._n_classes), np.float32)
-        elif self._multilabel:
-            out = np.empty((n_texts, self._n_classes), np.int64)
+        out: np.ndarray
+        if method == "predict":
+            shape = (n_texts, self._n_classes) if self._multilabel else n_texts
+            out = np.empty(shape, np.int64)
         else:
-            out = np.empty(n_texts, np.int64)
+            out = np.empty((n_texts, self._n_classes), np.float32)
         if n_jobs in (None, 1) or n_texts < 2 * _LEAST_TEXTS:
             self._predict(texts, 0, n_texts, out, wanted)
         else:
@@ -231,13 +217,33 @@ def _padded(width: int, unit: int = 4) -> int:
     return -(-width // unit) * unit
 
 
-def _filled(matrix: np.ndarray) -> np.ndarray:
-    """Return a matrix with columns of zeros up to a multiple of 4."""
-    return np.pad(matrix, ((0, 0), (0, _padded(matrix.shape[1]) - matrix.shape[1])))
+class _Numbers:
+    """Matrices one behind the other, their rows filled with zeros up to a multiple of 4."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.size = 0
+
+    def add(self, array: np.ndarray) -> int:
+        """Add a matrix or a row, and return the place where it begins."""
+        rows, start = np.atleast_2d(array), self.size
+        n_filled = _padded(rows.shape[1]) - rows.shape[1]
+        self.parts.append(np.pad(rows, ((0, 0), (0, n_filled))).ravel())
+        self.size += self.parts[-1].size
+        return start
 
 
-def _aligned(n_rows: int, n_columns: int) -> np.ndarray:
-    """Return a matrix of zeros that starts at a cache line."""
-    memory = np.zeros(n_rows * n_columns + _LINE, dtype=np.float32)
+def _side_by_side(tables: list[np.ndarray]) -> tuple[np.ndarray, list[int]]:
+    """Join tables of the same number of rows, and return the column at which each begins.
+
+    Each begins at a multiple of 4. The result begins at a cache line, so does each row, and there
+    is one more row of zeros.
+    """
+    edges = [0, *accumulate(_padded(table.shape[1]) for table in tables)]
+    shape = len(tables[0]) + 1, _padded(edges[-1], _LINE)
+    memory = np.zeros(shape[0] * shape[1] + _LINE, dtype=np.float32)
     start = -memory.ctypes.data // memory.itemsize % _LINE
-    return memory[start : start + n_rows * n_columns].reshape(n_rows, n_columns)
+    joined = memory[start : start + shape[0] * shape[1]].reshape(shape)
+    for table, column in zip(tables, edges, strict=False):
+        joined[:-1, column : column + table.shape[1]] = table
+    return joined, edges[:-1]

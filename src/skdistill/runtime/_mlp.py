@@ -44,8 +44,7 @@ class CompiledMLP(CompiledNetwork):
         multilabel: bool = False,
     ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
-        self.embedding = weights["embedding.weight"]
-        self.window = weights["window"] if "attention" in self.pooling else None
+        self.weights = weights
 
     @cached_property
     def parts(self) -> list[tuple[str, np.ndarray, RowProduct | None]]:
@@ -53,16 +52,19 @@ class CompiledMLP(CompiledNetwork):
         return self._make_parts()
 
     def _make_parts(self) -> list[tuple[str, np.ndarray, RowProduct | None]]:
+        embedding = self.weights["embedding.weight"]
         blocks = np.split(self.layers[0][0].matrix, len(self.pooling))
         return [
-            _fold(how, self.embedding, block)
-            for how, block in zip(self.pooling, blocks, strict=True)
+            _fold(how, embedding, block) for how, block in zip(self.pooling, blocks, strict=True)
         ]
+
+    def _make_window(self) -> np.ndarray:
+        return window_table(self.weights["embedding.weight"], self.weights["window"])
 
     @cached_property
     def scores(self) -> WindowScores:
         """The attention scores."""
-        return WindowScores(window_table(self.embedding, self.window))
+        return WindowScores(self._make_window())
 
     @cached_property
     def kernel(self) -> Kernel | None:  # type: ignore[override]
@@ -70,16 +72,13 @@ class CompiledMLP(CompiledNetwork):
         words = make_words(self.vocabulary)
         if words is None:
             return None
-        table = None if self.window is None else window_table(self.embedding, self.window)
+        window = self._make_window() if "attention" in self.pooling else None
         return Kernel(
             words,
-            table,
-            table is not None and not are_small(table),
-            [
-                (how, table, product and product.matrix)
-                for how, table, product in self._make_parts()
-            ],
-            [(product.matrix, bias) for product, bias in self.layers],
+            window,
+            window is not None and not are_small(window),
+            self._make_parts(),
+            self.layers,
             self.log_prior,
             self.multilabel,
         )
