@@ -1,13 +1,11 @@
 """The C extension against the NumPy path: ids, scores, bits, and files that mean harm."""
 
 import gc
-import shutil
 import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 
 import numpy as np
 import pytest
@@ -436,7 +434,7 @@ def test_every_number_of_a_network_is_checked(name, value):
 
 def test_arrays_must_fit():
     kernel, texts = set_network(), ["the", "a"]
-    with pytest.raises(ValueError, match="not complete"):
+    with pytest.raises(ValueError, match="no network"):
         make_words(Vocabulary(WORDS)).predict(texts, 0, 2, np.zeros(2, np.int64), 2)
     for start, stop in [(0, 3), (-1, 1), (2, 1)]:
         with pytest.raises(ValueError, match="rows"):
@@ -452,30 +450,58 @@ def test_arrays_must_fit():
     with pytest.raises(TypeError, match="every text must be a str"):
         kernel.predict(["the", b"a"], 0, 2, np.zeros(2, np.int64), 2)
     with pytest.raises(TypeError):
-        kernel.encode(texts, np.zeros(2, np.int32))
+        kernel.encode(texts, np.zeros(2, np.int32), np.zeros(2, np.int32))
+    with pytest.raises(TypeError):
+        kernel.encode(texts, np.zeros(2, np.int64), np.zeros(2, np.int64))
+    with pytest.raises(MemoryError):
+        kernel.encode(texts, np.zeros(2, np.int64), np.zeros(1, np.int32))
+
+
+def make_words_by_hand(learn=lambda code: None, **changed):
+    arguments = {
+        "bytes": b"the" + bytes(64),
+        "starts": np.array([0, 3], np.uint32),
+        "lowercase": True,
+        "seed": 1,
+        "kinds": np.zeros(0x110000, np.uint8),
+        "learn": learn,
+    }
+    return native.Kernel(*(arguments | changed).values())
 
 
 @pytest.mark.parametrize(
-    "kinds_of", [lambda first: b"", lambda first: bytes(256), lambda first: 1 / 0, int]
+    ("name", "value"),
+    [
+        ("bytes", b"the" + bytes(63)),
+        ("bytes", b""),
+        ("starts", np.array([0, 4], np.uint32)),
+        ("starts", np.array([3, 0], np.uint32)),
+        ("starts", np.array([], np.uint32)),
+        ("starts", np.array([0, 3], np.uint64)),
+        ("kinds", np.zeros(0x10FFFF, np.uint8)),
+    ],
 )
-def test_wrong_kinds_of_characters_are_refused(kinds_of, tmp_path):
-    # A copy that has seen no character yet.
-    module = load_extension(shutil.copy(native.__file__, tmp_path))
-    kernel = module.Kernel(["the"], True, 1, kinds_of)
-    with pytest.raises((ValueError, TypeError, ZeroDivisionError)):
-        kernel.encode(["é"], np.zeros(1, np.int64))
+def test_words_are_checked(name, value):
+    with pytest.raises((ValueError, TypeError)):
+        make_words_by_hand(**{name: value})
+
+
+def test_kinds_that_are_not_filled_in_and_errors():
+    lengths, ids = np.zeros(1, np.int64), np.zeros(9, np.int32)
+    assert make_words_by_hand().encode(["é the"], lengths, ids) == 0
+    with pytest.raises(ZeroDivisionError):
+        make_words_by_hand(lambda code: 1 / 0).encode(["é"], lengths, ids)
 
 
 def test_kernels_are_freed():
-    class Kinds:
-        def __call__(self, first):
-            return b"\1" * 256
+    class Learn:
+        def __call__(self, code):
+            pass
 
-    kinds = Kinds()
-    gone = weakref.ref(kinds)
-    make = partial(native.Kernel, ["the"], True, 1, kinds)
+    learn = Learn()
+    gone = weakref.ref(learn)
     for _ in range(10):
-        make()
-    del make, kinds
+        make_words_by_hand(learn)
+    del learn
     gc.collect()
     assert gone() is None

@@ -24,7 +24,11 @@ from skdistill.text._vocabulary import Vocabulary
 _ANSWERS = {"decision_function": 0, "predict_proba": 1, "predict": 2}
 _POOLINGS = {"mean": 0, "max": 1, "attention": 2}
 _LAYER = 3
+# The kinds of characters that texts have contained: see `_native.h`.
+_KINDS = np.zeros(0x110000, dtype=np.uint8)
 _PAGE = 256
+# Bytes behind the words that may be read.
+_SPARE = 64
 # Floats of a row are filled up to a whole cache line, and tables start at one.
 _LINE = 16
 # A thread takes at least this number of texts at a time, and several times.
@@ -75,9 +79,11 @@ def _find(wish: str) -> Any:
         return None
 
 
-def _kinds_of(first: int) -> bytes:
-    """Return the kinds of 256 characters as the extension numbers them."""
-    return bytes(1 + word_kind(chr(code)) for code in range(first, first + _PAGE))
+def _learn(code: int) -> None:
+    """Fill in the kinds of 256 characters, of which one has a given code."""
+    first = code - code % _PAGE
+    # 0 is for characters that were never asked for.
+    _KINDS[first : first + _PAGE] = [1 + word_kind(chr(first + i)) for i in range(_PAGE)]
 
 
 def make_words(vocabulary: Vocabulary) -> Any:
@@ -85,9 +91,22 @@ def make_words(vocabulary: Vocabulary) -> Any:
     native = find_native()
     if native is None or not vocabulary.is_of_words:
         return None
+    if not _KINDS[0]:
+        _learn(0)
+    words = [feature.encode("utf-8", "surrogatepass") for feature in vocabulary.features]
+    starts = np.array([0, *accumulate(map(len, words))], dtype=np.uint64)
+    if starts[-1] >= 2**32:
+        return None
     seed = int.from_bytes(os.urandom(8), "little")
     try:
-        return native.Kernel(vocabulary.features, vocabulary.lowercase, seed, _kinds_of)
+        return native.Kernel(
+            b"".join([*words, bytes(_SPARE)]),
+            starts.astype(np.uint32),
+            vocabulary.lowercase,
+            seed,
+            _KINDS,
+            _learn,
+        )
     except ValueError:  # no hash function spreads these words
         return None
 
@@ -103,8 +122,10 @@ def encode(vocabulary: Vocabulary, texts: Texts) -> Ragged:
 def encode_list(words: Any, texts: list[str]) -> Ragged:
     """Convert texts to ids with the result of `make_words`."""
     lengths = np.empty(len(texts), dtype=np.int64)
-    values = np.frombuffer(words.encode(texts, lengths), dtype=np.int32)
-    return Ragged.from_lengths(values, lengths)
+    # A character is a token at most, and lower-casing turns one into three at most.
+    ids = np.empty(sum(len(text) * (1 if text.isascii() else 3) for text in texts), dtype=np.int32)
+    n_ids = words.encode(texts, lengths, ids)
+    return Ragged.from_lengths(ids[:n_ids].copy(), lengths)
 
 
 class Kernel:

@@ -31,24 +31,17 @@ with -ffp-contract=off, because fused operations round differently. */
 #endif
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
-#define COUNT_TRAILING_ZEROS(bits) __builtin_ctzll(bits)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#else
+static ALWAYS_INLINE uint32_t lowest_bit(uint64_t bits) { return (uint32_t)__builtin_ctzll(bits); }
+#else /* MSVC, for 64 bits */
 #include <intrin.h>
 #define PREFETCH(address) ((void)0)
-static inline unsigned COUNT_TRAILING_ZEROS(uint64_t bits) {
-    unsigned long place = 0;
-#if defined(_WIN64)
+#define ALWAYS_INLINE __forceinline
+static ALWAYS_INLINE uint32_t lowest_bit(uint64_t bits) {
+    unsigned long place;
     _BitScanForward64(&place, bits);
-#else
-    if (!_BitScanForward(&place, (unsigned long)bits)) {
-        _BitScanForward(&place, (unsigned long)(bits >> 32));
-        place += 32;
-    }
-#endif
     return place;
 }
-#define ALWAYS_INLINE __forceinline
 #endif
 
 enum { UNSEEN, MARK, WORD, BLANK };        /* kinds of characters */
@@ -105,15 +98,14 @@ typedef struct {
 } Entry;
 
 typedef struct {
-    uint8_t kinds[256];         /* of ASCII characters */
-    uint64_t masks[SHORT + 1];  /* masks[n] keeps the first n bytes of an integer in memory */
-    uint64_t multiplier;        /* odd and drawn at random, so that no file can plan collisions */
-    int lowercase;
+    uint64_t masks[SHORT + 1]; /* masks[n] keeps the first n bytes of an integer in memory */
+    uint64_t multiplier;       /* odd and drawn at random, so that no file can plan collisions */
+    int lowercase, shift;      /* 64 minus the bits of a hash */
     uint32_t n_words;
-    Entry *entries;             /* by id; entry 0 belongs to unknown words and has key 0 */
-    uint8_t *bytes;             /* the words, one behind the other */
-    uint32_t *heads[2];         /* by hash, of short and of long words: an id, or 0 */
-    int shift;                  /* 64 minus the bits of a hash */
+    const uint8_t *kinds;      /* of all characters that occur in texts */
+    const uint8_t *bytes;      /* the words, one behind the other, and SPARE bytes */
+    Entry *entries;            /* by id, and one more; entry 0, of unknown words, has key 0 */
+    uint32_t *heads[2];        /* by hash, of short and of long words: an id, or 0 */
 } Words;
 
 static ALWAYS_INLINE uint64_t load64(const uint8_t *bytes) {
@@ -168,19 +160,16 @@ static uint32_t find(const Words *words, const uint8_t *word, size_t n) {
     return id;
 }
 
-/* Put the words into chains. Relies on `entries[].start`, with one entry more than words, and on
-   SPARE bytes behind the words. Returns 0 if a chain gets too long. */
+/* Put the words, whose `start` is known, into chains. Returns 0 if one gets too long. */
 static int make_chains(Words *words) {
-    size_t n_heads = (size_t)1 << (64 - words->shift);
     for (int i = 0; i < 2; i++)
-        memset(words->heads[i], 0, n_heads * sizeof(uint32_t));
+        memset(words->heads[i], 0, sizeof(uint32_t) << (64 - words->shift));
     /* Backwards, because the first words are often the most frequent, and come first in chains. */
     for (uint32_t id = words->n_words; id; id--) {
         Entry *entry = &words->entries[id];
         const uint8_t *word = words->bytes + entry->start;
         size_t n = entry[1].start - entry->start;
-        /* No token is empty or contains NUL. */
-        if (!n || memchr(word, 0, n))
+        if (!n || memchr(word, 0, n)) /* no token is empty or contains NUL */
             continue;
         int is_long = n > SHORT, length = 1;
         entry->key = is_long ? hash_long(words, word, n) : load64(word) & words->masks[n];
@@ -195,24 +184,14 @@ static int make_chains(Words *words) {
     return 1;
 }
 
-/* Prepare look-ups of the words in `bytes`; see `make_chains`. Returns 0 if memory is short, or if no
-   hash function spreads the words. */
+/* Prepare look-ups of words. Returns 0 if memory is short, or if no hash function spreads them. */
 static int index_words(Words *words, uint64_t seed) {
-    for (int c = 0; c < 256; c++) {
-        int letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
-        int blank = c == 0 || (c >= 9 && c <= 13) || (c >= 28 && c <= 32);
-        words->kinds[c] = letter || digit || c == '_' || c > 127 ? WORD : blank ? BLANK : MARK;
-    }
-    for (int n = 0; n <= SHORT; n++) {
-        memset(&words->masks[n], 0, 8);
+    for (int n = 1; n <= SHORT; n++)
         memset(&words->masks[n], 255, n);
-    }
-    int bits = 6;
-    while (bits < 34 && (uint64_t)1 << bits < 4 * (uint64_t)words->n_words)
-        bits++;
-    words->shift = 64 - bits;
+    for (words->shift = 58; (uint64_t)1 << (64 - words->shift) < 4 * (uint64_t)words->n_words;)
+        words->shift--;
     for (int i = 0; i < 2; i++)
-        if (!(words->heads[i] = malloc(sizeof(uint32_t) << bits)))
+        if (!(words->heads[i] = malloc(sizeof(uint32_t) << (64 - words->shift))))
             return 0;
     for (int draw = 0; draw < MAX_DRAWS; draw++) {
         words->multiplier = next_random(&seed) | 1;
@@ -263,28 +242,24 @@ static ALWAYS_INLINE void classify64(
 /* Write the places of the set bits, and return where the next place goes. */
 static ALWAYS_INLINE uint32_t *write_places(uint64_t bits, uint32_t first, uint32_t *to) {
     for (; bits; bits &= bits - 1)
-        *to++ = first + (uint32_t)COUNT_TRAILING_ZEROS(bits);
+        *to++ = first + lowest_bit(bits);
     return to;
 }
 
-/* Cut an ASCII text of n bytes. Writes it to `lowered`, 64 bytes at a time; `offset` is added to the
-   places of tokens. `starts` and `ends` have room for n + 1 tokens. Returns the number of tokens. */
+/* Cut an ASCII text of n bytes. Writes it to `lowered`, 64 bytes at a time, and the places of tokens
+   plus `offset`. There is room for n + 1 tokens. Returns the number of tokens. */
 static size_t cut_ascii(
     const Words *words, const uint8_t *text, size_t n, uint8_t *lowered, uint32_t offset,
     uint32_t *starts, uint32_t *ends
 ) {
     uint32_t *start = starts, *end = ends;
     uint64_t word_before = 0, mark_before = 0; /* whether the byte before the 64 is one */
-    uint8_t rest[64];
     for (size_t at = 0; at < n; at += 64) {
-        const uint8_t *bytes = text + at;
+        uint8_t rest[64] = {0};
         uint64_t in_word, is_mark;
-        if (n - at < 64) { /* never read beyond the text */
-            memset(rest, 0, 64);
-            memcpy(rest, bytes, n - at);
-            bytes = rest;
-        }
-        classify64(words, bytes, lowered + at, &in_word, &is_mark);
+        if (n - at < 64) /* never read beyond the text */
+            memcpy(rest, text + at, n - at);
+        classify64(words, n - at < 64 ? rest : text + at, lowered + at, &in_word, &is_mark);
         uint64_t after_word = in_word << 1 | word_before, after_mark = is_mark << 1 | mark_before;
         word_before = in_word >> 63;
         mark_before = is_mark >> 63;
@@ -309,10 +284,10 @@ static ALWAYS_INLINE int decode(const uint8_t *bytes, uint32_t *code) {
     return 4;
 }
 
-/* Cut a text of n bytes of UTF-8, which Python has lower-cased. `kinds` has the kind of every
-   character in it. The rest is as in `cut_ascii`. */
+/* Cut a text of n bytes of UTF-8, which Python has lower-cased. The
+   kinds of its characters are known. The rest is as in `cut_ascii`. */
 static size_t cut_utf8(
-    const uint8_t *kinds, const uint8_t *text, size_t n, uint8_t *copy, uint32_t offset,
+    const Words *words, const uint8_t *text, size_t n, uint8_t *copy, uint32_t offset,
     uint32_t *starts, uint32_t *ends
 ) {
     size_t n_tokens = 0;
@@ -321,7 +296,7 @@ static size_t cut_utf8(
     for (size_t at = 0; at < n; at += (size_t)size) {
         uint32_t code;
         size = decode(text + at, &code);
-        int kind = kinds[code];
+        int kind = words->kinds[code];
         if (in_word && kind != WORD)
             ends[n_tokens - 1] = offset + (uint32_t)at;
         if (kind == MARK || (kind == WORD && !in_word)) {
@@ -470,7 +445,7 @@ static void exp_all(float *x, size_t n) {
 
 /* Subtract the largest of n scores from all of them. */
 static void subtract_largest(float *scores, size_t n) {
-    float largest = scores[0];
+    float largest = n ? scores[0] : 0;
     for (size_t i = 1; i < n; i++)
         largest = scores[i] > largest ? scores[i] : largest;
     for (size_t i = 0; i < n; i++)
@@ -525,20 +500,19 @@ static void pool(
     float *pooled
 ) {
     int how = (int)step->how;
-    for (size_t done = 0, width = (size_t)step->width; done < width; done += 16) {
-        const float *column = net->table + (size_t)step->column + done;
-        int n4 = (int)(width - done < 16 ? (width - done) / 4 : 4);
+    for (int64_t done = 0; done < step->width; done += 16, pooled += 16) {
+        const float *column = net->table + step->column + done;
+        int n4 = step->width - done < 16 ? (int)(step->width - done) / 4 : 4;
+        size_t piece = how == MAX ? n : PIECE;
         double sums[16] = {0}, total = 0;
-        if (n <= PIECE || how == MAX)
-            total = pool_stripe(n4, how, column, net->n_columns, ids, weights, n, pooled + done);
-        for (size_t first = 0; n > PIECE && how != MAX && first < n; first += PIECE) {
-            size_t rest = n - first < PIECE ? n - first : PIECE;
-            total += pool_stripe(n4, how, column, net->n_columns, ids + first, weights + first, rest, pooled + done);
-            for (int c = 0; c < 4 * n4; c++)
-                pooled[done + (size_t)c] = (float)(sums[c] += pooled[done + (size_t)c]);
+        for (size_t i = 0; i < n; i += piece) {
+            size_t rest = n - i < piece ? n - i : piece;
+            total += pool_stripe(n4, how, column, net->n_columns, ids + i, weights + i, rest, pooled);
+            for (int c = 0; c < 4 * n4 && n > piece; c++)
+                pooled[c] = (float)(sums[c] += pooled[c]);
         }
-        for (int c = 0; how != MAX && c < 4 * n4; c++)
-            pooled[done + (size_t)c] /= (float)total;
+        for (int c = 0; c < 4 * n4 && how != MAX; c++)
+            pooled[c] /= (float)total;
     }
 }
 
@@ -614,116 +588,90 @@ typedef struct {
     int is_ascii; /* else UTF-8, lower-cased if the words are */
 } Text;
 
-typedef struct {
-    size_t n_bytes, n_places; /* what there is room for */
-    uint8_t *text;
-    uint32_t *starts, *ends, *ids;
-    float *scores, *lanes;
-    float *work;
-} Scratch;
+/* Memory that one call uses. It grows, and is used again for the next texts. */
+typedef struct { void *memory; size_t size; } Buffer;
+typedef struct { Buffer text, starts, ends, ids, scores, lanes, work; } Scratch;
+
+/* Make room for n items; what was there is lost. Memory that is never touched is never taken. */
+static int reserve(Buffer *buffer, size_t n, size_t itemsize) {
+    n = (n + SPARE) * itemsize;
+    if (n > buffer->size) {
+        free(buffer->memory);
+        buffer->memory = malloc(n + n / 4);
+        buffer->size = buffer->memory ? n + n / 4 : 0;
+    }
+    return buffer->memory != NULL;
+}
 
 static void free_scratch(Scratch *s) {
-    free(s->text), free(s->starts), free(s->ends), free(s->ids), free(s->scores), free(s->lanes), free(s->work);
-    memset(s, 0, sizeof *s);
-}
-
-/* Make room for texts of n bytes. A token may be as short as a byte, but memory that is never
-   touched is never taken. */
-static int reserve_bytes(Scratch *s, size_t n) {
-    if (n <= s->n_bytes)
-        return 1;
-    free(s->text), free(s->starts), free(s->ends);
-    s->n_bytes = 0;
-    s->text = malloc(n + SPARE);
-    s->starts = malloc((n + SPARE) * sizeof(uint32_t));
-    s->ends = malloc((n + SPARE) * sizeof(uint32_t));
-    if (!s->text || !s->starts || !s->ends)
-        return 0;
-    s->n_bytes = n;
-    return 1;
-}
-
-/* Make room for n tokens and gaps between texts. */
-static int reserve_places(Scratch *s, size_t n, size_t window) {
-    if (n <= s->n_places)
-        return 1;
-    free(s->ids), free(s->scores), free(s->lanes);
-    s->n_places = 0;
-    n += n / 4;
-    s->ids = malloc((n + SPARE) * sizeof(uint32_t));
-    s->scores = malloc((n + SPARE) * sizeof(float));
-    s->lanes = window ? malloc(4 * (n + window + SPARE) * sizeof(float)) : NULL;
-    if (!s->ids || !s->scores || (window && !s->lanes))
-        return 0;
-    s->n_places = n;
-    return 1;
+    for (Buffer *buffer = &s->text; buffer <= &s->work; buffer++)
+        free(buffer->memory);
 }
 
 /* Cut up to BLOCK_TEXTS texts. Writes each text's number of tokens. Returns the number of texts that
    were cut, at least one, or 0 if memory is short. */
-static size_t cut_block(
-    const Words *words, const uint8_t *kinds, const Text *texts, size_t n, Scratch *s, uint32_t *counts
-) {
+static size_t cut_block(const Words *words, const Text *texts, size_t n, Scratch *s, uint32_t *counts) {
     size_t i = 0, at = 0, n_tokens = 0;
-    if (!reserve_bytes(s, (texts[0].n_bytes > BLOCK_BYTES ? texts[0].n_bytes : BLOCK_BYTES) + 64))
+    size_t room = (texts[0].n_bytes > BLOCK_BYTES ? texts[0].n_bytes : BLOCK_BYTES) + 64;
+    /* A token may be as short as a byte. */
+    if (!reserve(&s->text, room, 1) || !reserve(&s->starts, room, 4) || !reserve(&s->ends, room, 4))
         return 0;
+    uint8_t *bytes = s->text.memory;
     for (; i < n && i < BLOCK_TEXTS && (!i || at + texts[i].n_bytes <= BLOCK_BYTES); i++) {
-        const Text *text = &texts[i];
-        uint32_t *starts = s->starts + n_tokens, *ends = s->ends + n_tokens;
-        size_t found = text->is_ascii
-            ? cut_ascii(words, text->bytes, text->n_bytes, s->text + at, (uint32_t)at, starts, ends)
-            : cut_utf8(kinds, text->bytes, text->n_bytes, s->text + at, (uint32_t)at, starts, ends);
-        counts[i] = (uint32_t)found;
-        n_tokens += found;
-        at += (text->n_bytes + 63) & ~(size_t)63; /* `cut_ascii` writes 64 bytes at a time */
+        uint32_t *starts = (uint32_t *)s->starts.memory + n_tokens;
+        uint32_t *ends = (uint32_t *)s->ends.memory + n_tokens;
+        size_t size = texts[i].n_bytes;
+        counts[i] = (uint32_t)(texts[i].is_ascii ? cut_ascii : cut_utf8)(
+            words, texts[i].bytes, size, bytes + at, (uint32_t)at, starts, ends);
+        n_tokens += counts[i];
+        at += (size + 63) & ~(size_t)63; /* `cut_ascii` writes 64 bytes at a time */
     }
-    /* Bytes behind the last word are read; their values do not count. */
-    memset(s->text + at, 0, SPARE);
+    memset(bytes + at, 0, SPARE); /* `look_up` reads beyond the last word */
     return i;
+}
+
+/* Return the place of the next text if one of n tokens begins at `place`. */
+static ALWAYS_INLINE size_t next_place(const Network *net, size_t place, size_t n) {
+    return (place + n + net->half + 3) & ~(size_t)3;
 }
 
 /* Compute the scores of texts; row i of `scores` gets those of text i. Returns 0 if memory is short. */
 static int score_texts(
-    const Words *words, const uint8_t *kinds, const Network *net, const Text *texts, size_t n,
-    Scratch *s, float *scores
+    const Words *words, const Network *net, const Text *texts, size_t n, Scratch *s, float *scores
 ) {
-    uint32_t counts[BLOCK_TEXTS], beyond = (uint32_t)net->n_rows - 1;
-    size_t gap = net->window ? net->half : 0;
-    if (!s->work && !(s->work = malloc((3 * net->widest + SPARE) * sizeof(float))))
+    uint32_t counts[BLOCK_TEXTS];
+    if (!reserve(&s->work, 3 * net->widest, sizeof(float)))
         return 0;
     for (size_t first = 0, n_cut; first < n; first += n_cut) {
-        n_cut = cut_block(words, kinds, texts + first, n - first, s, counts);
-        size_t n_places = 0;
-        for (size_t i = 0; i < n_cut; i++)
-            n_places += counts[i] + gap + 3;
-        if (!n_cut || !reserve_places(s, n_places + gap + 4, net->window))
+        size_t place = 0, n_places = 0;
+        if (!(n_cut = cut_block(words, texts + first, n - first, s, counts)))
             return 0;
-        size_t place = 0, token = 0;
-        for (size_t i = 0; i < n_cut; i++) {
-            /* `scores` is free until step 3. */
-            look_up(words, s->text, s->starts + token, s->ends + token, counts[i], s->ids + place,
-                    (uint32_t *)s->scores, net->table, net->n_columns);
-            token += counts[i];
-            place += counts[i];
-            for (size_t end = (place + gap + 3) & ~(size_t)3; place < end; place++)
-                s->ids[place] = beyond;
+        for (size_t i = 0; i < n_cut; i++)
+            n_places = next_place(net, n_places, counts[i]);
+        if (!reserve(&s->ids, n_places, 4) || !reserve(&s->scores, n_places, 4)
+            || !reserve(&s->lanes, 4 * (n_places + net->window + 8), sizeof(float)))
+            return 0;
+        uint32_t *ids = s->ids.memory, *starts = s->starts.memory, *ends = s->ends.memory;
+        float *weights = s->scores.memory;
+        for (size_t i = 0; i < n_cut; starts += counts[i], ends += counts[i], i++) {
+            /* The weights are not needed before step 3. */
+            look_up(words, s->text.memory, starts, ends, counts[i], ids + place, s->scores.memory,
+                    net->table, net->n_columns);
+            size_t end = next_place(net, place, counts[i]);
+            for (place += counts[i]; place < end; place++)
+                ids[place] = (uint32_t)net->n_rows - 1;
         }
-        if (net->window) {
-            size_t n_all = place;
-            window_scores(net, s->ids, n_all, s->lanes, s->scores);
-            place = 0;
-            for (size_t i = 0; net->may_overflow && i < n_cut; i++) {
-                if (counts[i])
-                    subtract_largest(s->scores + place, counts[i]);
-                place = (place + counts[i] + gap + 3) & ~(size_t)3;
-            }
-            exp_all(s->scores, n_all);
-        }
+        if (net->window)
+            window_scores(net, ids, n_places, s->lanes.memory, weights);
         place = 0;
-        for (size_t i = 0; i < n_cut; i++) {
-            const float *found = scores_of(net, s->ids + place, s->scores + place, counts[i], s->work);
+        for (size_t i = 0; net->may_overflow && i < n_cut; place = next_place(net, place, counts[i++]))
+            subtract_largest(weights + place, counts[i]);
+        if (net->window)
+            exp_all(weights, n_places);
+        place = 0;
+        for (size_t i = 0; i < n_cut; place = next_place(net, place, counts[i++])) {
+            const float *found = scores_of(net, ids + place, weights + place, counts[i], s->work.memory);
             memcpy(scores + (first + i) * net->n_classes, found, net->n_classes * sizeof(float));
-            place = (place + counts[i] + gap + 3) & ~(size_t)3;
         }
     }
     return 1;
