@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def load_hook():
+def load_hook(root=ROOT):
     """Load `hatch_build.py`, which is no part of the package."""
-    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    spec = spec_from_file_location("hatch_build", root / "hatch_build.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
