@@ -21,7 +21,8 @@ import sys
 from skdistill.serving import CompiledClassifier
 served = CompiledClassifier.load(sys.argv[1])
 assert repr(served).endswith(f", {sys.argv[2]})"), served
-print(sys.version.split()[0], served, served.predict(["warm soup", "a fast train", "Größe"]).tolist())
+answers = served.predict(["warm soup", "a fast train", "Größe"])
+print(sys.version.split()[0], served, answers.tolist())
 """
 
 
@@ -64,8 +65,8 @@ def check(python, wheel, engine):
         run(python, "-m", "venv", folder)
         inside = Path(folder, "Scripts" if os.name == "nt" else "bin", "python")
         pip = (inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-        run(*pip, "--no-deps", wheel)
         run(*pip, "numpy", "scipy", "joblib", "pytest", "hypothesis", "hatchling", "setuptools")
+        run(*pip, "--no-deps", wheel)
         model = ROOT / "tests/runtime/data/before_folders_mlp.skd"
         print(run(inside, "-c", PREDICTS, model, engine), end="")
         if engine == "native":

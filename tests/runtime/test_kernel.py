@@ -107,6 +107,10 @@ def test_numpy_reads_all_but_single_words(monkeypatch, options):
     assert make_words(Vocabulary(["a", "b"])) == "a kernel"
 
 
+def through_pickle(model):
+    return pickle.loads(pickle.dumps(model))
+
+
 def make_model():
     shapes = CompiledMLP.weight_shapes(
         n_features=3, n_classes=2, embedding_dim=4, pooling=("mean", "attention"), context_window=3
@@ -127,9 +131,7 @@ def test_the_classifier_shows_what_predicts(monkeypatch, wish):
 
 
 @pytest.mark.parametrize("wish", ["0", "auto"])
-@pytest.mark.parametrize(
-    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
-)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, through_pickle])
 def test_copies_predict_the_same(monkeypatch, wish, duplicate):
     monkeypatch.setenv("SKDISTILL_NATIVE", wish)
     served, texts = CompiledClassifier(make_model()), ["warm bread", "BREAD, warm!"]
