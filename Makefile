@@ -4,8 +4,11 @@ STAMP := $(VENV)/.installed
 LATEST := .venv-latest/bin/python
 TORCH := $(shell grep '^torch==' constraints.txt)
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
+NATIVE := hatch_build.py src/skdistill/runtime/_native.c src/skdistill/runtime/_native.h
+SANITIZE := build/sanitize
 
 .PHONY: demo test coverage mutants test-oldest test-latest constraints docs lint clean
+.PHONY: native sanitize wheels
 
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
@@ -37,9 +40,31 @@ test-latest:
 # Pins what `make test-latest` has installed and passed with.
 constraints:
 	$(LATEST) -m pip list --format=freeze --exclude-editable | sed 's/+.*//' | \
-		grep -vE '^(pip|setuptools|wheel)==' > .venv-latest/pins
+		grep -vE '^(pip|wheel)==' > .venv-latest/pins
 	{ sed '/^[^#]/,$$d' constraints.txt; cat .venv-latest/pins; } > .venv-latest/constraints
 	mv .venv-latest/constraints constraints.txt
+
+# Compile the C extension again, next to its source; `pip install -e .` does so, too.
+native: $(STAMP)
+	$(VENV)/bin/python hatch_build.py
+
+# The tests of the C extension, which ends the process at the first read beyond an array, overflow or
+# other undefined behaviour. Python itself leaks, so leaks are not looked for. One test is left out,
+# because it takes minutes to make a million strings.
+sanitize: $(STAMP)
+	rm -rf $(SANITIZE)
+	mkdir -p $(SANITIZE)
+	cp -r src/skdistill $(SANITIZE)/
+	$(VENV)/bin/python hatch_build.py $(SANITIZE)/skdistill/runtime \
+		-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g
+	LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so) $$($${CC:-gcc} -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc SKDISTILL_NATIVE=1 PYTHONPATH=$(SANITIZE) \
+		$(VENV)/bin/python -m pytest -p no:cacheprovider -k "not every_character" tests/runtime/test_native.py
+
+# The wheel for this platform and the one without an extension, into dist/; both are tested in clean
+# environments of each Python that is found.
+wheels: $(STAMP)
+	$(VENV)/bin/python tests/wheels.py
 
 # Into docs/_build/html, without a network; SKDISTILL_DOCS_ONLINE=1 links to other projects, too.
 docs: $(STAMP)
@@ -54,9 +79,9 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-latest demo-output docs/_build docs/generated docs/auto_examples
+	rm -rf $(VENV) .venv-oldest .venv-latest build dist src/skdistill/runtime/_native.*so demo-output docs/_build docs/generated docs/auto_examples
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,test]"
 	touch $@

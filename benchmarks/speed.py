@@ -6,6 +6,10 @@ Every model is trained here on Emotion (and, for longer texts with punctuation, 
 all predict the same texts, one after the other in each round, on one thread unless their name says
 more. A figure is the median over rounds. The students are trained on hard labels: what a student
 learned from does not change its speed. `--quick` runs three rounds.
+
+"MLP" predicts with the C extension, if it is installed. "split and look up" is the limit: a loop in C
+that splits the texts and looks up the ids, and nothing else. On a machine with other work, measure
+`--clock cpu`, the processor time of all threads: ratios hold, but threads do not show their gain.
 """
 
 import argparse
@@ -42,6 +46,7 @@ from skdistill import (
     make_tfidf_baseline,
     parity_report,
 )
+from skdistill.runtime._kernel import find_native, make_words
 from skdistill.students.training._batches import Batches, TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
 from skdistill.students.training._loop import Recipe, train
@@ -60,20 +65,23 @@ STUDENTS = {
     ),
 }
 N_MILLION = 1_000_000
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+PARTS = ("throughput", "tokenising", "latency", "files", "int8", "training")
 # Texts for what is too slow for all of them.
 N_FOR_THE_SLOW = {"teacher": 400, "Model2Vec": 4_000}
 _MARK = re.compile(r"([^\w\s])")
 
 
-def rounds(contenders, texts, n_rounds):
+def rounds(contenders, texts, n_rounds, clock="wall"):
     """Let contenders predict texts, in turn, and return the seconds a text of each round."""
+    now = CLOCKS[clock]
     seconds = {name: [] for name in contenders}
     for number in range(n_rounds + 1):
         for name, predict in contenders.items():
             part = texts[: N_FOR_THE_SLOW.get(name, len(texts))]
-            start = time.perf_counter()
+            start = now()
             predict(part)
-            spent = time.perf_counter() - start
+            spent = now() - start
             # The first round warms up.
             if number:
                 seconds[name].append(spent / len(part))
@@ -99,6 +107,27 @@ def set_marks_apart(text):
     return _MARK.sub(r" \1 ", text.lower())
 
 
+def with_numpy(student):
+    """Return a compiled student that does not use the C extension."""
+    served = student.compile()
+    served._network.kernel = None
+    return served
+
+
+def the_limit(vocabulary):
+    """Return what only splits texts and looks their words up, if the C extension is installed."""
+    words = make_words(vocabulary)
+    if words is None:
+        return {}
+
+    def split_and_look_up(texts):
+        lengths = np.empty(len(texts), dtype=np.int64)
+        ids = np.empty(3 * sum(map(len, texts)), dtype=np.int32)
+        words.encode(texts, lengths, ids)
+
+    return {"split and look up": split_and_look_up}
+
+
 def in_torch(student, texts):
     """Predict with the trained torch network, some thousand texts at a time."""
     network, vocabulary = student.network_, student._vocabulary
@@ -119,13 +148,15 @@ def fit_models(data):
     return models
 
 
-def measure_throughput(models, data, million, teacher, n_rounds):
+def measure_throughput(models, data, million, teacher, n_rounds, clock):
     """Compare predictions of many texts."""
     student = models["MLP"]
     contenders = {
         "bare split": split_all,
         "fastText": models["fastText"].model_.predict,
+        **the_limit(student._vocabulary),
         "MLP": student.predict,
+        "MLP, NumPy": with_numpy(student).predict,
         "MLP, int8": student.compile("int8").predict,
         "MLP, 2 threads": partial(student.compile().predict, n_jobs=2),
         "MLP in torch": partial(in_torch, student),
@@ -138,14 +169,14 @@ def measure_throughput(models, data, million, teacher, n_rounds):
         contenders["Model2Vec"] = models["Model2Vec"].predict
     if teacher is not None:
         contenders["teacher"] = teacher.predict
-    results = {"emotion": summarise(rounds(contenders, data.X_train, n_rounds))}
-    fast = ("fastText", "MLP", "MLP, 2 threads")
-    seconds = rounds({name: contenders[name] for name in fast}, million, min(n_rounds, 3))
+    results = {"emotion": summarise(rounds(contenders, data.X_train, n_rounds, clock))}
+    fast = ("fastText", "MLP", "MLP, NumPy", "MLP, 2 threads")
+    seconds = rounds({name: contenders[name] for name in fast}, million, min(n_rounds, 3), clock)
     results["a million texts"] = summarise(seconds)
     return results
 
 
-def measure_long_texts(data, n_rounds):
+def measure_long_texts(data, n_rounds, clock):
     """Compare on texts with capitals and punctuation, from raw text to labels."""
     student = clone(STUDENTS["MLP"]).fit(data.X_train, data.y_train)
     plain = FastText(0).fit(data.X_train, data.y_train).model_
@@ -156,13 +187,15 @@ def measure_long_texts(data, n_rounds):
         "fastText, words with their punctuation": lambda texts: plain.predict(
             [text.lower() for text in texts]
         ),
+        **the_limit(student._vocabulary),
         "MLP": student.predict,
+        "MLP, NumPy": with_numpy(student).predict,
         "TF-IDF + LR": make_tfidf_baseline().fit(data.X_train, data.y_train).predict,
     }
-    return {"agnews": summarise(rounds(contenders, data.X_train, n_rounds))}
+    return {"agnews": summarise(rounds(contenders, data.X_train, n_rounds, clock))}
 
 
-def measure_tokenising(corpora, n_rounds):
+def measure_tokenising(corpora, n_rounds, clock):
     """Compare ways to turn words into ids; pyarrow's kernels leave punctuation at its word."""
     rates = {}
     for name, texts in corpora.items():
@@ -175,21 +208,24 @@ def measure_tokenising(corpora, n_rounds):
                 pc.index_in(words.flatten(), value_set=features).fill_null(0).to_numpy()
 
         contenders = {
+            **the_limit(vocabulary),
             "bytes": vocabulary.encode,
             "pyarrow": with_arrow,
             "split and dictionary": lambda texts, ids=ids: [
                 [ids.get(word, 0) for word in text.lower().split()] for text in texts
             ],
         }
-        rates[name] = summarise(rounds(contenders, texts, n_rounds), reference="pyarrow")
+        seconds = rounds(contenders, texts, n_rounds, clock)
+        rates[name] = summarise(seconds, reference="pyarrow")
     return rates
 
 
 def measure_latency(models, texts, n_texts):
     """Measure single texts, in microseconds."""
-    served = models["MLP"].compile()
+    served, plain = models["MLP"].compile(), with_numpy(models["MLP"])
     contenders = {
         "MLP, compiled": lambda text: served.predict([text]),
+        "MLP, NumPy": lambda text: plain.predict([text]),
         "MLP": lambda text: models["MLP"].predict([text]),
         "fastText": lambda text: models["fastText"].model_.predict([text]),
         "TF-IDF + LR": lambda text: models["TF-IDF + LR"].predict([text]),
@@ -374,29 +410,61 @@ def measure_training(data, n_rounds):
 
 def print_table(results):
     """Print the results as Markdown tables."""
-    for name, rates in results["throughput"].items():
+    for name, rates in results.get("throughput", {}).items():
         print(f"\n### Texts per second: {name}\n")
         print("| model | texts/s | x fastText |\n|---|---|---|")
         for model, row in sorted(rates.items(), key=lambda item: -item[1]["texts_per_second"]):
             print(f"| {model} | {row['texts_per_second']:,.0f} | {row['times_fastText']:.2f} |")
-    for name, rates in results["tokenising"].items():
+    for name, rates in results.get("tokenising", {}).items():
         print(f"\n### Tokenising, texts per second: {name}\n")
         print("| way | texts/s | x pyarrow |\n|---|---|---|")
         for way, row in rates.items():
             print(f"| {way} | {row['texts_per_second']:,.0f} | {row['times_pyarrow']:.2f} |")
-    print("\n### One text, in microseconds\n\n| model | p50 | p99 |\n|---|---|---|")
-    for model, row in results["latency"].items():
-        print(f"| {model} | {row['p50_us']:.0f} | {row['p99_us']:.0f} |")
-    print("\n### Files and new processes\n")
-    print("| model | file, kB | cold start, s | peak, MB | peak for many texts, MB |")
-    print("|---|---|---|---|---|")
-    for model, size in results["bytes"].items():
-        row = results["processes"].get(model)
-        figures = f"{row['cold_start_s']:.2f} | {row['peak_mb']:.0f} | " if row else " | | "
-        many = f"{row['peak_mb_of_many']:.0f}" if row else ""
-        print(f"| {model} | {size / 1000:,.1f} | {figures}{many} |")
-    print(f"\nint8 on test + validation: {results['int8']}")
-    print(f"\nStream: {results['stream']}\n\nTraining: {results['training']}")
+    if "latency" in results:
+        print("\n### One text, in microseconds\n\n| model | p50 | p99 |\n|---|---|---|")
+        for model, row in results["latency"].items():
+            print(f"| {model} | {row['p50_us']:.1f} | {row['p99_us']:.1f} |")
+    if "bytes" in results:
+        print("\n### Files and new processes\n")
+        print("| model | file, kB | cold start, s | peak, MB | peak for many texts, MB |")
+        print("|---|---|---|---|---|")
+        for model, size in results["bytes"].items():
+            row = results["processes"].get(model)
+            figures = f"{row['cold_start_s']:.3f} | {row['peak_mb']:.0f} | " if row else " | | "
+            many = f"{row['peak_mb_of_many']:.0f}" if row else ""
+            print(f"| {model} | {size / 1000:,.1f} | {figures}{many} |")
+        print(f"\nStream: {results['stream']}")
+    for name in ("int8", "training"):
+        if name in results:
+            print(f"\n{name}: {results[name]}")
+
+
+def measure(part, data, models, teacher, options):
+    """Measure one of `PARTS`, and return results by their names."""
+    n_rounds, clock = options.rounds, options.clock
+    if part == "throughput":
+        rows = np.random.default_rng(0).integers(0, len(data.X_train), N_MILLION)
+        million = [data.X_train[row] for row in rows]
+        rates = measure_throughput(models, data, million, teacher, n_rounds, clock)
+        return {part: rates | measure_long_texts(load_corpus("agnews"), n_rounds, clock)}
+    if part == "tokenising":
+        corpora = {"emotion": data.X_train, "agnews": load_corpus("agnews").X_train}
+        return {part: measure_tokenising(corpora, n_rounds, clock)}
+    if part == "latency":
+        return {part: measure_latency(models, data.X_train, 300 * n_rounds)}
+    if part == "training":
+        return {part: measure_training(data, min(n_rounds, 5))}
+    if part == "int8":
+        held_out = SimpleNamespace(X=data.X_test + data.X_val, y=[*data.y_test, *data.y_val])
+        return {part: parity_report(models["MLP"], held_out.X, held_out.y)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "models")
+        folder.mkdir()
+        paths, sizes = measure_files(models, folder, options.teacher)
+        processes = measure_processes(paths, data.X_train, folder, min(n_rounds, 5))
+        n_streamed = N_MILLION if options.quick else 10 * N_MILLION
+        stream = measure_stream(paths["MLP, float32"], data.X_train, folder, n_streamed)
+    return {"bytes": sizes, "processes": processes, "stream": stream}
 
 
 def main():
@@ -406,41 +474,31 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-model2vec", action="store_true")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "speed.json")
     options = parser.parse_args()
-    n_rounds = 3 if options.quick else options.rounds
+    if options.quick:
+        options.rounds = 3
     torch.set_num_threads(1)
     data = load_corpus("emotion")
     models = fit_models(data)
     if not options.no_model2vec:
         models["Model2Vec"] = Model2Vec(0).fit(data.X_train, data.y_train)
     teacher = options.teacher and TransformerTeacherClassifier.from_finetuned(options.teacher)
-    rows = np.random.default_rng(0).integers(0, len(data.X_train), N_MILLION)
-    million = [data.X_train[row] for row in rows]
     results = {
         "setting": {
-            "rounds": n_rounds,
+            "rounds": options.rounds,
+            "clock": options.clock,
             "processors": os.cpu_count(),
+            "native": find_native() is not None,
             "versions": {name: version(name) for name in ("numpy", "scipy", "torch")},
             "n_parameters": {name: models[name].n_parameters_ for name in STUDENTS},
         }
     }
-    with threadpool_limits(1), tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, "models")
-        folder.mkdir()
-        results["throughput"] = measure_throughput(models, data, million, teacher, n_rounds)
-        long = load_corpus("agnews")
-        results["throughput"] |= measure_long_texts(long, n_rounds)
-        corpora = {"emotion": data.X_train, "agnews": long.X_train}
-        results["tokenising"] = measure_tokenising(corpora, n_rounds)
-        results["latency"] = measure_latency(models, data.X_train, 300 * n_rounds)
-        paths, results["bytes"] = measure_files(models, folder, options.teacher)
-        results["processes"] = measure_processes(paths, data.X_train, folder, min(n_rounds, 5))
-        n_streamed = N_MILLION if options.quick else 10 * N_MILLION
-        results["stream"] = measure_stream(paths["MLP, float32"], data.X_train, folder, n_streamed)
-        held_out = SimpleNamespace(X=data.X_test + data.X_val, y=[*data.y_test, *data.y_val])
-        results["int8"] = parity_report(models["MLP"], held_out.X, held_out.y)
-        results["training"] = measure_training(data, min(n_rounds, 5))
+    with threadpool_limits(1):
+        for part in options.only:
+            results |= measure(part, data, models, teacher, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
     print_table(results)

@@ -96,12 +96,13 @@ def test_hooks_run_what_is_installed():
 # ---- what is built
 
 
-def build(kind, source, folder):
+def build(kind, source, folder, native="0", **variables):
     """Build a distribution as a front end does, and return its file."""
     code = f"import sys; from hatchling import build; print(build.build_{kind}(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         cwd=source,
+        env=os.environ | {"SKDISTILL_BUILD_NATIVE": native} | variables,
         capture_output=True,
         text=True,
         timeout=100,
@@ -123,10 +124,16 @@ def files_below(folder):
     }
 
 
+def package_files():
+    """Name the files of the package that every wheel holds."""
+    compiled = (".c", ".h", ".so", ".pyd")
+    return {name for name in files_below(ROOT / "src") if not name.endswith(compiled)}
+
+
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     packed = set(zipfile.ZipFile(wheel).namelist())
     of_package = {name for name in packed if name.startswith("skdistill/")}
-    assert of_package == files_below(ROOT / "src")
+    assert of_package == package_files()
     assert {"skdistill/py.typed", "skdistill/__init__.pyi"} <= of_package
     about = f"skdistill-{skdistill.__version__}.dist-info/"
     assert {name.removeprefix(about) for name in packed - of_package} == {
@@ -166,14 +173,14 @@ def test_the_wheel_installs_and_answers(wheel, tmp_path):
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--target", target)
     run(*pip, "install", *options, wheel, cwd=tmp_path)
-    found = {"PYTHONPATH": str(target)}
+    found = {"PYTHONPATH": str(target), "SKDISTILL_NATIVE": "auto"}
     where = "import skdistill; print(skdistill.__file__)"
     assert Path(run(sys.executable, "-c", where, cwd=tmp_path, **found).strip()).parts[-3:-1] == (
         "installed",
         "skdistill",
     )
     version = run(target / "bin" / "skdistill", "--version", cwd=tmp_path, **found)
-    assert version == f"skdistill {skdistill.__version__}\n"
+    assert version == f"skdistill {skdistill.__version__} (prediction: NumPy)\n"
 
 
 STUDENT = """
@@ -194,7 +201,8 @@ def test_a_clean_environment_takes_the_wheel(wheel, tmp_path):
     programs = tmp_path / "clean" / "bin"
 
     def run_there(program, *arguments):
-        return run(programs / program, *arguments, cwd=tmp_path, PYTHONPATH="")
+        variables = {"PYTHONPATH": "", "SKDISTILL_NATIVE": "auto"}
+        return run(programs / program, *arguments, cwd=tmp_path, **variables)
 
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = Path(run_there("python", "-c", where).strip())

@@ -3,7 +3,7 @@
 Processes that only predict import this module and load a file written by a student's `save`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -58,7 +58,7 @@ class CompiledClassifier:
     ...     student.save(f"{folder}/student.skd")
     ...     served = CompiledClassifier.load(f"{folder}/student.skd")
     >>> served
-    CompiledClassifier(mlp, 2 classes, 466 parameters)
+    CompiledClassifier(mlp, 2 classes, 466 parameters, ...)
     >>> served.predict(["hot soup", "my bus"])
     array(['food', 'travel'], dtype='<U6')
     """
@@ -106,7 +106,7 @@ class CompiledClassifier:
         noun = "labels" if self.multilabel_ else "classes"
         return (
             f"CompiledClassifier({self._model.kind}, {len(self.classes_)} {noun}, "
-            f"{self.n_parameters_:,} parameters)"
+            f"{self.n_parameters_:,} parameters, {self._network.engine})"
         )
 
     def save(self, path: str | PathLike[str], *, precision: Precision = "float32") -> None:
@@ -136,7 +136,7 @@ class CompiledClassifier:
         ndarray of shape (n_texts, n_classes), dtype float32
             Logarithms of probabilities, up to a constant per text. Columns follow `classes_`.
         """
-        return compute(self._network.decision_function, check_texts(X), n_jobs)
+        return compute(self._network, "decision_function", X, n_jobs)
 
     def predict_proba(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict class probabilities.
@@ -161,7 +161,7 @@ class CompiledClassifier:
         TypeError
             If `X` contains anything other than text.
         """
-        return compute(self._network.predict_proba, check_texts(X), n_jobs)
+        return compute(self._network, "predict_proba", X, n_jobs)
 
     def predict(self, X: Iterable[str], *, n_jobs: int | None = None) -> np.ndarray:
         """Predict the most probable class of each text, or all labels more likely than not.
@@ -178,7 +178,7 @@ class CompiledClassifier:
         ndarray of shape (n_texts,) or (n_texts, n_labels)
             Labels from `classes_`, or ones and zeros if a text may have several labels.
         """
-        winners = compute(self._network.predict, check_texts(X), n_jobs)
+        winners = compute(self._network, "predict", X, n_jobs)
         return winners if self.multilabel_ else self.classes_[winners]
 
     def predict_proba_iter(
@@ -362,27 +362,37 @@ def as_compiled(student: Any) -> CompiledClassifier:
 
 
 def compute(
-    method: Callable[..., np.ndarray], texts: list[str], n_jobs: int | None = None
+    network: CompiledNetwork, method: str, X: Iterable[str], n_jobs: int | None = None
 ) -> np.ndarray:
-    """Call a network's method on checked texts, with several threads if requested.
+    """Check texts and call a network's method on them, with several threads if requested.
 
     Parameters
     ----------
-    method : bound method of a CompiledNetwork
-    texts : list of str, of length n_texts
+    network : CompiledNetwork
+    method : {"decision_function", "predict_proba", "predict"}
+    X : iterable of str, of length n_texts
     n_jobs : int or None, default=None
 
     Returns
     -------
     ndarray of length n_texts
     """
+    kernel = network.kernel
+    if kernel is not None:
+        if type(X) is list and X:
+            try:
+                return kernel.answer(method, X, n_jobs)
+            except TypeError:  # a row is not a str: convert it, or say which one
+                pass
+        return kernel.answer(method, check_texts(X), n_jobs)
+    texts, call = check_texts(X), getattr(network, method)
     if n_jobs in (None, 1):
-        return method(texts)
+        return call(texts)
     from joblib import Parallel, delayed
 
     # Each NumPy call ends by waiting for the GIL, so make few, long calls.
     runs = slices(texts, _CHARACTERS_A_JOB)
-    work = (delayed(method)(texts[rows], n_characters=_CHARACTERS_A_JOB) for rows in runs)
+    work = (delayed(call)(texts[rows], n_characters=_CHARACTERS_A_JOB) for rows in runs)
     return np.concatenate(Parallel(n_jobs=n_jobs, require="sharedmem")(work))
 
 
@@ -417,7 +427,7 @@ def _iterate(
     try:
         while chunk := list(islice(rows, chunk_size)):
             texts = check_texts(chunk, first_row=n_done)
-            yield compute(network.predict_proba, texts, n_jobs)
+            yield compute(network, "predict_proba", texts, n_jobs)
             n_done += len(texts)
             if bar is not None:
                 bar.update(len(texts))

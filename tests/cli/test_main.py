@@ -15,6 +15,7 @@ import skdistill
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier, make_tfidf_baseline
 from skdistill.cli import _demo_run as demo
 from skdistill.cli import _main as cli
+from skdistill.runtime._kernel import find_native
 
 COMMANDS = ["demo", "fit", "report", "predict", "explain", "export", "cache"]
 
@@ -236,7 +237,8 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as info:
         cli.main(["--version"])
     assert info.value.code == 0
-    assert capsys.readouterr().out == f"skdistill {skdistill.__version__}\n"
+    engine = "NumPy" if find_native() is None else "native"
+    assert capsys.readouterr().out == f"skdistill {skdistill.__version__} (prediction: {engine})\n"
 
 
 def test_no_arguments_show_the_whole_help(capsys):
@@ -343,7 +345,7 @@ def test_python_runs_the_module():
     done = subprocess.run(
         [sys.executable, "-m", "skdistill", "--version"], capture_output=True, text=True
     )
-    assert done.stdout == f"skdistill {skdistill.__version__}\n"
+    assert done.stdout.startswith(f"skdistill {skdistill.__version__} ")
 
 
 def test_closed_streams_are_empty_ones():

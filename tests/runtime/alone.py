@@ -1,10 +1,13 @@
 """Does a text get the same bits alone, in any batch, order, chunk and thread?"""
 
+from unittest.mock import patch
+
 import numpy as np
 
+from skdistill import serving
+from skdistill.runtime import _kernel
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
-from skdistill.serving import compute
 from skdistill.text._vocabulary import Vocabulary
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -55,6 +58,12 @@ def make_texts(n_texts=61, seed=0):
     return [*texts, " ".join(rng.choice(WORDS, size=700))]
 
 
+def in_threads(network, texts):
+    """Predict with two threads that take a few texts at a time."""
+    with patch.object(serving, "_CHARACTERS_A_JOB", 500), patch.object(_kernel, "_LEAST_TEXTS", 5):
+        return serving.compute(network, "predict_proba", texts, n_jobs=2)
+
+
 def differing_texts(name, n_classes=3, multilabel=False):
     """Return the texts whose probabilities depend on how they are asked for."""
     network, texts = make_network(name, n_classes, multilabel), make_texts()
@@ -70,9 +79,7 @@ def differing_texts(name, n_classes=3, multilabel=False):
         ),
         "in another order": shuffled,
         "in chunks": network.predict_proba(texts, n_characters=300),
-        "in threads": compute(
-            lambda part, n_characters: network.predict_proba(part, n_characters=500), texts, 2
-        ),
+        "in threads": in_threads(network, texts),
         "twice": network.predict_proba([*texts, *texts])[len(texts) :],
     }
     return {

@@ -174,6 +174,20 @@ def _short_warnings(name: str, parser: argparse.ArgumentParser) -> Iterator[None
         yield
 
 
+class _Version(argparse.Action):
+    """Print the version and what predicts, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from skdistill.runtime._kernel import find_native
+
+        try:
+            engine = "NumPy" if find_native() is None else "native"
+        except (ImportError, ValueError) as error:
+            parser.error(str(error))
+        print(f"skdistill {__version__} (prediction: {engine})")
+        parser.exit()
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Build the parser of the command and its subcommands.
 
@@ -194,7 +208,9 @@ def make_parser() -> argparse.ArgumentParser:
         f"{EXIT_STATUS}\n\n`skdistill COMMAND --help` shows the options and examples of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"skdistill {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version and what predicts, and exit"
+    )
     parser.set_defaults(
         after_interruption=lambda arguments: "",
         memory_advice="close other programs, or pass fewer or shorter texts",

@@ -1,13 +1,15 @@
 """Predict with an MLP over a bag, or windows, of features."""
 
 import platform
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from skdistill.runtime._kernel import Kernel, make_words
 from skdistill.runtime._network import CompiledNetwork, Graph
 from skdistill.runtime._products import RowProduct, multiply_exactly
-from skdistill.runtime._windows import WindowScores, add_convolution
+from skdistill.runtime._windows import WindowScores, add_convolution, are_small, window_table
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import Vocabulary
 
@@ -42,13 +44,44 @@ class CompiledMLP(CompiledNetwork):
         multilabel: bool = False,
     ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
-        embedding = weights["embedding.weight"]
+        self.weights = weights
+
+    @cached_property
+    def parts(self) -> list[tuple[str, np.ndarray, RowProduct | None]]:
+        """The table of each pooling, and the product that follows it."""
+        return self._make_parts()
+
+    def _make_parts(self) -> list[tuple[str, np.ndarray, RowProduct | None]]:
+        embedding = self.weights["embedding.weight"]
         blocks = np.split(self.layers[0][0].matrix, len(self.pooling))
-        self.parts = [
+        return [
             _fold(how, embedding, block) for how, block in zip(self.pooling, blocks, strict=True)
         ]
-        if "attention" in self.pooling:
-            self.scores = WindowScores(embedding, weights["window"])
+
+    def _make_window(self) -> np.ndarray:
+        return window_table(self.weights["embedding.weight"], self.weights["window"])
+
+    @cached_property
+    def scores(self) -> WindowScores:
+        """The attention scores."""
+        return WindowScores(self._make_window())
+
+    @cached_property
+    def kernel(self) -> Kernel | None:  # type: ignore[override]
+        """What predicts in place of the tables above, which then are never made."""
+        words = make_words(self.vocabulary)
+        if words is None:
+            return None
+        window = self._make_window() if "attention" in self.pooling else None
+        return Kernel(
+            words,
+            window,
+            window is not None and not are_small(window),
+            self._make_parts(),
+            self.layers,
+            self.log_prior,
+            self.multilabel,
+        )
 
     @staticmethod
     def own_shapes(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from skdistill.runtime._kernel import Kernel, find_native
 from skdistill.runtime._products import RowProduct
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary, slices
@@ -49,6 +50,8 @@ class CompiledNetwork(ABC):
     adds_up: ClassVar[bool] = False
     # By how much the probabilities of an ONNX graph may differ, because it rounds in another order.
     graph_tolerance: ClassVar[float] = 1e-5
+    # What predicts in NumPy's place, if the C extension is installed and knows the network.
+    kernel: Kernel | None = None
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class CompiledNetwork(ABC):
         multilabel: bool = False,
     ):
         _keep_freed_memory()
+        find_native()
         self.vocabulary = vocabulary
         self.multilabel = multilabel
         self.pooling = architecture["pooling"]
@@ -67,6 +71,14 @@ class CompiledNetwork(ABC):
             (RowProduct(weights[f"layers.{i}.weight"].T), weights[f"layers.{i}.bias"])
             for i in range(n_layers)
         ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "kernel"}
+
+    @property
+    def engine(self) -> str:
+        """What predicts: ``"native"``, the C extension, or ``"NumPy"``."""
+        return "NumPy" if self.kernel is None else "native"
 
     @classmethod
     def architecture_types(cls) -> dict[str, type | tuple[type]]:
@@ -192,6 +204,8 @@ class CompiledNetwork(ABC):
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
+        if self.kernel is not None:
+            return self.kernel.answer("decision_function", texts)
         logits = np.empty((len(texts), len(self.log_prior)), dtype=np.float32)
         if len(texts) == 1:
             logits[0] = self._logits_of_one(self.vocabulary.encode_one(texts[0]))
@@ -212,6 +226,8 @@ class CompiledNetwork(ABC):
         -------
         ndarray of shape (n_texts, n_classes), dtype float32
         """
+        if self.kernel is not None:
+            return self.kernel.answer("predict_proba", texts)
         logits = self.decision_function(texts, n_characters)
         return expit(logits) if self.multilabel else softmax(logits)
 
@@ -227,6 +243,8 @@ class CompiledNetwork(ABC):
         -------
         ndarray of shape (n_texts,), or (n_texts, n_labels) of ones and zeros, dtype int64
         """
+        if self.kernel is not None:
+            return self.kernel.answer("predict", texts)
         logits = self.decision_function(texts, n_characters)
         return (logits > 0).astype(np.int64) if self.multilabel else logits.argmax(axis=1)
 

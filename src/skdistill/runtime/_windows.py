@@ -68,6 +68,27 @@ def pad_between(ids: Ragged, size: int, filler: int) -> tuple[np.ndarray, np.nda
     return padded, positions
 
 
+def window_table(embedding: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Compute what each feature adds to an attention score, by its place in the window.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_features, width)
+    window : ndarray of shape (size, width)
+        A vector for each place. `size` is odd.
+
+    Returns
+    -------
+    ndarray of shape (size, n_features)
+    """
+    return np.stack([multiply_exactly(embedding, place[:, None])[:, 0] for place in window])
+
+
+def are_small(scalars: np.ndarray) -> bool:
+    """Return whether no sum over a window is too large for its exponential."""
+    return float(np.abs(scalars).max(axis=1).sum()) < _SAFE_EXPONENT
+
+
 class WindowScores:
     """Attention scores that depend on a window around each position.
 
@@ -77,20 +98,16 @@ class WindowScores:
 
     Parameters
     ----------
-    embedding : ndarray of shape (n_features, width)
-    window : ndarray of shape (size, width)
-        A vector for each place. `size` is odd.
+    scalars : ndarray of shape (size, n_features)
+        The result of `window_table`.
     """
 
-    def __init__(self, embedding: np.ndarray, window: np.ndarray):
-        self.size = len(window)
-        scalars = by_place(embedding, window[None])[..., 0]
-        self.beyond_text = scalars.shape[1] - 1
-        self.pairs = np.zeros(((self.size + 1) // 2, scalars.shape[1]), dtype=np.complex64)
-        self.pairs.real = scalars[::2]
-        self.pairs.imag[: self.size // 2] = scalars[1::2]
-        bound = float(np.abs(scalars).max(axis=1).sum())
-        self.are_small = bound < _SAFE_EXPONENT
+    def __init__(self, scalars: np.ndarray):
+        self.size, self.beyond_text = scalars.shape
+        self.pairs = np.zeros(((self.size + 1) // 2, self.beyond_text + 1), dtype=np.complex64)
+        self.pairs.real[:, :-1] = scalars[::2]
+        self.pairs.imag[: self.size // 2, :-1] = scalars[1::2]
+        self.are_small = are_small(scalars)
 
     def exponentials(self, ids: Ragged) -> np.ndarray:
         """Compute the exponentials of the scores, up to a factor per text.

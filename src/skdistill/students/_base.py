@@ -30,6 +30,7 @@ from skdistill.labelling._store import check_memory_location
 from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
+from skdistill.runtime._kernel import encode
 from skdistill.runtime._model_file import StoredModel
 from skdistill.students._fitted import FittedStudent
 from skdistill.students._gold_labels import Labels
@@ -207,7 +208,7 @@ class DistilledClassifier(
         vocabulary = self._build_vocabulary(size, transfer, row_weights, vocabulary_options)
         log_prior = labels.log_prior(transfer.proba[: len(texts)], row_weights)
         plan = self._plan_network(vocabulary, architecture, log_prior)
-        ids = plan.vocabulary.encode(transfer.texts)
+        ids = encode(plan.vocabulary, transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
         recipe = self._recipe(schedule, seed, labels.multilabel)
         parts = getattr(X_unlabeled, "parts", transfer.parts)

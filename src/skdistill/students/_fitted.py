@@ -103,7 +103,7 @@ class FittedStudent(CalibratableStudent):
         # check_is_fitted takes half of the time of predicting one text.
         if "_runtime" not in vars(self):
             check_is_fitted(self)
-        return compute(getattr(self._runtime, method), check_texts(X), self.n_jobs)
+        return compute(self._runtime, method, X, self.n_jobs)
 
     def predict_proba_iter(
         self, X: Iterable[str], *, chunk_size: int = 10_000

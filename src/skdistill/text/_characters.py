@@ -47,7 +47,7 @@ def character_kinds() -> tuple[int, ...]:
     characters = _assigned()
     kinds = np.full(_N_CODES, MARK, dtype=np.int64)
     kinds[[*map(ord, characters)]] = [
-        _word_kind(character) + _N_KINDS * case
+        word_kind(character) + _N_KINDS * case
         for character, case in zip(characters, _cases(characters), strict=True)
     ]
     starts = np.append(0, np.flatnonzero(np.diff(kinds)) + 1)
@@ -55,7 +55,8 @@ def character_kinds() -> tuple[int, ...]:
     return tuple(np.stack([kinds[starts], lengths], axis=1).ravel().tolist())
 
 
-def _word_kind(character: str) -> int:
+def word_kind(character: str) -> int:
+    """Return whether a character is a mark (0), part of a word (1), or blank (2)."""
     if character == END or character.isspace():
         return BLANK
     return MARK if is_mark(character) else WORD

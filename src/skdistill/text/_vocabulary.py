@@ -270,7 +270,7 @@ class Vocabulary:
 
     def encode_one(self, text: str) -> np.ndarray:
         """Convert one text to ids, with as few calls as possible."""
-        if not self._is_of_words or self.hash_buckets:
+        if not self.is_of_words:
             return self.encode_run([text]).values
         words = split_words(text.lower() if self.lowercase else text)
         return np.array([*map(self.ids.get, words, repeat(UNKNOWN))], dtype=np.int32)
@@ -364,6 +364,11 @@ class Vocabulary:
         if self._is_of_characters:
             return list(characters)
         return list(_ngrams(characters, *self._listed_range, str))
+
+    @property
+    def is_of_words(self) -> bool:
+        """Whether all features are single words."""
+        return self._is_of_words and not self.hash_buckets
 
     @property
     def _is_of_words(self) -> bool:

@@ -1,0 +1,507 @@
+"""The C extension against the NumPy path: ids, scores, bits, and files that mean harm."""
+
+import gc
+import sys
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from native_build import compile_or_skip, load_extension, load_hook
+from skdistill.runtime import _kernel
+from skdistill.runtime._kernel import encode, encode_list, make_words
+from skdistill.runtime._mlp import CompiledMLP
+from skdistill.runtime._model_file import StoredModel
+from skdistill.serving import CompiledClassifier
+from skdistill.text._vocabulary import Vocabulary, split_words
+
+native = pytest.importorskip("skdistill.runtime._native", reason="the extension is not built")
+
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "sat",
+    "eightlet",
+    "nineletter",
+    "responsibilities",
+    ",",
+    "'",
+    "über",
+    "σς",
+    "ﷺ",
+    "🙂",
+]
+
+
+@pytest.fixture(autouse=True)
+def _demand_the_extension(monkeypatch):
+    monkeypatch.setenv("SKDISTILL_NATIVE", "1")
+
+
+def make_model(
+    pooling=("mean", "attention"),
+    *,
+    n_classes=3,
+    window=13,
+    dim=6,
+    hidden=(),
+    scale=0.5,
+    multilabel=False,
+    words=WORDS,
+    lowercase=True,
+):
+    """Make a model of random weights."""
+    architecture = {
+        "embedding_dim": dim,
+        "pooling": pooling,
+        "context_window": window,
+        "hidden_layer_sizes": hidden,
+    }
+    vocabulary, rng = Vocabulary(words, lowercase=lowercase), np.random.default_rng(0)
+    shapes = CompiledMLP.weight_shapes(
+        n_features=len(vocabulary), n_classes=n_classes, **architecture
+    )
+    weights = {
+        name: (scale * rng.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()
+    }
+    classes = np.arange(n_classes)
+    return StoredModel("mlp", classes, vocabulary, weights, architecture, multilabel=multilabel)
+
+
+def make_pair(*args, **options):
+    """Make a network twice: one in C, one in NumPy."""
+    fast, reference = (make_model(*args, **options).compile() for _ in range(2))
+    assert fast.engine == "native"
+    reference.kernel = None
+    return fast, reference
+
+
+def random_texts(n_texts=150, seed=0, words=(*WORDS, "unknown", "é", "...", "\0")):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(words, size=n % 70)) for n in range(n_texts)]
+
+
+def assert_same_ids(vocabulary, texts):
+    found, expected = encode_list(make_words(vocabulary), texts), vocabulary.encode(texts)
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+
+
+def assert_same_answers(pair, texts):
+    fast, reference = pair
+    proba = fast.predict_proba(texts)
+    assert proba.dtype == np.float32
+    np.testing.assert_allclose(proba, reference.predict_proba(texts), rtol=0, atol=1e-5)
+    logits, expected = fast.decision_function(texts), reference.decision_function(texts)
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-4)
+    labels = fast.predict(texts)
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(
+        labels, logits > 0 if reference.multilabel else logits.argmax(axis=1)
+    )
+
+
+def test_the_extension_is_that_of_the_source():
+    assert native.source_hash == load_hook().source_hash(), "run `make native`"
+
+
+# ---- ids
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_ids_are_equal_for_every_character(lowercase):
+    characters = [chr(code) for code in range(0x110000)]
+    letters = [c for c in characters[::13] if split_words(c) == [c]]
+    words = dict.fromkeys(["a", "b", *letters, *(f"a{c}" for c in letters[::5])])
+    vocabulary = Vocabulary([*words], lowercase=lowercase)
+    texts = [
+        " ".join(f"{c} a{c} {c}a a{c}b" for c in characters[start : start + 512])
+        for start in range(0, len(characters), 512)
+    ]
+    assert_same_ids(vocabulary, texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "\0", "a\0b", "\0a\0", "a" * 64, "a" * 65, "a " * 32 + "b",
+        ("a" * 63) + ",", "," * 64, "a" * 1000, "THE\x1cA\x1d,\x85A\u2003a", "\ud800",
+        "a\udfffb a", "ΣΑΣ ΣΣ", "İstanbul ﬁ ŉ",
+        "e\u0301 \u0301", "a\u200db a\u200c", "🙂🙂 👩‍👧", "x" * 8, "eightlet nineletter eightletX",
+        "responsibilities responsibilitieS responsibilitie", "É" * 100, "\U0010ffff\U000e0001",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_ids_of_odd_texts(text, lowercase):
+    vocabulary = Vocabulary([*WORDS, "x" * 8, "a" * 64, "a" * 65, "b"], lowercase=lowercase)
+    assert_same_ids(vocabulary, [text, f"{text} the", text * 3])
+
+
+TEXTS = st.text(max_size=200) | st.text(
+    alphabet=[*"aAbBcCtThHeE  ..,'_19\n\0\x1c", *"ΣσςİßéÉ\xa0\u2028\u200d\u0301\ud800🙂ﷺ"],
+    max_size=200,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=20))
+def test_ids_of_any_texts(texts):
+    words = sorted({word for text in texts for word in split_words(text.lower())})
+    assert_same_ids(Vocabulary([*dict.fromkeys([*words[::2], "a", "the"])]), texts)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKDISTILL_NATIVE", "1")
+        return make_pair(("mean", "max", "attention"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=20))
+def test_answers_to_any_texts(pair, texts):
+    assert_same_answers(pair, texts)
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 30_000])
+def test_ids_with_many_words(n_words):
+    words = [f"{'prefix' * (n % 4)}{n}" for n in range(n_words)]
+    assert_same_ids(Vocabulary(words), [" ".join(words[start::7]) for start in range(7)])
+
+
+def test_texts_on_disk_are_encoded_in_batches():
+    texts = [f"{number} the cat" for number in range(20_000)]
+    found = encode(Vocabulary(WORDS), iter(texts))
+    np.testing.assert_array_equal(found.values, Vocabulary(WORDS).encode(texts).values)
+    assert found.values.flags.writeable
+    assert len(encode(Vocabulary(WORDS), [])) == 0
+
+
+# ---- scores
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        ("mean",), ("max",), ("attention",), ("mean", "max"), ("attention", "mean"),
+        ("mean", "max", "attention"),
+    ],
+    ids="+".join,
+)  # fmt: skip
+@pytest.mark.parametrize("hidden", [(), (5,), (20, 3)], ids=str)
+@pytest.mark.parametrize(("n_classes", "dim", "multilabel"), [(2, 6, False), (21, 35, True)])
+def test_every_pooling(pooling, hidden, n_classes, dim, multilabel):
+    pair = make_pair(
+        pooling, hidden=hidden, n_classes=n_classes, dim=dim, multilabel=multilabel, scale=0.4
+    )
+    assert_same_answers(pair, random_texts())
+
+
+@pytest.mark.parametrize("window", [1, 3, 5, 7, 11, 13, 15, 17, 41])
+@pytest.mark.parametrize("scale", [0.5, 10.0], ids=["small", "large"])
+def test_every_window(window, scale):
+    fast, reference = make_pair(("attention",), window=window, scale=scale, dim=10)
+    texts = random_texts()
+    np.testing.assert_allclose(
+        fast.predict_proba(texts), reference.predict_proba(texts), rtol=0, atol=1e-5 * scale**2
+    )
+
+
+def test_texts_without_known_words_get_the_prior():
+    texts = ["", "nothing known", "\0"]
+    fast, reference = make_pair()
+    np.testing.assert_array_equal(
+        fast.decision_function(texts), np.tile(reference.log_prior, (3, 1))
+    )
+
+
+@pytest.mark.parametrize("piece", ["the cat, ", "THE CAT sat über 🙂 "], ids=["ascii", "unicode"])
+def test_texts_of_ten_megabytes(piece):
+    rng = np.random.default_rng(0)
+    text = "".join(rng.choice([piece, "a mat ", "on responsibilities "], size=10**6))
+    assert len(text) > 9_000_000
+    assert_same_ids(Vocabulary(WORDS), [text])
+    # A mean over so many words does not depend on the order of the additions.
+    fast, reference = make_pair(("mean", "max"))
+    part = text[:100_000]
+    np.testing.assert_allclose(
+        fast.predict_proba([text, part])[1], reference.predict_proba([part])[0], atol=1e-5
+    )
+    ids = reference.vocabulary.encode([text]).values
+    mean = np.concatenate(
+        [
+            table[ids].astype(np.float64).mean(axis=0)[None]
+            for how, table, _ in reference.parts
+            if how == "mean"
+        ]
+    )
+    product = reference.parts[1][2].matrix
+    top = reference.parts[1][1][ids].max(axis=0) @ product
+    np.testing.assert_allclose(
+        fast.decision_function([text])[0], mean[0] + top + reference.layers[0][1], atol=1e-5
+    )
+
+
+# ---- bits
+
+
+def test_scores_are_the_same_to_the_bit_in_any_company():
+    network, _ = make_pair(("mean", "max", "attention"), hidden=(7,))
+    texts = [*random_texts(700), "the " * 5000, "É the " * 3000, "," * 9000]
+    expected = network.predict_proba(texts)
+    for order in (np.arange(len(texts))[::-1], np.random.default_rng(1).permutation(len(texts))):
+        found = network.predict_proba([texts[row] for row in order])
+        np.testing.assert_array_equal(found, expected[order])
+    for row in range(0, len(texts), 13):
+        np.testing.assert_array_equal(network.predict_proba([texts[row]])[0], expected[row])
+
+
+def test_threads_do_not_disturb_each_other():
+    network, _ = make_pair(("mean", "attention"))
+    lists = [random_texts(400, seed) for seed in range(8)]
+    expected = [*map(network.predict_proba, lists)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, wanted in zip(pool.map(network.predict_proba, lists), expected, strict=True):
+                np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_jobs_share_one_list(n_jobs):
+    network, _ = make_pair()
+    texts = random_texts(5000)
+    for method in ("predict", "predict_proba", "decision_function"):
+        found = network.kernel.answer(method, texts, n_jobs)
+        np.testing.assert_array_equal(found, network.kernel.answer(method, texts))
+
+
+def test_plain_c_gives_the_same_bits_as_vectors(tmp_path, monkeypatch):
+    plain = load_extension(compile_or_skip(tmp_path, "-DPLAIN_C"))
+    texts = random_texts(300)
+    for options in ({}, {"window": 41}, {"pooling": ("max", "mean"), "hidden": (9,), "dim": 33}):
+        expected = make_pair(**options)[0].predict_proba(texts)
+        with monkeypatch.context() as patch:
+            patch.setattr(_kernel, "find_native", lambda: plain)
+            found = make_pair(**options)[0].predict_proba(texts)
+        np.testing.assert_array_equal(found, expected)
+
+
+# ---- what callers may do
+
+
+class Shouting(str):
+    """A str whose `str()` differs from its characters."""
+
+    def __str__(self):
+        return "".join(self).upper()
+
+
+def test_rows_that_are_not_exactly_str():
+    served = CompiledClassifier(make_model(lowercase=False))
+    texts = ["the cat", Shouting("the cat"), np.str_("the cat")]
+    np.testing.assert_array_equal(
+        served.predict_proba(texts), served.predict_proba([*map(str, texts)])
+    )
+    assert not np.array_equal(served.predict_proba(texts)[0], served.predict_proba(texts)[1])
+    with pytest.raises(ValueError, match=r"X\[1\] is missing"):
+        served.predict(["the", None])
+    with pytest.raises(TypeError, match=r"X\[1\] is int"):
+        served.predict(["the", 3])
+    with pytest.raises(ValueError, match="minimum of 1"):
+        served.predict([])
+
+
+def test_a_list_that_shrinks_while_it_is_read():
+    network, _ = make_pair()
+    for _ in range(20):
+        texts = [f"the {number} cat" for number in range(5000)]
+        clearing = threading.Thread(target=texts.clear)
+        clearing.start()
+        with suppress(IndexError):
+            network.predict(texts)
+        clearing.join()
+
+
+def test_texts_are_not_kept():
+    network, _ = make_pair()
+    text = "é" * 1000
+    size, count = sys.getsizeof(text), sys.getrefcount(text)
+    network.predict([text] * 10)
+    assert (sys.getsizeof(text), sys.getrefcount(text)) == (size, count)
+
+
+# ---- files that mean harm
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["", "a", "a\0", "\0", "the"], ["a b", "the", ",,", "A"], ["\ud800", "the"],
+        ["x" * 100_000, "the"],
+        [f"{n:016}"[:8] + "same" * 4 + str(n) for n in range(3000)],
+        [chr(97 + n // 26) + "\x01" * 6 + chr(97 + n % 26) for n in range(676)],
+    ],
+    ids=["empty", "several tokens", "surrogate", "long", "same ends", "same middles"],
+)  # fmt: skip
+def test_odd_vocabularies(words):
+    texts = [*words[:50], "a the x b A", "the a\0"]
+    assert_same_ids(Vocabulary(words), texts)
+
+
+def test_words_that_no_hash_function_spreads_fall_back_to_numpy(monkeypatch):
+    class Refusing:
+        def Kernel(*_):  # noqa: N802
+            raise ValueError("no hash table holds these words")
+
+    monkeypatch.setattr(_kernel, "find_native", Refusing)
+    assert make_words(Vocabulary(WORDS)) is None
+    assert len(encode(Vocabulary(WORDS), ["the cat"]).values) == 2
+
+
+def network_arguments():
+    return {
+        "table": np.zeros((len(WORDS) + 2, 32), np.float32),
+        "window": 13,
+        "may_overflow": False,
+        "steps": np.array(
+            [[0, 16, 4, 3, 4, -1, -1], [2, 20, 8, 6, 4, 8, -1], [3, 0, 0, 4, 4, 32, 48]], np.int64
+        ),
+        "numbers": np.zeros(52, np.float32),
+        "n_hidden": 4,
+        "n_classes": 3,
+        "multilabel": False,
+    }
+
+
+def set_network(**changed):
+    kernel = make_words(Vocabulary(WORDS))
+    kernel.set_network(*(network_arguments() | changed).values())
+    return kernel
+
+
+def changed_step(row, column, value):
+    steps = network_arguments()["steps"]
+    steps[row, column] = value
+    return steps
+
+
+def test_a_network_is_set_once():
+    kernel = set_network()
+    out = np.zeros(2, np.int64)
+    kernel.predict(["the", "a cat"], 0, 2, out, 2)
+    with pytest.raises(ValueError, match="set already"):
+        kernel.set_network(*network_arguments().values())
+
+
+BIG = 2**62
+# Fields that are places or sizes, by the step's number.
+FIELDS = {0: (0, 1, 2, 4), 1: (1, 2, 3, 4, 5), 2: (3, 4, 5, 6)}
+BAD = {
+    "table": [np.zeros((3, 32), np.float32), np.zeros((len(WORDS) + 2, 30), np.float32)],
+    "window": [12, -1, 35, 2**40 + 1],
+    "numbers": [np.zeros(51, np.float32), np.zeros(0, np.float32)],
+    "n_hidden": [0, 3, 8, -4, BIG],
+    "n_classes": [0, 5, -1, BIG],
+    "steps": [
+        np.zeros((1, 6), np.int64),
+        changed_step(0, 0, 4),
+        changed_step(2, 5, -1),
+        changed_step(2, 3, 5),
+        network_arguments()["steps"][[2, 0, 1]],
+        *(
+            changed_step(row, field, value)
+            for row, fields in FIELDS.items()
+            for field in fields
+            for value in (-2, 1001, BIG, -BIG)
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+)
+def test_every_number_of_a_network_is_checked(name, value):
+    with pytest.raises((ValueError, OverflowError)):
+        set_network(**{name: value})
+
+
+def test_arrays_must_fit():
+    kernel, texts = set_network(), ["the", "a"]
+    with pytest.raises(ValueError, match="no network"):
+        make_words(Vocabulary(WORDS)).predict(texts, 0, 2, np.zeros(2, np.int64), 2)
+    for start, stop in [(0, 3), (-1, 1), (2, 1)]:
+        with pytest.raises(ValueError, match="rows"):
+            kernel.predict(texts, start, stop, np.zeros(2, np.int64), 2)
+    with pytest.raises(IndexError):
+        kernel.predict(texts, 0, 3, np.zeros(3, np.int64), 2)
+    with pytest.raises(TypeError, match="another size"):
+        kernel.predict(texts, 0, 2, np.zeros(2, np.float32), 2)
+    with pytest.raises((ValueError, BufferError)):
+        kernel.predict(texts, 0, 2, np.zeros((2, 6), np.float32)[:, ::2], 0)
+    with pytest.raises(TypeError):
+        kernel.predict(tuple(texts), 0, 2, np.zeros(2, np.int64), 2)
+    with pytest.raises(TypeError, match="every text must be a str"):
+        kernel.predict(["the", b"a"], 0, 2, np.zeros(2, np.int64), 2)
+    with pytest.raises(TypeError):
+        kernel.encode(texts, np.zeros(2, np.int32), np.zeros(2, np.int32))
+    with pytest.raises(TypeError):
+        kernel.encode(texts, np.zeros(2, np.int64), np.zeros(2, np.int64))
+    with pytest.raises(MemoryError):
+        kernel.encode(texts, np.zeros(2, np.int64), np.zeros(1, np.int32))
+
+
+def make_words_by_hand(learn=lambda code: None, **changed):
+    arguments = {
+        "bytes": b"the" + bytes(64),
+        "starts": np.array([0, 3], np.uint32),
+        "lowercase": True,
+        "seed": 1,
+        "kinds": np.zeros(0x110000, np.uint8),
+        "learn": learn,
+    }
+    return native.Kernel(*(arguments | changed).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bytes", b"the" + bytes(63)),
+        ("bytes", b""),
+        ("starts", np.array([0, 4], np.uint32)),
+        ("starts", np.array([3, 0], np.uint32)),
+        ("starts", np.array([], np.uint32)),
+        ("starts", np.array([0, 3], np.uint64)),
+        ("kinds", np.zeros(0x10FFFF, np.uint8)),
+    ],
+)
+def test_words_are_checked(name, value):
+    with pytest.raises((ValueError, TypeError)):
+        make_words_by_hand(**{name: value})
+
+
+def test_kinds_that_are_not_filled_in_and_errors():
+    lengths, ids = np.zeros(1, np.int64), np.zeros(9, np.int32)
+    assert make_words_by_hand().encode(["é the"], lengths, ids) == 0
+    with pytest.raises(ZeroDivisionError):
+        make_words_by_hand(lambda code: 1 / 0).encode(["é"], lengths, ids)
+
+
+def test_kernels_are_freed():
+    class Learn:
+        def __call__(self, code):
+            pass
+
+    learn = Learn()
+    gone = weakref.ref(learn)
+    for _ in range(10):
+        make_words_by_hand(learn)
+    del learn
+    gc.collect()
+    assert gone() is None
