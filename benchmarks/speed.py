@@ -7,8 +7,8 @@ all predict the same texts, one after the other in each round, on one thread unl
 more. A figure is the median over rounds. The students are trained on hard labels: what a student
 learned from does not change its speed. `--quick` runs three rounds.
 
-"MLP" predicts with the C extension, if it is installed. "split and look up" is the limit: a loop in C
-that splits the texts and looks up the ids, and nothing else. On a machine with other work, measure
+"MLP" predicts with the C extension, if it is installed. "split and look up" is the limit: a loop in
+C that splits texts and looks up ids, and nothing else. On a machine with other work, measure
 `--clock cpu`, the processor time of all threads: ratios hold, but threads do not show their gain.
 """
 

@@ -127,21 +127,22 @@ def test_parity_report_compares_by_the_definitions(student, topics):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_several_jobs_change_nothing(student, texts, backend, monkeypatch):
     monkeypatch.setattr("skdistill.serving._CHARACTERS_A_JOB", 500)
+    monkeypatch.setattr("skdistill.runtime._kernel._LEAST_TEXTS", 5)
     served = student.compile()
     threads = set()
-    first_layer = served._network._first_layer
+    kernel = served._network.kernel
+    place, name = (kernel, "_predict") if kernel else (served._network, "_first_layer")
+    method = getattr(place, name)
 
-    def watched(ids):
+    def watched(*args):
         threads.add(threading.get_ident())
-        return first_layer(ids)
+        return method(*args)
 
-    monkeypatch.setattr(served._network, "_first_layer", watched)
+    monkeypatch.setattr(place, name, watched)
     with parallel_config(backend):
-        for method in ("predict_proba", "decision_function"):
-            several = getattr(served, method)(texts, n_jobs=2)
-            np.testing.assert_allclose(
-                several, getattr(student.compile(), method)(texts), atol=1e-5
-            )
+        for asked in ("predict_proba", "decision_function"):
+            several = getattr(served, asked)(texts, n_jobs=2)
+            np.testing.assert_allclose(several, getattr(student.compile(), asked)(texts), atol=1e-5)
         assert threads
         assert threading.get_ident() not in threads
         np.testing.assert_array_equal(served.predict(texts, n_jobs=2), student.predict(texts))
@@ -236,8 +237,11 @@ def test_serving_needs_numpy_and_scipy_alone(student, tmp_path):
 @pytest.mark.parametrize(
     ("y", "shown"),
     [
-        (["a", "b", "c"] * 4, r"CompiledClassifier\(mlp, 3 classes, [\d,]+ parameters\)"),
-        ([[1, 0], [0, 1], [1, 1]] * 4, r"CompiledClassifier\(mlp, 2 labels, [\d,]+ parameters\)"),
+        (["a", "b", "c"] * 4, r"CompiledClassifier\(mlp, 3 classes, [\d,]+ parameters, \w+\)"),
+        (
+            [[1, 0], [0, 1], [1, 1]] * 4,
+            r"CompiledClassifier\(mlp, 2 labels, [\d,]+ parameters, \w+\)",
+        ),
     ],
     ids=["classes", "labels"],
 )
