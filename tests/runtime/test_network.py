@@ -358,3 +358,14 @@ def test_recurrent_networks_say_what_they_see(cell, bidirectional, n_gates):
     for name, shape in shapes.items():
         if "_l0" in name:
             assert shape[0] == n_gates * 6
+
+
+def test_long_texts_are_pooled_precisely():
+    network = make_network(("mean", "attention"))
+    text = "the cat sat on the mat, up up " * 30_000
+    expected = torch_proba(network.double(), [text])
+    network.float()
+    compiled = compile_network(network)
+    proba = compiled.predict_proba([text, "the cat"])
+    np.testing.assert_allclose(proba[:1], expected, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(compiled.predict_proba([text]), proba[:1])

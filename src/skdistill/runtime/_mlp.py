@@ -17,6 +17,9 @@ from skdistill.text._vocabulary import Vocabulary
 # skip a rounding, except in generic x86-64 builds. Only there does NumPy produce the same bits.
 _SCIPY_ROUNDS_TWICE = platform.machine().lower() in ("x86_64", "amd64")
 
+# Tokens whose sum in single precision is precise; sums of pieces are added in double precision.
+_PIECE = 512
+
 
 class CompiledMLP(CompiledNetwork):
     """A trained `MLPNetwork`.
@@ -131,27 +134,30 @@ class CompiledMLP(CompiledNetwork):
         # Imported here, because predicting single texts does not need it.
         from scipy.sparse import csr_array
 
-        values, offsets = ids.values, ids.offsets.astype(np.int32)
-        starts = offsets[:-1]
+        values, starts = ids.values, ids.offsets[:-1]
+        pieces, firsts = _cut_long(ids.offsets)
         hidden = self.layers[0][1]
         for how, table, product in self.parts:
             if how == "max":
                 pooled = np.maximum.reduceat(table[values], starts)
             else:
                 if how == "mean":
-                    weights, totals = np.ones(len(values), dtype=np.float32), np.diff(offsets)
+                    weights, totals = np.ones(len(values), dtype=np.float32), np.diff(pieces)
                 else:
                     weights = self.scores.exponentials(ids)
-                    totals = np.add.reduceat(weights, starts)
-                bags = csr_array((weights, values, offsets), shape=(len(ids), len(table)))
+                    totals = np.add.reduceat(weights, pieces[:-1])
+                bags = csr_array((weights, values, pieces), shape=(len(pieces) - 1, len(table)))
                 pooled = bags @ table
+                if len(pieces) > len(starts) + 1:
+                    pooled = np.add.reduceat(pooled, firsts, dtype=np.float64).astype(np.float32)
+                    totals = np.add.reduceat(totals, firsts, dtype=np.float64)
                 pooled /= totals[:, None].astype(np.float32)
             hidden = hidden + (pooled if product is None else product(pooled))
         return hidden
 
     def _first_layer_of_one(self, ids: np.ndarray) -> np.ndarray:
         """Do the same in the same order and with as few calls as possible."""
-        if not _SCIPY_ROUNDS_TWICE:
+        if not _SCIPY_ROUNDS_TWICE or len(ids) > _PIECE:
             return super()._first_layer_of_one(ids)
         hidden = self.layers[0][1]
         for how, table, product in self.parts:
@@ -186,6 +192,21 @@ class CompiledMLP(CompiledNetwork):
                 rows *= (weights / weights.sum())[:, None]
             total += rows if product is None else rows @ product.matrix.astype(np.float64)
         return total, self.layers[0][1].astype(np.float64)
+
+
+def _cut_long(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut texts into pieces that single precision can sum; return their offsets.
+
+    The second array contains the number of each text's first piece.
+    """
+    lengths = np.diff(offsets)
+    n_pieces = -(-lengths // _PIECE)
+    firsts = np.cumsum(n_pieces) - n_pieces
+    if n_pieces.max() > 1:
+        numbers = np.arange(n_pieces.sum()) - np.repeat(firsts, n_pieces)
+        starts = np.repeat(offsets[:-1], n_pieces) + _PIECE * numbers
+        offsets = np.append(starts, offsets[-1])
+    return offsets.astype(np.int32), firsts
 
 
 def _fold(

@@ -176,10 +176,12 @@ static int read_words(Kernel *self, PyObject *bytes, PyObject *starts) {
     size_t n_bytes, n_starts;
     Py_buffer view;
     Words *words = &self->words;
-    if (!get_array(bytes, &self->arrays[BYTES], 1, 0, &n_bytes) || !get_array(starts, &view, 4, 0, &n_starts))
+    if (!get_array(bytes, &self->arrays[BYTES], 1, 0, &n_bytes)
+        || !get_array(starts, &view, 4, 0, &n_starts))
         return 0;
     const uint32_t *start = view.buf;
-    int fits = n_starts > 0 && n_starts < INT32_MAX && n_bytes >= SPARE && start[n_starts - 1] <= n_bytes - SPARE;
+    int fits = n_starts > 0 && n_starts < INT32_MAX && n_bytes >= SPARE
+        && start[n_starts - 1] <= n_bytes - SPARE;
     for (size_t i = 1; fits && i < n_starts; i++)
         fits = start[i - 1] <= start[i];
     if (fits && (words->entries = calloc(n_starts + 1, sizeof(Entry))))
@@ -233,8 +235,8 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
             return -1;
         if (is_layer && !(has_matrix && n_inputs <= n && within(n_numbers, step->bias, n_outputs)))
             return -1;
-        if (!is_layer && (was_layer || step->how < MEAN || step->how > ATTENTION || n_outputs != n || width % 4
-            || !within(net->n_columns, step->column, width) || n_inputs > width
+        if (!is_layer && (was_layer || step->how < MEAN || step->how > ATTENTION || n_outputs != n
+            || width % 4 || !within(net->n_columns, step->column, width) || n_inputs > width
             || (step->how == ATTENTION && !net->window) || (!has_matrix && width != n)))
             return -1;
         was_layer = is_layer;
@@ -278,7 +280,8 @@ static PyObject *set_network(PyObject *object, PyObject *args) {
     net.n_steps = n_fields * sizeof(int64_t) / sizeof(Step);
     net.n_classes = (size_t)n_classes;
     net.n_hidden = net.widest = (size_t)n_hidden;
-    if (n_fields * sizeof(int64_t) % sizeof(Step) || check_steps(&net, n_numbers) != (n_classes + 3) / 4 * 4)
+    if (n_fields * sizeof(int64_t) % sizeof(Step)
+        || check_steps(&net, n_numbers) != (n_classes + 3) / 4 * 4)
         return refuse("the steps do not fit");
     self->net = net;
     Py_RETURN_NONE;
@@ -336,10 +339,11 @@ static PyObject *predict(PyObject *object, PyObject *args) {
         if (!collect(self, job, list, start, start + n))
             break;
         int done;
+        char *to = (char *)out.buf + (size_t)(start * itemsize) * width;
         Py_BEGIN_ALLOW_THREADS
         done = score_texts(&self->words, net, job->texts, (size_t)n, &job->scratch, job->scores.memory);
         if (done)
-            answer(net, wanted, job->scores.memory, (size_t)n, (char *)out.buf + (size_t)(start * itemsize) * width);
+            answer(net, wanted, job->scores.memory, (size_t)n, to);
         Py_END_ALLOW_THREADS
         if (!done)
             PyErr_NoMemory();

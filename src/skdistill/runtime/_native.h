@@ -136,12 +136,15 @@ static ALWAYS_INLINE uint64_t place_of(const Words *words, uint64_t key) {
     return (key * words->multiplier) >> words->shift;
 }
 
-/* Compare two words of n bytes. Reads up to 8 bytes beyond them. */
-static ALWAYS_INLINE int are_equal(const Words *words, const uint8_t *a, const uint8_t *b, size_t n) {
-    for (; n > SHORT; n -= SHORT, a += SHORT, b += SHORT)
-        if (load64(a) != load64(b))
+/* Return whether an entry's word is the one of n bytes. Reads up to 8 bytes beyond both. */
+static ALWAYS_INLINE int is_word(const Words *words, const Entry *entry, const uint8_t *word, size_t n) {
+    const uint8_t *known = words->bytes + entry->start;
+    if (entry[1].start - entry->start != n)
+        return 0;
+    for (; n > SHORT; n -= SHORT, known += SHORT, word += SHORT)
+        if (load64(known) != load64(word))
             return 0;
-    return ((load64(a) ^ load64(b)) & words->masks[n]) == 0;
+    return ((load64(known) ^ load64(word)) & words->masks[n]) == 0;
 }
 
 /* Find the id of a word of n bytes, or 0. Reads up to 8 bytes beyond it. Chains have at most
@@ -152,9 +155,7 @@ static uint32_t find(const Words *words, const uint8_t *word, size_t n) {
     uint32_t id = words->heads[is_long][place_of(words, key)];
     for (; id; id = words->entries[id].next) {
         const Entry *entry = &words->entries[id];
-        if (entry->key != key)
-            continue;
-        if (!is_long || (entry[1].start - entry->start == n && are_equal(words, words->bytes + entry->start, word, n)))
+        if (entry->key == key && (!is_long || is_word(words, entry, word, n)))
             break;
     }
     return id;
