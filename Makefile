@@ -13,6 +13,9 @@ SANITIZE := build/sanitize
 demo: $(STAMP)
 	$(VENV)/bin/skdistill demo
 
+# Tests start many processes, which are faster if Python may keep the modules that it has compiled.
+test coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest $(TEST_OPTIONS)
 

@@ -238,11 +238,12 @@ def parametrize_with_text_checks(
     cases = []
     for estimator in estimators:
         expected = expected_failed_checks(estimator) if expected_failed_checks else {}
+        title = re.sub(r"\s", "", repr(estimator))
         for check in _yield_checks(estimator, legacy):
             name = _name_of(check)
             marks = [pytest.mark.xfail(reason=expected[name], **strict)] if name in expected else []
             cases.append(
-                pytest.param(estimator, check, id=_identify(estimator, check), marks=marks)
+                pytest.param(estimator, check, id=f"{title}-{_call_of(check)}", marks=marks)
             )
     return pytest.mark.parametrize(("estimator", "check"), cases)
 
@@ -272,10 +273,9 @@ def _name_of(check: partial[Any]) -> str:
     return check.func.__name__
 
 
-def _identify(estimator: Any, check: partial[Any]) -> str:
+def _call_of(check: partial[Any]) -> str:
     options = ",".join(f"{name}={value}" for name, value in check.keywords.items())
-    call = _name_of(check) + (f"({options})" if options else "")
-    return re.sub(r"\s", "", repr(estimator)) + "-" + call
+    return _name_of(check) + (f"({options})" if options else "")
 
 
 # ---- scikit-learn's checks: numbers written as texts

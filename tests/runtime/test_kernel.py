@@ -10,7 +10,6 @@ from skdistill.runtime import _kernel
 from skdistill.runtime._kernel import find_native, make_words
 from skdistill.runtime._mlp import CompiledMLP
 from skdistill.runtime._model_file import StoredModel
-from skdistill.runtime._network import CompiledNetwork
 from skdistill.serving import CompiledClassifier
 from skdistill.text._vocabulary import Vocabulary
 
@@ -127,7 +126,6 @@ def test_the_classifier_shows_what_predicts(monkeypatch, wish):
     monkeypatch.setenv("SKDISTILL_NATIVE", wish)
     engine = "NumPy" if find_native() is None else "native"
     assert repr(CompiledClassifier(make_model())).endswith(f" parameters, {engine})")
-    assert CompiledNetwork.kernel is None
 
 
 @pytest.mark.parametrize("wish", ["0", "auto"])

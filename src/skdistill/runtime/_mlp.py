@@ -70,7 +70,7 @@ class CompiledMLP(CompiledNetwork):
         return WindowScores(self._make_window())
 
     @cached_property
-    def kernel(self) -> Kernel | None:  # type: ignore[override]
+    def kernel(self) -> Kernel | None:
         """What predicts in place of the tables above, which then are never made."""
         words = make_words(self.vocabulary)
         if words is None:

@@ -1,6 +1,7 @@
 """Predict with NumPy and SciPy only, from look-up tables computed from the trained network."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
@@ -50,8 +51,6 @@ class CompiledNetwork(ABC):
     adds_up: ClassVar[bool] = False
     # By how much the probabilities of an ONNX graph may differ, because it rounds in another order.
     graph_tolerance: ClassVar[float] = 1e-5
-    # What predicts in NumPy's place, if the C extension is installed and knows the network.
-    kernel: Kernel | None = None
 
     def __init__(
         self,
@@ -74,6 +73,11 @@ class CompiledNetwork(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "kernel"}
+
+    @cached_property
+    def kernel(self) -> Kernel | None:
+        """What predicts in NumPy's place, or None; most networks are unknown to the extension."""
+        return None
 
     @property
     def engine(self) -> str:

@@ -21,8 +21,8 @@ from skdistill.students.training._mlp import MLPNetwork
 from skdistill.students.training._selection import choose_network, split_by_parts, split_often
 from skdistill.text._ragged import Ragged
 
-# As it is before a fixture of all tests lowers it.
-ENOUGH = _selection._ENOUGH
+# As it is before a fixture of all tests raises it.
+LEAST = _selection._LEAST
 
 PRIOR = torch.log(torch.tensor([0.5, 0.5]))
 BAG = partial(MLPNetwork, PRIOR, 4, embedding_dim=2, pooling=("mean",))
@@ -51,6 +51,11 @@ def split(n_texts):
     return split_often(make_dataset(n_texts), 0)
 
 
+@pytest.fixture(autouse=True)
+def choose_by_splits(monkeypatch):
+    monkeypatch.setattr(_selection, "_LEAST", LEAST)
+
+
 @pytest.mark.parametrize(("networks", "best"), [([BAG, CONSTANT], 0), ([CONSTANT, BAG], 1)])
 def test_the_network_that_learns_is_chosen(recipe, networks, best):
     assert choose_network(networks, make_dataset(600), recipe) == best
@@ -74,8 +79,7 @@ def test_few_texts_decide_nothing(recipe):
         (30_000, [(16_000, 4_000)]),
     ],
 )
-def test_texts_are_held_out_once_or_several_times(n_texts, sizes, monkeypatch):
-    monkeypatch.setattr(_selection, "_ENOUGH", ENOUGH)
+def test_texts_are_held_out_once_or_several_times(n_texts, sizes):
     splits = [*split(n_texts)]
     assert [(len(training), len(held_out)) for training, held_out in splits] == sizes
     seen = [row for _, held_out in splits for row in held_out.rows.tolist()]
