@@ -37,7 +37,7 @@ PUBLIC = [name for name in skdistill.__all__ if name != "__version__"]
 PUBLIC_PATHS = {
     "datasets": ["read_texts"],
     "displays": ["pareto_front"],
-    "evaluation": ["DistillationReport", "Recommendation", "Scores", "count_parameters"],
+    "evaluation": ["DistillationReport", "Scores", "count_parameters"],
     "metrics": [
         "apply_temperature",
         "expected_calibration_error",

@@ -14,13 +14,13 @@ import skdistill
 PACKAGE = Path(skdistill.__file__).parent
 
 PROGRAM = """
-from skdistill import DistilledMLPClassifier, TrainingHistoryDisplay, recommend_student
+from skdistill import DistilledMLPClassifier, TrainingHistoryDisplay, distillation_report
 
 student = DistilledMLPClassifier(max_epochs=5).fit(["a text"], ["a label"])
 reveal_type(student)
 reveal_type(student.predict(["a text"]))
 reveal_type(student.predict_proba(["a text"]))
-reveal_type(recommend_student(student, ["a text"], ["a label"]))
+reveal_type(distillation_report(student, ["a text"], ["a label"]))
 reveal_type(TrainingHistoryDisplay.from_estimator(student, name="a student"))
 DistilledMLPClassifier(max_epochs="three")
 """
@@ -76,7 +76,7 @@ def test_a_program_sees_the_types_of_students(tmp_path):
         "skdistill.students._mlp.DistilledMLPClassifier",
         "numpy.ndarray",
         "numpy.ndarray",
-        "skdistill.evaluation.Recommendation",
+        "skdistill.evaluation._verdict.DistillationReport",
         "skdistill.displays._history.TrainingHistoryDisplay",
     ]
     (error,) = [line for line in done.stdout.splitlines() if " error: " in line]

@@ -43,7 +43,6 @@ __getattr__, __dir__, _names = attach(
         "make_tfidf_baseline": "teachers._baseline",
         "parametrize_with_text_checks": "estimator_checks",
         "parity_report": "serving",
-        "recommend_student": "evaluation._recommendation",
         "word_order_sensitivity": "metrics._word_order",
     },
 )

@@ -16,7 +16,6 @@ from skdistill.estimator_checks import parametrize_with_text_checks as parametri
 from skdistill.evaluation._compare import compare as compare
 from skdistill.evaluation._distillation_report import distillation_report as distillation_report
 from skdistill.evaluation._learning_curves import LearningCurvesDisplay as LearningCurvesDisplay
-from skdistill.evaluation._recommendation import recommend_student as recommend_student
 from skdistill.labelling._pool import TextPool as TextPool
 from skdistill.metrics._word_order import word_order_sensitivity as word_order_sensitivity
 from skdistill.onnx._export import OnnxTextEncoder as OnnxTextEncoder

@@ -140,6 +140,34 @@ def test_scores_are_those_of_models_trained_by_hand(helpful, split, seeds):
     assert (report.n_seeds, report.n_labeled, report.n_transfer, report.n_test) == (2, 60, 360, 240)
 
 
+def test_the_baseline_is_trained_on_the_same_rows(helpful, split):
+    student, report = helpful
+    X, y, _, X_test, y_test = split
+    baseline = make_tfidf_baseline(C=10).fit(X, y)
+    proba = baseline.predict_proba(X_test)
+    assert_scores(report.baseline, [proba], baseline.classes_, y_test)
+    teacher_proba = student.teacher.predict_proba(X_test)
+    assert report.baseline.fidelity == pytest.approx(fidelity(teacher_proba, proba))
+
+
+def test_the_baseline_counts_the_students_features(split):
+    X, y, _, X_test, y_test = split
+    student = make_student(make_tfidf_baseline(), analyzer="char", ngram_range=(2, 3))
+    report = distillation_report(student, X, y, X_test=X_test, y_test=y_test, n_seeds=1)
+    baseline = make_tfidf_baseline(C=10)
+    baseline.set_params(tfidfvectorizer__analyzer="char", tfidfvectorizer__ngram_range=(2, 3))
+    assert report.baseline.accuracy == baseline.fit(X, y).score(X_test, y_test)
+
+
+def test_texts_without_words_have_no_baseline():
+    X, y = ["!", "? ?", "! !", "?"] * 3, ["loud", "odd"] * 6
+    teacher = DummyClassifier(strategy="prior").fit(X, y)
+    report = distillation_report(make_student(FrozenEstimator(teacher)), X, y, n_seeds=1)
+    assert report.baseline is None
+    assert report.as_frame().index.tolist() == ["teacher", "student", "twin"]
+    assert "TF-IDF" not in str(report)
+
+
 def test_the_twin_learns_from_gold_labels_alone_bit_for_bit(split, seeds, monkeypatch):
     X, y, pool, X_test, y_test = split
     seen = []
@@ -365,7 +393,7 @@ def test_distillation_of_gold_labels_does_not_help(topics):
 def test_report_as_frame_and_as_json(helpful):
     report = helpful[1]
     frame = report.as_frame()
-    assert frame.index.tolist() == ["teacher", "student", "twin"]
+    assert frame.index.tolist() == ["teacher", "student", "twin", "baseline"]
     assert frame.loc["student", "accuracy"] == report.student.accuracy
     assert np.isnan(frame.loc["teacher", "accuracy_std"])
     assert all(kind == np.float64 for kind in frame.dtypes)

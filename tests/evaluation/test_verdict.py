@@ -11,6 +11,7 @@ def make_report(low, high, **changes):
         "teacher": scores,
         "student": dataclasses.replace(scores, accuracy_std=0.01, macro_f1_std=0.02, n_epochs=4),
         "twin": dataclasses.replace(scores, accuracy_std=0.01, macro_f1_std=0.02, n_epochs=7.5),
+        "baseline": dataclasses.replace(scores, accuracy=0.7, macro_f1=0.6, fidelity=0.75),
         "retention": 0.9876,
         "difference": (low + high) / 2,
         "interval": (low, high),
@@ -69,12 +70,35 @@ def test_report_is_printed_as_a_table():
         "Scores on 500 test texts in per cent, mean ± standard deviation over 3 seeds"
     )
     assert lines[2].split("  ")[-1] == "scaled"
-    assert [line.split()[0] for line in lines[4:7]] == ["teacher", "student,", "twin,"]
+    assert [line.split()[0] for line in lines[4:8]] == ["teacher", "student,", "twin,", "TF-IDF"]
     assert lines[4].split() == ["teacher", "1,000", "90.00", "85.00", "100.00", "5.00", "1.00"]
     assert lines[5].split("  ")[:2] == ["student, distilled", "12,000"]
     assert "90.00 ± 1.00" in lines[5]
     assert lines[6].split()[3:5] == ["1,000", "7.5"]
     assert "85.00 ± 2.00" in lines[6]
+    assert lines[7].split()[-6:] == ["1,000", "70.00", "60.00", "75.00", "5.00", "1.00"]
     assert lines[-2] == "Retention: the student keeps 98.76 % of the teacher's accuracy."
     assert len({line.index("0.00") for line in lines[4:7]}) == 1
     assert "1 seed\n" in str(make_report(0.01, 0.02, n_seeds=1))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "words"),
+    [
+        (0.95, 0.91, None),
+        (0.95, 0.9, "The student is no better than TF-IDF + LR"),
+        (0.9, 0.89, "Teacher and student are no better than TF-IDF + LR"),
+        (0.89, 0.91, None),
+    ],
+)
+def test_a_model_below_the_baseline_is_named(teacher, student, words):
+    scores = Scores(0.9, 0.85, 1.0, 0.05, 0.01)
+    report = make_report(
+        0.01,
+        0.02,
+        teacher=dataclasses.replace(scores, accuracy=teacher),
+        student=dataclasses.replace(scores, accuracy=student),
+        baseline=scores,
+    )
+    last = str(report).splitlines()[-1]
+    assert last == report.verdict if words is None else last.startswith(words)

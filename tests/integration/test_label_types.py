@@ -28,7 +28,6 @@ from skdistill import (
     export_onnx,
     make_tfidf_baseline,
     parity_report,
-    recommend_student,
 )
 from skdistill.cli._main import main
 from skdistill.metrics import expected_calibration_error, fidelity, word_order_sensitivity
@@ -283,7 +282,6 @@ MEASURES = {
             make_student(FrozenEstimator(teacher)), TEXTS, Y, X_test=TEXTS, y_test=y, n_seeds=1
         ).student.accuracy
     ),
-    "recommendation": lambda _, teacher, y: recommend_student(teacher, TEXTS, y).accuracy,
     "word order": lambda _, teacher, y: word_order_sensitivity(teacher, TEXTS, y),
     # What `calibrate` reads; it refuses a student that makes no errors.
     "calibration": lambda student, _, y: student._read_codes(y, n_rows=40).tolist(),

@@ -25,7 +25,6 @@ from skdistill import (
     TransformerTeacherClassifier,
     distillation_report,
     make_tfidf_baseline,
-    recommend_student,
 )
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import needs_no_labels
@@ -225,8 +224,6 @@ def test_rows_cannot_be_held_out_without_labels(frozen, topics):
 def test_reports_need_labels(frozen, topics):
     with pytest.raises(ValueError, match="requires y"):
         distillation_report(make_student(frozen), topics[0], None)
-    with pytest.raises(ValueError, match="requires y"):
-        recommend_student(frozen, topics[0], None)
 
 
 def test_two_classes_of_a_linear_teacher(topics):

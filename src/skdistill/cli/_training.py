@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
-from sklearn.multiclass import OneVsRestClassifier
 
 import skdistill
 from skdistill.augment._augmenter import TextAugmenter
@@ -35,18 +34,20 @@ from skdistill.labelling._shared_teacher import SharedTeacher
 from skdistill.metrics._scores import Evaluation, evaluate
 from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier
-from skdistill.teachers._baseline import make_tfidf_baseline
+from skdistill.teachers._baseline import (
+    NO_WORDS,
+    TUNED_C,
+    fit_if_words,
+    make_tuned_baseline,
+)
 
 # Values of --teacher that are not transformers.
 TFIDF, NONE = "tfidf", "none"
-_TFIDF_C = 10
 # Held out for --calibrate: a share of the texts, but not fewer than the least number. At least
 # twice as many must be left to train on.
 _CALIBRATION_SHARE = 0.1
 _MIN_HELD_OUT = 20
 _MIN_SHARES = 3
-# The error of scikit-learn's vectorizer about texts without words.
-_NO_WORDS = "empty vocabulary"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _explaining_no_words() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if _NO_WORDS not in str(error):
+        if NO_WORDS not in str(error):
             raise
         raise ValueError(
             "the texts contain no words of two or more letters or digits, which TF-IDF counts; "
@@ -240,12 +241,8 @@ def _baseline_accuracy(job: Job, data: Texts) -> float | None:
     if data.test is None or job.teacher == TFIDF:
         return None
     baseline = _make_tfidf(job, several=data.labelled.names is not None)
-    try:
-        baseline.fit(data.labelled.texts, data.labelled.y)
-    except ValueError as error:
-        if _NO_WORDS in str(error):
-            return None
-        raise
+    if fit_if_words(baseline, data.labelled.texts, data.labelled.y) is None:
+        return None
     return float(baseline.score(data.test.texts, data.test.y))
 
 
@@ -311,7 +308,7 @@ def _choose_teacher(
         return None
     several = data.labelled.names is not None
     if job.teacher == TFIDF:
-        tell.step(f"Teacher: logistic regression on TF-IDF features, C={_TFIDF_C}")
+        tell.step(f"Teacher: logistic regression on TF-IDF features, C={TUNED_C:g}")
         return SharedTeacher(_make_tfidf(job, several=several))
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
@@ -353,9 +350,6 @@ def _choose_teacher(
 
 def _make_tfidf(job: Job, *, several: bool) -> Any:
     """Return a baseline with the features of the student, for one label per text or several."""
-    baseline = make_tfidf_baseline(C=_TFIDF_C)
-    baseline.set_params(
-        tfidfvectorizer__analyzer=job.analyzer,
-        tfidfvectorizer__ngram_range=job.ngram_range or (1, 1),
+    return make_tuned_baseline(
+        analyzer=job.analyzer, ngram_range=job.ngram_range or (1, 1), multilabel=several
     )
-    return OneVsRestClassifier(baseline) if several else baseline

@@ -1,4 +1,4 @@
-"""Compare models, check whether distillation helped, and choose a student."""
+"""Compare models, and check whether distillation helped."""
 
 from skdistill._core.lazy import attach
 
@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "DistillationReport": "_verdict",
-        "Recommendation": "_recommendation",
         "Scores": "_verdict",
         "count_parameters": "_model_table",
     },

@@ -1,4 +1,4 @@
-"""Compare a student with its twin, which is trained on hard labels only."""
+"""Compare a student with its twin, trained on hard labels only, and with a simple baseline."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,6 +32,7 @@ from skdistill.metrics._calibration import (
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._base import DistilledClassifier
+from skdistill.teachers._baseline import fit_if_words, make_tuned_baseline
 
 # The student receives its soft labels, so its `fit` must not make others.
 _LABELS_GIVEN = {"unlabeled": None, "augmenter": None, "teacher_cv": None}
@@ -74,7 +75,8 @@ def distillation_report(
 
     An accurate student does not show that the teacher helped: it might be as accurate when trained
     on the gold labels alone. The twin is the control. It is the same network, trained from the same
-    seeds with cross-entropy on the gold labels.
+    seeds with cross-entropy on the gold labels. The baseline, TF-IDF and logistic regression, shows
+    whether a network is worth its trouble.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def distillation_report(
     Returns
     -------
     DistillationReport
-        The scores of teacher, student and twin. `verdict` sums them up in one sentence.
+        The scores of teacher, student, twin and baseline. `verdict` sums them up in one sentence.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def distillation_report(
 
     See Also
     --------
-    recommend_student : Recommend a kind of student before you train any.
+    word_order_sensitivity : Measure how much a teacher depends on word order.
 
     Notes
     -----
@@ -186,6 +188,7 @@ def distillation_report(
         teacher=teacher_scores,
         student=student_scores,
         twin=_score(twins, fold),
+        baseline=_score_baseline(student, data, teacher_proba, fold),
         retention=retention(teacher_scores.accuracy, student_scores.accuracy),
         difference=float(differences.mean()),
         interval=interval,
@@ -325,6 +328,21 @@ def _train(
     model.set_params(random_state=seed).fit(data.texts, data.labels, **soft_labels)
     proba = model.predict_proba(data.test_texts)
     return _Run(Measurement.of(data.test_codes, proba, teacher_proba), model.n_iter_)
+
+
+def _score_baseline(
+    student: DistilledClassifier, data: _Split, teacher_proba: np.ndarray, fold: np.ndarray
+) -> Scores | None:
+    """Score TF-IDF and logistic regression with the student's kind of features."""
+    baseline = make_tuned_baseline(
+        analyzer=student.analyzer,
+        ngram_range=student.ngram_range,
+        multilabel=data.codes.ndim == 2,
+    )
+    if fit_if_words(baseline, data.texts, data.codes) is None:
+        return None
+    proba = baseline.predict_proba(data.test_texts)
+    return _score([_Run(Measurement.of(data.test_codes, proba, teacher_proba))], fold)
 
 
 def _score(runs: list[_Run], fold: np.ndarray) -> Scores:

@@ -52,6 +52,9 @@ class DistillationReport:
     ----------
     teacher, student, twin : Scores
         The twin is the same network as the student, trained on hard labels only.
+    baseline : Scores or None
+        TF-IDF and logistic regression with ``C=10``, trained on the labelled texts; None if they
+        contain no words.
     retention : float
         The student's accuracy divided by the teacher's.
     difference : float
@@ -73,6 +76,7 @@ class DistillationReport:
     teacher: Scores
     student: Scores
     twin: Scores
+    baseline: Scores | None
     retention: float
     difference: float
     interval: tuple[float, float]
@@ -113,13 +117,14 @@ class DistillationReport:
         Returns
         -------
         DataFrame
-            One row each for ``"teacher"``, ``"student"`` and ``"twin"``, with the columns of
-            :class:`Scores`.
+            One row each for ``"teacher"``, ``"student"``, ``"twin"`` and, if there is one,
+            ``"baseline"``, with the columns of :class:`Scores`.
         """
-        names = ["teacher", "student", "twin"]
+        names = ["teacher", "student", "twin", "baseline"]
+        scores = {name: found for name in names if (found := getattr(self, name)) is not None}
         columns = [field.name for field in fields(Scores)]
-        rows = [[getattr(getattr(self, name), column) for column in columns] for name in names]
-        return pd.DataFrame(rows, index=names, columns=columns, dtype=float)
+        rows = [[getattr(found, column) for column in columns] for found in scores.values()]
+        return pd.DataFrame(rows, index=[*scores], columns=columns, dtype=float)
 
     def __repr__(self) -> str:
         n_seeds, kept = self.n_seeds, 100 * self.retention
@@ -132,8 +137,17 @@ class DistillationReport:
                 "",
                 f"Retention: the student keeps {kept:.2f} % of the teacher's accuracy.",
                 self.verdict,
+                *self._warnings(),
             ]
         )
+
+    def _warnings(self) -> list[str]:
+        """Say which of teacher and student is no better than the baseline."""
+        if self.baseline is None or self.student.accuracy > self.baseline.accuracy:
+            return []
+        if self.teacher.accuracy > self.baseline.accuracy:
+            return ["The student is no better than TF-IDF + LR, the baseline."]
+        return ["Teacher and student are no better than TF-IDF + LR, the baseline: do not distil."]
 
     def _table(self) -> list[str]:
         measures = ["accuracy", "macro F1", "fidelity", "calibration error", "scaled"]
@@ -144,7 +158,10 @@ class DistillationReport:
             ("teacher", self.n_labeled, self.teacher),
             ("student, distilled", self.n_transfer, self.student),
             ("twin, hard labels", self.n_labeled, self.twin),
+            ("TF-IDF + LR", self.n_labeled, self.baseline),
         ]:
+            if scores is None:
+                continue
             cells = [
                 _percent(scores.accuracy, scores.accuracy_std),
                 _percent(scores.macro_f1, scores.macro_f1_std),

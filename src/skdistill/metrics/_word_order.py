@@ -61,7 +61,7 @@ def word_order_sensitivity(
 
     See Also
     --------
-    skdistill.recommend_student : Choose a student by this measure.
+    skdistill.distillation_report : Measure how much of its teacher a student keeps.
 
     Notes
     -----
