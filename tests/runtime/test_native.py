@@ -343,8 +343,12 @@ def test_words_that_no_hash_function_spreads_fall_back_to_numpy(monkeypatch):
             raise ValueError("no hash table holds these words")
 
     monkeypatch.setattr(_kernel, "find_native", Refusing)
+    monkeypatch.setenv("SKDISTILL_NATIVE", "auto")
     assert make_words(Vocabulary(WORDS)) is None
     assert len(encode(Vocabulary(WORDS), ["the cat"]).values) == 2
+    monkeypatch.setenv("SKDISTILL_NATIVE", "1")
+    with pytest.raises(ValueError, match="no hash table"):
+        make_words(Vocabulary(WORDS))
 
 
 def network_arguments():

@@ -49,7 +49,11 @@ def find_native() -> Any:
     RuntimeWarning
         If the extension is installed, but does not load.
     """
-    return _find(os.environ.get("SKDISTILL_NATIVE", "auto"))
+    return _find(_wish())
+
+
+def _wish() -> str:
+    return os.environ.get("SKDISTILL_NATIVE", "auto")
 
 
 @lru_cache
@@ -107,7 +111,9 @@ def make_words(vocabulary: Vocabulary) -> Any:
             _KINDS,
             _learn,
         )
-    except ValueError:  # no hash function spreads these words
+    except ValueError:  # no hash function spreads these words, or memory is short
+        if _wish() == "1":
+            raise
         return None
 
 
