@@ -133,7 +133,8 @@ def main() -> int:
         tree = Path(folder).resolve()
         for name in ("src", "tests"):
             shutil.copytree(ROOT / name, tree / name)
-        shutil.copy(ROOT / "pyproject.toml", tree)
+        for name in ("pyproject.toml", "hatch_build.py"):
+            shutil.copy(ROOT / name, tree)
         os.environ |= {"PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
         for mutant in sample(tree / PACKAGE, options.wanted, options.seed, options.size):
             key = sha256(f"{mutant.path}{mutant.source}".encode()).hexdigest()[:16]

@@ -82,6 +82,7 @@ def test_survivors_are_listed_and_an_interrupted_run_resumes(tmp_path, monkeypat
         "def test_sign():\n    assert (sign(1), sign(0)) == (1, 0)\n"
     )
     (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "hatch_build.py").touch()
     for name in ("mutants.py", "mutations.py"):
         shutil.copy(HERE / name, test.parents[1])
     equivalent = "metrics/_sign.py: return (x > 0) - (x < 0) -> return (x > 0) - (x <= 0)"

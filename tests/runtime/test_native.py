@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from native_build import compile_or_skip, load_extension, load_hook
 from skdistill.runtime import _kernel
+from skdistill.runtime._cnn import CompiledCNN
 from skdistill.runtime._kernel import encode, encode_list, make_words
 from skdistill.runtime._mlp import CompiledMLP
 from skdistill.runtime._model_file import StoredModel
@@ -74,9 +75,31 @@ def make_model(
     return StoredModel("mlp", classes, vocabulary, weights, architecture, multilabel=multilabel)
 
 
-def make_pair(*args, **options):
+def make_cnn(
+    pooling=("max",), *, sizes=(3,), n_filters=6, hidden=(), n_classes=3, multilabel=False
+):
+    """Make a convolutional model of random weights."""
+    architecture = {
+        "embedding_dim": 5,
+        "pooling": pooling,
+        "kernel_sizes": sizes,
+        "n_filters": n_filters,
+        "hidden_layer_sizes": hidden,
+    }
+    vocabulary, rng = Vocabulary(WORDS), np.random.default_rng(0)
+    shapes = CompiledCNN.weight_shapes(
+        n_features=len(vocabulary), n_classes=n_classes, **architecture
+    )
+    weights = {
+        name: (0.5 * rng.normal(size=shape)).astype(np.float32) for name, shape in shapes.items()
+    }
+    classes = np.arange(n_classes)
+    return StoredModel("cnn", classes, vocabulary, weights, architecture, multilabel=multilabel)
+
+
+def make_pair(*args, make=make_model, **options):
     """Make a network twice: one in C, one in NumPy."""
-    fast, reference = (make_model(*args, **options).compile() for _ in range(2))
+    fast, reference = (make(*args, **options).compile() for _ in range(2))
     assert fast.engine == "native"
     reference.kernel = None
     return fast, reference
@@ -163,6 +186,13 @@ def pair():
         return make_pair(("mean", "max", "attention"))
 
 
+@pytest.fixture(scope="module")
+def cnn_pair():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKDISTILL_NATIVE", "1")
+        return make_pair(("mean", "max"), make=make_cnn, sizes=(2, 5))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=20))
 def test_answers_to_any_texts(pair, texts):
@@ -213,9 +243,33 @@ def test_every_window(window, scale):
     )
 
 
-def test_texts_without_known_words_get_the_prior():
+@pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")], ids="+".join)
+@pytest.mark.parametrize("sizes", [(1,), (2,), (3,), (4, 1), (9, 2, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("n_filters", "hidden", "multilabel"), [(1, (), True), (6, (5,), False), (37, (), False)]
+)
+def test_every_convolution(pooling, sizes, n_filters, hidden, multilabel):
+    pair = make_pair(
+        pooling,
+        make=make_cnn,
+        sizes=sizes,
+        n_filters=n_filters,
+        hidden=hidden,
+        multilabel=multilabel,
+    )
+    assert_same_answers(pair, random_texts())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=20))
+def test_answers_of_convolutions_to_any_texts(cnn_pair, texts):
+    assert_same_answers(cnn_pair, texts)
+
+
+@pytest.mark.parametrize("make", [make_model, make_cnn])
+def test_texts_without_known_words_get_the_prior(make):
     texts = ["", "nothing known", "\0"]
-    fast, reference = make_pair()
+    fast, reference = make_pair(make=make)
     np.testing.assert_array_equal(
         fast.decision_function(texts), np.tile(reference.log_prior, (3, 1))
     )
@@ -234,8 +288,16 @@ def test_texts_of_ten_megabytes(piece):
 # ---- bits
 
 
-def test_scores_are_the_same_to_the_bit_in_any_company():
-    network, _ = make_pair(("mean", "max", "attention"), hidden=(7,))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pooling": ("mean", "max", "attention"), "hidden": (7,)},
+        {"pooling": ("mean", "max"), "make": make_cnn, "sizes": (4, 7)},
+    ],
+    ids=["mlp", "cnn"],
+)
+def test_scores_are_the_same_to_the_bit_in_any_company(options):
+    network, _ = make_pair(**options)
     texts = [*random_texts(700), "the " * 5000, "É the " * 3000, "," * 9000]
     expected = network.predict_proba(texts)
     for order in (np.arange(len(texts))[::-1], np.random.default_rng(1).permutation(len(texts))):
@@ -267,7 +329,12 @@ def test_jobs_share_one_list(n_jobs):
 def test_plain_c_gives_the_same_bits_as_vectors(tmp_path, monkeypatch):
     plain = load_extension(compile_or_skip(tmp_path, "-DPLAIN_C"))
     texts = random_texts(300)
-    for options in ({}, {"window": 41}, {"pooling": ("max", "mean"), "hidden": (9,), "dim": 33}):
+    for options in (
+        {},
+        {"window": 41},
+        {"pooling": ("max", "mean"), "hidden": (9,), "dim": 33},
+        {"pooling": ("max", "mean"), "make": make_cnn, "sizes": (3, 4), "n_filters": 21},
+    ):
         expected = make_pair(**options)[0].predict_proba(texts)
         with monkeypatch.context() as patch:
             patch.setattr(_kernel, "find_native", lambda: plain)
@@ -357,7 +424,13 @@ def network_arguments():
         "window": 13,
         "may_overflow": False,
         "steps": np.array(
-            [[0, 16, 4, 3, 4, -1, -1], [2, 20, 8, 6, 4, 8, -1], [3, 0, 0, 4, 4, 32, 48]], np.int64
+            [
+                [0, 16, 4, 3, 4, -1, -1, 0],
+                [2, 20, 8, 6, 4, 8, -1, 0],
+                [1, 16, 4, 4, 4, 32, 48, 4],
+                [3, 0, 0, 4, 4, 32, 48, 0],
+            ],
+            np.int64,
         ),
         "numbers": np.zeros(52, np.float32),
         "n_hidden": 4,
@@ -388,7 +461,12 @@ def test_a_network_is_set_once():
 
 BIG = 2**62
 # Fields that are places or sizes, by the step's number.
-FIELDS = {0: (0, 1, 2, 4), 1: (1, 2, 3, 4, 5), 2: (3, 4, 5, 6)}
+FIELDS = {
+    0: (0, 1, 2, 4, 7),
+    1: (1, 2, 3, 4, 5, 7),
+    2: (1, 2, 3, 4, 5, 6, 7),
+    3: (3, 4, 5, 6, 7),
+}
 BAD = {
     "table": [np.zeros((3, 32), np.float32), np.zeros((len(WORDS) + 2, 30), np.float32)],
     "window": [12, -1, 35, 2**40 + 1],
@@ -396,11 +474,14 @@ BAD = {
     "n_hidden": [0, 3, 8, -4, BIG],
     "n_classes": [0, 5, -1, BIG],
     "steps": [
-        np.zeros((1, 6), np.int64),
+        np.zeros((1, 7), np.int64),
         changed_step(0, 0, 4),
-        changed_step(2, 5, -1),
-        changed_step(2, 3, 5),
-        network_arguments()["steps"][[2, 0, 1]],
+        changed_step(1, 7, 1),
+        changed_step(2, 7, 5),
+        changed_step(3, 5, -1),
+        changed_step(3, 3, 5),
+        changed_step(3, 7, 1),
+        network_arguments()["steps"][[3, 0, 1, 2]],
         *(
             changed_step(row, field, value)
             for row, fields in FIELDS.items()

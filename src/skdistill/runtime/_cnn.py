@@ -1,9 +1,13 @@
 """Predict with a convolutional network."""
 
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 
+from skdistill.runtime._kernel import Kernel, Pooling, make_words, padded
 from skdistill.runtime._network import CompiledNetwork, Graph
 from skdistill.runtime._windows import add_convolution, by_place, convolve
 from skdistill.text._ragged import Ragged
@@ -25,11 +29,37 @@ class CompiledCNN(CompiledNetwork):
         multilabel: bool = False,
     ) -> None:
         super().__init__(vocabulary, weights, architecture, multilabel)
-        embedding = weights["embedding.weight"]
-        self.convolutions = [
-            (by_place(embedding, weights[f"kernels.{i}"]), weights[f"biases.{i}"])
-            for i in range(len(architecture["kernel_sizes"]))
+        self.weights = weights
+        self.n_convolutions = len(architecture["kernel_sizes"])
+
+    @cached_property
+    def convolutions(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The tables of each convolution, and its biases."""
+        return [*self._make_convolutions()]
+
+    def _make_convolutions(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        embedding = self.weights["embedding.weight"]
+        for number in range(self.n_convolutions):
+            tables = by_place(embedding, self.weights[f"kernels.{number}"])
+            yield tables, self.weights[f"biases.{number}"]
+
+    @cached_property
+    def kernel(self) -> Kernel | None:
+        """What predicts in place of the tables above, which then are never made."""
+        words = make_words(self.vocabulary)
+        if words is None:
+            return None
+        convolutions = [*self._make_convolutions()]
+        kinds = [*product(self.pooling, enumerate(convolutions))]
+        blocks = np.split(self.layers[0][0].matrix, len(kinds))
+        poolings = [
+            Pooling(how, number, len(bias), block, len(tables), bias)
+            for (how, (number, (tables, bias))), block in zip(kinds, blocks, strict=True)
         ]
+        tables = [_side_by_side(tables) for tables, _ in convolutions]
+        return Kernel(
+            words, None, False, tables, poolings, self.layers, self.log_prior, self.multilabel
+        )
 
     @staticmethod
     def own_shapes(
@@ -81,5 +111,13 @@ class CompiledCNN(CompiledNetwork):
                     pooled.append(
                         np.add.reduceat(output, starts) / ids.lengths[:, None].astype(np.float32)
                     )
-        product, bias = self.layers[0]
-        return product(np.hstack(pooled)) + bias
+        multiply, bias = self.layers[0]
+        return multiply(np.hstack(pooled)) + bias
+
+
+def _side_by_side(tables: np.ndarray) -> np.ndarray:
+    """Join a convolution's tables, without the last row, and each padded, into one wide table."""
+    n_places, n_rows, n_filters = tables.shape
+    joined = np.zeros((n_rows - 1, n_places, padded(n_filters)), dtype=np.float32)
+    joined[..., :n_filters] = tables[:, :-1].transpose(1, 0, 2)
+    return joined.reshape(n_rows - 1, -1)

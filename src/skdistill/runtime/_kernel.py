@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -134,8 +134,22 @@ def encode_list(words: Any, texts: list[str]) -> Ragged:
     return Ragged.from_lengths(ids[:n_ids].copy(), lengths)
 
 
+class Pooling(NamedTuple):
+    """How to pool a table's rows, or the outputs of a convolution."""
+
+    how: str
+    # The number of the table, its columns or the convolution's filters, and the matrix that they
+    # are multiplied by, if there is one.
+    table: int
+    width: int
+    matrix: np.ndarray | None
+    # Of a convolution: the table has `n_places` times `width` columns, padded to a multiple of 4.
+    n_places: int = 0
+    bias: np.ndarray | None = None
+
+
 class Kernel:
-    """An MLP in the extension: from texts to answers in one pass, without the GIL.
+    """An MLP or CNN in the extension: from texts to answers in one pass, without the GIL.
 
     Parameters
     ----------
@@ -145,8 +159,8 @@ class Kernel:
         What each feature adds to an attention score, by its place in the window.
     may_overflow : bool
         Whether the exponential of a score may be too large for float32.
-    poolings : list of (name, table, RowProduct or None)
-        The tables to pool, and what to multiply the results by.
+    tables : list of ndarray of shape (n_features, width)
+    poolings : list of Pooling
     layers : list of (RowProduct, bias)
         The layers. The first one's product is part of the poolings.
     log_prior : ndarray of shape (n_classes,)
@@ -158,7 +172,8 @@ class Kernel:
         words: Any,
         window: np.ndarray | None,
         may_overflow: bool,
-        poolings: list[tuple[str, np.ndarray, RowProduct | None]],
+        tables: list[np.ndarray],
+        poolings: list[Pooling],
         layers: list[tuple[RowProduct, np.ndarray]],
         log_prior: np.ndarray,
         multilabel: bool,
@@ -167,7 +182,7 @@ class Kernel:
         self._multilabel = multilabel
         # A word adds its scalars to the places around it, so they come from the other side.
         windows = [] if window is None else [window[::-1].T]
-        table, columns = _side_by_side([*windows, *(pooled for _, pooled, _ in poolings)])
+        table, columns = _side_by_side([*windows, *tables])
         numbers = _Numbers()
         # The extension expects these two first.
         numbers.add(layers[0][1])
@@ -175,14 +190,16 @@ class Kernel:
         numbers.add(log_prior)
         # See `Step` in `_native.h`.
         steps = []
-        for (how, pooled, product), column in zip(poolings, columns[len(windows) :], strict=True):
-            width = pooled.shape[1]
-            place = -1 if product is None else numbers.add(product.matrix)
-            steps.append([_POOLINGS[how], column, _padded(width), width, n_hidden, place, -1])
+        for how, table_number, width, matrix, n_places, bias in poolings:
+            column = columns[len(windows) + table_number]
+            starts = [-1 if array is None else numbers.add(array) for array in (matrix, bias)]
+            steps.append(
+                [_POOLINGS[how], column, padded(width), width, n_hidden, *starts, n_places]
+            )
         for product, bias in layers[1:]:
             n_inputs, n_outputs = product.matrix.shape
-            places = numbers.add(product.matrix), numbers.add(bias)
-            steps.append([_LAYER, 0, 0, n_inputs, _padded(n_outputs), *places])
+            starts = [numbers.add(product.matrix), numbers.add(bias)]
+            steps.append([_LAYER, 0, 0, n_inputs, padded(n_outputs), *starts, 0])
         words.set_network(
             table,
             0 if window is None else len(window),
@@ -240,7 +257,8 @@ def _in_threads(
     Parallel(n_jobs=n_jobs, require="sharedmem")(work)
 
 
-def _padded(width: int, unit: int = 4) -> int:
+def padded(width: int, unit: int = 4) -> int:
+    """Return the number of columns that a row takes, with zeros at its end."""
     return -(-width // unit) * unit
 
 
@@ -254,7 +272,7 @@ class _Numbers:
     def add(self, array: np.ndarray) -> int:
         """Add a matrix or a row, and return the place where it begins."""
         rows, start = np.atleast_2d(array), self.size
-        n_filled = _padded(rows.shape[1]) - rows.shape[1]
+        n_filled = padded(rows.shape[1]) - rows.shape[1]
         self.parts.append(np.pad(rows, ((0, 0), (0, n_filled))).ravel())
         self.size += self.parts[-1].size
         return start
@@ -266,8 +284,8 @@ def _side_by_side(tables: list[np.ndarray]) -> tuple[np.ndarray, list[int]]:
     Each begins at a multiple of 4. The result begins at a cache line, so does each row, and there
     is one more row of zeros.
     """
-    edges = [0, *accumulate(_padded(table.shape[1]) for table in tables)]
-    shape = len(tables[0]) + 1, _padded(edges[-1], _LINE)
+    edges = [0, *accumulate(padded(table.shape[1]) for table in tables)]
+    shape = len(tables[0]) + 1, padded(edges[-1], _LINE)
     memory = np.zeros(shape[0] * shape[1] + _LINE, dtype=np.float32)
     start = -memory.ctypes.data // memory.itemsize % _LINE
     joined = memory[start : start + shape[0] * shape[1]].reshape(shape)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skdistill.runtime._kernel import Kernel, make_words
+from skdistill.runtime._kernel import Kernel, Pooling, make_words
 from skdistill.runtime._network import CompiledNetwork, Graph
 from skdistill.runtime._products import RowProduct, multiply_exactly
 from skdistill.runtime._windows import WindowScores, add_convolution, are_small, window_table
@@ -76,11 +76,17 @@ class CompiledMLP(CompiledNetwork):
         if words is None:
             return None
         window = self._make_window() if "attention" in self.pooling else None
+        parts = self._make_parts()
+        poolings = [
+            Pooling(how, number, table.shape[1], None if product is None else product.matrix)
+            for number, (how, table, product) in enumerate(parts)
+        ]
         return Kernel(
             words,
             window,
             window is not None and not are_small(window),
-            self._make_parts(),
+            [table for _, table, _ in parts],
+            poolings,
             self.layers,
             self.log_prior,
             self.multilabel,

@@ -228,6 +228,7 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
     int was_layer = 0;
     for (const Step *step = net->steps; step < net->steps + net->n_steps; step++) {
         int64_t n_outputs = step->n_outputs, n_inputs = step->n_inputs, width = step->width;
+        int64_t places = step->places;
         int is_layer = step->how == LAYER, has_matrix = step->matrix != -1;
         /* Below 2**31, so that no product overflows. */
         if (n_outputs % 4 || !within(INT32_MAX, n_outputs, 1) || !within(INT32_MAX, n_inputs, 1)
@@ -237,8 +238,13 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
             return -1;
         if (!is_layer && (was_layer || step->how < MEAN || step->how > ATTENTION || n_outputs != n
             || width % 4 || !within(net->n_columns, step->column, width) || n_inputs > width
-            || (step->how == ATTENTION && !net->window) || (!has_matrix && width != n)))
+            || (step->how == ATTENTION && (places || !net->window)) || (!has_matrix && width != n)))
             return -1;
+        if (places && (is_layer || !within(net->n_columns, places, 1)
+            || !within(net->n_columns, step->column, places * width)
+            || !within(n_numbers, step->bias, width)))
+            return -1;
+        net->half = (size_t)(places / 2) > net->half ? (size_t)(places / 2) : net->half;
         was_layer = is_layer;
         n = n_outputs;
         size_t widest = (size_t)(!is_layer && width > n ? width : n);

@@ -8,11 +8,12 @@ whatever one step leaves for the next is still in the processor's cache:
 2. `look_up` turns tokens into ids. Id 0 is for all unknown words.
 3. `window_scores` sums, for each token, one number of every token in the window around it, and
    `exp_all` turns the sums into attention weights. Models without attention skip this step.
-4. `pool` takes the mean, the weighted mean or the maximum of the tokens' table rows.
+4. `pool` takes the mean, the weighted mean or the maximum of the tokens' table rows, or of the
+   outputs of a convolution: sums of such rows over a window, with negative sums set to 0.
 5. `dense` multiplies by matrices where a model has any, and `to_probabilities` ends the work.
 
 A text's scores never depend on its neighbours: each text begins at a place divisible by 4, with at
-least half a window of zero rows around it, and every sum has the same order everywhere. Compile
+least half a window of zero rows on both sides, and every sum has the same order everywhere. Compile
 with -ffp-contract=off, because fused operations round differently. */
 #ifndef SKDISTILL_NATIVE_H
 #define SKDISTILL_NATIVE_H
@@ -350,12 +351,14 @@ typedef struct {
     int64_t column, width; /* what to pool */
     int64_t n_inputs, n_outputs;
     int64_t matrix, bias;  /* where they begin in `numbers`; a pooling may have no matrix (-1) */
+    int64_t places;        /* of a convolution, with `width` columns each, or 0 */
 } Step;
 
 typedef struct {
     const float *table;  /* (n_rows, n_columns); the last row contains zeros */
     size_t n_rows, n_columns;
-    size_t window, half; /* the window's places, or 0; half is those on one side */
+    size_t window; /* the places of attention's window, or 0 */
+    size_t half;   /* the most places that a window or convolution has on one side */
     int may_overflow;    /* whether exponents of window scores may be too large for floats */
     const Step *steps;
     size_t n_steps, n_classes, n_hidden, widest;
@@ -398,7 +401,7 @@ static void window_sums_of_16(const Network *net, const uint32_t *ids, size_t n,
 
 /* Write the sums over the window around each of n places; see `window_sums`. */
 static void window_scores(const Network *net, const uint32_t *ids, size_t n, float *lanes, float *scores) {
-    size_t half = net->half, size = n + net->window + 8;
+    size_t half = net->window / 2, size = n + net->window + 8;
     float *lane[4];
     for (size_t k = 0; k < 4; k++)
         lane[k] = lanes + k * size + 4;
@@ -480,17 +483,51 @@ static ALWAYS_INLINE float pool_columns(
     return totals[0] + totals[1];
 }
 
+/* Compute 4 * N filters of a convolution at n places, set negative numbers to 0, and pool them; see
+   `pool_columns`. */
+static ALWAYS_INLINE float pool_convolution(
+    int N, int how, const Step *step, const float *column, const float *bias, size_t n_columns,
+    const uint32_t *ids, size_t n, float *pooled
+) {
+    float4 filters[4], sums[4];
+    for (int k = 0; k < N; k++)
+        sums[k] = fill4(0);
+    for (const uint32_t *first = ids - step->places / 2; first < ids - step->places / 2 + n; first++) {
+        for (int k = 0; k < N; k++)
+            filters[k] = load4(bias + 4 * k);
+        for (int64_t place = 0; place < step->places; place++) {
+            const float *row = column + first[place] * n_columns + place * step->width;
+            for (int k = 0; k < N; k++)
+                filters[k] = add4(filters[k], load4(row + 4 * k));
+        }
+        for (int k = 0; k < N; k++)
+            sums[k] = how == MAX ? max4(sums[k], filters[k]) : add4(sums[k], max4(filters[k], fill4(0)));
+    }
+    for (int k = 0; k < N; k++)
+        store4(pooled + 4 * k, sums[k]);
+    return (float)n;
+}
+
 #define POOL_CASE(N, HOW) \
     case 3 * N + HOW: \
-        return pool_columns(N, HOW, column, n_columns, ids, weights, n, pooled);
+        return pool_columns(N, HOW, column, net->n_columns, ids, weights, n, pooled);
 #define POOL_CASES(N) POOL_CASE(N, MEAN) POOL_CASE(N, MAX) POOL_CASE(N, ATTENTION)
+#define CONVOLVE_CASE(N, HOW) \
+    case 12 + 3 * N + HOW: \
+        return pool_convolution(N, HOW, step, column, bias, net->n_columns, ids, n, pooled);
+#define CONVOLVE_CASES(N) CONVOLVE_CASE(N, MEAN) CONVOLVE_CASE(N, MAX)
 
-/* Pool up to 16 columns; see `pool_columns`. */
+/* Pool up to 16 columns, from number `first` on; see `pool_columns` and `pool_convolution`. */
 static float pool_stripe(
-    int n4, int how, const float *column, size_t n_columns, const uint32_t *ids, const float *weights,
-    size_t n, float *pooled
+    const Network *net, const Step *step, int64_t first, int n4, const uint32_t *ids,
+    const float *weights, size_t n, float *pooled
 ) {
-    switch (3 * n4 + how) { POOL_CASES(1) POOL_CASES(2) POOL_CASES(3) POOL_CASES(4) }
+    const float *column = net->table + step->column + first;
+    const float *bias = net->numbers + (step->places ? step->bias + first : 0);
+    switch ((step->places ? 12 : 0) + 3 * n4 + step->how) {
+        POOL_CASES(1) POOL_CASES(2) POOL_CASES(3) POOL_CASES(4)
+        CONVOLVE_CASES(1) CONVOLVE_CASES(2) CONVOLVE_CASES(3) CONVOLVE_CASES(4)
+    }
     return 0;
 }
 
@@ -502,13 +539,12 @@ static void pool(
 ) {
     int how = (int)step->how;
     for (int64_t done = 0; done < step->width; done += 16, pooled += 16) {
-        const float *column = net->table + step->column + done;
         int n4 = step->width - done < 16 ? (int)(step->width - done) / 4 : 4;
         size_t piece = how == MAX ? n : PIECE;
         double sums[16] = {0}, total = 0;
         for (size_t i = 0; i < n; i += piece) {
             size_t rest = n - i < piece ? n - i : piece;
-            total += pool_stripe(n4, how, column, net->n_columns, ids + i, weights + i, rest, pooled);
+            total += pool_stripe(net, step, done, n4, ids + i, weights + i, rest, pooled);
             for (int c = 0; c < 4 * n4 && n > piece; c++)
                 pooled[c] = (float)(sums[c] += pooled[c]);
         }
@@ -631,7 +667,8 @@ static size_t cut_block(const Words *words, const Text *texts, size_t n, Scratch
     return i;
 }
 
-/* Return the place of the next text if one of n tokens begins at `place`. */
+/* Return the place of the next text if one of n tokens begins at `place`. The first one begins as if
+   an empty one were at 0. */
 static ALWAYS_INLINE size_t next_place(const Network *net, size_t place, size_t n) {
     return (place + n + net->half + 3) & ~(size_t)3;
 }
@@ -644,7 +681,7 @@ static int score_texts(
     if (!reserve(&s->work, 3 * net->widest, sizeof(float)))
         return 0;
     for (size_t first = 0, n_cut; first < n; first += n_cut) {
-        size_t place = 0, n_places = 0;
+        size_t start = next_place(net, 0, 0), place = start, n_places = start;
         if (!(n_cut = cut_block(words, texts + first, n - first, s, counts)))
             return 0;
         for (size_t i = 0; i < n_cut; i++)
@@ -654,6 +691,8 @@ static int score_texts(
             return 0;
         uint32_t *ids = s->ids.memory, *starts = s->starts.memory, *ends = s->ends.memory;
         float *weights = s->scores.memory;
+        for (size_t i = 0; i < start; i++)
+            ids[i] = (uint32_t)net->n_rows - 1;
         for (size_t i = 0; i < n_cut; starts += counts[i], ends += counts[i], i++) {
             /* The weights are not needed before step 3. */
             look_up(words, s->text.memory, starts, ends, counts[i], ids + place, s->scores.memory,
@@ -664,12 +703,12 @@ static int score_texts(
         }
         if (net->window)
             window_scores(net, ids, n_places, s->lanes.memory, weights);
-        place = 0;
+        place = start;
         for (size_t i = 0; net->may_overflow && i < n_cut; place = next_place(net, place, counts[i++]))
             subtract_largest(weights + place, counts[i]);
         if (net->window)
             exp_all(weights, n_places);
-        place = 0;
+        place = start;
         for (size_t i = 0; i < n_cut; place = next_place(net, place, counts[i++])) {
             const float *found = scores_of(net, ids + place, weights + place, counts[i], s->work.memory);
             memcpy(scores + (first + i) * net->n_classes, found, net->n_classes * sizeof(float));
