@@ -31,7 +31,6 @@ def n_words(texts):
         (["a b c d"] * 50, 2, 60),  # 200 words: 400 in copies, 300 in words
         (["a b c d"] * 200, 0, 40),  # 800 words: the 200 that are left are less than a copy
         (["a b c d"] * 249, 0, 0),
-        (["a " * 100] * 4, 0, 5),  # 101 words for each new one
         ([""] * 3, 10, 60),
     ],
 )
@@ -41,6 +40,55 @@ def test_new_texts_fill_up_the_number_of_words(monkeypatch, texts, n_copies, n_n
     augmenter = fill_up(iter(texts), vocabulary)
     assert (augmenter.n_copies, augmenter.new_words) == (n_copies, vocabulary[:n_new_words])
     assert n_words([*texts, *augmenter.fit(texts).augment(texts)]) <= 1_000
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "n_cut", "n_copies", "n_new_words"),
+    [
+        (1, 1, 4, 12),  # 800 words are left: 400 for copies, 33 for each new one
+        (4, 4, 0, 6),
+        (6, 4, 0, 0),  # the pieces of four fill up 1,000 words
+        (9, 1, 0, 0),
+    ],
+)
+def test_long_texts_are_cut_into_pieces(monkeypatch, n_texts, n_cut, n_copies, n_new_words):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 1_000)
+    texts = [" ".join(f"{word}of{row}" for word in range(100)) for row in range(n_texts)]
+    augmenter = fill_up(texts, [f"new{i}" for i in range(60)])
+    found = augmenter.n_cut, augmenter.n_copies, len(augmenter.new_words)
+    assert found == (n_cut, n_copies, n_new_words)
+    made = augmenter.fit(texts).augment(texts)
+    assert n_words([*texts, *made]) <= 1_000
+    assert max(map(n_words, ([text] for text in made))) == 32
+    pieces = [text for text in made if re.fullmatch(r"(\d+of\d+ ?)+", text)]
+    assert sum(text.split() == words for words in cut(texts, 32) for text in pieces) == 4 * n_cut
+
+
+def cut(texts, size):
+    return [
+        words[start : start + size]
+        for words in map(str.split, texts)
+        for start in range(0, len(words), size)
+    ]
+
+
+@pytest.mark.parametrize(("length", "is_long"), [(63, False), (64, True)])
+def test_texts_of_two_pieces_are_long(length, is_long):
+    assert (fill_up(["a " * length] * 3, []).n_cut == 3) is is_long
+
+
+def test_no_piece_of_a_text_held_out_is_trained_on(monkeypatch):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 50_000)
+    texts = [" ".join(f"{word}of{row}" for word in range(70)) for row in range(100)]
+    augmenter = fill_up(texts, ["new"] * 50).fit(texts)
+    made = augmenter.augment(texts)
+    originals, others = np.split(augmenter.parts_, [100])
+    held_out = {str(row) for row in np.flatnonzero(originals == HELD_OUT)}
+    assert len(held_out) == 25
+    for text, part in zip(made, others, strict=True):
+        own = {*re.findall(r"of(\d+)", text)}
+        assert own <= held_out if part == LEFT_OUT else not own & held_out
+    assert np.sum(others == LEFT_OUT) >= 75
 
 
 @pytest.mark.parametrize("n_texts", [250, 251])
@@ -153,3 +201,12 @@ def test_no_text_is_made_that_there_is():
     assert len(made) == len({*made})
     assert not {*made} & {*texts}
     assert len(augmenter.parts_) == len(texts) + len(made)
+
+
+def test_all_texts_that_are_cut_may_be_held_out():
+    counts = set()
+    for n_texts in range(100, 120):
+        texts = [" ".join(f"{word}of{row}" for word in range(70)) for row in range(n_texts)]
+        made = AutomaticAugmenter(0, ["new"], n_cut=1).fit(texts).augment(texts)
+        counts.add(sum("new" in text.split() for text in made))
+    assert counts == {1, 2}  # alone, and in a piece if there is one to learn from

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -21,13 +22,17 @@ _MAX_COPIES = 10
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
 _SPLICE_P = 0.5
+# Long texts, of twice this number of words or more in the mean, are cut into pieces of it, for each
+# of which the teacher has an opinion. Accuracy on unseen posts of 20 Newsgroups, without pieces and
+# with them: 26.8 and 44.3 with 200 labels, 57.9 and 59.4 with 1,000.
+_PIECE = 32
 # One in so many texts is held out; with fewer than a hundred, none, as they would decide by chance.
 _SHARE = 4
 _LEAST = 100
 
 
 class AutomaticAugmenter(BaseEstimator):
-    """Makes copies of texts, and texts with new words; holds some texts out.
+    """Makes pieces and copies of texts, and texts with new words; holds some texts out.
 
     A model that is trained on `TRAINING` texts alone has seen nothing of those held out, a quarter
     of a hundred or more, and so can be judged by them.
@@ -39,6 +44,9 @@ class AutomaticAugmenter(BaseEstimator):
     new_words : sequence of str
         Words that the texts may lack, such as a teacher's vocabulary. Each is put in the place of a
         random word of a random text, and is also a text by itself.
+    n_cut : int, default=0
+        Number of texts to cut into pieces. If there are any, copies and texts with new words are
+        made of the pieces.
 
     Attributes
     ----------
@@ -54,9 +62,10 @@ class AutomaticAugmenter(BaseEstimator):
     ['snow late bus', 'rain late bus', 'snow', 'rain']
     """
 
-    def __init__(self, n_copies: int, new_words: Sequence[str]) -> None:
+    def __init__(self, n_copies: int, new_words: Sequence[str], n_cut: int = 0) -> None:
         self.n_copies = n_copies
         self.new_words = new_words
+        self.n_cut = n_cut
 
     def fit(self, X: list[str]) -> Self:
         """Learn the roles of words."""
@@ -70,19 +79,35 @@ class AutomaticAugmenter(BaseEstimator):
         rng = np.random.default_rng(0)
         n_held_out = len(X) // _SHARE if len(X) >= _LEAST else 0
         parts = np.where(rng.permutation(len(X)) < n_held_out, HELD_OUT, TRAINING)
-        groups = [[X[row] for row in np.flatnonzero(parts == p)] for p in (TRAINING, HELD_OUT)]
-        made = dict.fromkeys(self._copy(groups[0]))
-        made |= dict.fromkeys(place_words(self.new_words, groups[0], rng))
-        made |= dict.fromkeys(self.new_words)
-        made = dict.fromkeys(made, TRAINING)
-        made = dict.fromkeys(self._copy(groups[1]), LEFT_OUT) | made
+        rows = rng.permutation(len(X))[: self.n_cut] if self.n_cut else np.arange(len(X))
+        groups = [[X[row] for row in rows if parts[row] == p] for p in (TRAINING, HELD_OUT)]
+        pieces = [_cut(texts) if self.n_cut else [] for texts in groups]
+        seen, unseen = pieces if self.n_cut else groups
+        made = [*pieces[0], *self._copy(seen), *self._place_words(seen, rng), *self.new_words]
+        left_out = [*pieces[1], *self._copy(unseen)]
+        parts_of_made = dict.fromkeys(left_out, LEFT_OUT) | dict.fromkeys(made, TRAINING)
         for text in X:
-            made.pop(text, None)
-        self.parts_ = np.array([*parts, *made.values()])
-        return [*made]
+            parts_of_made.pop(text, None)
+        self.parts_ = np.array([*parts, *parts_of_made.values()])
+        return [*parts_of_made]
 
     def _copy(self, texts: list[str]) -> list[str]:
         return self.copier_.augment(texts) if self.copier_ is not None and texts else []
+
+    def _place_words(self, texts: list[str], rng: np.random.Generator) -> list[str]:
+        return place_words(self.new_words, texts, rng) if texts else []
+
+
+def _cut(texts: list[str]) -> list[str]:
+    """Cut texts into pieces, of which none is returned twice."""
+    rows = map(str.split, texts)
+    return [
+        *dict.fromkeys(
+            " ".join(words[start : start + _PIECE])
+            for words in rows
+            for start in range(0, len(words), _PIECE)
+        )
+    ]
 
 
 def choose_augmenter(
@@ -133,8 +158,11 @@ def fill_up(texts: Iterable[str], new_words: Sequence[str]) -> AutomaticAugmente
         n_words += len(text.split())
         if n_words >= _N_WORDS:
             return None
-    room = _N_WORDS - n_words
+    room, mean, n_cut = _N_WORDS - n_words, n_words / n_texts, 0
+    if mean >= 2 * _PIECE:
+        n_cut = min(n_texts, int(room / mean))
+        room, mean = room - ceil(n_cut * mean), _PIECE
     n_copies = min(_MAX_COPIES, room // (2 * max(1, n_words)))
     # A new word is read twice: in the place of another word in a text, and alone.
-    n_new_words = int((room - n_copies * n_words) / (n_words / n_texts + 1))
-    return AutomaticAugmenter(n_copies, list(new_words[:n_new_words]))
+    n_new_words = int((room - n_copies * n_words) / (mean + 1))
+    return AutomaticAugmenter(n_copies, list(new_words[:n_new_words]), n_cut)
