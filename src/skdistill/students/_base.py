@@ -52,9 +52,13 @@ if TYPE_CHECKING:
 
     from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
+    from skdistill.students.training._selection import Choice
 
 # Number of texts whose length sizes depend on.
 _SAMPLE = 1_000
+# A student is warned of if it covers less than this share of the way from one answer to all texts
+# to the teacher's answers.
+_NEAR = 0.6
 
 
 class DistilledClassifier(
@@ -154,6 +158,12 @@ class DistilledClassifier(
         RuntimeError
             If workers die repeatedly while labelling.
 
+        Warns
+        -----
+        UserWarning
+            If most words occur only once. If, after a first training, the student agrees with its
+            teacher on few of the texts held out, so that it will be far less accurate.
+
         Notes
         -----
         If joblib's active backend has several worker processes, they label texts in parallel::
@@ -212,7 +222,9 @@ class DistilledClassifier(
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
         recipe = self._recipe(schedule, seed, labels.multilabel)
         parts = getattr(X_unlabeled, "parts", transfer.parts)
-        plan = self._choose_plan(plan, dataset, recipe, parts)
+        plan, choice = self._choose_plan(plan, dataset, recipe, parts)
+        if labeler is not None and teacher_proba is None and choice is not None:
+            _warn_of_distance(choice)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
@@ -332,9 +344,9 @@ class DistilledClassifier(
         dataset: "TransferDataset",
         recipe: "Recipe",
         parts: np.ndarray | None,
-    ) -> "Plan":
+    ) -> tuple["Plan", "Choice | None"]:
         """Return the plan, or one that is better on held-out texts: see `TransferSet.parts`."""
-        return plan
+        return plan, None
 
     def _network_of(self, plan: "Plan") -> Callable[[], "nn.Module"]:
         """Return a function that builds a network of the plan."""
@@ -455,6 +467,21 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
             "contain a script without spaces, of the words in it), so words are poor features. "
             "Check that these are texts, not identifiers; if their language is written without "
             'spaces, use analyzer="char".',
+            stacklevel=5,  # past fit and the wrappers around it
+        )
+
+
+def _warn_of_distance(choice: "Choice") -> None:
+    """Say before the training that the student will stay far behind its teacher."""
+    if choice.fidelity is None or choice.constant is None:
+        return
+    if choice.fidelity - choice.constant < _NEAR * (1 - choice.constant):
+        warnings.warn(
+            f"After a first training, the student gave its teacher's answer to "
+            f"{choice.fidelity:.0%} of the texts held out, of which the most frequent answer alone "
+            f"is right for {choice.constant:.0%}. It will be far less accurate than the teacher. "
+            "Pass unlabelled texts as X_unlabeled, which helps most; or keep the teacher, or let a "
+            "CascadeClassifier ask it where the student is in doubt.",
             stacklevel=5,  # past fit and the wrappers around it
         )
 

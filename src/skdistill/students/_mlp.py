@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
+    from skdistill.students.training._selection import Choice
 
 _ALL = ("mean", "max", "attention")
 
@@ -155,9 +156,9 @@ class DistilledMLPClassifier(DistilledClassifier):
         dataset: "TransferDataset",
         recipe: "Recipe",
         parts: np.ndarray | None,
-    ) -> Plan:
+    ) -> tuple[Plan, "Choice | None"]:
         if self.pooling != "auto":
-            return plan
+            return plan, None
         from skdistill.students.training._selection import choose_network
 
         plans = [
@@ -165,7 +166,8 @@ class DistilledMLPClassifier(DistilledClassifier):
             for pooling in (("mean",), ("mean", "max"), _ALL)
         ]
         networks = [*map(self._network_of, plans)]
-        return plans[choose_network(networks, dataset, recipe, parts)]
+        choice = choose_network(networks, dataset, recipe, parts)
+        return plans[choice.position], choice
 
     def _odd_window(self) -> int:
         if self.context_window % 2 == 0:

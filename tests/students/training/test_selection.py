@@ -18,7 +18,12 @@ from skdistill.students.training import _selection
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe
 from skdistill.students.training._mlp import MLPNetwork
-from skdistill.students.training._selection import choose_network, split_by_parts, split_often
+from skdistill.students.training._selection import (
+    Choice,
+    choose_network,
+    split_by_parts,
+    split_often,
+)
 from skdistill.text._ragged import Ragged
 
 # As it is before a fixture of all tests raises it.
@@ -58,16 +63,16 @@ def choose_by_splits(monkeypatch):
 
 @pytest.mark.parametrize(("networks", "best"), [([BAG, CONSTANT], 0), ([CONSTANT, BAG], 1)])
 def test_the_network_that_learns_is_chosen(recipe, networks, best):
-    assert choose_network(networks, make_dataset(600), recipe) == best
+    assert choose_network(networks, make_dataset(600), recipe).position == best
 
 
 def test_equally_good_networks_keep_their_order(recipe):
-    assert choose_network([BAG, BAG], make_dataset(600), recipe) == 0
+    assert choose_network([BAG, BAG], make_dataset(600), recipe).position == 0
 
 
 def test_few_texts_decide_nothing(recipe):
     assert [*split(499)] == []
-    assert choose_network([BAG, CONSTANT], make_dataset(499), recipe) == 1
+    assert choose_network([BAG, CONSTANT], make_dataset(499), recipe) == Choice(1)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +103,29 @@ def test_texts_left_out_are_on_no_side():
 def test_parts_decide_on_the_sides(recipe):
     parts = np.repeat([TRAINING, HELD_OUT, LEFT_OUT], 40)
     networks, dataset = [CONSTANT, BAG], make_dataset(120)
-    assert choose_network(networks, dataset, recipe, parts) == 1
+    assert choose_network(networks, dataset, recipe, parts).position == 1
     # Nothing is held out: the last one.
-    assert choose_network(networks[::-1], dataset, recipe, np.full(120, TRAINING)) == 1
+    assert choose_network(networks[::-1], dataset, recipe, np.full(120, TRAINING)) == Choice(1)
+
+
+def test_agreement_is_measured_on_texts_held_out(recipe):
+    found = choose_network([CONSTANT, BAG], make_dataset(600), recipe)
+    assert (found.position, found.fidelity) == (1, 1.0)
+    assert 0.5 <= found.constant < 0.55
+    dataset = make_dataset(120)
+    dataset.targets["sample_weight"][:] = torch.tensor([1.0, 3.0] * 60)
+    parts = np.repeat([TRAINING, HELD_OUT], 60)
+    assert choose_network([BAG], dataset, recipe, parts).constant == 0.75
+    dataset.targets["sample_weight"][60:] = 0
+    assert choose_network([BAG], dataset, recipe, parts) == Choice(0, 0.0, 1.0)
+
+
+def test_agreement_on_several_labels(recipe):
+    dataset = make_dataset(600)
+    dataset.targets["proba"] = torch.tensor([[0.9, 0.2], [0.8, 0.7], [0.1, 0.1]]).repeat(200, 1)
+    several = replace(recipe, multilabel=True)
+    found = choose_network([BAG], dataset, several, np.repeat([TRAINING, HELD_OUT], 300))
+    assert found.constant == pytest.approx(2 / 3)
 
 
 def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
@@ -125,7 +150,7 @@ def asked(monkeypatch):
         poolings = [network().pooling for network in networks]
         counts = None if parts is None else Counter(parts.tolist())
         asked.append((poolings, len(dataset), counts))
-        return 0
+        return Choice(0)
 
     monkeypatch.setattr(_selection, "choose_network", choose)
     return asked
@@ -148,6 +173,25 @@ def test_pooling_is_chosen_if_nobody_chose_it(asked, topics):
     assert asked == [(POOLINGS, 40, None)] * 3
     assert fit(topics, 40, pooling="max") == ("max",)
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "warns"),
+    [(Choice(0, 0.79, 0.5), True), (Choice(0, 0.81, 0.5), False), (Choice(0), False)],
+)
+def test_a_student_that_stays_far_behind_is_warned_of(monkeypatch, topics, choice, warns):
+    monkeypatch.setattr(_selection, "choose_network", lambda *_: choice)
+    given = {"teacher": make_tfidf_baseline()}
+    if warns:
+        with pytest.warns(UserWarning, match=r"79% of the texts held out, .* for 50%.*X_unlabeled"):
+            fit(topics, 40, **given)
+    else:
+        fit(topics, 40, **given)
+    fit(topics, 40)  # without a teacher
+    fit(topics, 40, pooling="mean", **given)
+    teacher = make_tfidf_baseline().fit(*topics)
+    student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0)
+    student.fit(topics[0][:40], topics[1][:40], teacher_proba=teacher.predict_proba(topics[0][:40]))
 
 
 def test_pooling_is_chosen_by_texts_of_which_no_copies_are_seen(asked, topics):
