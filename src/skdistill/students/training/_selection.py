@@ -98,10 +98,9 @@ def choose_network(
 
 
 def _agreement_of_one_answer(dataset: TransferDataset, multilabel: bool) -> float:
-    """Return the share of texts, or of labels, for which the teacher's most frequent answer holds."""
-    proba, weight = (
-        dataset.targets[name].numpy()[dataset.rows] for name in ("proba", "sample_weight")
-    )
+    """Return the share of texts, or of labels, with the teacher's most frequent answer."""
+    _, targets = dataset.batch(np.arange(len(dataset)))
+    proba, weight = targets["proba"].numpy(), targets["sample_weight"].numpy()
     if not weight.any():
         return 1.0
     if multilabel:
