@@ -192,8 +192,8 @@ class TestPrediction:
         np.testing.assert_allclose(teacher.decision_function(texts), logits, rtol=0, atol=1e-5)
         assert teacher.predict(texts).tolist() == [TOPICS[i] for i in logits.argmax(axis=1)]
 
-    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "10%"), (5, "20%"), (20, "100%")])
-    def test_says_what_share_of_texts_it_cuts(self, tiny_checkpoint, topics, n_long, share):
+    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "20%"), (5, "40%"), (20, "100%")])
+    def test_says_how_much_is_in_texts_that_it_cuts(self, tiny_checkpoint, topics, n_long, share):
         texts = [
             f"{text} {'rail ' * 30 * (row < n_long)}" for row, text in enumerate(topics[0][:20])
         ]
@@ -208,14 +208,21 @@ class TestPrediction:
                 assert not found
                 continue
             assert str(found[0].message) == (
-                f"About {share} of the texts have 24 tokens or more, and the teacher reads only "
-                "the first 24. If the ends of texts matter, raise max_length."
+                f"About {share} of the tokens are in texts of 24 or more, of which the teacher "
+                "reads only the first 24. If the ends of texts matter, raise max_length."
             )
             assert found[0].filename == __file__
         if share == "100%":
             teacher.set_params(max_length=500).max_length_ = 24
             with pytest.warns(UserWarning, match="divide them, or use another model"):
                 teacher.predict(texts)
+
+    def test_long_texts_count_among_many_short_ones(self, tiny_checkpoint, topics):
+        texts = ["rail", "sail", *(f"{first} {'the ' * 60}" for first in ("oven", "sail", "rail"))]
+        words = [f"word{number}" for number in range(50)]
+        teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1).fit(*topics)
+        with pytest.warns(UserWarning, match="reads only the first 24"):
+            teacher.predict_proba([*texts, *words])
 
     def test_length_limit_of_each_family(self, family_checkpoint):
         teacher = TransformerTeacherClassifier.from_finetuned(family_checkpoint, max_length=512)

@@ -53,6 +53,14 @@ def test_what_recurs_before_words_without_spaces_does_not_hide_them(script, head
     assert share_of_single_words(headed) == pytest.approx(share_of_single_words(texts))
 
 
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(("n_such", "is_noticed"), [(48, False), (50, True), (120, True)])
+def test_texts_in_a_script_without_spaces_are_noticed_among_others(script, n_such, is_noticed):
+    others = make_topics(300 - n_such)[0]
+    mixed = [*write_without_spaces(script, n_such), *others]
+    assert (share_of_single_words(mixed) > MOSTLY_SINGLE) is is_noticed
+
+
 def test_scripts_that_write_spaces_and_names_in_those_that_do_not_are_no_alarm():
     texts = make_topics(300)[0]
     hangul = {ord("a") + i: chr(0xAC00 + 28 * i) for i in range(26)}

@@ -316,8 +316,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Warns
         -----
         UserWarning
-            If a tenth of the texts or more are longer than `max_length`. If the fitted teacher
-            answers no better than chance on its own training texts, of which at most 256 are tried.
+            If a fifth of the tokens or more are in texts longer than `max_length`. If the fitted
+            teacher answers no better than chance on its own training texts, of which at most 256
+            are tried.
         """
         # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision

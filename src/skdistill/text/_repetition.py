@@ -13,6 +13,8 @@ from skdistill.text._vocabulary import split_words
 MOSTLY_SINGLE = 0.73
 _N_TEXTS = 300
 _MIN_TEXTS = 50
+# A text consists of such scripts if more than one in so many of its characters is of them.
+_MANY = 5
 # Scripts that write no spaces between words: Thai to Tibetan, Myanmar, Khmer, kana, Han.
 _WITHOUT_SPACES = re.compile(
     "[\u0e00-\u109f\u1780-\u17ff\u3041-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -34,8 +36,9 @@ def share_of_single_words(*parts: Texts) -> float:
     -------
     float
         The share among all occurrences of words, without punctuation; 0 if it cannot be judged. If
-        most texts contain scripts without spaces, only words in these count, not what else recurs
-        in each text, such as the head of a log line.
+        most texts contain scripts without spaces, or 50 in the sample consist of them to a fifth,
+        only words in these count: not what else recurs in each text, such as the head of a log
+        line, nor texts in another language.
 
     Examples
     --------
@@ -57,7 +60,9 @@ def share_of_single_words(*parts: Texts) -> float:
     sample = [*chain.from_iterable(samples)]
     words = split_words(" ".join(sample).lower())
     counts = Counter(word for word in words if any(map(str.isalnum, word)))
-    if 2 * sum(map(bool, map(_WITHOUT_SPACES.search, sample))) > len(sample):
+    found = [len(_WITHOUT_SPACES.findall(text)) for text in sample]
+    n_mostly = sum(_MANY * n > len(text) for n, text in zip(found, sample, strict=True))
+    if 2 * sum(map(bool, found)) > len(sample) or n_mostly >= _MIN_TEXTS:
         counts = Counter({word: n for word, n in counts.items() if _WITHOUT_SPACES.search(word)})
     n_words = counts.total()
     return sum(n == 1 for n in counts.values()) / n_words if n_words else 0.0
