@@ -463,7 +463,7 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
     share = share_of_single_words(texts, pool)
     if share > MOSTLY_SINGLE:
         warnings.warn(
-            f"In a sample of the texts, {share:.0%} of the words occur only once (if most texts "
+            f"In a sample of the texts, {share:.0%} of the words occur only once (if many texts "
             "contain a script without spaces, of the words in it), so words are poor features. "
             "Check that these are texts, not identifiers; if their language is written without "
             'spaces, use analyzer="char".',
