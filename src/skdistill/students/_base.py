@@ -473,7 +473,7 @@ def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
 
 def _warn_of_distance(choice: "Choice") -> None:
     """Say before the training that the student will stay far behind its teacher."""
-    if choice.fidelity is None or choice.constant is None:
+    if choice.fidelity is None or choice.constant in (None, 1):
         return
     if choice.fidelity - choice.constant < _NEAR * (1 - choice.constant):
         warnings.warn(

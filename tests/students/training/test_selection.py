@@ -177,7 +177,12 @@ def test_pooling_is_chosen_if_nobody_chose_it(asked, topics):
 
 @pytest.mark.parametrize(
     ("choice", "warns"),
-    [(Choice(0, 0.79, 0.5), True), (Choice(0, 0.81, 0.5), False), (Choice(0), False)],
+    [
+        (Choice(0, 0.79, 0.5), True),
+        (Choice(0, 0.81, 0.5), False),
+        (Choice(0), False),
+        (Choice(0, 0.9, 1.0), False),
+    ],
 )
 def test_a_student_that_stays_far_behind_is_warned_of(monkeypatch, topics, choice, warns):
     monkeypatch.setattr(_selection, "choose_network", lambda *_: choice)
