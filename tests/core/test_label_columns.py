@@ -1,6 +1,7 @@
 from collections import namedtuple
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,11 @@ from skdistill._core.label_columns import (
 )
 
 WORDS = ["no", "yes", "no"]
+
+
+Answer = Enum("Answer", {"NO": "no", "YES": "yes"}, type=str)
+
+
 NUMBERS = [3, -1, 3]
 FLAGS = [True, False, True]
 
@@ -57,6 +63,24 @@ def test_labels_keep_their_type_in_every_container(container, labels, kind):
     found = as_labels(container(labels))
     assert found.tolist() == labels
     assert found.dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        lambda labels: np.array(labels, dtype=object),
+        lambda labels: np.array(labels, dtype=object)[:, np.newaxis],
+        pd.Series,
+        pd.Categorical,
+        lambda labels: pd.DataFrame({"label": labels}),
+    ],
+)
+def test_a_member_of_an_enumeration_of_strings_is_the_string(container):
+    found = as_labels(container([Answer.NO, Answer.YES, "no"]))
+    assert found.ravel().tolist() == WORDS
+    rows = [{Answer.YES: 0.9, Answer.NO: 0.1}]
+    assert columns_in_order(rows, np.array(["no", "yes"]), name="p").tolist() == [[0.1, 0.9]]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.texts import as_list, is_missing
+from skdistill._core.texts import as_list, is_missing, plain
 
 # Arrays of booleans, integers, floats and strings are labels already.
 _PLAIN = "biufU"
@@ -107,7 +107,7 @@ def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
 def column_name(column: Any) -> str:
     """Return the name of a column or class as a string; equal numbers have the same one."""
     is_whole = isinstance(column, float | np.floating) and column == column // 1
-    return str(int(column) if is_whole else column)
+    return plain(int(column) if is_whole else column)
 
 
 def _have_names(columns: list[Any]) -> bool:
@@ -220,7 +220,7 @@ def are_sorted(columns: list[Any]) -> bool:
 
     Strings that are numbers must be in the order of both.
     """
-    words = [*map(str, columns)]
+    words = [*map(plain, columns)]
     try:
         numbers = [*map(float, columns)]
     except (TypeError, ValueError):
@@ -413,7 +413,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
             )
     if isinstance(first, str):
         _refuse_nul(values, name)
-        return np.array([str(value) for value in values])
+        return np.array([*map(plain, values)])
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
         return _finite(array, name)

@@ -57,7 +57,7 @@ def check_texts(
     for row, text in enumerate(texts, first_row):
         if not isinstance(text, str):
             raise _not_a_text(text, f"{name}[{row}]")
-    return [str(text) for text in texts]
+    return [*map(plain, texts)]
 
 
 def _read_column(X: Any, name: str) -> list[Any]:
@@ -84,6 +84,11 @@ def as_list(column: Any) -> list[Any]:
         if hasattr(column, method):
             return list(getattr(column, method)())
     return list(column if isinstance(column, Iterable) else np.asarray(column).tolist())
+
+
+def plain(value: Any) -> str:
+    """Return a value as a string; a member of a string enumeration is the string it equals."""
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def is_missing(value: Any) -> bool:

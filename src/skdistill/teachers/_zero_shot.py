@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdistill._core.estimators import fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.labels import check_label_column
-from skdistill._core.texts import check_texts
+from skdistill._core.texts import check_texts, plain
 from skdistill.teachers._base import TransformerClassifier, package_versions
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
@@ -339,7 +339,9 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
             "The labels in candidate_labels must be all strings or all integers, but are "
             f"{[label for label, _ in pairs]}."
         )
-    return dict(pairs)
+    return {
+        plain(label) if isinstance(label, str) else label: plain(phrase) for label, phrase in pairs
+    }
 
 
 def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: int) -> None:
