@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 
+from datasets import Dataset
 from skdistill._core.label_columns import (
     are_sorted,
     as_label_column,
@@ -22,13 +23,9 @@ from skdistill._core.label_columns import (
 )
 
 WORDS = ["no", "yes", "no"]
-
-
-Answer = Enum("Answer", {"NO": "no", "YES": "yes"}, type=str)
-
-
 NUMBERS = [3, -1, 3]
 FLAGS = [True, False, True]
+Answer = Enum("Answer", {"NO": "no", "YES": "yes"}, type=str)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +172,7 @@ def test_numbers_beyond_the_signed_range_are_exact():
         pd.DataFrame({"b": [True, False], "a": [False, True]}, dtype="boolean"),
         pl.DataFrame({"b": [1, 0], "a": [0, 1]}),
         pa.table({"b": [1, 0], "a": [0, 1]}),
+        pd.DataFrame({"b": [1, 0], "a": [0, 1]}).to_records(index=False),
     ],
     ids=lambda table: type(table).__module__,
 )
@@ -352,10 +350,18 @@ Plain = namedtuple("Plain", ["first", "second"])
         [Pair(0.9, 0.1)] * 2,
         [{"travel": 0.9, "food": 0.1}, {"food": 0.1, "travel": 0.9}],
         pl.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_struct(),
+        pd.Series([{"travel": 0.9, "food": 0.1}] * 2),
+        np.array([{"travel": 0.9, "food": 0.1}] * 2, dtype=object),
+        pa.array([{"travel": 0.9, "food": 0.1}] * 2),
+        Dataset.from_dict({"p": [{"travel": 0.9, "food": 0.1}] * 2})["p"],
+        pd.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_records(index=False),
         [Plain(0.1, 0.9)] * 2,
         [pd.Series([0.1, 0.9])] * 2,
     ],
-    ids=["series", "named tuples", "dicts", "structs", "tuples of other names", "without names"],
+    ids=[
+        *("series", "named tuples", "dicts", "structs", "column of dicts", "array of dicts"),
+        *("Arrow", "datasets", "records", "tuples of other names", "without names"),
+    ],
 )
 def test_rows_with_names_are_read_by_them(rows):
     table = columns_in_order(rows, np.array(["food", "travel"]), name="proba")

@@ -13,10 +13,10 @@ from skdistill._core.label_columns import (
     check_ones_and_zeros,
     column_name,
     columns_in_order,
-    from_tensors,
     names_of_columns,
     names_or_numbers,
 )
+from skdistill._core.texts import from_tensors
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
