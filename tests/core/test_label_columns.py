@@ -147,6 +147,14 @@ def test_what_is_no_label_is_named(y, message):
         as_labels(y)
 
 
+def test_advice_fits_what_was_passed():
+    with pytest.raises(ValueError, match=r"^classes\[1\] is missing \(None\); leave it out\.$"):
+        as_labels(["a", None], name="classes")
+    for container in (list, pd.Series):
+        with pytest.raises(ValueError, match=r"as in \[row\['label'\] for row in y\]\.$"):
+            as_labels(container([{"label": "a"}, {"label": "b"}]))
+
+
 @pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, {"a", "b"}, 3])
 def test_what_is_no_column_is_named(y):
     with pytest.raises(TypeError, match="y must be a column of labels, not"):

@@ -425,6 +425,11 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
             raise _missing(value, f"{name}[{row}]")
         is_row = isinstance(value, list | tuple | np.ndarray)
         if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
+            if isinstance(values[first], dict):
+                raise ValueError(
+                    f"{name}[{first}] is {values[first]!r:.60}, not a label; pass the value alone, "
+                    f"as in [row[{next(iter(values[first]), 'label')!r:.40}] for row in {name}]."
+                )
             raise ValueError(
                 f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
                 "ones and zeros with one column per label, such as "
@@ -474,10 +479,10 @@ def _finite(y: np.ndarray, name: str) -> np.ndarray:
 
 
 def _missing(value: Any, where: str) -> ValueError:
-    return ValueError(
-        f"{where} is missing ({value}); drop rows without a label, or pass them as unlabelled "
-        "texts."
-    )
+    advice = "drop rows without a label, or pass them as unlabelled texts"
+    if where.startswith("classes["):
+        advice = "leave it out"
+    return ValueError(f"{where} is missing ({value}); {advice}.")
 
 
 def _not_a_label(value: Any, name: str, row: int) -> ValueError:
