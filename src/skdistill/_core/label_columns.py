@@ -359,7 +359,7 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r:.99}, a label that is not in {names[1]}."
         )
 
 

@@ -78,7 +78,7 @@ def check_labels(
     if len(classes) < 2:
         raise ValueError(
             f"A classifier needs at least 2 classes, but {name} has only one class: "
-            f"{classes.tolist()[0]!r}."
+            f"{classes.tolist()[0]!r:.200}."
         )
     return classes, codes
 
@@ -129,7 +129,7 @@ def weigh_classes(
         weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
         if not (weights >= 0).all() or not np.isfinite(weights).all():
             raise ValueError(
-                f"class_weight={class_weight!r} must contain only finite weights that are not "
+                f"class_weight={class_weight!r:.200} must contain only finite weights that are not "
                 "negative."
             )
         return weights

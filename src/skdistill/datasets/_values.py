@@ -78,8 +78,8 @@ class LabelKinds:
         elif kind != self._first[0]:
             _, first, place = self._first
             raise ValueError(
-                f"{where} has the label {label!r}, but {place} has {first!r}, which is of another "
-                "type; write all labels as strings."
+                f"{where} has the label {label!r:.60}, but {place} has {first!r:.60}, which is of  "
+                "another type; write all labels as strings."
             )
 
 
