@@ -407,7 +407,7 @@ def iterate_proba(
     if isinstance(X, str | bytes) or not isinstance(X, Iterable):
         check_texts(X)
     if not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
-        raise ValueError(f"chunk_size must be a positive integer, but is {chunk_size!r}.")
+        raise ValueError(f"chunk_size must be a positive integer, but is {chunk_size!r:.200}.")
     return _iterate(network, iter(X), chunk_size, n_jobs, verbose)
 
 

@@ -14,6 +14,7 @@ from skdistill import (
     DistilledMLPClassifier,
     TextAugmenter,
     TransformerTeacherClassifier,
+    compare,
     make_tfidf_baseline,
 )
 from skdistill._core.estimators import API_PAGE, LogitClassifier, all_or_nothing
@@ -28,6 +29,24 @@ ARGUMENTS = {
     "FunctionTeacherClassifier": [len],
     "ZeroShotTeacherClassifier": ["a-model", ["good", "bad"]],
 }
+
+
+TOO_MANY = ["a text"] * 1000
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: TextAugmenter(random_state=TOO_MANY).fit(TOO_MANY),
+        lambda: DistilledMLPClassifier(max_epochs=TOO_MANY).fit(TOO_MANY, TOO_MANY),
+        lambda: DistilledMLPClassifier(max_epochs=TOO_MANY)._validate_params(),
+        lambda: compare({}, *[TOO_MANY] * 4, reference=TOO_MANY),
+    ],
+)
+def test_errors_about_parameters_are_short(call):
+    with pytest.raises(ValueError, match=r" Got \['a text', .*\.\.\. instead\.$") as raised:
+        call()
+    assert len(str(raised.value)) < 600
 
 
 def test_all_estimators_are_there():

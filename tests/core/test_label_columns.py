@@ -1,6 +1,7 @@
 from collections import namedtuple
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 
+from datasets import Dataset
 from skdistill._core.label_columns import (
     are_sorted,
     as_label_column,
@@ -23,6 +25,7 @@ from skdistill._core.label_columns import (
 WORDS = ["no", "yes", "no"]
 NUMBERS = [3, -1, 3]
 FLAGS = [True, False, True]
+Answer = Enum("Answer", {"NO": "no", "YES": "yes"}, type=str)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,24 @@ def test_labels_keep_their_type_in_every_container(container, labels, kind):
     found = as_labels(container(labels))
     assert found.tolist() == labels
     assert found.dtype.kind == kind
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        list,
+        lambda labels: np.array(labels, dtype=object),
+        lambda labels: np.array(labels, dtype=object)[:, np.newaxis],
+        pd.Series,
+        pd.Categorical,
+        lambda labels: pd.DataFrame({"label": labels}),
+    ],
+)
+def test_a_member_of_an_enumeration_of_strings_is_the_string(container):
+    found = as_labels(container([Answer.NO, Answer.YES, "no"]))
+    assert found.ravel().tolist() == WORDS
+    rows = [{Answer.YES: 0.9, Answer.NO: 0.1}]
+    assert columns_in_order(rows, np.array(["no", "yes"]), name="p").tolist() == [[0.1, 0.9]]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +147,14 @@ def test_what_is_no_label_is_named(y, message):
         as_labels(y)
 
 
+def test_advice_fits_what_was_passed():
+    with pytest.raises(ValueError, match=r"^classes\[1\] is missing \(None\); leave it out\.$"):
+        as_labels(["a", None], name="classes")
+    for container in (list, pd.Series):
+        with pytest.raises(ValueError, match=r"as in \[row\['label'\] for row in y\]\.$"):
+            as_labels(container([{"label": "a"}, {"label": "b"}]))
+
+
 @pytest.mark.parametrize("y", ["yes", b"yes", {"a": 1}, {"a", "b"}, 3])
 def test_what_is_no_column_is_named(y):
     with pytest.raises(TypeError, match="y must be a column of labels, not"):
@@ -151,6 +180,7 @@ def test_numbers_beyond_the_signed_range_are_exact():
         pd.DataFrame({"b": [True, False], "a": [False, True]}, dtype="boolean"),
         pl.DataFrame({"b": [1, 0], "a": [0, 1]}),
         pa.table({"b": [1, 0], "a": [0, 1]}),
+        pd.DataFrame({"b": [1, 0], "a": [0, 1]}).to_records(index=False),
     ],
     ids=lambda table: type(table).__module__,
 )
@@ -328,10 +358,18 @@ Plain = namedtuple("Plain", ["first", "second"])
         [Pair(0.9, 0.1)] * 2,
         [{"travel": 0.9, "food": 0.1}, {"food": 0.1, "travel": 0.9}],
         pl.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_struct(),
+        pd.Series([{"travel": 0.9, "food": 0.1}] * 2),
+        np.array([{"travel": 0.9, "food": 0.1}] * 2, dtype=object),
+        pa.array([{"travel": 0.9, "food": 0.1}] * 2),
+        Dataset.from_dict({"p": [{"travel": 0.9, "food": 0.1}] * 2})["p"],
+        pd.DataFrame({"travel": [0.9, 0.9], "food": [0.1, 0.1]}).to_records(index=False),
         [Plain(0.1, 0.9)] * 2,
         [pd.Series([0.1, 0.9])] * 2,
     ],
-    ids=["series", "named tuples", "dicts", "structs", "tuples of other names", "without names"],
+    ids=[
+        *("series", "named tuples", "dicts", "structs", "column of dicts", "array of dicts"),
+        *("Arrow", "datasets", "records", "tuples of other names", "without names"),
+    ],
 )
 def test_rows_with_names_are_read_by_them(rows):
     table = columns_in_order(rows, np.array(["food", "travel"]), name="proba")

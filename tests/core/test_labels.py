@@ -1,4 +1,5 @@
 import tracemalloc
+from enum import Enum
 from functools import partial
 
 import numpy as np
@@ -29,6 +30,7 @@ TEXTS = ["one", "", "zwei 🙂"]
         np.array(TEXTS, dtype=object),
         np.array(TEXTS, dtype=np.dtypes.StringDType()),
         [np.str_(text) for text in TEXTS],
+        [*Enum("Member", {"A": "one", "B": "", "C": "zwei 🙂"}, type=str)],
         pd.Series(TEXTS),
         pd.Series(TEXTS, dtype="string[pyarrow]"),
         pd.Series(TEXTS, dtype="category"),

@@ -306,6 +306,53 @@ def test_the_command_line_advises_a_list_of_labels_instead_of_an_object(tmp_path
         read_labelled(file_source(path, options=Options(shell=True)), "text")
 
 
+SEVERAL = [LabelColumns(), *(LabelColumns(is_list=True, separator=mark) for mark in "|,")]
+
+
+@pytest.mark.parametrize("columns", SEVERAL, ids=["one", "bar", "comma"])
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        (["food"], "list"),
+        (["to eat", "a, b"], "list"),
+        ({"label": "food"}, "dict"),
+        (("food",), "tuple"),
+        ({"food"}, "set"),
+        (["\\d"], "list"),
+        (np.array(["food", "travel"]), "list"),
+    ],
+    ids=str,
+)
+def test_a_list_written_as_text_is_no_label(tmp_path, label, kind, columns):
+    path = tmp_path / "in.csv"
+    pd.DataFrame({"text": ["x", "y"], "label": ["a", label]}).to_csv(path, index=False)
+    advice = "the labels of" if columns.is_list else "the label alone, without brackets"
+    message = f"line 3 has a {kind} written as text as label, .*; write {advice}"
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path), "text", columns)
+
+
+@pytest.mark.parametrize("label", ["[unk]", "(a)", "['", "('a')", "[1]", "it's (not) 'a'", "['a]"])
+def test_a_label_in_brackets_is_a_label(tmp_path, label):
+    path = tmp_path / "in.csv"
+    pd.DataFrame({"text": ["x", "y"], "label": ["a", label]}).to_csv(path, index=False)
+    assert read_labelled(file_source(path), "text").y.tolist() == ["a", label]
+    assert {*read_labelled(file_source(path), "text", SEVERAL[1]).names} == {"a", label}
+
+
+@pytest.mark.parametrize("columns", SEVERAL[:2], ids=["one", "bar"])
+@pytest.mark.parametrize("shell", [False, True])
+def test_binary_labels_are_refused_with_what_to_do(tmp_path, columns, shell):
+    path = tmp_path / "in.parquet"
+    labels = [b"food", [b"food"], b"\xff"] if columns.is_list else [b"food", b"\xff"]
+    for label in labels:
+        pd.DataFrame({"text": ["x"], "label": [label]}).to_parquet(path)
+        message = "row 1 has a binary label, b'.*'; convert the column to strings"
+        with pytest.raises(ValueError, match=message) as raised:
+            read_labelled(file_source(path, options=Options(shell=shell)), "text", columns)
+        assert "separator" not in str(raised.value)
+
+
 @pytest.mark.parametrize("column", [["a", None], [1, 2], [b"a", b"b"], [["a"], ["b"]]])
 def test_what_is_no_text_in_parquet_is_named_by_its_row(tmp_path, column):
     path = tmp_path / "in.parquet"

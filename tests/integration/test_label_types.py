@@ -183,13 +183,15 @@ def test_a_table_of_teacher_probabilities_is_read_by_its_names():
     proba = np.tile([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]], (10, 1))
     table = pd.DataFrame(proba, columns=["food", "travel"])
     turned = table[["travel", "food"]]
+    records = pd.Series(turned.to_dict("records"))
     fits = [
         DistilledMLPClassifier(max_epochs=3, random_state=0).fit(TEXTS, y, teacher_proba=given)
-        for given in (proba, table, turned, pl.from_pandas(turned).to_struct())
+        for given in (proba, table, turned, pl.from_pandas(turned).to_struct(), records)
     ]
     expected = fits[0].predict_proba(NEW)
     for student in fits[1:]:
         np.testing.assert_array_equal(student.predict_proba(NEW), expected)
+    assert fidelity(records, table) == fidelity(table, pa.array(records.tolist())) == 1
     with pytest.raises(ValueError, match="teacher_proba has the columns"):
         fits[0].fit(TEXTS, y, teacher_proba=table.rename(columns={"food": "foot"}))
     with pytest.raises(TypeError, match="teacher_proba is a LazyFrame"):
@@ -212,6 +214,7 @@ def test_a_table_of_several_labels_is_read_by_its_names_after_fit(tmp_path):
     student = DistilledMLPClassifier(max_epochs=20, lr=0.05, random_state=0).fit(TEXTS, y)
     turned = y[["moves", "to eat"]]
     assert student.score(TEXTS, turned) == student.score(TEXTS, y) == 1
+    assert student.score(TEXTS, turned.to_records(index=False)) == 1
     assert parity_report(student, TEXTS, turned)["accuracy"] == 1
     pages = []
     for number, labels in enumerate((y, turned)):

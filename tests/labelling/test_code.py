@@ -441,3 +441,66 @@ def test_fields_of_pydantic_models_count(edit):
     assert (before != describe(other.ask)) == bool(edit)
     one.ask(["soup"])
     assert describe(one.ask) == before
+
+
+# How a function reaches a variable of a module; in "make", the function is inside another.
+REACHES = {
+    "import": "def f(): import user_v; return user_v.P",
+    "import as": "def f():\n    import user_vp.sub as v\n    return v.P",
+    "import from": "def f(): from user_v import P; return P",
+    "import of a part": "def f():\n    from user_vp import sub\n    return sub.P",
+    "import for an inner function": "def f():\n    import user_v\n    return lambda: user_v.P",
+    "import of a function": "def f():\n    from user_v import get\n    return get()",
+    "closure": "def make():\n    import user_v\n    return lambda: user_v.P\nf = make()",
+    "item": "def make():\n    import user_v as v\n    return lambda: [v][0].P\nf = make()",
+    "default": "import user_v\ndef f(v=user_v): return v.P",
+    "attribute": "import user_v\nclass C:\n    def f(self): return self.v.P\nc = C()\n"
+    "c.v = user_v\nf = c.f",
+    "function in a closure": "def make():\n    def f(): return f.P\n    f.P = 1\n    return f\n"
+    "f = user_f = make()",
+}
+
+
+@pytest.mark.parametrize("reach", REACHES)
+def test_a_variable_of_a_module_counts_however_it_is_reached(write, reach):
+    source = "P = 1\nCALLS = 0\ndef get():\n    global CALLS\n    CALLS += 1\n    return P"
+    write({"user_v.py": source, "user_vp/__init__.py": "", "user_vp/sub.py": source})
+    modules = [importlib.import_module(name) for name in ("user_v", "user_vp.sub")]
+    cell = run(REACHES[reach])
+    keys = [describe(cell.f)]
+    modules[0].get()
+    keys.append(describe(cell.f))
+    for owner in (*modules, getattr(cell, "user_f", modules[0])):
+        owner.P = 2
+    keys.append(describe(cell.f))
+    assert keys[0] == keys[1] != keys[2]
+
+
+COUNTS = "user_v.N += 1\n    user_v.LAST = 1\n    user_v.LOG.append(1)"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"import user_v\ndef f():\n    {COUNTS}",
+        f"import user_v\ndef f():\n    {COUNTS}\n    return user_v",
+        f"def f():\n    import user_v\n    {COUNTS}",
+        "def f():\n    from user_v import LOG\n    LOG.append(1)",
+    ],
+)
+def test_what_a_function_changes_of_a_module_does_not_count(write, source):
+    write({"user_v.py": "LOG = []\nN = 0"})
+    importlib.import_module("user_v")
+    f = run(source).f
+    before = describe(f)
+    f()
+    assert describe(f) == before
+
+
+def test_a_variable_of_unknown_content_is_named_with_its_module(write):
+    write({"user_v.py": "def ask():\n    yield\nLINE = ask()"})
+    f = run("import user_v\ndef f(v=user_v): return v.LINE").f
+    with pytest.raises(
+        TypeError, match=r"because user_v\.LINE of .* is an object of type builtins"
+    ):
+        describe(f)

@@ -351,6 +351,24 @@ def test_a_pool_of_threads_is_the_same_before_and_after_use():
         assert describe(ask) == before
 
 
+def test_what_a_thread_holds_counts_unless_the_code_puts_it_there():
+    own = threading.local()
+    own.p = 1
+    source = "def ask():\n    own.client = object()\n    own.n += 1\n    return own.p"
+    ask = run(source, own=own).ask
+    own.n, keys = 0, []
+    for value in (1, 1, 2):
+        own.p = value
+        keys.append(describe(ask))
+        ask()
+    assert keys[0] == keys[1] != keys[2]
+    own.p = (number for number in (1, 2))
+    with pytest.raises(
+        TypeError, match=r"because _local\.p of the global 'own' of ask is an object"
+    ):
+        describe(ask)
+
+
 def test_closures_and_lambdas_differ_by_content():
     def make(share, table):
         return lambda texts: [share, table[0]]

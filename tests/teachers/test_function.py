@@ -582,7 +582,13 @@ def ask_by_name(texts):
 
 
 @pytest.mark.parametrize(
-    "func", [ask_by_name, lambda texts: pd.DataFrame(ask_by_name(texts))], ids=["dicts", "table"]
+    "func",
+    [
+        ask_by_name,
+        lambda texts: pd.DataFrame(ask_by_name(texts)),
+        lambda texts: pd.DataFrame(ask_by_name(texts)).to_records(index=False),
+    ],
+    ids=["dicts", "table", "records"],
 )
 def test_several_labels_are_answered_by_name(tmp_path, func):
     expected = np.float32([[0.125, 0.25], [0.75, 0.25]])

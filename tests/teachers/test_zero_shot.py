@@ -1,6 +1,7 @@
 """A teacher that needs the names of classes alone, and students that learn from it."""
 
 import pickle
+from enum import Enum
 
 import joblib
 import numpy as np
@@ -125,6 +126,11 @@ def test_classes_and_their_hypotheses(checkpoint, texts):
     several = make_teacher(checkpoint, multi_label=True).fit(texts)
     assert several.classes_.tolist() == LABELS
     assert several.hypotheses_[0] == "it was about trains ."
+    members = make_teacher(
+        checkpoint, [*Enum("Member", {f"m{i}": label for i, label in enumerate(LABELS)}, type=str)]
+    )
+    assert members.fit(texts).classes_.tolist() == teacher.classes_.tolist()
+    assert members.hypotheses_ == teacher.hypotheses_
 
 
 def test_two_classes_have_log_odds(checkpoint, texts):

@@ -2,7 +2,8 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -22,6 +23,8 @@ from skdistill._core.multilabel import decide
 API_PAGE = "https://skdistill.readthedocs.io/en/stable/generated/skdistill.{estimator_name}.html"
 # The key of the package versions in a pickle's state.
 _VERSIONS = "_saved_with"
+# Characters of a wrong value in an error message.
+_LONGEST_VALUE = 200
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -41,7 +44,23 @@ def validate_params(
     decorator: Callable[[_Function], _Function] = _param_validation.validate_params(
         constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
     )
-    return decorator
+
+    def decorate(function: _Function) -> _Function:
+        return _short_errors()(decorator(function))
+
+    return decorate
+
+
+@contextmanager
+def _short_errors() -> Iterator[None]:
+    """Cut the value in scikit-learn's errors about parameters, which may be all texts."""
+    try:
+        yield
+    except _param_validation.InvalidParameterError as error:
+        rule, got, value = str(error).partition(" Got ")
+        if len(value) > _LONGEST_VALUE:
+            raise type(error)(f"{rule}{got}{value[:_LONGEST_VALUE]}... instead.") from None
+        raise
 
 
 def all_or_nothing(fit: _Function) -> _Function:
@@ -87,7 +106,7 @@ def all_or_nothing(fit: _Function) -> _Function:
 
 
 class DocumentationLinkMixin:
-    """A mixin that links the HTML display of an estimator to its API page.
+    """A mixin that links the HTML display of an estimator to its API page, and cuts long errors.
 
     It must come before `sklearn.base.BaseEstimator` in the list of bases. Subclasses in other
     packages get no link, because scikit-learn checks the module of the class.
@@ -101,6 +120,10 @@ class DocumentationLinkMixin:
 
     _doc_link_module = "skdistill"
     _doc_link_template = API_PAGE
+
+    @_short_errors()
+    def _validate_params(self) -> None:
+        super()._validate_params()  # type: ignore[misc]
 
 
 class TextClassifier(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.texts import as_list, is_missing
+from skdistill._core.texts import as_list, is_missing, plain
 
 # Arrays of booleans, integers, floats and strings are labels already.
 _PLAIN = "biufU"
@@ -57,7 +57,7 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     _refuse_lazy(y, name)
     if hasattr(y, "toarray"):
         return np.asarray(y.toarray())
-    columns = _columns(y)
+    columns = columns_of(y)
     if columns is not None:
         names = [*map(column_name, columns)]
         twice = [name for name in names if names.count(name) > 1]
@@ -92,7 +92,7 @@ def label_names(y: Any) -> np.ndarray | None:
 
     The numbers 0, 1, 2, ... in order are no names. Other numbers become strings.
     """
-    columns = _columns(y)
+    columns = columns_of(y)
     if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
     return np.array([*map(column_name, columns)])
@@ -107,7 +107,7 @@ def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
 def column_name(column: Any) -> str:
     """Return the name of a column or class as a string; equal numbers have the same one."""
     is_whole = isinstance(column, float | np.floating) and column == column // 1
-    return str(int(column) if is_whole else column)
+    return plain(int(column) if is_whole else column)
 
 
 def _have_names(columns: list[Any]) -> bool:
@@ -139,24 +139,11 @@ def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) ->
         )
 
 
-def from_tensors(values: Any) -> Any:
-    """Return a torch tensor as an array, and an iterator or list, also one of tensors, as a list.
-
-    Anything else is returned as it is. Numbers of low precision, which NumPy lacks, become float64.
-    """
-    if hasattr(values, "detach"):
-        tensor = values.detach().cpu()
-        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()[()]
-    if isinstance(values, list | tuple | Iterator):
-        return [from_tensors(row) if hasattr(row, "detach") else row for row in values]
-    return values
-
-
 def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     """Return a table with one column per class, with its columns in the order of the classes.
 
-    A list of rows with names and a struct column of polars are such tables, too. Arrays, and tables
-    whose columns are numbered in order, are returned as they are.
+    A list or column of rows with names is such a table, too. Arrays, and tables whose columns are
+    numbered in order, are returned as they are.
 
     Raises
     ------
@@ -167,11 +154,10 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
         If the table is lazy.
     """
     _refuse_lazy(table, name)
-    if is_struct(table):
-        table = table.to_list()
+    table = as_rows(table)
     if isinstance(table, list | tuple) and table and by_name(table[0], classes) is not None:
         return _rows_in_order(table, classes, name)
-    columns = _columns(table)
+    columns = columns_of(table)
     if columns is None:
         return table
     if not _have_names(columns):
@@ -181,9 +167,13 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
     return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
 
 
-def is_struct(column: Any) -> bool:
-    """Return whether this is a polars column of rows with names."""
-    return str(getattr(column, "dtype", "")).startswith("Struct")
+def as_rows(column: Any) -> Any:
+    """Return a column of rows, such as dicts in a pandas column, as a list; else the input."""
+    is_plain = isinstance(column, str | bytes | Mapping | Iterator | list | tuple)
+    kind = getattr(getattr(column, "dtype", None), "kind", "O")
+    if is_plain or not isinstance(column, Iterable) or columns_of(column) is not None:
+        return column
+    return as_list(column) if getattr(column, "ndim", 1) == 1 and kind == "O" else column
 
 
 def by_name(row: Any, classes: Iterable[Any]) -> Mapping[Any, Any] | None:
@@ -206,13 +196,12 @@ def names_of_columns(proba: Any) -> list[Any] | None:
 
     None means that the columns have no names, or are numbered in order.
     """
-    if is_struct(proba):
-        proba = proba.to_list()
+    proba = as_rows(proba)
     first = proba[0] if isinstance(proba, list | tuple) and len(proba) else None
     row = by_name(first, getattr(first, "_fields", ()))
     if row is not None:
         return [*row]
-    return None if label_names(proba) is None else _columns(proba)
+    return None if label_names(proba) is None else columns_of(proba)
 
 
 def are_sorted(columns: list[Any]) -> bool:
@@ -220,7 +209,7 @@ def are_sorted(columns: list[Any]) -> bool:
 
     Strings that are numbers must be in the order of both.
     """
-    words = [*map(str, columns)]
+    words = [*map(plain, columns)]
     try:
         numbers = [*map(float, columns)]
     except (TypeError, ValueError):
@@ -370,7 +359,7 @@ def check_known_labels(labels: np.ndarray, known: np.ndarray, *, names: tuple[st
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"{names[0]}[{row}] is {labels.tolist()[row]!r}, a label that is not in {names[1]}."
+            f"{names[0]}[{row}] is {labels.tolist()[row]!r:.99}, a label that is not in {names[1]}."
         )
 
 
@@ -383,11 +372,13 @@ def _refuse_lazy(table: Any, name: str) -> None:
         )
 
 
-def _columns(y: Any) -> list[Any] | None:
-    """Return the column names of a pandas, polars or pyarrow table; None for anything else."""
+def columns_of(y: Any) -> list[Any] | None:
+    """Return the names of a table's columns, or of a record array's fields; None otherwise."""
     if hasattr(y, "collect"):  # a lazy table, which is refused where it is read
         return None
     names = getattr(y, "column_names", None)
+    if isinstance(y, np.ndarray) and y.ndim == 1:
+        names = y.dtype.names
     if names is None and getattr(y, "ndim", 2) == 2:
         names = getattr(y, "columns", None)
     return None if names is None or callable(names) else list(names)
@@ -413,7 +404,7 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
             )
     if isinstance(first, str):
         _refuse_nul(values, name)
-        return np.array([str(value) for value in values])
+        return np.array([*map(plain, values)])
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
         return _finite(array, name)
@@ -434,6 +425,11 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
             raise _missing(value, f"{name}[{row}]")
         is_row = isinstance(value, list | tuple | np.ndarray)
         if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
+            if isinstance(values[first], dict):
+                raise ValueError(
+                    f"{name}[{first}] is {values[first]!r:.60}, not a label; pass the value alone, "
+                    f"as in [row[{next(iter(values[first]), 'label')!r:.40}] for row in {name}]."
+                )
             raise ValueError(
                 f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
                 "ones and zeros with one column per label, such as "
@@ -483,10 +479,10 @@ def _finite(y: np.ndarray, name: str) -> np.ndarray:
 
 
 def _missing(value: Any, where: str) -> ValueError:
-    return ValueError(
-        f"{where} is missing ({value}); drop rows without a label, or pass them as unlabelled "
-        "texts."
-    )
+    advice = "drop rows without a label, or pass them as unlabelled texts"
+    if where.startswith("classes["):
+        advice = "leave it out"
+    return ValueError(f"{where} is missing ({value}); {advice}.")
 
 
 def _not_a_label(value: Any, name: str, row: int) -> ValueError:

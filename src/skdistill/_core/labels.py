@@ -13,10 +13,10 @@ from skdistill._core.label_columns import (
     check_ones_and_zeros,
     column_name,
     columns_in_order,
-    from_tensors,
     names_of_columns,
     names_or_numbers,
 )
+from skdistill._core.texts import from_tensors
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
@@ -78,7 +78,7 @@ def check_labels(
     if len(classes) < 2:
         raise ValueError(
             f"A classifier needs at least 2 classes, but {name} has only one class: "
-            f"{classes.tolist()[0]!r}."
+            f"{classes.tolist()[0]!r:.200}."
         )
     return classes, codes
 
@@ -129,7 +129,7 @@ def weigh_classes(
         weights: np.ndarray = compute_class_weight(class_weight, classes=classes, y=classes[codes])
         if not (weights >= 0).all() or not np.isfinite(weights).all():
             raise ValueError(
-                f"class_weight={class_weight!r} must contain only finite weights that are not "
+                f"class_weight={class_weight!r:.200} must contain only finite weights that are not "
                 "negative."
             )
         return weights

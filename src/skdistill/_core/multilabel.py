@@ -151,7 +151,7 @@ def _separator(labels: np.ndarray) -> str:
     for label in labels.tolist():
         if not label or "|" in label or label != label.strip():
             raise ValueError(
-                f"The label {label!r} cannot be listed in a column, where | separates labels; "
+                f"The label {label!r:.200} cannot be listed in a column, where | separates labels; "
                 "train the student on columns whose names have no | and no space at either end."
             )
     return "|"

@@ -1,6 +1,6 @@
 """Check columns of texts from any container; only NumPy is imported."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def check_texts(
     for row, text in enumerate(texts, first_row):
         if not isinstance(text, str):
             raise _not_a_text(text, f"{name}[{row}]")
-    return [str(text) for text in texts]
+    return [*map(plain, texts)]
 
 
 def _read_column(X: Any, name: str) -> list[Any]:
@@ -84,6 +84,24 @@ def as_list(column: Any) -> list[Any]:
         if hasattr(column, method):
             return list(getattr(column, method)())
     return list(column if isinstance(column, Iterable) else np.asarray(column).tolist())
+
+
+def from_tensors(values: Any) -> Any:
+    """Return a torch tensor as an array, and an iterator or list, also one of tensors, as a list.
+
+    Anything else is returned as it is. Numbers of low precision, which NumPy lacks, become float64.
+    """
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()[()]
+    if isinstance(values, list | tuple | Iterator):
+        return [from_tensors(row) if hasattr(row, "detach") else row for row in values]
+    return values
+
+
+def plain(value: Any) -> str:
+    """Return a value as a string; a member of a string enumeration is the string it equals."""
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def is_missing(value: Any) -> bool:

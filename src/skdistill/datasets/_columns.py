@@ -11,9 +11,10 @@ from skdistill._core.texts import is_missing
 from skdistill.datasets._files import no_rows, read_rows
 from skdistill.datasets._source import Rows, Source
 from skdistill.datasets._values import (
+    AS_TEXT,
+    BINARY,
     NO_LABEL,
     LabelKinds,
-    damage_of,
     label_fault,
     listed,
     read_mark,
@@ -191,8 +192,12 @@ class _LabelReader:
         if fault == NO_LABEL:
             none = ", or write an empty string if no label applies" if self.labels.is_list else ""
             return f"add it, drop the row, or move it to a file of unlabelled texts{none}"
+        if fault.startswith(BINARY):
+            return "convert the column to strings"
         if self.labels.is_list:
             return "write the labels of a text with separators between them"
+        if AS_TEXT in fault:
+            return "write the label alone, without brackets and quotes"
         several = self.source.options.named("label_separator", "'|'")
         more = f"as a list with {several}" if fault.startswith("a dict") else f"pass {several}"
         hint = f", or {more} for several" if self.source.options.shell else ""
@@ -220,8 +225,8 @@ class _LabelReader:
     def _read_list(self, values: tuple[Any, ...], number: int) -> tuple[list[str], str]:
         (cell,) = values
         for part in cell if isinstance(cell, list) else [cell]:
-            if isinstance(part, list | tuple | dict):
-                return [], f"a {type(part).__name__} as label, {part!s:.60}"
+            if (fault := label_fault(part)) not in ("", NO_LABEL):
+                return [], fault
         if isinstance(cell, list):
             names = self._trimmed(cell)
         elif is_missing(cell):
@@ -231,8 +236,6 @@ class _LabelReader:
         labels = [str(name) for name in names if not isinstance(name, str) or name]
         if any(map(is_missing, names)):
             return [], NO_LABEL
-        if any(map(damage_of, labels)):
-            return [], "a character in a label that belongs in no text"
         if len({*labels}) < len(labels):
             return [], f"a label twice, {str(cell)!r:.60}"
         self._note_unknown(labels, number)

@@ -1,6 +1,8 @@
 """Single values of a table: characters that no text has, labels, and marks for several labels."""
 
+import ast
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +15,12 @@ _YES = {"1", "1.0", "true", "yes"}
 _NO = {"0", "0.0", "false", "no"}
 # The fault of a label that is missing.
 NO_LABEL = "no label"
+# The fault of a label that is bytes.
+BINARY = "a binary label"
+# The fault of a label that was a list or the like; `str` has made a text of it.
+AS_TEXT = "written as text as label"
+# Longer cells are not read as Python code.
+_LONGEST_LIST = 2**16
 
 
 def damage_of(text: str) -> str:
@@ -55,10 +63,36 @@ def label_fault(label: Any) -> str:
     """Return what is wrong with a label, as the end of "has ..."; an empty string if nothing is."""
     if is_missing(label) or (isinstance(label, str) and not label.strip()):
         return NO_LABEL
+    if isinstance(label, bytes):
+        return f"{BINARY}, {label!s:.60}"
     if not isinstance(label, str | int | float | np.generic):
         return f"a {type(label).__name__} as label, {label!s:.60}"
+    if isinstance(label, str) and (kind := _written_container(label)):
+        return f"a {kind} {AS_TEXT}, {label!r:.60}"
     damage = damage_of(str(label))
     return f"{damage} in the label" if damage else ""
+
+
+def _written_container(label: str) -> str:
+    """Return "list" or the like for one of strings that was written as text, as pandas does.
+
+    Examples
+    --------
+    >>> from skdistill.datasets._values import _written_container
+    >>> [_written_container(label) for label in ("['food']", "[unk]", "[1]")]
+    ['list', '', '']
+    """
+    label = label.strip()
+    is_quoted = label[:1] + label[-1:] in ("[]", "{}", "()") and ("'" in label or '"' in label)
+    if not is_quoted or len(label) > _LONGEST_LIST:
+        return ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            found = ast.literal_eval(label)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return ""
+    return type(found).__name__ if isinstance(found, list | tuple | set | dict) else ""
 
 
 class LabelKinds:
@@ -78,8 +112,8 @@ class LabelKinds:
         elif kind != self._first[0]:
             _, first, place = self._first
             raise ValueError(
-                f"{where} has the label {label!r}, but {place} has {first!r}, which is of another "
-                "type; write all labels as strings."
+                f"{where} has the label {label!r:.60}, but {place} has {first!r:.60}, which is of "
+                "another type; write all labels as strings."
             )
 
 

@@ -240,7 +240,7 @@ default="texts_per_second"
         array([ True,  True])
         """
         if score not in _SCORES:
-            raise ValueError(f"score must be one of {list(_SCORES)}, got {score!r}.")
+            raise ValueError(f"score must be one of {list(_SCORES)}, got {score!r:.200}.")
         known = known_rows(table, against)
         display = cls(
             known["name"].tolist(),

@@ -50,7 +50,7 @@ _CLOSE, _WIDER = 0.025, 0.6
 
 def _check_cost(against: str) -> None:
     if against not in COSTS:
-        raise ValueError(f"against must be one of {list(COSTS)}, got {against!r}.")
+        raise ValueError(f"against must be one of {list(COSTS)}, got {against!r:.200}.")
 
 
 def known_rows(table: pd.DataFrame, against: CostColumn) -> pd.DataFrame:

@@ -249,7 +249,7 @@ def _check_estimators(estimators: Any, reference: str | None) -> dict[str, Any]:
     if twice:
         raise ValueError(f"Names of estimators must be unique, but {twice} occur more than once.")
     if reference is not None and reference not in names:
-        raise ValueError(f"reference must be one of the names {names}, got {reference!r}.")
+        raise ValueError(f"reference must be one of the names {names}, got {reference!r:.200}.")
     return dict(pairs)
 
 
@@ -321,7 +321,9 @@ def _check_predictions(name: str, predictions: Predictions, y: np.ndarray) -> No
         )
     classes = predictions.classes
     if classes is not None and not np.isin(classes, y).any():
-        raise ValueError(f"None of the classes of {name!r}, {classes.tolist()}, occurs in y_test.")
+        raise ValueError(
+            f"None of the classes of {name!r}, {classes.tolist()!s:.200}, occurs in y_test."
+        )
 
 
 def _kind(estimator: Any) -> str:

@@ -33,6 +33,10 @@ _SCHEMA = (
 # Functions that read docstrings and annotations.
 _READERS = frozenset(("getdoc", "signature", "get_annotations", "get_type_hints"))
 _NAMES = LOADS | ATTRIBUTE_LOADS | {"IMPORT_FROM"}
+_LOCAL_LOADS = (
+    *("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"),
+    "STORE_FAST_LOAD",
+)
 _ABSENT = "absent"
 
 # What an import statement names: a module, the number of dots before it, and what is taken from it.
@@ -57,23 +61,22 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     >>> function_parts(ask)["global"]
     {'asked': <class 'list'>, 'prompt': 'food or travel?'}
     """
-    code = function.__code__
+    code, variables = function.__code__, function.__globals__
     instructions = [*_instructions(code)]
     changes = [*changes_in(instructions)]
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
-    closure = {
-        name: without_changes(
-            _content(cell), [each for each in changes if (each.kind, each.name) == ("cell", name)]
-        )
-        for name, cell in cells
-    }
+    closure = {name: _content(cell) for name, cell in cells}
+    imported = _imported(instructions, variables.get("__package__"))
+    # An import is no change of what it imports.
+    parts = [each for each in changes if each.name in imported and (each.steps or each.by_method)]
+    own = [each for each in changes if each.kind == "cell" and each.name in closure]
     changed = {each.name for each in changes if each.kind == "variable"}
     return {
         "code": _code_parts(code, function.__doc__),
         "default": (function.__defaults__, function.__kwdefaults__),
-        "closure": {name: value for name, value in closure.items() if value is not CHANGING},
-        "global": _referenced(instructions, function.__globals__, changes),
-        **_initial(function.__globals__, changed),
+        "closure": _used(instructions, imported | closure, parts + own, is_local=True),
+        "global": _referenced(instructions, variables, changes),
+        **_initial(variables, changed),
     }
 
 
@@ -241,7 +244,12 @@ def _code_parts(code: CodeType, docstring: str | None = None) -> tuple[Any, ...]
 
 
 def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    yield from (step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG")
+    cells = {*code.co_cellvars, *code.co_freevars}
+    for step in dis.get_instructions(code):
+        # From Python 3.13, LOAD_FAST also hands a cell to an inner function.
+        is_cell = step.opname.startswith("LOAD_FAST") and step.argval in cells
+        if step.opname != "EXTENDED_ARG" and not is_cell:
+            yield step
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
@@ -258,31 +266,46 @@ def _referenced(
     builtins = variables.get("__builtins__", {})
     if isinstance(builtins, ModuleType):
         builtins = vars(builtins)
+    own = [each for each in changes if each.kind == "variable"]
+    known = {*variables, *builtins, *(each.name for each in own if not each.steps)}
+    loaded = {step.argval for step in instructions if step.opname in LOADS}
+    return found | dict.fromkeys(loaded - known, _ABSENT) | _used(instructions, variables, own)
+
+
+def _used(
+    instructions: list[dis.Instruction],
+    variables: dict[str, Any],
+    changes: list[Change],
+    *,
+    is_local: bool = False,
+) -> dict[str, Any]:
+    """Return the values of those variables that bytecode uses, by name, without what changes."""
+    found: dict[str, Any] = {}
     readers = _READERS & {step.argval for step in instructions if step.opname in _NAMES}
     by_variable: dict[str, list[Change]] = {}
     for change in changes:
-        if change.kind == "variable":
-            by_variable.setdefault(change.name, []).append(change)
+        by_variable.setdefault(change.name, []).append(change)
     for position, step in enumerate(instructions):
-        name = step.argval
-        if step.opname not in LOADS:
+        if not step.opname.startswith(_LOCAL_LOADS) if is_local else step.opname not in LOADS:
             continue
-        own = by_variable.get(name, [])
-        if name in variables:
-            names, value = _through_owners(name, variables[name], instructions[position + 1 :])
-            path = ".".join(names)
-            if path in found:
-                continue
-            if not isinstance(value, ModuleType):
-                way = tuple(("attribute", part) for part in names[1:])
-                own = [each.after(len(way)) for each in own if each.steps[: len(way)] == way]
-                value = without_changes(value, own)
-            if readers and isinstance(value, FunctionType):
-                value = value, value.__doc__, value.__annotations__
-            if value is not CHANGING:
-                found[path] = value
-        elif name not in builtins and all(change.steps for change in own):
-            found[name] = _ABSENT
+        name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+        if name not in variables:
+            continue
+        following = instructions[position + 1 :]
+        names, value = _through_owners(name, variables[name], following)
+        path, is_module = ".".join(names), isinstance(value, ModuleType)
+        is_changed = is_module and following[len(names) - 1].opname in ("STORE_ATTR", "DELETE_ATTR")
+        if path in found or is_changed:
+            continue
+        way = tuple(("attribute", part) for part in names[1:])
+        own = [each for each in by_variable.get(name, ()) if each.steps[: len(way)] == way]
+        own = [each.after(len(way)) for each in own]
+        # A function that loads a module again does not change it.
+        value = without_changes(value, [each for each in own if each.steps or not is_module])
+        if readers and isinstance(value, FunctionType):
+            value = value, value.__doc__, value.__annotations__
+        if value is not CHANGING:
+            found[path] = value
     return found
 
 
@@ -292,6 +315,8 @@ def _through_owners(
     """Follow attributes such as `helpers.clean` into modules and functions of the user."""
     names = [name]
     for step in following:
+        if step.opname == "COPY":  # as in `module.counter += 1`
+            continue
         if step.opname not in ATTRIBUTE_LOADS or not _counts_alone(value, step.argval):
             break
         names.append(step.argval)
@@ -312,6 +337,27 @@ def _imports(instructions: list[dis.Instruction]) -> Iterator[_Import]:
             yield step.argval, level.argval, parts.argval or ()
 
 
+def _imported(instructions: list[dis.Instruction], package: str | None) -> dict[str, Any]:
+    """Return the variables that import statements assign to, if modules of the user are loaded."""
+    found: dict[str, Any] = {}
+    owner = value = None
+    for level, parts, step in zip(instructions, instructions[1:], instructions[2:], strict=False):
+        if step.opname == "IMPORT_NAME":
+            is_from = parts.argval is not None
+            name = _full_name(step.argval, level.argval, package)
+            owner = value = sys.modules.get(name if is_from else name.partition(".")[0])
+        elif step.opname == "IMPORT_FROM" and isinstance(owner, ModuleType):
+            submodule = sys.modules.get(f"{owner.__name__}.{step.argval}")
+            value = vars(owner).get(step.argval, submodule)
+            if installed_version(owner.__name__) is not None:
+                value = None
+            owner = owner if is_from else value  # `import a.b as c` takes b from a
+        elif step.opname.startswith("STORE") and value is not None:
+            found[step.argval[0] if isinstance(step.argval, tuple) else step.argval] = value
+            value = None
+    return found
+
+
 def _imports_in(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -320,14 +366,18 @@ def _imports_in(nodes: Iterable[ast.AST]) -> Iterator[_Import]:
             yield node.module or "", node.level, tuple(part.name for part in node.names)
 
 
+def _full_name(name: str, level: int, package: str | None) -> str:
+    """Return the full name of an imported module; an empty string if its package is unknown."""
+    if not level or not package:
+        return "" if level else name
+    base = package.rsplit(".", level - 1)[0]
+    return f"{base}.{name}" if name else base
+
+
 def _module_names(imports: Iterable[_Import], package: str | None) -> Iterator[str]:
     """Yield the full names of all modules that import statements in a package may load."""
     for name, level, parts in imports:
-        if level and not package:
-            continue
-        if level:
-            base = str(package).rsplit(".", level - 1)[0]
-            name = f"{base}.{name}" if name else base
+        name = _full_name(name, level, package)
         ends = [position for position, letter in enumerate(name) if letter == "."]
         yield from (name[:end] for end in (*ends, len(name)))
         yield from (f"{name}.{part}" for part in parts)
@@ -370,9 +420,31 @@ def _read_module(content: bytes) -> tuple[str, list[_Import]]:
     return hashlib.blake2b(content, digest_size=16).hexdigest(), imports
 
 
-def module_parts(module: ModuleType) -> Any:
-    """Return a module's name, and its version or, for a module of the user, what it consists of."""
-    return module.__name__, _modules([module.__name__], module)
+def module_parts(module: ModuleType) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """Return a module's name, and its version or, for a module of the user, what it consists of.
+
+    These are its code and that of the modules that it imports, and the values of its variables,
+    except for those that its own functions change.
+    """
+    variables, name = vars(module), module.__name__
+    if installed_version(name) is not None:
+        return name, _modules([name], module), {}
+    owners = [variables, *(vars(value) for value in variables.values() if isinstance(value, type))]
+    functions = [_function_of(entry) for owner in owners for entry in owner.values()]
+    changes = [
+        change
+        for function in functions
+        if function is not None and function.__globals__ is variables
+        for change in changes_in(_instructions(function.__code__))
+        if change.kind == "variable"
+    ]
+    values = {
+        key: without_changes(value, [each for each in changes if each.name == key])
+        for key, value in variables.items()
+        if not key.startswith("__")
+    }
+    values = {key: value for key, value in values.items() if value is not CHANGING}
+    return name, _modules([name], module), values
 
 
 def _content(cell: Any) -> Any:

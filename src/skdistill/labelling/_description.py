@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -200,7 +201,9 @@ class _Description:
         elif isinstance(value, BaseEstimator):
             self._add_estimator(value)
         elif isinstance(value, types.ModuleType):
-            self._add_all("module", module_parts(value))
+            *parts, variables = module_parts(value)
+            self._add_all("module", parts)
+            self._add_attributes(value, variables)
         elif isinstance(value, types.FunctionType | type):
             self._add_code(value)
         else:
@@ -265,7 +268,10 @@ class _Description:
 
     def _add_object(self, value: Any) -> None:
         kind = type(value)
-        if kind.__module__.partition(".")[0] in _WITHOUT_CONTENT:
+        if isinstance(value, threading.local):  # what it holds in this thread
+            self.add(kind)
+            self._add_attributes(value, vars(value))
+        elif kind.__module__.partition(".")[0] in _WITHOUT_CONTENT:
             self._write("type", _name(kind).encode())
         elif _is_tensor(value):
             tensor = value.detach().cpu().contiguous()
@@ -351,6 +357,8 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
 
 
 def _name(value: Any) -> str:
+    if isinstance(value, types.ModuleType):
+        return value.__name__
     return str(getattr(value, "__qualname__", type(value).__qualname__)).replace("<locals>.", "")
 
 

@@ -264,6 +264,8 @@ def check_memory_location(memory: Any) -> Path | None:
     ------
     TypeError
         If `memory` is not None, a folder or a `joblib.Memory`.
+    NotADirectoryError
+        If the folder is a file, or would be inside a file.
     """
     if isinstance(memory, joblib.Memory):
         memory = memory.location
@@ -271,7 +273,14 @@ def check_memory_location(memory: Any) -> Path | None:
         return None
     if not isinstance(memory, str | os.PathLike):
         raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
-    return Path(memory)
+    location = Path(memory)
+    for path in (location, *location.parents):
+        if path.is_file():
+            raise NotADirectoryError(
+                f"memory={str(location)!r} cannot be a folder, because {str(path)!r} is a file; "
+                "pass a folder, which need not exist."
+            )
+    return location
 
 
 def digest_texts(texts: Iterable[str]) -> np.ndarray:

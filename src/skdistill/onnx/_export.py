@@ -123,7 +123,7 @@ def export_onnx(
     """
     _check_installed()
     if inputs not in ("ids", "strings"):
-        raise ValueError(f'inputs must be "ids" or "strings", but is {inputs!r}.')
+        raise ValueError(f'inputs must be "ids" or "strings", but is {inputs!r:.200}.')
     compiled = as_compiled(student)
     model = compiled._model
     if inputs == "strings":

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.label_columns import by_name, columns_in_order, from_tensors, is_struct
+from skdistill._core.label_columns import as_rows, by_name, columns_in_order, columns_of
+from skdistill._core.texts import from_tensors
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
@@ -54,7 +55,7 @@ class AnswerReader:
         odd : dict of int to str
             For each odd row, what is wrong with it. If the number of answers is wrong, every row.
         """
-        if len(getattr(answers, "columns", ())) > 1:
+        if len(columns_of(answers) or ()) > 1:
             answers = columns_in_order(answers, np.asarray(self._columns), name="func(texts)")
         rows = _as_rows(answers)
         if rows is None or len(rows) != n_texts:
@@ -157,8 +158,7 @@ def _as_rows(answers: Any) -> Any:
     """Return answers as a sequence of rows, or None."""
     if isinstance(answers, str | bytes | Mapping):
         return None
-    if is_struct(answers):
-        answers = answers.to_list()
+    answers = as_rows(answers)
     if hasattr(answers, "to_numpy"):  # a data frame or a column of labels
         answers = np.asarray(answers)
     answers = from_tensors(answers)

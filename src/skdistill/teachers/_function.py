@@ -191,7 +191,7 @@ class FunctionTeacherClassifier(TextClassifier):
         if len(classes) < 2 or len(np.unique(classes)) < len(classes):
             raise ValueError(
                 "classes must contain at least two labels, without repeats, but is "
-                f"{classes.tolist()}."
+                f"{classes.tolist()!s:.200}."
             )
         return classes
 
@@ -317,7 +317,7 @@ class FunctionTeacherClassifier(TextClassifier):
                             "more items; make a new one in each call."
                         ) from error
                     raise
-                reasons = dict.fromkeys(range(len(missing)), f"func raised {error!r}")
+                reasons = dict.fromkeys(range(len(missing)), f"func raised {error!r:.200}")
                 break
             proba[missing], reasons = reader.read(answers, len(missing))
             missing = missing[[*reasons]]

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skdistill._core.estimators import fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.labels import check_label_column
-from skdistill._core.texts import check_texts
+from skdistill._core.texts import check_texts, plain
 from skdistill.teachers._base import TransformerClassifier, package_versions
 from skdistill.teachers.huggingface._heads import check_classifier, inference_outputs
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise_pairs
@@ -237,7 +237,7 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         phrases = _phrases(self.candidate_labels)
         if "{}" not in self.hypothesis_template:
             raise ValueError(
-                f"hypothesis_template={self.hypothesis_template!r} has no placeholder for the "
+                f"hypothesis_template={self.hypothesis_template!r:.200} has no placeholder for the "
                 "candidate; "
                 'add {}, as in "This example is {}."'
             )
@@ -257,8 +257,8 @@ class ZeroShotTeacherClassifier(TransformerClassifier):
         for row, label in enumerate(check_label_column(y, n_rows=n_rows).tolist()):
             if label not in known:
                 raise ValueError(
-                    f"y[{row}] is {label!r}, which is not one of the classes in candidate_labels: "
-                    f"{classes.tolist()}."
+                    f"y[{row}] is {label!r:.200}, which is not one of the classes in "
+                    f"candidate_labels: {classes.tolist()!s:.200}."
                 )
 
     def _tokenise(self, texts: list[str]) -> TokenisedTexts:
@@ -321,13 +321,13 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     for label, phrase in pairs:
         if not isinstance(phrase, str):
             raise TypeError(
-                f"candidate_labels must contain phrases, but contains {phrase!r} for the label "
-                f"{label!r}."
+                f"candidate_labels must contain phrases, but contains {phrase!r:.200} for the "
+                f"label {label!r:.200}."
             )
         if phrase in seen:
             raise ValueError(
-                f"candidate_labels contains {phrase!r} twice, so these classes would get the same "
-                "score."
+                f"candidate_labels contains {phrase!r:.200} twice, so these classes would get the "
+                "same score."
             )
         seen.add(phrase)
     kinds = {
@@ -337,9 +337,11 @@ def _phrases(candidate_labels: Iterable[str] | Mapping[Any, str]) -> dict[Any, s
     if kinds not in ({str}, {int}):
         raise TypeError(
             "The labels in candidate_labels must be all strings or all integers, but are "
-            f"{[label for label, _ in pairs]}."
+            f"{[label for label, _ in pairs]!s:.200}."
         )
-    return dict(pairs)
+    return {
+        plain(label) if isinstance(label, str) else label: plain(phrase) for label, phrase in pairs
+    }
 
 
 def _check_room(hypotheses: list[str], model: Any, tokenizer: Any, max_length: int) -> None:
