@@ -14,7 +14,7 @@ _SCALE = ".scale"
 def check_precision(precision: str) -> None:
     """Check that a precision exists."""
     if precision not in get_args(Precision):
-        raise ValueError(f"precision={precision!r} must be one of {get_args(Precision)}.")
+        raise ValueError(f"precision={precision!r:.60} must be one of {get_args(Precision)}.")
 
 
 def quantize(weights: dict[str, np.ndarray], precision: Precision) -> dict[str, np.ndarray]:

@@ -420,7 +420,7 @@ class FittedStudent(CalibratableStudent):
         n_listed = len(self._vocabulary.features) + 1
         if not isinstance(n_features, int | np.integer) or not 2 <= n_features <= n_listed:
             raise ValueError(
-                f"n_features={n_features!r} must be an integer from 2 to {n_listed}, the "
+                f"n_features={n_features!r:.60} must be an integer from 2 to {n_listed}, the "
                 "student's current number of features without hash buckets."
             )
         embedding = self._weights["embedding.weight"]

@@ -101,7 +101,7 @@ class StudentParameters:
             value = getattr(self, name)
             if value:
                 raise ValueError(
-                    f"{name}={value!r} {reason}, but y is None; pass y, or leave {name} at its "
+                    f"{name}={value!r:.60} {reason}, but y is None; pass y, or leave {name} at its "
                     "default."
                 )
 
@@ -118,7 +118,7 @@ class StudentParameters:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not pooling or len(set(pooling)) < len(pooling) or not set(pooling) <= set(known):
             raise ValueError(
-                f"pooling={self.pooling!r} must be one of {known}, or a tuple of different ones."
+                f"pooling={self.pooling!r:.60} must be one of {known}, or a tuple of different ones."
             )
         return pooling
 
@@ -127,14 +127,16 @@ class StudentParameters:
         if len(values) < at_least or not all(
             isinstance(value, int | np.integer) and value > 0 for value in values
         ):
-            raise ValueError(f"{name}={getattr(self, name)!r} must contain only positive integers.")
+            raise ValueError(
+                f"{name}={getattr(self, name)!r:.60} must contain only positive integers."
+            )
         return values
 
     def _vocabulary_options(self) -> dict[str, Any]:
         min_n, max_n = self.ngram_range
         if not 1 <= min_n <= max_n:
             raise ValueError(
-                f"ngram_range={self.ngram_range!r} must be a pair with 1 <= min_n <= max_n."
+                f"ngram_range={self.ngram_range!r:.60} must be a pair with 1 <= min_n <= max_n."
             )
         if self.hash_buckets and not (min_n == 1 < max_n):
             raise ValueError(
