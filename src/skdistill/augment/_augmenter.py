@@ -277,8 +277,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             or not 1 <= lengths[0] <= lengths[1]
         ):
             raise ValueError(
-                f"ngram_range={self.ngram_range!r:.60} must be a pair of lengths with 1 <= min_n <= "
-                "max_n."
+                f"ngram_range={self.ngram_range!r:.60} must be a pair of lengths with "
+                "1 <= min_n <= max_n."
             )
         if self.mask_p + self.replace_p > 1:
             raise ValueError(
