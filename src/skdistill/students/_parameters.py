@@ -118,7 +118,8 @@ class StudentParameters:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not pooling or len(set(pooling)) < len(pooling) or not set(pooling) <= set(known):
             raise ValueError(
-                f"pooling={self.pooling!r:.60} must be one of {known}, or a tuple of different ones."
+                f"pooling={self.pooling!r:.60} must be one of {known}, or a tuple of different "
+                "ones."
             )
         return pooling
 
