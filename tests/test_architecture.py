@@ -19,7 +19,7 @@ FLOORS = [
     ["evaluation"],
     ["students", "onnx"],
     ["serving", "displays"],
-    ["card", "augment"],
+    ["card", "augment", "selection"],
     ["teachers", "labelling", "runtime"],
     ["text", "metrics", "datasets", "estimator_checks"],
     ["_core"],

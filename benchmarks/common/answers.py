@@ -105,6 +105,11 @@ def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings
         draft = path.with_suffix(".partial.npz")
         np.savez(draft, **answers)
         os.replace(draft, path)
+    return read_answers(path)
+
+
+def read_answers(path: Path) -> Bunch:
+    """Read the file of a teacher's answers; see `ask`."""
     with np.load(path) as stored:
         answers = Bunch(**{part: stored[part] for part in stored.files})
     for part, log_proba in answers.items():

@@ -44,6 +44,7 @@ __getattr__, __dir__, _names = attach(
         "parametrize_with_text_checks": "estimator_checks",
         "parity_report": "serving",
         "recommend_student": "evaluation._recommendation",
+        "select_texts": "selection._select_texts",
         "word_order_sensitivity": "metrics._word_order",
     },
 )

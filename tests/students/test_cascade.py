@@ -22,73 +22,12 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students import cascade_curve
+from skdistill.students.cascade._parts import split_rows
 
 
 def make_student(teacher=None, **params):
     params = {"max_epochs": 6, "random_state": 0, "vocabulary_size": 60} | params
     return DistilledMLPClassifier(teacher, **params)
-
-
-def random_case(n_texts=200, n_classes=3, seed=0):
-    rng = np.random.default_rng(seed)
-    student = rng.dirichlet(np.ones(n_classes), size=n_texts).round(2) + 1e-3
-    student /= student.sum(axis=1, keepdims=True)
-    teacher = rng.dirichlet(np.ones(n_classes), size=n_texts)
-    return student, teacher, rng.integers(n_classes, size=n_texts)
-
-
-def test_curve_is_what_each_threshold_gives():
-    student, teacher, codes = random_case()
-    curve = cascade_curve(student, teacher, codes, teacher_cost=30)
-    assert curve["teacher_rate"].iloc[[0, -1]].tolist() == [0, 1]
-    assert (np.diff(curve["teacher_rate"]) > 0).all()
-    for row in curve.itertuples():
-        asked = student.max(axis=1) < row.threshold
-        predicted = np.where(asked, teacher.argmax(axis=1), student.argmax(axis=1))
-        assert row.teacher_rate == pytest.approx(asked.mean())
-        assert row.coverage == pytest.approx(1 - asked.mean())
-        assert row.accuracy == pytest.approx((predicted == codes).mean())
-        assert row.cost == pytest.approx(1 + 30 * asked.mean())
-        if not asked.all():
-            right = student.argmax(axis=1)[~asked] == codes[~asked]
-            assert row.student_accuracy == pytest.approx(right.mean())
-    assert np.isnan(curve["student_accuracy"].iloc[-1])
-
-
-def test_a_curve_aligns_named_columns():
-    student, teacher, codes = random_case()
-    expected = cascade_curve(student, teacher, codes)
-    tables = [pd.DataFrame(proba, columns=["a", "b", "c"]) for proba in (student, teacher)]
-    found = cascade_curve(tables[0], tables[1][["c", "a", "b"]], codes)
-    pd.testing.assert_frame_equal(found, expected)
-
-
-@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2]])
-@pytest.mark.parametrize("rows", [pd.DataFrame.copy, lambda table: table.to_dict("records")])
-def test_a_curve_aligns_a_table_with_an_array(names, rows):
-    student, teacher, codes = random_case()
-    expected = cascade_curve(student, teacher, codes)
-    named = pd.DataFrame(teacher, columns=names)
-    for given in (student, pd.DataFrame(student)):
-        found = cascade_curve(given, rows(named), codes)
-        pd.testing.assert_frame_equal(found, expected)
-    shuffled = rows(named[[names[2], *names[:2]]])
-    if names == [0, 1, 2]:  # the names say which column a code means
-        pd.testing.assert_frame_equal(cascade_curve(student, shuffled, codes), expected)
-        turned = cascade_curve(rows(pd.DataFrame(student)[[2, 0, 1]]), teacher, codes)
-        pd.testing.assert_frame_equal(turned, expected)
-        return
-    message = r"{}_proba has the columns \['c', 'a', 'b'\], which are not in sorted order"
-    with pytest.raises(ValueError, match=message.format("teacher")):
-        cascade_curve(student, shuffled, codes)
-    with pytest.raises(ValueError, match=message.format("student")):
-        cascade_curve(shuffled, teacher, codes)
-
-
-def test_a_curve_needs_texts():
-    with pytest.raises(ValueError, match="at least one text"):
-        cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])
 
 
 def says_all_right(texts):
@@ -238,9 +177,7 @@ def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
         with sklearn.config_context(enable_metadata_routing=routing):
             cascade.fit(X, y, sample_weight=weights)
     assert len(WeighedTeacher.weights) == 2
-    training, _ = CascadeClassifier(None, random_state=0)._split(
-        np.arange(600), np.unique(y, return_inverse=True)[1], 3
-    )
+    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])
 
@@ -252,17 +189,15 @@ def test_a_student_with_teachers_of_folds_cascades(topics):
     cascade = CascadeClassifier(student, random_state=0).fit(X, y)
     assert sorted(CountedTeacher.sizes) == [360, 360, 360, 540]
     alone = make_student(CountedTeacher(), teacher_cv=3)
-    training, _ = cascade._split(np.arange(600), np.unique(y, return_inverse=True)[1], 3)
+    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     alone.fit([X[row] for row in training], y[training])
     np.testing.assert_array_equal(cascade.student_.predict_proba(X), alone.predict_proba(X))
 
 
 def test_another_seed_holds_other_rows_out(topics):
     X, y = topics
-    rows = np.arange(600), np.unique(y, return_inverse=True)[1], 3
-    first, again, other = (
-        CascadeClassifier(None, random_state=seed)._split(*rows)[1] for seed in (0, 0, 1)
-    )
+    codes = np.unique(y, return_inverse=True)[1]
+    first, again, other = (split_rows(600, codes, 0.1, seed)[1] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert len({*first} & {*other}) < 20
     curves = [
@@ -321,15 +256,14 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
 
 @pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])
 def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_out):
-    cascade = CascadeClassifier(make_student(), validation_fraction=0.05, random_state=0)
     codes = np.tile([0, 1], n_texts // 2)
-    training, held_out = cascade._split(np.arange(n_texts), codes, 2)
+    training, held_out = split_rows(n_texts, codes, 0.05, 0)
     assert len(held_out) == n_held_out
     assert sorted([*training, *held_out]) == [*range(n_texts)]
     for rows in (training, held_out):
         assert set(codes[rows]) == {0, 1}
     with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
-        cascade._split(np.arange(3), np.array([0, 1, 1]), 2)
+        split_rows(3, np.array([0, 1, 1]), 0.05, 0)
 
 
 class NamesColumns(ClassifierMixin, BaseEstimator):
