@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common.answers import read_answers
+from common.answers import answers_of_minilm
 from common.corpora import load_corpus
-from common.setting import Results, SoftLabels, load_teacher
+from common.setting import Results
 from sklearn.utils import Bunch
 
 from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, select_texts
@@ -29,15 +29,6 @@ HERE = Path(__file__).parent
 CORPORA = ("emotion", "trec6", "agnews", "sst2")
 METHODS = ("random", "uncertainty", "diversity", "mixed")
 N_LABELS = (200, 400, 800, 1600, 3200)
-
-
-def answers_of(name: str, data: Bunch, work: Path) -> np.ndarray:
-    """Return MiniLM's probabilities for the training texts."""
-    path = work / "answers" / f"{name}_minilm_0.npz"
-    if path.exists():
-        return read_answers(path).train
-    teacher = load_teacher(name, data, work / "teachers", {}, "auto")
-    return SoftLabels(name, data, teacher, work / "soft_labels").train
 
 
 def run(data: Bunch, answers: np.ndarray, method: str, seed: int) -> dict:
@@ -115,7 +106,7 @@ def main() -> None:
     for seed in () if options.table else range(options.seeds):
         for name in options.data:
             data = load_corpus(name)
-            answers = answers_of(name, data, options.work)
+            answers = answers_of_minilm(name, data, options.work).train
             for method in options.methods:
                 results.record(
                     (name, method, seed),

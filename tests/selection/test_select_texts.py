@@ -121,19 +121,20 @@ def test_mixed_prefers_uncertain_texts_without_repeating_them():
     assert n_uncertain >= 27
 
 
-def test_spreading_draws_by_the_squared_distances():
+def test_spreading_draws_by_weights_times_squared_distances():
     texts = ["red green", "red blue", "green", "blue blue yellow"]
-    factors = np.array([[1.0, 0.5], [0.2, 0.1], [0.3, -1.0], [0.0, 2.0]])
+    weights = np.array([0.5, 0.2, 1.0, 0.8])
     words = TfidfVectorizer(sublinear_tf=True).fit_transform(texts).toarray()
-    vectors = np.einsum("ij,ik->ijk", factors, words).reshape(4, -1)
-    lengths = np.square(vectors).sum(axis=1)
-    drawn = np.array([_spread(factors, texts, 2, np.random.RandomState(i)) for i in range(3000)])
-    first = np.bincount(drawn[:, 0], minlength=4) / 3000
-    np.testing.assert_allclose(first, lengths / lengths.sum(), atol=0.03)
-    after = drawn[drawn[:, 0] == 3, 1]
-    distances = np.square(vectors - vectors[3]).sum(axis=1)
-    shares = np.bincount(after, minlength=4) / len(after)
-    np.testing.assert_allclose(shares, distances / distances.sum(), atol=0.03)
+    drawn = np.array([_spread(weights, texts, 3, np.random.RandomState(i)) for i in range(1500)])
+    first = np.bincount(drawn[:, 0], minlength=4) / 1500
+    np.testing.assert_allclose(first, weights / weights.sum(), atol=0.03)
+    distances = np.square(words[:, None] - words).sum(axis=2)
+    second = drawn[drawn[:, 0] == 2, 1]
+    third = drawn[(drawn[:, 0] == 2) & (drawn[:, 1] == 3), 2]
+    for rows, nearest in ((second, distances[2]), (third, distances[[2, 3]].min(axis=0))):
+        expected = weights * nearest
+        shares = np.bincount(rows, minlength=4) / len(rows)
+        np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.07)
 
 
 @pytest.mark.parametrize("method", ["diversity", "mixed"])

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdistill._core.estimators import validate_params
 from skdistill._core.labels import check_probabilities
-from skdistill._core.multilabel import decide, gives_several_labels, join_columns
+from skdistill._core.multilabel import gives_several_labels, join_columns
 from skdistill._core.texts import check_texts
 
 # The best method of benchmarks/select_texts.py.
@@ -56,11 +56,10 @@ def select_texts(
 
         - ``"random"``: all with the same probability;
         - ``"uncertainty"``: those with the smallest margin between the two most probable classes;
-          if a text may have several labels, those with a label whose probability is closest to 0.5;
+          if a text may have several labels, between yes and no for the least certain label;
         - ``"diversity"``: texts that share few words, by the seeding of k-means++ [1]_ on TF-IDF;
-        - ``"mixed"``: uncertain texts that share few words or are uncertain between other classes,
-          by the same seeding on these vectors, multiplied by the errors that the student expects to
-          make on each class. This is BADGE [2]_ with TF-IDF in place of a network's last layer;
+        - ``"mixed"``: the same seeding with a weight for each text, 1 minus this margin, so that it
+          selects uncertain texts that share few words;
         - ``"auto"``: ``"mixed"``, or ``"random"`` without a student.
     random_state : int, RandomState instance or None, default=None
         Seed for all methods but ``"uncertainty"``.
@@ -90,8 +89,6 @@ def select_texts(
     References
     ----------
     .. [1] D. Arthur, S. Vassilvitskii. "k-means++: The Advantages of Careful Seeding". SODA 2007.
-    .. [2] J. Ash, C. Zhang, A. Krishnamurthy, J. Langford, A. Agarwal. "Deep Batch Active Learning
-       by Diverse, Uncertain Gradient Lower Bounds". ICLR 2020. https://arxiv.org/abs/1906.03671
 
     Examples
     --------
@@ -121,65 +118,52 @@ def select_texts(
             "labelled that method='random' selects, and fit a student on them."
         )
     pool = [checked[row] for row in rows]
-    if method == "diversity":
-        return rows[_spread(np.ones((len(pool), 1)), pool, n, rng)]
-    proba, multilabel = _predict(student, pool)
+    margins = np.zeros(len(pool)) if method == "diversity" else _margins(student, pool)
     if method == "uncertainty":
-        return rows[np.argsort(_margins(proba, multilabel), kind="stable")[:n]]
-    return rows[_spread(_expected_errors(proba, multilabel), pool, n, rng)]
+        return rows[np.argsort(margins, kind="stable")[:n]]
+    return rows[_spread(1 - margins, pool, n, rng)]
 
 
-def _predict(student: Any, texts: list[str]) -> tuple[np.ndarray, bool]:
+def _margins(student: Any, texts: list[str]) -> np.ndarray:
+    """Return how much more probable the best class is than the second; see `select_texts`."""
     multilabel = gives_several_labels(student, texts[0])
-    proba = np.asarray(join_columns(student.predict_proba(texts)))
-    checked = check_probabilities(
-        proba,
+    given = np.asarray(join_columns(student.predict_proba(texts)))
+    proba = check_probabilities(
+        given,
         n_rows=len(texts),
-        n_classes=proba.shape[-1],
+        n_classes=given.shape[-1],
         name="student.predict_proba(texts)",
         rows="texts",
         multilabel=multilabel,
     )
-    return checked, multilabel
-
-
-def _margins(proba: np.ndarray, multilabel: bool) -> np.ndarray:
     if multilabel:
-        return np.abs(proba - 0.5).min(axis=1)
+        return np.abs(2 * proba - 1).min(axis=1)
     best = np.partition(proba, -2, axis=1)[:, -2:]
     return best[:, 1] - best[:, 0]
 
 
-def _expected_errors(proba: np.ndarray, multilabel: bool) -> np.ndarray:
-    """Return the gradient of the loss by the logits, if the predicted labels were right."""
-    predicted = decide(proba, multilabel=multilabel)
-    return proba - (predicted if multilabel else np.eye(proba.shape[1])[predicted])
+def _spread(weights: np.ndarray, texts: list[str], n: int, rng: Any) -> np.ndarray:
+    """Select texts by the seeding of k-means++ on TF-IDF.
 
-
-def _spread(factors: np.ndarray, texts: list[str], n: int, rng: Any) -> np.ndarray:
-    """Select texts that are far apart, by the seeding of k-means++.
-
-    The vector of a text is the outer product of its row in `factors`, of shape (n_texts, width),
-    and its TF-IDF vector. Each text is drawn with a probability proportional to its squared
-    distance from the nearest one that was drawn before, the first one by its squared length.
+    Each text is drawn with a probability proportional to its weight times its squared distance from
+    the nearest one that was drawn before.
     """
     counts = HashingVectorizer(
         n_features=2**18, alternate_sign=False, norm=None, dtype=np.float32
     ).transform(texts)
-    words = TfidfTransformer(sublinear_tf=True).fit_transform(counts).tocsr()
-    factors = factors.astype(np.float32)
-    lengths = np.square(factors).sum(axis=1) * np.diff(words.indptr).astype(bool)
-    nearest = np.full(len(texts), np.inf, dtype=np.float32)
+    used = np.unique(np.append(counts.indices, 0))  # few, but at least one
+    words = TfidfTransformer(sublinear_tf=True).fit_transform(counts[:, used])
+    lengths = np.diff(words.indptr) > 0  # 1, or 0 without words
+    nearest = np.full(len(texts), 2.0)  # the distance of texts that share no words
     drawn = np.zeros(len(texts), dtype=bool)
     rows = np.empty(n, dtype=np.int64)
     for number in range(n):
-        weights = np.where(drawn, 0, nearest if number else lengths)
-        # Texts of weight 0, which are like those drawn, come last.
-        total = np.cumsum(weights if weights.any() else ~drawn, dtype=np.float64)
+        chances = np.where(drawn, 0, weights * nearest)
+        # Texts of chance 0, such as copies of those drawn, come last.
+        total = np.cumsum(chances if chances.any() else ~drawn, dtype=np.float64)
         row = np.searchsorted(total, total[-1] * (1 - rng.random_sample()))
         rows[number] = row
         drawn[row] = True
-        likeness = (words @ words[row].toarray().ravel()) * (factors @ factors[row])
-        distances = np.maximum(lengths + lengths[row] - 2 * likeness, 0)
-        np.minimum(nearest, distances, out=nearest)
+        distances = 1.0 * lengths + lengths[row] - 2 * (words @ words[row].toarray().ravel())
+        np.clip(distances, 0, nearest, out=nearest)
     return rows
