@@ -449,6 +449,8 @@ def test_held_out_texts_are_taken_from_memory(tmp_path):
     cascade = CascadeClassifier(student, random_state=0).fit(X, y)
     assert len(asked) == len(X)
     assert cascade.curve_["accuracy"].iloc[-1] == 1
+    CascadeClassifier(student, target_agreement=0.5, random_state=0).fit(X)
+    assert len(asked) == len(X)
     # What is not in memory is kept there.
     CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
     assert sorted(asked) == sorted([*X, "bus line", "soup dish"])
