@@ -29,7 +29,9 @@ SUITES = {
     "labelling/_*.py": ["labelling"],
     "runtime/_*.py": ["runtime", "test_serving.py", "onnx", "students/test_multilabel.py"],
     "students/training/_*.py": ["students/training", "students/test_student.py"],
+    "selection/_*.py": ["selection"],
     "students/_cascade.py": ["students/test_cascade.py"],
+    "students/cascade/_*.py": ["students/test_cascade.py", "students/test_cascade_folder.py"],
     "_core/label*.py": ["core", "metrics", "students/test_gold_labels.py"],
 }
 PRELOADED = ["pandas", "pytest", "scipy.stats", "sklearn.pipeline", "skorch", "torch"]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from common.corpora import load_corpus
-from common.setting import TEACHERS, base_model, make_augmenter
+from common.setting import TEACHERS, SoftLabels, base_model, load_teacher, make_augmenter
 from skdistill import TransformerTeacherClassifier
 from skdistill.augment._new_words import place_words
 
@@ -105,6 +105,26 @@ def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings
         draft = path.with_suffix(".partial.npz")
         np.savez(draft, **answers)
         os.replace(draft, path)
+    return read_answers(path)
+
+
+def answers_of_minilm(name: str, data: Bunch, work: Path) -> Bunch:
+    """Return MiniLM's probabilities for the parts "train", "val" and "test" of a data set.
+
+    If the work folder does not contain the file of `ask`, MiniLM is fine-tuned and asked for these
+    parts alone; it and its answers are kept.
+    """
+    path = work / "answers" / f"{name}_minilm_0.npz"
+    if path.exists():
+        return read_answers(path)
+    teacher = load_teacher(name, data, work / "teachers", {}, "auto")
+    soft = SoftLabels(name, data, teacher, work / "soft_labels")
+    parts = {part: soft.labeler.label(data[f"X_{part}"]) for part in ("val", "test")}
+    return Bunch(train=soft.train, **parts)
+
+
+def read_answers(path: Path) -> Bunch:
+    """Read the file of a teacher's answers; see `ask`."""
     with np.load(path) as stored:
         answers = Bunch(**{part: stored[part] for part in stored.files})
     for part, log_proba in answers.items():

@@ -43,6 +43,7 @@ __getattr__, __dir__, _names = attach(
         "make_tfidf_baseline": "teachers._baseline",
         "parametrize_with_text_checks": "estimator_checks",
         "parity_report": "serving",
+        "select_texts": "selection._select_texts",
         "word_order_sensitivity": "metrics._word_order",
     },
 )

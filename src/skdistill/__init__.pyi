@@ -20,6 +20,7 @@ from skdistill.labelling._pool import TextPool as TextPool
 from skdistill.metrics._word_order import word_order_sensitivity as word_order_sensitivity
 from skdistill.onnx._export import OnnxTextEncoder as OnnxTextEncoder
 from skdistill.onnx._export import export_onnx as export_onnx
+from skdistill.selection._select_texts import select_texts as select_texts
 from skdistill.serving import CompiledClassifier as CompiledClassifier
 from skdistill.serving import parity_report as parity_report
 from skdistill.students._cascade import CascadeClassifier as CascadeClassifier

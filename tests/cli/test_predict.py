@@ -498,6 +498,30 @@ def test_an_unsure_label_is_left_empty(model, tmp_path, small_parts, kind):
     assert read(target)["label"] == [none, none, "food", "travel", none]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_unsure_label_is_replaced(model, tmp_path, small_parts, kind):
+    texts = ["unheard-of", "nothing", "warm soup", "fast bus", "unheard-of"]
+    source, target = write(tmp_path / f"in.{kind}", texts), tmp_path / f"out.{kind}"
+    options = ["--threshold", 0.7, "--reject", "none of these"]
+    assert predict(model, source, target, *options) == 0
+    none = options[-1]
+    assert read(target)["label"] == [none, none, "food", "travel", none]
+    assert predict(model, source, target, *options, "--top-k", 2, "--force") == 0
+    assert read(target)["label_1"] == [none, none, "food", "travel", none]
+    assert {*read(target)["label_2"]} == {"" if kind == "csv" else None}
+
+
+def test_a_number_replaces_numbers(tmp_path, lines_in, capsys):
+    student = DistilledMLPClassifier(max_epochs=40, random_state=0)
+    student.fit(["soup", "bus"] * 10, [0, 1] * 10).save(tmp_path / "model.skd")
+    lines_in(b"soup\nunheard-of\n")
+    options = [tmp_path / "model.skd", "--threshold", 0.9, "--json"]
+    assert predict(*options, "--reject", "-1") == 0
+    assert capsys.readouterr().out == '{"label": 0}\n{"label": -1}\n'
+    assert predict(*options, "--reject", "none") == 1
+    assert "--reject is 'none'; pass a number, such as -1" in capsys.readouterr().err
+
+
 def test_a_threshold_decides_about_each_of_several_labels(tmp_path, lines_in, capsys):
     X = ["soup", "soup train", "train", "bus"] * 5
     y = pd.DataFrame([[1, 0], [1, 1], [0, 1], [0, 0]] * 5, columns=["food", "travel"])
@@ -511,6 +535,10 @@ def test_a_threshold_decides_about_each_of_several_labels(tmp_path, lines_in, ca
     names = student.classes_
     expected = ["|".join(names[row >= threshold]) for row in proba]
     assert capsys.readouterr().out.splitlines() == expected
+    lines_in("\n".join(X[:4]).encode())
+    options = [tmp_path / "model.skd", "--threshold", threshold, "--reject", "none"]
+    assert predict(*options) == 0
+    assert capsys.readouterr().out.splitlines() == [label or "none" for label in expected]
     lines_in("\n".join(X[:4]).encode())
     assert predict(tmp_path / "model.skd", "--top-k", 1) == 0
     header, *rows = capsys.readouterr().out.splitlines()
@@ -627,6 +655,7 @@ def test_a_summary_of_many_columns_ends_with_their_number(tmp_path, capsys):
     [
         (["--label-column", "x"], "--output-column names the new column"),
         (["--top-k", "2", "--proba"], "--top-k writes probabilities, too; remove --proba"),
+        (["--reject", "none"], "--reject needs --threshold P"),
         (["--format", "csv"], "--format is only for `fit` and `report`; predict reads lines"),
         (["--top-k", "0"], "0 is not positive"),
         (["--top-k", "two"], "argument --top-k: 'two' is not a whole number"),

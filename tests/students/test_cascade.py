@@ -22,73 +22,12 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students import cascade_curve
+from skdistill.students.cascade._parts import split_rows
 
 
 def make_student(teacher=None, **params):
     params = {"max_epochs": 6, "random_state": 0, "vocabulary_size": 60} | params
     return DistilledMLPClassifier(teacher, **params)
-
-
-def random_case(n_texts=200, n_classes=3, seed=0):
-    rng = np.random.default_rng(seed)
-    student = rng.dirichlet(np.ones(n_classes), size=n_texts).round(2) + 1e-3
-    student /= student.sum(axis=1, keepdims=True)
-    teacher = rng.dirichlet(np.ones(n_classes), size=n_texts)
-    return student, teacher, rng.integers(n_classes, size=n_texts)
-
-
-def test_curve_is_what_each_threshold_gives():
-    student, teacher, codes = random_case()
-    curve = cascade_curve(student, teacher, codes, teacher_cost=30)
-    assert curve["teacher_rate"].iloc[[0, -1]].tolist() == [0, 1]
-    assert (np.diff(curve["teacher_rate"]) > 0).all()
-    for row in curve.itertuples():
-        asked = student.max(axis=1) < row.threshold
-        predicted = np.where(asked, teacher.argmax(axis=1), student.argmax(axis=1))
-        assert row.teacher_rate == pytest.approx(asked.mean())
-        assert row.coverage == pytest.approx(1 - asked.mean())
-        assert row.accuracy == pytest.approx((predicted == codes).mean())
-        assert row.cost == pytest.approx(1 + 30 * asked.mean())
-        if not asked.all():
-            right = student.argmax(axis=1)[~asked] == codes[~asked]
-            assert row.student_accuracy == pytest.approx(right.mean())
-    assert np.isnan(curve["student_accuracy"].iloc[-1])
-
-
-def test_a_curve_aligns_named_columns():
-    student, teacher, codes = random_case()
-    expected = cascade_curve(student, teacher, codes)
-    tables = [pd.DataFrame(proba, columns=["a", "b", "c"]) for proba in (student, teacher)]
-    found = cascade_curve(tables[0], tables[1][["c", "a", "b"]], codes)
-    pd.testing.assert_frame_equal(found, expected)
-
-
-@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2]])
-@pytest.mark.parametrize("rows", [pd.DataFrame.copy, lambda table: table.to_dict("records")])
-def test_a_curve_aligns_a_table_with_an_array(names, rows):
-    student, teacher, codes = random_case()
-    expected = cascade_curve(student, teacher, codes)
-    named = pd.DataFrame(teacher, columns=names)
-    for given in (student, pd.DataFrame(student)):
-        found = cascade_curve(given, rows(named), codes)
-        pd.testing.assert_frame_equal(found, expected)
-    shuffled = rows(named[[names[2], *names[:2]]])
-    if names == [0, 1, 2]:  # the names say which column a code means
-        pd.testing.assert_frame_equal(cascade_curve(student, shuffled, codes), expected)
-        turned = cascade_curve(rows(pd.DataFrame(student)[[2, 0, 1]]), teacher, codes)
-        pd.testing.assert_frame_equal(turned, expected)
-        return
-    message = r"{}_proba has the columns \['c', 'a', 'b'\], which are not in sorted order"
-    with pytest.raises(ValueError, match=message.format("teacher")):
-        cascade_curve(student, shuffled, codes)
-    with pytest.raises(ValueError, match=message.format("student")):
-        cascade_curve(shuffled, teacher, codes)
-
-
-def test_a_curve_needs_texts():
-    with pytest.raises(ValueError, match="at least one text"):
-        cascade_curve(np.empty((0, 2)), np.empty((0, 2)), [])
 
 
 def says_all_right(texts):
@@ -238,9 +177,7 @@ def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
         with sklearn.config_context(enable_metadata_routing=routing):
             cascade.fit(X, y, sample_weight=weights)
     assert len(WeighedTeacher.weights) == 2
-    training, _ = CascadeClassifier(None, random_state=0)._split(
-        np.arange(600), np.unique(y, return_inverse=True)[1], 3
-    )
+    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])
 
@@ -252,17 +189,151 @@ def test_a_student_with_teachers_of_folds_cascades(topics):
     cascade = CascadeClassifier(student, random_state=0).fit(X, y)
     assert sorted(CountedTeacher.sizes) == [360, 360, 360, 540]
     alone = make_student(CountedTeacher(), teacher_cv=3)
-    training, _ = cascade._split(np.arange(600), np.unique(y, return_inverse=True)[1], 3)
+    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     alone.fit([X[row] for row in training], y[training])
     np.testing.assert_array_equal(cascade.student_.predict_proba(X), alone.predict_proba(X))
 
 
+def noisy_pair(n_texts=600, seed=0):
+    """Return a student that is wrong where it is unsure, a teacher, and their texts."""
+    rng = np.random.default_rng(seed)
+    shares = rng.uniform(0.5, 1, size=n_texts)
+    rows = zip(shares, rng.random(n_texts) > shares**0.5, strict=True)
+    texts = [f"{share:.6f} {'no' if wrong else 'yes'}" for share, wrong in rows]
+    student, teacher = (
+        FunctionTeacherClassifier(func, classes=["left", "right"], batch_size=1000).fit(texts)
+        for func in (says_share, says_sides)
+    )
+    return FrozenEstimator(student), FrozenEstimator(teacher), texts
+
+
+def says_share(texts):
+    shares = np.array([float(text.split()[0]) for text in texts])
+    return np.column_stack([shares, 1 - shares])
+
+
+def says_sides(texts):
+    return ["left" if text.endswith("yes") else "right" for text in texts]
+
+
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_an_agreement_is_guaranteed(has_labels):
+    student, teacher, texts = noisy_pair()
+    cascade = CascadeClassifier(student, teacher, target_agreement=0.95)
+    cascade.fit(texts, says_sides(texts) if has_labels else None)
+    assert cascade.classes_.tolist() == ["left", "right"]
+    assert 0 < cascade.teacher_rate_ < 1
+    agrees = cascade.predict(texts) == teacher.predict(texts)
+    assert cascade.agreement_ == pytest.approx(agrees.mean())
+    # Of 600 answers, 20 may differ; more of the student's do.
+    assert (~agrees).sum() == 20
+    assert (student.predict(texts) != teacher.predict(texts)).sum() > 50
+    new = noisy_pair(100_000, seed=1)[2]
+    assert (cascade.predict(new) == teacher.predict(new)).mean() >= 0.95
+    lines = cascade.summary().splitlines()
+    assert lines[0].endswith("the others are passed on to the teacher.")
+    assert lines[1] == "It differs from the teacher on 3.3% of all validation texts."
+    assert lines[2] == "On similar texts, this is at most 5%, with a confidence of 95%."
+    cascade.set_params(confidence=0.5).fit(texts)
+    assert cascade.agreement_ < 1 - 20 / 600
+    cascade.set_params(target_agreement=None).fit(texts, says_sides(texts))
+    assert len(cascade.summary().splitlines()) == 2
+
+
+def test_too_few_texts_guarantee_nothing():
+    student, teacher, texts = noisy_pair(50)
+    cascade = CascadeClassifier(student, teacher, target_agreement=0.97)
+    with pytest.warns(UserWarning, match="needs at least 99 validation texts, but there are 50"):
+        cascade.fit(texts)
+    assert cascade.teacher_rate_ == cascade.agreement_ == 1
+    assert cascade.asks_teacher(texts).all()
+
+
+def test_without_labels_student_and_teacher_are_fitted_on_other_texts():
+    asked = []
+
+    def ask(texts):
+        asked.extend(texts)
+        return ["travel" if "bus" in text else "food" for text in texts]
+
+    X = [f"{kind} number {i}" for i in range(60) for kind in ("bus", "soup")]
+    student = make_student(FunctionTeacherClassifier(ask, classes=["food", "travel"]))
+    cascade = CascadeClassifier(
+        student, target_agreement=0.8, validation_fraction=0.5, random_state=0
+    ).fit(X)
+    assert cascade.student_.transfer_size_ == 60
+    assert sorted(asked) == sorted(X)
+    np.testing.assert_allclose(cascade.curve_["accuracy"], cascade.curve_["agreement"])
+    assert cascade.agreement_ >= 0.8
+
+
+def test_labels_are_needed_to_choose_by_accuracy():
+    student, teacher, texts = noisy_pair(50)
+    for cascade in (
+        CascadeClassifier(student, teacher),
+        CascadeClassifier(student, make_tfidf_baseline(), target_agreement=0.9),
+        CascadeClassifier(student, reject="?", target_agreement=0.9),
+    ):
+        with pytest.raises(ValueError, match="requires y to be passed"):
+            cascade.fit(texts)
+
+
+def test_a_teacher_of_several_labels_is_refused():
+    texts = ["a", "b"] * 10
+    labels = [[1, 0], [1, 1]] * 10
+    func = FunctionTeacherClassifier(lambda texts: [[0.9, 0.1]] * len(texts)).fit(texts, labels)
+    cascade = CascadeClassifier(FrozenEstimator(func), FrozenEstimator(func), target_agreement=0.9)
+    with pytest.raises(ValueError, match="one label per text, but the teacher gives several"):
+        cascade.fit(texts)
+
+
+@pytest.mark.parametrize(("reject", "dtype"), [("none of these", "<U13"), ("", "<U5")])
+def test_without_a_teacher_unsure_texts_are_rejected(reject, dtype):
+    student, _, texts = noisy_pair()
+    labels = says_sides(texts)
+    cascade = CascadeClassifier(student.estimator, reject=reject, target_agreement=0.95)
+    frozen = cascade.set_params(student=student).fit(texts, labels)
+    assert frozen.teacher_ is None
+    predicted, asked = frozen.predict(texts), frozen.asks_teacher(texts)
+    assert 0 < asked.sum() < len(texts)
+    assert predicted.dtype == dtype
+    assert (predicted[asked] == reject).all()
+    np.testing.assert_array_equal(predicted[~asked], student.predict(texts)[~asked])
+    np.testing.assert_array_equal(frozen.predict_proba(texts), student.predict_proba(texts))
+    # The labels are what a person would answer.
+    assert frozen.agreement_ == pytest.approx((asked | (predicted == labels)).mean())
+    assert frozen.curve(texts, labels).equals(frozen.curve_)
+    assert "the others are rejected" in frozen.summary()
+
+
+def test_a_student_that_is_fitted_on_labels_rejects(topics):
+    X, y = topics
+    numbers = np.unique(y, return_inverse=True)[1].astype(np.int8)
+    cascade = CascadeClassifier(
+        make_student(max_epochs=2), reject=-1, max_teacher_rate=0.5, random_state=0
+    ).fit(X, numbers)
+    predicted = cascade.predict(X)
+    assert -1 in predicted
+    assert {*predicted.tolist()} <= {-1, 0, 1, 2}
+    assert cascade.teacher_rate_ <= 0.5
+    with pytest.raises(TypeError, match="reject='none' and the label 0 must be both strings or"):
+        cascade.set_params(reject="none").fit(X, numbers)
+
+
+def test_a_student_without_its_teacher_is_loaded_to_reject(topics, tmp_path):
+    X, y = topics
+    student = make_student(make_tfidf_baseline(), max_epochs=2).fit(X[:300], y[:300])
+    student.save(tmp_path / "student.skd")
+    loaded = FrozenEstimator(DistilledMLPClassifier.load(tmp_path / "student.skd"))
+    cascade = CascadeClassifier(loaded, reject="?", max_teacher_rate=0.3).fit(X[300:], y[300:])
+    assert cascade.teacher_ is None
+    assert "?" in cascade.predict(X)
+
+
 def test_another_seed_holds_other_rows_out(topics):
     X, y = topics
-    rows = np.arange(600), np.unique(y, return_inverse=True)[1], 3
-    first, again, other = (
-        CascadeClassifier(None, random_state=seed)._split(*rows)[1] for seed in (0, 0, 1)
-    )
+    codes = np.unique(y, return_inverse=True)[1]
+    first, again, other = (split_rows(600, codes, 0.1, seed)[1] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert len({*first} & {*other}) < 20
     curves = [
@@ -321,15 +392,14 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
 
 @pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])
 def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_out):
-    cascade = CascadeClassifier(make_student(), validation_fraction=0.05, random_state=0)
     codes = np.tile([0, 1], n_texts // 2)
-    training, held_out = cascade._split(np.arange(n_texts), codes, 2)
+    training, held_out = split_rows(n_texts, codes, 0.05, 0)
     assert len(held_out) == n_held_out
     assert sorted([*training, *held_out]) == [*range(n_texts)]
     for rows in (training, held_out):
         assert set(codes[rows]) == {0, 1}
     with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
-        cascade._split(np.arange(3), np.array([0, 1, 1]), 2)
+        split_rows(3, np.array([0, 1, 1]), 0.05, 0)
 
 
 class NamesColumns(ClassifierMixin, BaseEstimator):
@@ -379,6 +449,8 @@ def test_held_out_texts_are_taken_from_memory(tmp_path):
     cascade = CascadeClassifier(student, random_state=0).fit(X, y)
     assert len(asked) == len(X)
     assert cascade.curve_["accuracy"].iloc[-1] == 1
+    CascadeClassifier(student, target_agreement=0.5, random_state=0).fit(X)
+    assert len(asked) == len(X)
     # What is not in memory is kept there.
     CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
     assert sorted(asked) == sorted([*X, "bus line", "soup dish"])

@@ -100,6 +100,56 @@ def test_a_student_of_another_package_is_refused(topics, transformer, tmp_path):
     assert not (tmp_path / "cascade").exists()
 
 
+def test_without_its_teacher_a_loaded_cascade_rejects(topics, transformer, tmp_path):
+    X, _ = topics
+    teacher = make_tfidf_baseline().fit(*topics)
+    cascade = make_cascade(topics, teacher, reject="other", target_agreement=0.9, confidence=0.8)
+    cascade.threshold_ = float(np.median(cascade.student_.predict_proba(X).max(axis=1)))
+    cascade.save(tmp_path / "one")
+    make_cascade(topics, transformer).save(tmp_path / "two")
+    loaded = CascadeClassifier.load(tmp_path / "one")
+    assert loaded.teacher_ is None
+    asked = loaded.asks_teacher(X)
+    predicted = loaded.predict(X)
+    assert (predicted[asked] == "other").all()
+    np.testing.assert_array_equal(predicted[~asked], cascade.predict(X)[~asked])
+    names = ("reject", "target_agreement", "confidence")
+    assert [loaded.get_params()[name] for name in names] == ["other", 0.9, 0.8]
+    assert loaded.agreement_ == cascade.agreement_
+    assert loaded.summary().splitlines()[2] == cascade.summary().splitlines()[2]
+    assert CascadeClassifier.load(tmp_path / "one", reject="none").predict(X)[asked][0] == "none"
+    loaded.save(tmp_path / "three")
+    assert CascadeClassifier.load(tmp_path / "three").teacher_ is None
+    np.testing.assert_array_equal(
+        CascadeClassifier.load(tmp_path / "one", teacher).predict(X), cascade.predict(X)
+    )
+    # A teacher in the folder is not loaded either.
+    assert CascadeClassifier.load(tmp_path / "two", reject="none").teacher_ is None
+    with pytest.raises(TypeError, match="must be both strings or both numbers"):
+        CascadeClassifier.load(tmp_path / "two", reject=0)
+
+
+def test_a_label_to_reject_with_may_be_a_number_of_numpy(topics, tmp_path):
+    X, y = topics
+    numbers = np.unique(y, return_inverse=True)[1]
+    teacher = make_tfidf_baseline().fit(X, numbers)
+    make_cascade((X, numbers), teacher, reject=np.int64(-1)).save(tmp_path)
+    assert CascadeClassifier.load(tmp_path).reject == -1
+
+
+def test_files_of_earlier_versions_are_read(topics, transformer, tmp_path):
+    make_cascade(topics, transformer).save(tmp_path)
+    path = tmp_path / "cascade.json"
+    content = json.loads(path.read_text())
+    del content["agreement"]
+    for name in ("target_agreement", "confidence", "reject"):
+        del content["parameters"][name]
+    path.write_text(json.dumps(content))
+    loaded = CascadeClassifier.load(tmp_path)
+    assert np.isnan(loaded.agreement_)
+    assert (loaded.target_agreement, loaded.confidence, loaded.reject) == (None, 0.95, None)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -79,6 +79,11 @@ def _add_output_options(predict: argparse.ArgumentParser) -> None:
         help="leave a label empty if its probability is below P (none of these); with --top-k, "
         "each of the K labels; if a text may have several labels, P replaces 0.5",
     )
+    predict.add_argument(
+        "--reject",
+        metavar="LABEL",
+        help="write this label where --threshold would leave it empty, such as 'none of these'",
+    )
     _options.add_force(predict)
     predict.add_argument("--json", action="store_true", help="print each line as a JSON object")
     predict.add_argument(
@@ -120,7 +125,13 @@ def _run(arguments: argparse.Namespace) -> None:
     classifier = CompiledClassifier(read_student_file(arguments.model, "INPUT", arguments.input))
     if arguments.output != "-":
         _check_output(Path(arguments.output), arguments)
-    choice = Choice(arguments.output_column, arguments.proba, arguments.top_k, arguments.threshold)
+    choice = Choice(
+        arguments.output_column,
+        arguments.proba,
+        arguments.top_k,
+        arguments.threshold,
+        arguments.reject,
+    )
     _predict(arguments, Columns(classifier, choice))
 
 
@@ -133,6 +144,8 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--quiet and --verbose exclude each other; pass one of them")
     if arguments.top_k is not None and arguments.proba:
         arguments.usage_error("--top-k writes probabilities, too; remove --proba")
+    if arguments.reject is not None and arguments.threshold is None:
+        arguments.usage_error("--reject needs --threshold P: it replaces less probable labels")
 
 
 def _check_output(target: Path, arguments: argparse.Namespace) -> None:

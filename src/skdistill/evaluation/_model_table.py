@@ -188,7 +188,7 @@ def _trained_parts(model: Any) -> list[Any]:
     if isinstance(model, Pipeline):
         return [model[-1]]
     if isinstance(model, CascadeClassifier):
-        return [model.student_, model.teacher_]
+        return [part for part in (model.student_, model.teacher_) if part is not None]
     if hasattr(model, "best_estimator_"):
         return [model.best_estimator_]
     parts = [*getattr(model, "estimators_", [])]

@@ -1,2 +1,2 @@
-from skdistill.students._cascade import cascade_curve as cascade_curve
+from skdistill.metrics._cascade_curve import cascade_curve as cascade_curve
 from skdistill.students.training._schedule import make_schedule as make_schedule

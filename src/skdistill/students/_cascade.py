@@ -1,7 +1,7 @@
 """A student that passes the texts it is unsure of on to its teacher."""
 
 from collections.abc import Iterable
-from math import ceil, inf
+from math import inf
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -12,107 +12,31 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels, columns_in_order, find_labels
-from skdistill._core.labels import align_tables, check_labels, check_probabilities
+from skdistill._core.label_columns import as_labels, find_labels
+from skdistill._core.labels import check_labels
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
-from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._teacher import clone_teacher, explain_errors, fit_teacher
-from skdistill.students._cascade_folder import read_cascade, unwrapped, write_cascade
-
-_SAVED = ("max_teacher_rate", "validation_fraction", "teacher_cost")
-
-
-def cascade_curve(
-    student_proba: ArrayLike,
-    teacher_proba: ArrayLike,
-    codes: ArrayLike,
-    *,
-    teacher_cost: float = 100.0,
-) -> pd.DataFrame:
-    """Compute the accuracy and the cost of a cascade at each threshold.
-
-    The texts are sorted by the student's confidence, its highest probability, in ascending order.
-    In each row of the curve, the teacher classifies one more of them. Texts with equal confidence
-    share a row.
-
-    Parameters
-    ----------
-    student_proba, teacher_proba : array-like of shape (n_texts, n_classes)
-        Class probabilities. If both have names for their columns, the teacher's are put in the
-        student's order. Columns with the names 0, 1, 2, ... are put in this order. Other names of
-        only one of the two must be in sorted order.
-    codes : array-like of shape (n_texts,)
-        Column of the true class of each text.
-    teacher_cost : float, default=100.0
-        Cost of a prediction by the teacher, relative to one by the student.
-
-    Returns
-    -------
-    DataFrame
-        One row per threshold, sorted by ``"teacher_rate"`` from 0 to 1. The columns are
-        ``"threshold"`` (the teacher classifies texts with a confidence below it),
-        ``"teacher_rate"`` (the share of texts that the teacher classifies), ``"coverage"`` (the
-        share that the student classifies), ``"accuracy"`` (of the cascade),
-        ``"student_accuracy"`` (on the texts that the student classifies; missing if there are
-        none) and ``"cost"`` (the mean per text, ``1 + teacher_rate * teacher_cost``).
-
-    Raises
-    ------
-    ValueError
-        If the shapes or the names of columns do not match, rows do not sum to 1, or there are no
-        rows.
-
-    Examples
-    --------
-    >>> from skdistill.students import cascade_curve
-    >>> student = [[0.9, 0.1], [0.6, 0.4]]  # sure and right, unsure and wrong
-    >>> curve = cascade_curve(student, [[0.7, 0.3], [0.2, 0.8]], [0, 1])
-    >>> curve[["teacher_rate", "accuracy", "cost"]].values.tolist()
-    [[0.0, 0.5, 1.0], [0.5, 1.0, 51.0], [1.0, 1.0, 101.0]]
-    """
-    codes = np.asarray(codes)
-    if not len(codes):
-        raise ValueError("codes is empty; cascade_curve needs at least one text.")
-    names = ("student_proba", "teacher_proba")
-    student_proba, teacher_proba = align_tables(student_proba, teacher_proba, names=names)
-    n_classes = np.asarray(student_proba).shape[-1]
-    student, teacher = (
-        check_probabilities(proba, n_rows=len(codes), n_classes=n_classes, name=name, rows="codes")
-        for proba, name in zip((student_proba, teacher_proba), names, strict=True)
-    )
-    confidence = np.asarray(student_proba).max(axis=1)
-    order = np.argsort(confidence, kind="stable")
-    confidence = confidence[order]
-    student_right = (student.argmax(axis=1) == codes)[order]
-    teacher_right = (teacher.argmax(axis=1) == codes)[order]
-    by_teacher = np.concatenate([[0], np.cumsum(teacher_right)])
-    by_student = np.concatenate([np.cumsum(student_right[::-1])[::-1], [0]])
-    # Numbers of texts passed to the teacher. Only a change of confidence allows a threshold.
-    n_asked = np.flatnonzero(np.concatenate([[True], np.diff(confidence) > 0, [True]]))
-    n_texts = len(codes)
-    rate = n_asked / n_texts
-    with np.errstate(invalid="ignore"):
-        student_accuracy = by_student[n_asked] / (n_texts - n_asked)
-    return pd.DataFrame(
-        {
-            # A threshold of 0 passes no text to the teacher.
-            "threshold": np.append(confidence, np.inf)[n_asked] * (n_asked > 0),
-            "teacher_rate": rate,
-            "coverage": 1 - rate,
-            "accuracy": (by_teacher + by_student)[n_asked] / n_texts,
-            "student_accuracy": student_accuracy,
-            "cost": 1 + rate * teacher_cost,
-        }
-    )
+from skdistill.labelling._teacher import clone_teacher, needs_no_labels
+from skdistill.metrics._cascade_curve import cascade_curve
+from skdistill.metrics._risk_control import choose_by_agreement
+from skdistill.students._missing_teacher import MissingTeacher
+from skdistill.students.cascade._folder import SAVED, read_cascade, unwrapped, write_cascade
+from skdistill.students.cascade._parts import (
+    ask,
+    check_classes,
+    check_predict_proba,
+    check_reject,
+    classes_of,
+    fit_parts,
+    make_labeler,
+    split_rows,
+)
 
 
 class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
@@ -127,7 +51,20 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         a student with `teacher_cv` fits its teachers itself.
     max_teacher_rate : float, default=0.1
         Maximum share of the validation texts that the teacher classifies. On similar texts, the
-        share is about the same.
+        share is about the same. Not used with `target_agreement`.
+    target_agreement : float, default=None
+        The share of all texts, such as 0.97, for which the cascade must predict the teacher's
+        class. Texts that the teacher classifies count as agreement. `fit` chooses the threshold
+        that passes on as few texts as possible, so that the share among new texts is at least
+        this, with the probability `confidence`. It needs no `y` if the teacher needs none. None
+        chooses the threshold by accuracy and `max_teacher_rate`.
+    confidence : float, default=0.95
+        The probability that `target_agreement` holds, over random draws of the validation texts.
+    reject : str or number, default=None
+        What to predict, instead of a class, for texts that the student is unsure of when no teacher
+        is at hand, such as ``"none of these"``. It may be one of the classes. With it, neither
+        `fit` nor :meth:`load` requires a teacher; without a teacher, `fit` takes `y` for the
+        teacher's answers, as if a person classified the rejected texts.
     validation_fraction : float, default=0.1
         Share of the texts on which to choose the threshold. Neither student nor teacher is trained
         on them. If both are a :class:`~sklearn.frozen.FrozenEstimator`, the threshold is chosen on
@@ -143,14 +80,17 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     classes_ : ndarray of shape (n_classes,)
         The sorted labels.
     student_, teacher_ : classifier
-        The fitted student and teacher.
+        The fitted student and teacher. `teacher_` is None if none is at hand.
     threshold_ : float
         The teacher classifies texts if the student's highest probability is below this.
     teacher_rate_ : float
         Share of the validation texts that the teacher classifies.
+    agreement_ : float
+        Share of the validation texts for which the cascade predicts the teacher's class.
     curve_ : DataFrame
-        Rate, accuracy and cost on the validation texts at each threshold: see
-        :func:`~skdistill.students.cascade_curve`.
+        Rate, accuracy, agreement and cost on the validation texts at each threshold: see
+        :func:`~skdistill.students.cascade_curve`. Without `y`, accuracies are agreements with the
+        teacher.
 
     See Also
     --------
@@ -162,12 +102,23 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     accuracy on the validation texts. If several are equally accurate, it chooses the one that uses
     the teacher least. A teacher that is no better than its student is therefore never used.
 
+    `target_agreement` guarantees agreement with the teacher, not correct labels, and only on texts
+    from the same source as the validation texts. `fit` lowers the threshold as long as the lower
+    confidence bound of the agreement (Clopper and Pearson) reaches the target. This is
+    fixed-sequence testing [3]_, so the probability that the agreement is below the target is at
+    most ``1 - confidence``, although many thresholds are compared. If no threshold reaches the
+    target, the teacher classifies all texts, and `fit` warns. A target of 0.97 with a confidence of
+    0.95 needs at least 99 validation texts; with 1,000, the student may differ from the teacher on
+    20 of them.
+
     References
     ----------
     .. [1] P. Viola, M. Jones. "Rapid Object Detection using a Boosted Cascade of Simple Features".
        CVPR 2001.
     .. [2] L. Chen, M. Zaharia, J. Zou. "FrugalGPT: How to Use Large Language Models While Reducing
        Cost and Improving Performance". arXiv:2305.05176.
+    .. [3] A. Angelopoulos, S. Bates, E. Candès, M. Jordan, L. Lei. "Learn then Test: Calibrating
+       Predictive Algorithms to Achieve Risk Control". arXiv:2110.01052.
 
     Examples
     --------
@@ -180,6 +131,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     array(['food', 'travel'], dtype='<U6')
     >>> cascade.teacher_rate_
     0.0
+    >>> cascade = cascade.set_params(target_agreement=0.8, validation_fraction=0.5).fit(X, y)
+    >>> print(cascade.summary())
+    The student classifies 100.0% of the validation texts; the others are passed on to the teacher.
+    It differs from the teacher on 0.0% of all validation texts.
+    On similar texts, this is at most 20%, with a confidence of 95%.
     """
 
     multilabel_ = False
@@ -188,6 +144,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         "student": [HasMethods(["fit", "predict_proba"])],
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "max_teacher_rate": [Interval(Real, 0, 1, closed="both")],
+        "target_agreement": [Interval(Real, 0, 1, closed="neither"), None],
+        "confidence": [Interval(Real, 0, 1, closed="neither")],
+        "reject": [str, Real, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "teacher_cost": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -199,6 +158,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         teacher: Any = None,
         *,
         max_teacher_rate: float = 0.1,
+        target_agreement: float | None = None,
+        confidence: float = 0.95,
+        reject: str | float | None = None,
         validation_fraction: float = 0.1,
         teacher_cost: float = 100.0,
         random_state: int | np.random.RandomState | None = None,
@@ -206,20 +168,23 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         self.student = student
         self.teacher = teacher
         self.max_teacher_rate = max_teacher_rate
+        self.target_agreement = target_agreement
+        self.confidence = confidence
+        self.reject = reject
         self.validation_fraction = validation_fraction
         self.teacher_cost = teacher_cost
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Iterable[str], y: ArrayLike, **params: Any) -> Self:
+    def fit(self, X: Iterable[str], y: ArrayLike | None = None, **params: Any) -> Self:
         """Fit teacher and student, and choose the threshold on held-out texts.
 
         Parameters
         ----------
         X : iterable of str, of length n_texts
             Texts.
-        y : array-like of shape (n_texts,)
-            Labels of `X`.
+        y : array-like of shape (n_texts,), default=None
+            Labels of `X`. Not needed with `target_agreement` if the teacher needs none.
         **params : dict
             Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
             `X` are restricted to the training rows. The teacher also gets `sample_weight`.
@@ -232,88 +197,90 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Raises
         ------
         ValueError
-            If there is no teacher, if a text has several labels, if the classes of student or
-            teacher differ from those of `y`, or if there are too few texts to hold out some of
-            each class.
+            If there is neither a teacher nor `reject`, if `y` is missing, if a text has several
+            labels, if the classes of student, teacher and `y` differ, or if there are too few texts
+            to hold out some of each class.
+        TypeError
+            If `reject` is a string and the labels are not, or the other way round.
+
+        Warns
+        -----
+        UserWarning
+            If no threshold guarantees `target_agreement`, so that the student classifies no text.
         """
         texts = check_texts(X)
-        if y is not None and is_multilabel(as_labels(y)):
-            raise ValueError(
-                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
-                "student without a cascade, or a cascade for each column."
-            )
-        classes, codes = check_labels(y, n_rows=len(texts))
         student, teacher = self._make_pair()
-        rows = np.arange(len(texts))
-        if isinstance(student, FrozenEstimator) and isinstance(teacher, FrozenEstimator):
-            training, validation = rows[:0], rows
+        classes, codes = self._read_labels(y, len(texts), teacher)
+        labels = None if codes is None else classes[codes]
+        if isinstance(student, FrozenEstimator) and isinstance(teacher, FrozenEstimator | None):
+            training, validation = np.arange(0), np.arange(len(texts))
         else:
-            training, validation = self._split(rows, codes, len(classes))
+            training, validation = split_rows(
+                len(texts), codes, self.validation_fraction, self.random_state
+            )
         if len(training):
             routed = process_routing(self, "fit", **params)
             student_params = _check_method_params(texts, routed.student.fit, indices=training)
-            train_texts, train_labels = [texts[row] for row in training], classes[codes[training]]
-            weights = student_params.get("sample_weight")
-            teacher = fit_teacher(teacher, train_texts, train_labels, weights)
-            uses_teacher = not isinstance(student, FrozenEstimator) and self.teacher is None
-            if uses_teacher and getattr(student, "teacher_cv", None) is None:
-                student.set_params(teacher=FrozenEstimator(teacher))
-            student.fit(train_texts, train_labels, **student_params)
+            train_texts = [texts[row] for row in training]
+            train_labels = None if labels is None else labels[training]
+            parts = student, teacher, train_texts, train_labels, student_params
+            teacher = fit_parts(*parts, share=self.teacher is None)
+        labeler = None if teacher is None else make_labeler(teacher, student, texts, labels)
+        if labeler is not None and labels is None:
+            classes = classes_of(labeler)
+        check_reject(self.reject, classes)
+        source = "the teacher" if labels is None else "y"
         for name, part in (("student", student), ("teacher", teacher)):
-            _check_classes(name, part, classes, "y")
+            check_classes(name, part, classes, source)
         held_out = [texts[row] for row in validation]
-        # What the student's memory knows of these texts is not asked again.
-        frozen = teacher if isinstance(teacher, FrozenEstimator) else FrozenEstimator(teacher)
-        memory = getattr(student, "memory", None)
-        labeler = SoftLabeler(frozen, texts, classes[codes], memory=memory)
-        with explain_errors(teacher):
-            teacher_proba = labeler.label(held_out)
-        curve = cascade_curve(
-            predict_columns(student, held_out, classes),
-            teacher_proba,
-            codes[validation],
-            teacher_cost=self.teacher_cost,
-        )
-        allowed = curve[curve["teacher_rate"] <= self.max_teacher_rate]
-        chosen = allowed.iloc[allowed["accuracy"].to_numpy().argmax()]
+        known = None if codes is None else codes[validation]
+        teacher_proba = np.eye(len(classes))[known] if labeler is None else labeler.label(held_out)
+        known = teacher_proba.argmax(axis=1) if known is None else known
+        student_proba = predict_columns(student, held_out, classes)
+        curve = cascade_curve(student_proba, teacher_proba, known, teacher_cost=self.teacher_cost)
+        if self.target_agreement is None:
+            allowed = curve[curve["teacher_rate"] <= self.max_teacher_rate]
+            row = int(allowed["accuracy"].to_numpy().argmax())
+        else:
+            row = choose_by_agreement(
+                curve["agreement"].to_numpy(), len(held_out), self.target_agreement, self.confidence
+            )
+        chosen = curve.iloc[row]
         self.classes_ = classes
         self.student_, self.teacher_ = student, teacher
         self.curve_ = curve
         self.threshold_ = float(chosen["threshold"])
         self.teacher_rate_ = float(chosen["teacher_rate"])
-        self._fitted_with = {name: getattr(self, name) for name in _SAVED}
+        self.agreement_ = float(chosen["agreement"])
+        self._fitted_with = {name: getattr(self, name) for name in SAVED}
         return self
 
-    def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator]:
+    def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator | None]:
         student = clone(self.student)
         teacher = self.teacher
         if teacher is None:
             teacher = getattr(student, "teacher", None)
+        if isinstance(teacher, MissingTeacher | None) and self.reject is not None:
+            return student, None
         if teacher is None:
             raise ValueError(
                 "The cascade has no teacher. Pass one, or a student with a teacher: "
-                "CascadeClassifier(DistilledMLPClassifier(teacher))."
+                "CascadeClassifier(DistilledMLPClassifier(teacher)). Without a teacher, it needs a "
+                "label for the texts that the student is unsure of, as in reject='none of these'."
             )
-        _check_predict_proba("teacher", teacher)
+        check_predict_proba("teacher", teacher)
         return student, clone_teacher(teacher)
 
-    def _split(
-        self, rows: np.ndarray, codes: np.ndarray, n_classes: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        n_held_out = max(ceil(self.validation_fraction * len(rows)), n_classes)
-        if np.bincount(codes).min() < 2 or len(rows) - n_held_out < n_classes:
+    def _read_labels(self, y: Any, n_texts: int, teacher: Any) -> tuple[Any, Any]:
+        """Return the classes and the number of each text's class; None if they are not needed."""
+        if y is None and self.target_agreement is not None and needs_no_labels(teacher):
+            return None, None
+        if y is not None and is_multilabel(as_labels(y)):
             raise ValueError(
-                f"Holding out {n_held_out} of {len(rows)} texts to choose the threshold leaves too "
-                f"few to have each of the {n_classes} classes in both parts. Pass more texts, or "
-                "wrap the fitted student and teacher in FrozenEstimator."
+                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
+                "student without a cascade, or a cascade for each column."
             )
-        training, validation = train_test_split(
-            rows,
-            test_size=n_held_out,
-            stratify=codes,
-            random_state=check_random_state(self.random_state),
-        )
-        return training, validation
+        return check_labels(y, n_rows=n_texts)
 
     def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
         """Return which texts are passed on to the teacher.
@@ -326,7 +293,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Returns
         -------
         asks : ndarray of shape (n_texts,), dtype bool
-            True if the student's highest probability is below `threshold_`.
+            True if the student's highest probability is below `threshold_`. Without a teacher,
+            these texts are rejected.
         """
         check_is_fitted(self)
         proba = predict_columns(self.student_, check_texts(X), self.classes_)
@@ -344,16 +312,61 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         Returns
         -------
         proba : ndarray of shape (n_texts, n_classes)
-            Class probabilities. Columns follow `classes_`.
+            Class probabilities. Columns follow `classes_`. Without a teacher, all are the
+            student's.
         """
         check_is_fitted(self)
         texts = check_texts(X)
         proba = np.array(predict_columns(self.student_, texts, self.classes_))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
-        if len(asked):
+        if len(asked) and self.teacher_ is not None:
             asked_texts = [texts[row] for row in asked]
-            proba[asked] = _ask(self.teacher_, asked_texts, self.classes_)
+            proba[asked] = ask(self.teacher_, asked_texts, self.classes_)
         return proba
+
+    def predict(self, X: Iterable[str]) -> NDArray[Any]:
+        """Predict classes with the student or, for texts it is unsure of, the teacher.
+
+        Parameters
+        ----------
+        X : iterable of str, of length n_texts
+            The texts.
+
+        Returns
+        -------
+        y : ndarray of shape (n_texts,)
+            The most probable classes. Without a teacher, `reject` for texts that the student is
+            unsure of.
+        """
+        proba = self.predict_proba(X)
+        labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
+        if self.teacher_ is None:
+            labels = np.where(proba.max(axis=1) < self.threshold_, np.array(self.reject), labels)
+        return labels
+
+    def summary(self) -> str:
+        """Describe in words how many texts the student classifies, and what is guaranteed.
+
+        Returns
+        -------
+        summary : str
+            Figures of the validation texts and, with `target_agreement`, the guarantee, one
+            sentence a line.
+        """
+        check_is_fitted(self)
+        others = "rejected" if self.teacher_ is None else "passed on to the teacher"
+        summary = (
+            f"The student classifies {1 - self.teacher_rate_:.1%} of the validation texts; the "
+            f"others are {others}.\n"
+            f"It differs from the teacher on {1 - self.agreement_:.1%} of all validation texts."
+        )
+        if (target := self._fitted_with["target_agreement"]) is not None:
+            confidence = 100 * self._fitted_with["confidence"]
+            summary += (
+                f"\nOn similar texts, this is at most {100 * (1 - target):.4g}%, with a confidence "
+                f"of {confidence:.4g}%."
+            )
+        return summary
 
     def curve(self, X: Iterable[str], y: ArrayLike) -> pd.DataFrame:
         """Compute the accuracy and the cost of the cascade on other texts, at each threshold.
@@ -379,18 +392,18 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         texts = check_texts(X)
         names = ("X", "y", "the cascade's classes")
         codes = find_labels(y, self.classes_, n_rows=len(texts), multilabel=False, names=names)
-        return cascade_curve(
-            predict_columns(self.student_, texts, self.classes_),
-            _ask(self.teacher_, texts, self.classes_),
-            codes,
-            teacher_cost=self.teacher_cost,
-        )
+        if self.teacher_ is None:
+            teacher_proba = np.eye(len(self.classes_))[codes]
+        else:
+            teacher_proba = ask(self.teacher_, texts, self.classes_)
+        student_proba = predict_columns(self.student_, texts, self.classes_)
+        return cascade_curve(student_proba, teacher_proba, codes, teacher_cost=self.teacher_cost)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Save the fitted cascade in a folder, without a pickle.
 
         A `TransformerTeacherClassifier` is saved, too, as a checkpoint of transformers. Keep any
-        other teacher yourself, and pass it to :meth:`load`.
+        other teacher yourself, and pass it to :meth:`load`, or pass `reject`.
 
         Parameters
         ----------
@@ -406,17 +419,24 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             If the disk is full or the folder is not writable.
         """
         check_is_fitted(self)
-        now = {name: getattr(self, name) for name in _SAVED}
+        now = {name: getattr(self, name) for name in SAVED}
         figures = {
             "threshold": None if self.threshold_ == inf else self.threshold_,
             "teacher_rate": self.teacher_rate_,
+            "agreement": self.agreement_,
             "parameters": now | getattr(self, "_fitted_with", {}),  # old pickles lack it
         }
         student, teacher = unwrapped(self.student_), unwrapped(self.teacher_)
         write_cascade(Path(folder), student, teacher, figures, self.curve_)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], teacher: Any = None) -> Self:
+    def load(
+        cls,
+        folder: str | PathLike[str],
+        teacher: Any = None,
+        *,
+        reject: str | float | None = None,
+    ) -> Self:
         """Load a fitted cascade from a folder written by :meth:`save`.
 
         Parameters
@@ -424,7 +444,10 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         folder : path-like
             The folder.
         teacher : fitted classifier over texts, default=None
-            The teacher. Needed only if it is not in the folder.
+            The teacher. Needed only if it is not in the folder and there is no `reject`.
+        reject : str or number, default=None
+            What to predict for texts that the student is unsure of, instead of loading a teacher.
+            None takes the parameter of the saved cascade, but prefers the teacher in the folder.
 
         Returns
         -------
@@ -436,22 +459,27 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         ModelFileError
             If a file is missing or damaged.
         ValueError
-            If the folder does not contain the teacher and none is passed, or if the teacher's
-            classes differ from the student's.
+            If the folder does not contain the teacher and neither it nor `reject` is passed, or if
+            the teacher's classes differ from the student's.
         TypeError
-            If the teacher has no `predict_proba`.
+            If the teacher has no `predict_proba`, or `reject` and the labels are not both strings
+            or both numbers.
         """
         if teacher is not None:
-            _check_predict_proba("teacher", teacher)
-        stored = read_cascade(Path(folder), teacher, _SAVED)
-        student, teacher = FrozenEstimator(stored.student), FrozenEstimator(stored.teacher)
-        _check_classes("teacher", teacher, student.classes_, "the student")
+            check_predict_proba("teacher", teacher)
+        stored = read_cascade(Path(folder), teacher, reject)
+        student, teacher = FrozenEstimator(stored.student), stored.teacher
+        check_reject(stored.parameters["reject"], student.classes_)
+        if teacher is not None:
+            teacher = FrozenEstimator(teacher)
+            check_classes("teacher", teacher, student.classes_, "the student")
         cascade = cls(student, teacher, **stored.parameters)
         cascade._fitted_with = stored.parameters
         cascade.classes_ = student.classes_
         cascade.student_, cascade.teacher_ = student, teacher
         cascade.curve_ = stored.curve
-        cascade.threshold_, cascade.teacher_rate_ = stored.threshold, stored.teacher_rate
+        for name, value in stored.figures.items():
+            setattr(cascade, f"{name}_", value)
         return cascade
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -465,27 +493,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(student=self.student, method_mapping=mapping)
 
-
-def _check_predict_proba(name: str, part: Any) -> None:
-    if not hasattr(part, "predict_proba"):
-        raise TypeError(
-            f"The {name} {type(unwrapped(part)).__name__} has no method predict_proba, which a "
-            "cascade needs. Use a classifier that has it, or wrap this one in "
-            "sklearn.calibration.CalibratedClassifierCV."
-        )
-
-
-def _check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
-    check_is_fitted(part)
-    if not np.array_equal(part.classes_, classes):
-        raise ValueError(
-            f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "
-            f"{other}, {classes.tolist()}; fit it on labels from the same classes."
-        )
-
-
-def _ask(teacher: Any, texts: list[str], classes: np.ndarray) -> Any:
-    """Return the teacher's probabilities; those in a table with names are aligned by them."""
-    with explain_errors(teacher):
-        answers = teacher.predict_proba(texts)
-    return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.target_agreement is None
+        return tags

@@ -16,13 +16,15 @@ class Choice:
     """Which columns to add.
 
     `column` holds the label, with `top_k` also those of the next labels. `proba` adds a column for
-    each class. Labels with a probability below the threshold are left empty.
+    each class. Labels with a probability below the threshold are left empty, or the first one is
+    replaced by `reject`.
     """
 
     column: str = "label"
     proba: bool = False
     top_k: int | None = None
     threshold: float | None = None
+    reject: str | None = None
 
 
 class Columns:
@@ -44,6 +46,7 @@ class Columns:
     def __init__(self, classifier: CompiledClassifier, choice: Choice):
         self.classifier = classifier
         self.choice = choice
+        self.rejected = _like_labels(choice.reject, classifier.classes_, classifier.multilabel_)
         # Those names of columns that --output-column changes.
         self.chosen: list[str]
         classes = [f"proba_{name}" for name in classifier.classes_.tolist()]
@@ -79,12 +82,13 @@ class Columns:
     def _labels(self, proba: np.ndarray) -> list[Any]:
         threshold = self.choice.threshold
         if self.classifier.multilabel_:
-            return self._written(proba > _HALF if threshold is None else proba >= threshold)
+            labels = self._written(proba > _HALF if threshold is None else proba >= threshold)
+            return [label or self.rejected or "" for label in labels]
         labels = self._written(self.classifier.classes_[proba.argmax(axis=1)])
         if threshold is None:
             return labels
         is_sure = (proba.max(axis=1) >= threshold).tolist()
-        return [label if sure else None for label, sure in zip(labels, is_sure, strict=True)]
+        return _sure(labels, is_sure, self.rejected)
 
     def _ranked(self, proba: np.ndarray) -> dict[str, list[Any]]:
         order = np.argsort(-proba, axis=1, kind="stable")[:, : self.n_ranked]
@@ -95,16 +99,29 @@ class Columns:
             labels = self.classifier.classes_[order[:, rank]].tolist()
             shares = best[:, rank].tolist()
             is_sure = (best[:, rank] >= threshold).tolist()
-            columns += [
-                [label if sure else None for label, sure in zip(labels, is_sure, strict=True)],
-                shares,
-            ]
+            columns += [_sure(labels, is_sure, None if rank else self.rejected), shares]
         return dict(zip(self.names, columns, strict=True))
 
     def _written(self, predicted: np.ndarray) -> list[Any]:
         if self.classifier.multilabel_:
             return write_labels(predicted, self.classifier.classes_)
         return predicted.tolist()
+
+
+def _sure(labels: list[Any], is_sure: list[bool], otherwise: Any) -> list[Any]:
+    return [label if sure else otherwise for label, sure in zip(labels, is_sure, strict=True)]
+
+
+def _like_labels(reject: str | None, classes: np.ndarray, multilabel: bool) -> Any:
+    """Return the label of rejected texts, in the type of the classes."""
+    if reject is None or multilabel or classes.dtype.kind == "U":
+        return reject
+    try:
+        return (float if classes.dtype.kind == "f" else int)(reject)
+    except ValueError as error:
+        raise ValueError(
+            f"The labels are numbers, but --reject is {reject!r}; pass a number, such as -1."
+        ) from error
 
 
 def _same_name(column: str) -> ValueError:

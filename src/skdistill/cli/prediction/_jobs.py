@@ -48,7 +48,12 @@ class FileJob:
             "model": _file_hash(self.model),
             "input": None if self.is_stream else _identity(self.source.name),
             "reading": asdict(self.source.options),
-            "columns": [self.text_column, *columns.names, columns.choice.threshold],
+            "columns": [
+                self.text_column,
+                *columns.names,
+                columns.choice.threshold,
+                columns.choice.reject,
+            ],
         }
 
     def parts(self) -> Iterator[Rows]:

@@ -1,9 +1,8 @@
 """The folder that contains a fitted cascade."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,16 @@ from skdistill.runtime._model_file import read_model
 
 _FORMAT = 1
 _STUDENT, _TEACHER, _FIGURES = "student.skd", "teacher", "cascade.json"
+# The cascade's parameters in the file, and those of them that old files lack.
+SAVED = (
+    "max_teacher_rate",
+    "validation_fraction",
+    "teacher_cost",
+    "target_agreement",
+    "confidence",
+    "reject",
+)
+_LATER: dict[str, Any] = {"target_agreement": None, "confidence": 0.95, "reject": None}
 # Parameters of the teacher that change its probabilities after training.
 _READING = ("max_length", "precision")
 
@@ -37,7 +46,7 @@ def write_cascade(
             f"The cascade's student, {type(student).__name__}, has no method save. Use one of "
             "skdistill's students, or save the cascade with joblib."
         )
-    described: dict[str, Any] = {"class": type(teacher).__name__}
+    described: dict[str, Any] = {"class": None if teacher is None else type(teacher).__name__}
     with filling(folder) as draft:
         student.save(draft / _STUDENT)
         if _is_transformer(teacher):
@@ -54,7 +63,8 @@ def write_cascade(
             "teacher": described,
             "curve": {name: [*map(_as_json, column)] for name, column in curve.items()},
         }
-        (draft / _FIGURES).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        text = json.dumps(content, indent=1, default=lambda number: number.item())
+        (draft / _FIGURES).write_text(text, encoding="utf-8")
 
 
 def _is_transformer(teacher: Any) -> bool:
@@ -74,23 +84,22 @@ class StoredCascade:
 
     student: Any
     teacher: Any
-    threshold: float
-    teacher_rate: float
+    figures: dict[str, float]
     parameters: dict[str, Any]
     curve: pd.DataFrame
 
 
-def read_cascade(folder: Path, teacher: Any, names: Collection[str]) -> StoredCascade:
+def read_cascade(folder: Path, teacher: Any = None, reject: Any = None) -> StoredCascade:
     """Read what `write_cascade` wrote.
 
-    `teacher` replaces the stored one. `names` are the parameters that the file must contain.
+    `teacher` or `reject` replaces the stored teacher.
 
     Raises
     ------
     ModelFileError
         If a file is missing or damaged.
     ValueError
-        If the folder contains no teacher and none is passed.
+        If the folder contains no teacher, and neither it nor `reject` is there instead.
     """
     path = folder / _FIGURES
     try:
@@ -99,9 +108,16 @@ def read_cascade(folder: Path, teacher: Any, names: Collection[str]) -> StoredCa
             raise ModelFileError(f"{path} was written by a newer skdistill; update skdistill.")
         curve = pd.DataFrame(content["curve"], dtype=np.float64)
         curve["threshold"] = curve["threshold"].fillna(inf)
-        threshold = inf if content["threshold"] is None else float(content["threshold"])
-        teacher_rate = float(content["teacher_rate"])
-        parameters = {name: float(content["parameters"][name]) for name in names}
+        figures = {
+            "threshold": inf if content["threshold"] is None else float(content["threshold"]),
+            "teacher_rate": float(content["teacher_rate"]),
+            "agreement": float(content.get("agreement", nan)),
+        }
+        stored = _LATER | content["parameters"]
+        parameters = {
+            name: stored[name] if stored[name] is None or name == "reject" else float(stored[name])
+            for name in SAVED
+        }
         described = dict(content["teacher"])
     except FileNotFoundError:
         message = f"{folder} is not the folder of a cascade: it has no {_FIGURES}."
@@ -111,9 +127,13 @@ def read_cascade(folder: Path, teacher: Any, names: Collection[str]) -> StoredCa
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} is damaged: {error!r}. Save the cascade again.") from error
     student = _read_student(folder / _STUDENT)
-    if teacher is None:
-        teacher = _read_teacher(folder / _TEACHER, described)
-    return StoredCascade(student, teacher, threshold, teacher_rate, parameters, curve)
+    if teacher is None and reject is None:
+        teacher = _read_teacher(
+            folder / _TEACHER, described, is_needed=parameters["reject"] is None
+        )
+    if reject is not None:
+        parameters["reject"] = reject
+    return StoredCascade(student, teacher, figures, parameters, curve)
 
 
 def _read_student(path: Path) -> Any:
@@ -121,12 +141,15 @@ def _read_student(path: Path) -> Any:
     return getattr(skdistill, name).load(path)
 
 
-def _read_teacher(folder: Path, described: dict[str, Any]) -> Any:
+def _read_teacher(folder: Path, described: dict[str, Any], *, is_needed: bool) -> Any:
     # Without labels, a folder of that name is left from another cascade.
+    if "labels" not in described and not is_needed:
+        return None
     if "labels" not in described:
         raise ValueError(
             f"The folder does not contain the cascade's teacher, a {described['class']}. Pass the "
-            "fitted teacher: CascadeClassifier.load(folder, teacher=...)."
+            "fitted teacher: CascadeClassifier.load(folder, teacher=...). Without it, pass a label "
+            "for the texts that the student is unsure of, as in reject='none of these'."
         )
     reading = {name: described[name] for name in _READING}
     labels = np.asarray(described["labels"], dtype=described.get("dtype"))  # old files lack it

@@ -1,0 +1,1 @@
+"""Choose the texts that are worth a label."""

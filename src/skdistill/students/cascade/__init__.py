@@ -1,0 +1,1 @@
+"""Parts of cascades: their folder, and how student and teacher are fitted and asked."""
