@@ -26,12 +26,13 @@ ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(k
 ARGUMENTS = {
     "CascadeClassifier": [DistilledMLPClassifier(), make_tfidf_baseline()],
     "FunctionTeacherClassifier": [len],
+    "LLMTeacherClassifier": ["a-model"],
     "ZeroShotTeacherClassifier": ["a-model", ["good", "bad"]],
 }
 
 
 def test_all_estimators_are_there():
-    assert len(ESTIMATORS) == 8
+    assert len(ESTIMATORS) == 9
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
