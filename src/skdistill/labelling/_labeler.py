@@ -222,7 +222,13 @@ class SoftLabeler:
             desc="labelling",
             unit="text",
             postfix=found,
-            disable=not self.verbose,
+            disable=not self.verbose or self._shows_progress(),
+        )
+
+    def _shows_progress(self) -> bool:
+        """Return whether the teacher has a bar of its own."""
+        return answers_in_parts(self.teacher) is not None and bool(
+            getattr(self.teacher, "verbose", 0)
         )
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:

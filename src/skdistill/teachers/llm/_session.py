@@ -193,8 +193,10 @@ def _show(bar: Any, n_texts: int, asker: Questioner) -> None:
 
 
 def _tell_doubts(asker: Questioner, n_good: int, settings: Settings) -> None:
-    tokens = "{:,} input and {:,} output tokens".format(*asker.budget.spent)
-    _logger.info("%s answers; paid for so far: %s", f"{n_good:,}", tokens)
+    paid = "{:,} input and {:,} output tokens".format(*asker.budget.spent)
+    if asker.budget.cost is not None:
+        paid += f", cost {asker.budget.cost:.4g}"
+    _logger.info("%s answers; paid so far: %s", f"{n_good:,}", paid)
     if asker.n_unusable:
         _logger.info("%s answers were none of the labels", f"{asker.n_unusable:,}")
     if asker.n_missing:
