@@ -99,7 +99,7 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--teacher",
         metavar="NAME",
-        help="folder or name on huggingface.co (default: MiniLM); llm:MODEL; tfidf; none",
+        help="folder or huggingface.co name (default: MiniLM); llm:MODEL; tfidf; none",
     )
     teacher.add_argument(
         "--epochs",
@@ -183,7 +183,7 @@ def _add_work_options(fit: argparse.ArgumentParser) -> None:
         type=_options.seed,
         default=0,
         metavar="N",
-        help="random seed (default: 0); --threads N limits the CPU threads (default: all cores)",
+        help="random seed (default: 0); --threads N limits the CPU threads",
     )
     work.add_argument(
         "--threads",
