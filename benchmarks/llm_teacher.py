@@ -84,10 +84,10 @@ def work_alone(job):
 
 
 def start_alone(job):
+    """Start a process that does the job."""
     command = [sys.executable, __file__, "--job", json.dumps(job)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
 
 
 def measure_throughput(texts, proba, classes, folder):
@@ -103,7 +103,6 @@ def measure_throughput(texts, proba, classes, folder):
 
 def measure_kills(texts, proba, classes, folder):
     """Kill a process three times on its way; return how many requests were sent twice."""
-    repeated, n_answered = [], 0
     with make_server(texts, proba) as server:
         job = {"url": server.url, "texts": str(folder / "texts.json"), "classes": classes}
         job["memory"] = str(folder / "killed")
@@ -115,8 +114,6 @@ def measure_kills(texts, proba, classes, folder):
             process.send_signal(signal.SIGKILL)
             process.wait()
             time.sleep(0.5)
-            n_answered = server.n_requests
-            repeated.append(n_answered)
         teacher = make_teacher(server.url, classes, job["memory"], "logprobs").fit(texts[:1])
         killed = teacher.predict_proba(texts)
         most = max(server.texts.values())
@@ -155,7 +152,7 @@ def measure_students(data, proba, classes, folder, seeds):
     for name, target in targets.items():
         scores = []
         for seed in range(seeds):
-            student = STUDENT.set_params(random_state=seed, max_epochs=None)
+            student = STUDENT.set_params(random_state=seed, max_epochs="auto")
             student.fit(data.X_train, labels[target.argmax(axis=1)], teacher_proba=target)
             scores.append(100 * student.score(data.X_test, data.y_test))
         results[name] = {
@@ -187,12 +184,8 @@ def main():
     some = [*dict.fromkeys(data.X_train)][:N_THROUGHPUT]
     places = {text: place for place, text in enumerate(texts)}
     of_some = proba[[places[text] for text in some]]
-    results = {
-        "teacher": 100
-        * float(
-            (np.array(classes)[proba[len(data.X_train) :].argmax(axis=1)] == data.y_test).mean()
-        )
-    }
+    of_test = np.array(classes)[proba[len(data.X_train) :].argmax(axis=1)]
+    results = {"teacher": 100 * float((of_test == data.y_test).mean())}
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         results["throughput"] = measure_throughput(some, of_some, classes, folder)
