@@ -31,6 +31,7 @@ sys.path.append(str(HERE.parent / "tests"))
 
 from chat_server import ChatServer  # noqa: E402
 
+PARTS = ["throughput", "kills", "students"]
 CONCURRENCY, N_THROUGHPUT, N_KILLS = 32, 10_000, 3
 STUDENT = DistilledMLPClassifier(n_parameters=80_000, augmenter=None)
 
@@ -103,8 +104,10 @@ def measure_throughput(texts, proba, classes, folder):
 
 def measure_kills(texts, proba, classes, folder):
     """Kill a process three times on its way; return how many requests were sent twice."""
+    path, repeated = folder / "texts.json", []
+    path.write_text(json.dumps(texts))
     with make_server(texts, proba) as server:
-        job = {"url": server.url, "texts": str(folder / "texts.json"), "classes": classes}
+        job = {"url": server.url, "texts": str(path), "classes": classes}
         job["memory"] = str(folder / "killed")
         for number in range(N_KILLS):
             process = start_alone(job)
@@ -114,12 +117,13 @@ def measure_kills(texts, proba, classes, folder):
             process.send_signal(signal.SIGKILL)
             process.wait()
             time.sleep(0.5)
-        teacher = make_teacher(server.url, classes, job["memory"], "logprobs").fit(texts[:1])
+            teacher = make_teacher(server.url, classes, job["memory"], "logprobs").fit(texts[:1])
+            n_kept = len(texts) - teacher.estimate(texts).n_requests
+            repeated.append(server.n_requests - n_kept - sum(repeated))
         killed = teacher.predict_proba(texts)
-        most = max(server.texts.values())
-        n_repeated = server.n_requests - len(server.texts)
-    teacher = make_teacher("http://127.0.0.1:9", classes, str(folder / "whole"), "logprobs")
-    whole = teacher.fit(texts[:1]).predict_proba(texts)
+        most, n_sent = max(server.texts.values()), server.n_requests
+        teacher = make_teacher(server.url, classes, str(folder / "whole"), "logprobs")
+        whole = teacher.fit(texts[:1]).predict_proba(texts)
     students = [
         STUDENT.set_params(random_state=0, max_epochs=2)
         .fit(texts, np.array(classes)[whole.argmax(axis=1)], teacher_proba=found)
@@ -127,8 +131,9 @@ def measure_kills(texts, proba, classes, folder):
         for found in (killed, whole)
     ]
     return {
-        "n_kills": N_KILLS,
-        "n_repeated": n_repeated,
+        "n_texts": len(texts),
+        "n_requests": n_sent,
+        "repeated_after_each_kill": repeated,
         "most_requests_of_a_text": most,
         "answers_are_equal": bool((killed == whole).all()),
         "students_are_equal": bool((students[0] == students[1]).all()),
@@ -172,6 +177,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("llm-work"))
     parser.add_argument("--output", type=Path, default=HERE / "results" / "llm_teacher.json")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--job", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -184,15 +190,18 @@ def main():
     some = [*dict.fromkeys(data.X_train)][:N_THROUGHPUT]
     places = {text: place for place, text in enumerate(texts)}
     of_some = proba[[places[text] for text in some]]
+    results = json.loads(options.output.read_text()) if options.output.exists() else {}
     of_test = np.array(classes)[proba[len(data.X_train) :].argmax(axis=1)]
-    results = {"teacher": 100 * float((of_test == data.y_test).mean())}
+    results["teacher"] = 100 * float((of_test == data.y_test).mean())
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        results["throughput"] = measure_throughput(some, of_some, classes, folder)
-        print(results, flush=True)
-        results["kills"] = measure_kills(some, of_some, classes, folder)
-        print(results["kills"], flush=True)
-        results["students"] = measure_students(data, proba, classes, folder, options.seeds)
+        if "throughput" in options.parts:
+            results["throughput"] = measure_throughput(some, of_some, classes, folder)
+        if "kills" in options.parts:
+            results["kills"] = measure_kills(some, of_some, classes, folder)
+        if "students" in options.parts:
+            results["students"] = measure_students(data, proba, classes, folder, options.seeds)
+    print(json.dumps(results, indent=1))
     options.output.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -115,6 +115,18 @@ def test_memory_keeps_answers_by_prompt_labels_model_and_method(tmp_path, server
         assert server.n_requests == n_before + 1
 
 
+def test_an_answer_is_the_same_when_it_comes_and_when_it_is_read(tmp_path):
+    def odd(text):
+        return {"A": (share := 0.01 + int(text) % 97 / 100), "B": 0.99 - share}
+
+    with ChatServer(odd) as server:
+        texts = [str(number) for number in range(60)]
+        first = make(server, memory=tmp_path).fit(["a"]).predict_proba(texts)
+        again = make(server, memory=tmp_path).fit(["a"]).predict_proba(texts)
+        assert server.n_requests == 60
+    np.testing.assert_array_equal(first, again)
+
+
 def test_the_folder_contains_no_text(tmp_path, server):
     make(server, memory=tmp_path, instructions="secret plan").fit(["a"]).predict(["secret text"])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -95,7 +95,7 @@ class AnswerMemory:
     def keep(self, digest: bytes, row: np.ndarray, method: str) -> None:
         """Append a row; during a turn only."""
         digests = np.frombuffer(digest, np.uint8).reshape(1, -1)
-        self._store.append_rows(self.key, digests, row.astype(np.float32)[None], method)
+        self._store.append_rows(self.key, digests, row[None].astype(np.float32, copy=False), method)
 
     def totals(self) -> tuple[int, tuple[int, int]]:
         """Return the number of distinct texts asked, and the tokens paid for."""

@@ -201,7 +201,7 @@ class Questioner:
             except UnusableAnswerError as error:
                 asked.reason = str(error)
                 asked.n_unusable += 1
-        return row
+        return row.astype(np.float32)  # as it will be read
 
     def _read(self, choice: dict[str, Any]) -> np.ndarray:
         if self.method in ("auto", "logprobs"):
