@@ -15,7 +15,6 @@ def answer(text):
 
 @pytest.fixture(autouse=True)
 def few_epochs(monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(
         _student_base, "make_schedule", lambda **given: make_schedule(**given | {"max_epochs": 2})
     )

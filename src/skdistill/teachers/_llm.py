@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -23,7 +24,7 @@ from skdistill.teachers.llm._batches import read_answers, write_requests
 from skdistill.teachers.llm._budget import check_prices
 from skdistill.teachers.llm._memory import AnswerMemory, make_folder
 from skdistill.teachers.llm._prompt import Prompt
-from skdistill.teachers.llm._questions import FALLBACK, METHODS
+from skdistill.teachers.llm._questions import METHODS
 from skdistill.teachers.llm._session import Settings, Work, ask_all, estimate
 
 
@@ -97,7 +98,7 @@ class LLMTeacherClassifier(TextClassifier):
     classes_ : ndarray of shape (n_classes,)
         The sorted labels.
     method_ : str
-        The method. If it is ``"auto"``, the first answer decides.
+        The method. If `method` is ``"auto"``, this is ``"auto"`` until the first answer decides.
     temperature_ : float
         The temperature that the probabilities are calibrated with; 1 without a calibration.
     examples_ : list of (str, label)
@@ -229,6 +230,14 @@ class LLMTeacherClassifier(TextClassifier):
     def _learns_nothing(self) -> bool:
         return not (self.examples_per_class or self.n_calibration)
 
+    @property
+    def method_(self) -> str:
+        """The method, as documented in the class."""
+        check_is_fitted(self)
+        if self._method != "auto":
+            return self._method
+        return next(iter(self._open_memory().methods()), "auto")
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Iterable[str], y: ArrayLike | None = None) -> Self:
         """Store the labels, draw examples for the prompt, and calibrate, if wanted.
@@ -260,21 +269,14 @@ class LLMTeacherClassifier(TextClassifier):
         chosen = self._draw_examples(codes, len(columns), rng)
         names = columns if self.classes is None else check_given_classes(self.classes)
         labels = tuple(str(label) for label in names.tolist())
-        self._folder: str | None = None
+        self._folder = None if self.memory is not None else make_folder(self)
         self._order = order
         self._prompt = Prompt(
             labels, self.instructions, tuple((texts[row], int(codes[row])) for row in chosen)
         )
-        if self.method == "logprobs" and not self._prompt.has_single_tokens:
-            raise ValueError(
-                f'There are {len(labels)} classes, too many for method="logprobs"; set '
-                'method="samples" or method="candidates".'
-            )
         self.classes_ = columns[order]
         self.multilabel_ = False
-        self.method_: str = self.method
-        if self.method == "auto" and not self._prompt.has_single_tokens:
-            self.method_ = FALLBACK
+        self._method: str = self._prompt.choose_method(self.method)
         self.examples_ = [(texts[row], columns[codes[row]].item()) for row in chosen]
         self.temperature_ = 1.0
         if self.n_calibration:
@@ -329,12 +331,8 @@ class LLMTeacherClassifier(TextClassifier):
             If some answers are none of the labels, even when asked again, or `max_texts` or
             `max_cost` is reached. All other answers are kept. Also if the server has no such model
             or cannot do what `method` needs.
-        PermissionError
-            If the server refuses the key.
-        ConnectionError
-            If the server does not answer.
-        ImportError
-            If the package ``openai`` is not installed.
+        PermissionError, ConnectionError
+            If the server refuses the key, or does not answer.
         """
         check_is_fitted(self)
         texts = check_texts(X)
@@ -346,15 +344,14 @@ class LLMTeacherClassifier(TextClassifier):
     def _predict_in_parts(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield row numbers and their probabilities, as answers come."""
         settings = self._settings()
-        for rows, proba, method in ask_all(settings, self._prompt, self._open_memory(), texts):
-            self.method_ = method
+        for rows, proba in ask_all(settings, self._prompt, self._open_memory(), texts):
             yield rows, apply_temperature(proba[:, self._order].astype("f4"), self.temperature_)
 
     def _settings(self) -> Settings:
         return Settings(
             model=self.model,
             base_url=self.base_url,
-            method=self.method_,
+            method=self._method,
             n_samples=self.n_samples,
             max_concurrency=self.max_concurrency,
             max_texts=self.max_texts,
@@ -447,12 +444,13 @@ class LLMTeacherClassifier(TextClassifier):
         return read_answers(path, self._batch_settings(), self._prompt, self._open_memory())
 
     def _batch_settings(self) -> Settings:
-        if self.method_ == "auto":
+        settings = replace(self._settings(), method=self.method_)
+        if settings.method == "auto":
             raise ValueError(
                 'method="auto" asks the server what it can; for batches, set method to "logprobs", '
                 '"samples" or "candidates".'
             )
-        return self._settings()
+        return settings
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -9,6 +9,8 @@ from typing import Any
 # One character is one token for nearly all models, and no two labels begin with the same one.
 _KEYS = string.ascii_uppercase + string.ascii_lowercase + string.digits
 _DEFAULT_INSTRUCTIONS = "Choose the label of a text."
+# The method that "auto" takes if there are no logprobs.
+FALLBACK = "samples"
 _TEMPLATE = """\
 {instructions}
 
@@ -99,6 +101,17 @@ class Prompt:
     def has_single_tokens(self) -> bool:
         """Whether each key is one token."""
         return len(self.labels) <= len(_KEYS)
+
+    def choose_method(self, method: str) -> str:
+        """Return a method that the keys allow, or raise an error."""
+        if self.has_single_tokens or method not in ("auto", "logprobs"):
+            return method
+        if method == "auto":
+            return FALLBACK
+        raise ValueError(
+            f'There are {len(self.labels)} classes, too many for method="logprobs"; set '
+            'method="samples" or method="candidates".'
+        )
 
     def messages(self, text: str, *, several: bool = False) -> list[dict[str, str]]:
         """Return the messages that ask for the label of a text, or for all plausible labels."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from skdistill.teachers.llm._budget import Budget, most_tokens, read_usage
 from skdistill.teachers.llm._client import ChatClient, RejectedError
-from skdistill.teachers.llm._prompt import Prompt
+from skdistill.teachers.llm._prompt import FALLBACK, Prompt
 from skdistill.teachers.llm._readings import (
     NoLogprobsError,
     UnusableAnswerError,
@@ -22,8 +22,6 @@ from skdistill.teachers.llm._readings import (
 _logger = logging.getLogger(__name__)
 
 METHODS = ("logprobs", "samples", "candidates")
-# The method that "auto" takes if a server gives no logprobs.
-FALLBACK = "samples"
 _TOP = 20
 # Some services give no more tokens.
 _FEWER_TOP = 5

@@ -94,8 +94,8 @@ def estimate(
 
 def ask_all(
     settings: Settings, prompt: Prompt, memory: AnswerMemory, texts: list[str]
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Yield positions in texts with their probabilities, and the method, as answers come.
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions in texts with their probabilities, as answers come.
 
     Raises
     ------
@@ -114,18 +114,16 @@ def ask_all(
             yield from _ask_open(settings, prompt, memory, texts, work)
 
 
-def _known(
-    work: Work, among: np.ndarray | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def _known(work: Work, among: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     known = ~work.is_open if among is None else ~work.is_open & among
     if known.any():
         numbers = np.flatnonzero(known)
-        yield *work.answers(numbers.tolist(), work.rows[numbers]), work.method
+        yield work.answers(numbers.tolist(), work.rows[numbers])
 
 
 def _ask_open(
     settings: Settings, prompt: Prompt, memory: AnswerMemory, texts: list[str], work: Work
-) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     n_before, spent = memory.totals()
     todo = np.flatnonzero(work.is_open).tolist()
     check_number_of_texts(len(todo), n_before, settings.max_texts)
@@ -161,7 +159,7 @@ def _ask_open(
                 _show(bar, len(batch), asker)
                 if good:
                     numbers, rows = zip(*good, strict=True)
-                    yield *work.answers([*numbers], np.array(rows)), asker.method
+                    yield work.answers([*numbers], np.array(rows))
                 elif not n_good and len(odd) >= _TOO_MANY:
                     break
     except BudgetError as error:
