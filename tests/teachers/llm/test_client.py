@@ -92,6 +92,12 @@ def test_all_threads_wait_when_one_is_told_to():
         assert time.monotonic() - start >= 0.15
 
 
+def test_no_server_can_ask_for_a_day(monkeypatch):
+    monkeypatch.setattr(_client, "_LONGEST_WANTED", 0.01)
+    with ChatServer(answer, first(1, error(429, headers={"Retry-After": "86400"}))) as server:
+        assert ask(server)["choices"]
+
+
 def test_a_wait_of_no_known_form_is_ignored():
     with ChatServer(answer, first(1, error(429, headers={"Retry-After": "soon"}))) as server:
         assert ask(server)["choices"]

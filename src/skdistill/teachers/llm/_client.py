@@ -17,6 +17,8 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 _NO_KEY = "none"
 # The first and the longest time to wait before a repetition, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
+# The longest time that a server may ask for.
+_LONGEST_WANTED = 600.0
 # The server may answer these later; 5xx, too.
 _TEMPORARY = frozenset({408, 409, 425, 429})
 _SHOWN = 200
@@ -115,9 +117,10 @@ class ChatClient:
             reason = answer.reason
             wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.75, 1.25)
             if answer.wait is not None:
+                wanted = min(answer.wait, _LONGEST_WANTED)
+                self._not_before = max(self._not_before, time.monotonic() + wanted)
                 # Plus a little, so that not all threads ask in the same moment.
-                wait = min(answer.wait, 10 * _LONGEST_WAIT) + random.uniform(0, 0.1)
-                self._not_before = max(self._not_before, time.monotonic() + answer.wait)
+                wait = wanted + random.uniform(0, 0.1)
             if attempt < self.max_retries:
                 _logger.info("no answer (%s); asking again in %.1f s", reason, wait)
                 self._wait_until(time.monotonic() + wait)
