@@ -25,7 +25,7 @@ from distributed import Client, LocalCluster
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._store import SoftLabelStore
+from skdistill.storage._store import SoftLabelStore
 
 HERE = Path(__file__).parent
 X, Y = ["one", "two"], np.array(["a", "b"])

@@ -27,7 +27,7 @@ from datasets import Dataset
 from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._store import SoftLabelStore, digest_texts
+from skdistill.storage._store import SoftLabelStore, digest_texts
 
 HERE = Path(__file__).parent
 WAYS = ("parquet", "datasets", "list")

@@ -1,6 +1,9 @@
 """All estimators pass scikit-learn's checks and those on texts; the checks catch broken ones."""
 
 import importlib
+import math
+import re
+import threading
 import warnings
 from unittest import SkipTest
 
@@ -23,6 +26,7 @@ from skdistill import (
     DistilledMLPClassifier,
     DistilledRNNClassifier,
     FunctionTeacherClassifier,
+    LLMTeacherClassifier,
     TextAugmenter,
     TransformerTeacherClassifier,
     ZeroShotTeacherClassifier,
@@ -167,6 +171,38 @@ class TwoClasses(FunctionTeacherClassifier):
 
 def test_conventions_of_a_function():
     results = check_text_estimator(TwoClasses(count_letters), on_fail=None, on_skip=None)
+    assert problems(results) == {}
+    assert len(results) > 100
+
+
+class InstantClient:
+    """Answers without a server, by the letters of a text."""
+
+    def __init__(self, model, **options):
+        self.model, self.url, self.stop = model, "here", threading.Event()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *details):
+        """Close nothing."""
+
+    def ask(self, body):
+        system, *_, user = [message["content"] for message in body["messages"]]
+        keys = re.findall(r"^(\w): ", system, re.MULTILINE)
+        weights = [1 + user.count("aeiou"[i % 5]) * (i + 1) % 7 for i in range(len(keys))]
+        top = [
+            {"token": key, "logprob": math.log(weight / sum(weights))}
+            for key, weight in zip(keys, weights, strict=True)
+        ]
+        return {"choices": [{"logprobs": {"content": [{"token": "A", "top_logprobs": top}]}}]}
+
+
+@pytest.mark.slow
+def test_conventions_of_a_language_model(monkeypatch):
+    monkeypatch.setattr("skdistill.teachers.llm._session.ChatClient", InstantClient)
+    teacher = LLMTeacherClassifier("a-model", instructions="The labels are numbers.")
+    results = check_text_estimator(teacher, on_fail=None, on_skip=None)
     assert problems(results) == {}
     assert len(results) > 100
 

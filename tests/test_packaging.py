@@ -46,7 +46,7 @@ def version(text):
     return [*map(int, re.findall(r"\d+", text)), 0, 0][:3]
 
 
-@pytest.mark.parametrize("extra", [None, "plot", "onnx", "dask"])
+@pytest.mark.parametrize("extra", [None, "plot", "onnx", "dask", "llm"])
 def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested(extra):
     project, oldest = read_project(), pins("constraints-oldest.txt")
     requirements = (

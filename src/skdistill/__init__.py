@@ -22,6 +22,7 @@ __getattr__, __dir__, _names = attach(
         "DistilledMLPClassifier": "students._mlp",
         "DistilledRNNClassifier": "students._rnn",
         "FunctionTeacherClassifier": "teachers._function",
+        "LLMTeacherClassifier": "teachers._llm",
         "LearningCurvesDisplay": "evaluation._learning_curves",
         "ModelFileError": "_core.exceptions",
         "OnnxTextEncoder": "onnx._export",

@@ -29,6 +29,7 @@ from skdistill.students._mlp import DistilledMLPClassifier as DistilledMLPClassi
 from skdistill.students._rnn import DistilledRNNClassifier as DistilledRNNClassifier
 from skdistill.teachers._baseline import make_tfidf_baseline as make_tfidf_baseline
 from skdistill.teachers._function import FunctionTeacherClassifier as FunctionTeacherClassifier
+from skdistill.teachers._llm import LLMTeacherClassifier as LLMTeacherClassifier
 from skdistill.teachers._transformer import (
     TransformerTeacherClassifier as TransformerTeacherClassifier,
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdistill.cli import _main as cli
-from skdistill.labelling._store import SoftLabelStore
+from skdistill.storage._store import SoftLabelStore
 
 
 @pytest.fixture

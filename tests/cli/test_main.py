@@ -326,7 +326,7 @@ def test_no_two_examples_of_the_help_write_the_same_file(capsys):
             cli.main([command, "--help"])
         examples = capsys.readouterr().out.partition("examples:\n")[2]
         written += re.findall(r"(?:-o|--html) (\S+)", examples)
-    assert len({*written}) == len(written) == 7
+    assert len({*written}) == len(written) == 8
 
 
 def test_warnings_are_short_and_printed_once(monkeypatch, capsys):

@@ -27,6 +27,7 @@ ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(k
 ARGUMENTS = {
     "CascadeClassifier": [DistilledMLPClassifier(), make_tfidf_baseline()],
     "FunctionTeacherClassifier": [len],
+    "LLMTeacherClassifier": ["a-model"],
     "ZeroShotTeacherClassifier": ["a-model", ["good", "bad"]],
 }
 
@@ -50,7 +51,7 @@ def test_errors_about_parameters_are_short(call):
 
 
 def test_all_estimators_are_there():
-    assert len(ESTIMATORS) == 8
+    assert len(ESTIMATORS) == 9
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)

@@ -220,7 +220,7 @@ TEXTS = [f"text {i}" for i in range(11)]
 
 def _tear_block(*, call):
     """Die when half of a block of answers is written."""
-    from skdistill.labelling import _journal
+    from skdistill.storage import _journal
 
     write_all, calls = _journal._write_all, iter(range(1, 100))
 

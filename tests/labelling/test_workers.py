@@ -24,8 +24,8 @@ from skdistill._core.threads import at_most
 from skdistill.labelling import _workers
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pace import Pace
-from skdistill.labelling._store import SoftLabelStore
 from skdistill.labelling._workers import _read_teacher, _signs_of_death, count_workers
+from skdistill.storage._store import SoftLabelStore
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])

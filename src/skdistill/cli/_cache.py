@@ -9,7 +9,7 @@ from skdistill._core.format import align
 from skdistill.cli import _options
 
 if TYPE_CHECKING:
-    from skdistill.labelling._store import SoftLabelStore, StoredTeacher
+    from skdistill.storage._store import SoftLabelStore, StoredTeacher
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,7 +55,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
-    from skdistill.labelling._store import SoftLabelStore
+    from skdistill.storage._store import SoftLabelStore
 
     _options.check_folder(folder)
     if not folder.is_dir():

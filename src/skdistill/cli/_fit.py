@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import skdistill
 from skdistill.cli import _inputs, _options
 from skdistill.cli._teacher_choice import WITHOUT_TRANSFORMER
+from skdistill.cli.training import _language_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         examples="""
             skdistill fit train.csv --teacher tfidf --test-fraction 0.2 -o model.skd
             skdistill fit export.csv --text-column Utterance --label-column Intent -o intents.skd
+            skdistill fit lines.txt --teacher llm:qwen3 --classes ham,spam --dry-run -o spam.skd
             """,
     )
     _add_file_options(fit)
@@ -83,13 +85,12 @@ def _add_file_options(fit: argparse.ArgumentParser) -> None:
         "--test",
         type=_options.file_name,
         metavar="FILE",
-        help="labelled texts to evaluate student and teacher on",
+        help="labelled texts to evaluate on; or --test-fraction SHARE of DATA",
     )
     test.add_argument(
         "--test-fraction",
         type=_options.share,
-        metavar="SHARE",
-        help="hold out this share of DATA for the evaluation, such as 0.2",
+        help=argparse.SUPPRESS,
     )
 
 
@@ -98,8 +99,7 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--teacher",
         metavar="NAME",
-        help="a folder or a name on the Hub (huggingface.co); tfidf (fast: logistic regression on "
-        "word counts); none (default: MiniLM)",
+        help="folder or huggingface.co name (default: MiniLM); llm:MODEL; tfidf; none",
     )
     teacher.add_argument(
         "--epochs",
@@ -113,14 +113,13 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--save-teacher",
         type=_options.file_path,
-        metavar="DIR",
-        help="save it for other students and `report`",
+        help=argparse.SUPPRESS,
     )
     teacher.add_argument(
         "--checkpoint",
         type=_options.file_path,
         metavar="DIR",
-        help="save the unfinished teacher after each epoch, to resume",
+        help="save it after each epoch, to resume; --save-teacher DIR at the end",
     )
     teacher.add_argument(
         "--cache",
@@ -128,6 +127,7 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep its probabilities for other runs",
     )
+    _language_model.add_options(teacher)
 
 
 def _add_student_options(fit: argparse.ArgumentParser) -> None:
@@ -179,13 +179,16 @@ def _add_student_options(fit: argparse.ArgumentParser) -> None:
 def _add_work_options(fit: argparse.ArgumentParser) -> None:
     work = fit.add_argument_group("other")
     work.add_argument(
-        "--seed", type=_options.seed, default=0, metavar="N", help="random seed (default: 0)"
+        "--seed",
+        type=_options.seed,
+        default=0,
+        metavar="N",
+        help="random seed (default: 0); --threads N limits the CPU threads",
     )
     work.add_argument(
         "--threads",
         type=_options.positive,
-        metavar="N",
-        help="maximum number of CPU threads (default: one per core)",
+        help=argparse.SUPPRESS,
     )
     work.add_argument(
         "--quiet",
@@ -207,6 +210,9 @@ def _run(arguments: argparse.Namespace) -> None:
     tell.step(f"Reading {_inputs.name_of(arguments.data)}")
     # Files are read before anything slow is imported, so that an error is found at once.
     texts = _read_texts(arguments)
+    if arguments.dry_run:
+        print(_estimate(arguments, texts))
+        return
 
     import torch  # noqa: F401  (imported first, so that the limit covers its threads)
 
@@ -231,8 +237,13 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
     from skdistill.cli.training._doubts import warn_of_known_texts, warn_of_single_texts
 
     labels = _inputs.label_columns(arguments)
-    labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
-    classes = _classes_of(labelled, arguments)
+    given = None if arguments.classes is None else _inputs.as_classes(arguments.classes)
+    if given is None:
+        labelled = _inputs.read_labelled_file(arguments.data, arguments, labels)
+        classes = _classes_of(labelled, arguments)
+    else:
+        labelled = _inputs.read_without_labels(arguments.data, arguments)
+        classes = given
     test = None
     if arguments.test is not None:
         known = replace(labels, known=classes)
@@ -247,8 +258,18 @@ def _read_texts(arguments: argparse.Namespace) -> _inputs.Texts:
             warn_of_known_texts(
                 *tested, unlabelled, _inputs.name_of(arguments.unlabeled), have_labels=False
             )
-    warn_of_single_texts(labelled, classes.tolist(), _column_of(arguments))
-    return _inputs.Texts(labelled, unlabelled, test)
+    if given is None:
+        warn_of_single_texts(labelled, classes.tolist(), _column_of(arguments))
+    return _inputs.Texts(labelled, unlabelled, test, classes=given)
+
+
+def _estimate(arguments: argparse.Namespace, texts: _inputs.Texts) -> str:
+    """Return what it takes to have a language model label all texts."""
+    teacher = arguments.language_model.make_teacher(arguments.cache, seed=arguments.seed, verbose=0)
+    labelled = texts.labelled
+    teacher.fit(labelled.texts, None if texts.classes is not None else labelled.y)
+    test = [] if texts.test is None else texts.test.texts
+    return _language_model.describe_estimate(teacher, labelled.texts + texts.unlabelled + test)
 
 
 def _column_of(arguments: argparse.Namespace) -> str:
@@ -325,8 +346,13 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.teacher == "none" and option:
         error(f"{option} needs a teacher, but --teacher is none")
     option = _options.first_given(arguments, _FOR_TRANSFORMERS)
-    if arguments.teacher in WITHOUT_TRANSFORMER and option:
+    is_transformer = arguments.teacher not in WITHOUT_TRANSFORMER
+    arguments.language_model = _language_model.read_options(arguments)
+    if option and (arguments.language_model is not None or not is_transformer):
         error(f"{option} needs a transformer, but --teacher is {arguments.teacher}")
+    if arguments.language_model is not None and arguments.cache is None:
+        # Answers are paid for, so they are never lost.
+        arguments.cache = arguments.output.with_suffix(".answers")
     _options.check_output(arguments.output, arguments.force)
     for folder in (arguments.cache, arguments.checkpoint):
         if folder is not None:
@@ -338,7 +364,9 @@ def _check(arguments: argparse.Namespace) -> None:
 def _check_teacher(arguments: argparse.Namespace) -> None:
     """Refuse a name that is nearly one of those that are no transformer."""
     given = arguments.teacher
-    if given is None or given in WITHOUT_TRANSFORMER or Path(given).exists():
+    if given is None or given.startswith(_language_model.PREFIX):
+        return
+    if given in WITHOUT_TRANSFORMER or Path(given).exists():
         return
     similar = get_close_matches(given.lower(), WITHOUT_TRANSFORMER, n=1, cutoff=0.75)
     if similar:
@@ -374,7 +402,7 @@ def _as_text(arguments: argparse.Namespace, outcome: "Outcome") -> str:
     from skdistill._core.format import align, format_bytes
     from skdistill.metrics._scores import as_percent
 
-    texts = [f"{outcome.n_labelled:,} labelled"]
+    texts = [f"{outcome.n_labelled:,} labelled"] if outcome.n_labelled else []
     texts += [f"{outcome.n_unlabelled:,} unlabelled"] if outcome.n_unlabelled else []
     texts += [f"{outcome.n_augmented:,} augmented"] if outcome.n_augmented else []
     lines = [

@@ -26,12 +26,16 @@ class Texts:
     unlabelled: list[str]
     test: "Labelled | None" = None
     held_out: "Labelled | None" = None
+    # The classes, if those to train on have no labels.
+    classes: "np.ndarray | None" = None
 
     @property
     def names(self) -> "np.ndarray":
         """The sorted classes or, if a text may have several labels, their names."""
         import numpy as np
 
+        if self.classes is not None:
+            return self.classes
         names = self.labelled.names
         return np.unique(self.labelled.y) if names is None else names
 
@@ -44,8 +48,11 @@ class Texts:
         """Return the numbers of texts in words."""
         n_test = "no" if self.test is None else f"{len(self.test.texts):,}"
         held_out = "" if self.held_out is None else f", {len(self.held_out.texts):,} held-out"
+        n_labelled, n_unlabelled = len(self.labelled.texts), len(self.unlabelled)
+        if self.classes is not None:
+            n_labelled, n_unlabelled = 0, n_labelled + n_unlabelled
         return (
-            f"{len(self.labelled.texts):,} labelled, {len(self.unlabelled):,} unlabelled{held_out} "
+            f"{n_labelled:,} labelled, {n_unlabelled:,} unlabelled{held_out} "
             f"and {n_test} test texts; {len(self.names)} {self.noun}"
         )
 
@@ -224,6 +231,23 @@ def _tell_empty_cells(found: "Labelled", source: "Source", arguments: argparse.N
             "missing, remove these rows",
             file=sys.stderr,
         )
+
+
+def as_classes(names: list[str]) -> "np.ndarray":
+    """Return classes in sorted order."""
+    import numpy as np
+
+    return np.unique(names)
+
+
+def read_without_labels(path: str, arguments: argparse.Namespace) -> "Labelled":
+    """Read the texts of a file; their labels are empty."""
+    import numpy as np
+
+    from skdistill.datasets._columns import Labelled
+
+    texts = read_unlabelled_file(path, arguments)
+    return Labelled(texts, np.full(len(texts), ""))
 
 
 def read_unlabelled_file(path: str, arguments: argparse.Namespace, like: str = "") -> list[str]:

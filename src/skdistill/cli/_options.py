@@ -223,6 +223,14 @@ def rate(text: str) -> float:
     return value
 
 
+def price(text: str) -> float:
+    """Parse a number that is not negative."""
+    value = _parsed(float, text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a price")
+    return value
+
+
 def interval(text: str) -> tuple[int, int]:
     """Parse two positive integers in order, such as 1,3."""
     low, comma, high = text.partition(",")

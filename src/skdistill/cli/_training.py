@@ -26,6 +26,7 @@ from skdistill.cli._teacher_choice import (
     short_name,
     teacher_settings,
 )
+from skdistill.cli.training._language_model import LanguageModel
 from skdistill.datasets._columns import Labelled
 from skdistill.datasets._load import rows_of_texts, split_labelled, split_rows
 from skdistill.labelling._labeler import SoftLabeler
@@ -69,6 +70,7 @@ class Job:
     lr: float | None
     batch_size: int | None
     max_length: int | None
+    language_model: LanguageModel | None
     augment: bool | None
     calibrate: bool
     test_fraction: float | None
@@ -177,7 +179,8 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     The narrator announces two more steps, or one if there is no teacher. Return the outcome.
     """
     start = time.monotonic()
-    texts, y, test = data.labelled.texts, data.labelled.y, data.test
+    texts, test = data.labelled.texts, data.test
+    y = data.labelled.y if data.classes is None else None
     classes, names = data.names, data.labelled.names
     teacher = _choose_teacher(job, data, tell)
     test_proba = None
@@ -190,6 +193,8 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
             # The estimator is inside a shared or a frozen teacher.
             labeler.fitted_teacher().estimator.save_pretrained(job.save_teacher)
             tell.note(f"teacher saved in {job.save_teacher}")
+        if job.language_model is not None:
+            labeler.label([*texts, *data.unlabelled])  # before the student's heading
         if test is not None:
             test_proba = labeler.label(test.texts)
     student = _make_student(job, teacher)
@@ -198,7 +203,7 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     student.set_callbacks(Epochs(tell, heading, has_bars=not job.quiet))
     student.fit(
         texts,
-        y if names is None else pd.DataFrame(y, columns=names.tolist()),
+        y if names is None or y is None else pd.DataFrame(y, columns=names.tolist()),
         X_unlabeled=TextPool(data.unlabelled),
     )
     _calibrate(student, data.held_out)
@@ -206,11 +211,11 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
     _save(student.set_params(memory=None, verbose=0), job)
     served = CompiledClassifier.load(job.output)
     return Outcome(
-        teacher=job.teacher if job.teacher in (TFIDF, NONE) else short_name(job.teacher),
+        teacher=_name_of_teacher(job),
         n_parameters=student.n_parameters_,
         n_bytes=job.output.stat().st_size,
-        n_labelled=len(texts),
-        n_unlabelled=len(data.unlabelled),
+        n_labelled=0 if y is None else len(texts),
+        n_unlabelled=len(data.unlabelled) + (len(texts) if y is None else 0),
         n_augmented=student.transfer_size_ - len(texts) - len(data.unlabelled),
         classes=classes.tolist(),
         noun=data.noun,
@@ -221,6 +226,12 @@ def train(job: Job, data: Texts, tell: Narrator) -> Outcome:
         else evaluate(test.y, served.predict_proba(test.texts), classes.tolist(), test_proba),
         baseline_accuracy=_baseline_accuracy(job, data),
     )
+
+
+def _name_of_teacher(job: Job) -> str:
+    if job.language_model is not None:
+        return job.language_model.model
+    return str(job.teacher) if job.teacher in (TFIDF, NONE) else short_name(job.teacher)
 
 
 def _save(student: Any, job: Job) -> None:
@@ -238,7 +249,7 @@ def _save(student: Any, job: Job) -> None:
 
 
 def _baseline_accuracy(job: Job, data: Texts) -> float | None:
-    if data.test is None or job.teacher == TFIDF:
+    if data.test is None or data.classes is not None or job.teacher == TFIDF:
         return None
     baseline = _make_tfidf(job, several=data.labelled.names is not None)
     if fit_if_words(baseline, data.labelled.texts, data.labelled.y) is None:
@@ -300,9 +311,7 @@ def _make_student(job: Job, teacher: Any) -> Any:
     )
 
 
-def _choose_teacher(
-    job: Job, data: Texts, tell: Narrator
-) -> FrozenEstimator | SharedTeacher | None:
+def _choose_teacher(job: Job, data: Texts, tell: Narrator) -> Any:
     """Return the teacher, which is fitted on first use and only once, or None for no teacher."""
     if job.teacher == NONE:
         return None
@@ -310,9 +319,14 @@ def _choose_teacher(
     if job.teacher == TFIDF:
         tell.step(f"Teacher: logistic regression on TF-IDF features, C={TUNED_C:g}")
         return SharedTeacher(_make_tfidf(job, several=several))
+    verbose = int(not job.quiet)
+    if job.language_model is not None:
+        if several:
+            raise ValueError("a language model gives one label per text; pass one label column.")
+        tell.step(f"Teacher {job.language_model.model}: its answers are kept in {job.cache}")
+        return job.language_model.make_teacher(job.cache, seed=job.seed, verbose=verbose)
     from skdistill.teachers._transformer import TransformerTeacherClassifier
 
-    verbose = int(not job.quiet)
     weights = default_teacher() if job.teacher is None else job.teacher
     name = short_name(job.teacher)
     given = {

@@ -25,7 +25,6 @@ from skdistill.labelling._fingerprint import (
     teacher_fingerprint,
 )
 from skdistill.labelling._pace import Pace
-from skdistill.labelling._store import SoftLabelStore, check_memory_location, digest_texts
 from skdistill.labelling._teacher import (
     answers_in_parts,
     check_classes,
@@ -37,6 +36,7 @@ from skdistill.labelling._teacher import (
     release_memory,
 )
 from skdistill.labelling._workers import count_workers, label_here, label_in_workers
+from skdistill.storage._store import SoftLabelStore, check_memory_location, digest_texts
 from skdistill.text._streams import Texts
 
 _logger = logging.getLogger(__name__)
@@ -222,7 +222,13 @@ class SoftLabeler:
             desc="labelling",
             unit="text",
             postfix=found,
-            disable=not self.verbose,
+            disable=not self.verbose or self._shows_progress(),
+        )
+
+    def _shows_progress(self) -> bool:
+        """Return whether the teacher has a bar of its own."""
+        return answers_in_parts(self.teacher) is not None and bool(
+            getattr(self.teacher, "verbose", 0)
         )
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:

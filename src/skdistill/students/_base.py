@@ -26,12 +26,12 @@ from skdistill.augment._automatic import choose_augmenter
 from skdistill.card._facts import name_teacher, training_parameters
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool, check_unlabeled
-from skdistill.labelling._store import check_memory_location
 from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
 from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._kernel import encode
 from skdistill.runtime._model_file import StoredModel
+from skdistill.storage._store import check_memory_location
 from skdistill.students._fitted import FittedStudent
 from skdistill.students._gold_labels import Labels
 from skdistill.students._parameters import StudentParameters

@@ -10,19 +10,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import (
-    as_label_column,
-    as_labels,
-    check_known_labels,
-    names_or_numbers,
-)
-from skdistill._core.labels import check_label_column, check_labels
+from skdistill._core.label_columns import as_labels, names_or_numbers
+from skdistill._core.labels import check_labels
 from skdistill._core.texts import check_texts
 from skdistill.teachers._answers import AnswerReader
+from skdistill.teachers._given_classes import check_given_classes, check_known
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +26,10 @@ _LONGEST_WAIT = 60
 # Number of odd answers that an error message shows, and that are odd enough to stop if no answer is
 # usable.
 _SHOWN, _TOO_MANY = 3, 10
+_NUMBERED = (
+    "If a VotingClassifier or StackingClassifier has numbered the labels, leave classes out and "
+    "let func return probabilities in the order of the sorted labels."
+)
 
 # Row numbers, their probabilities, and what is wrong with the odd ones among the rows.
 _Batch = tuple[np.ndarray, np.ndarray, dict[int, str]]
@@ -175,40 +174,16 @@ class FunctionTeacherClassifier(TextClassifier):
             classes, codes = check_labels(y, n_rows=len(texts), multilabel=True)
             columns, multilabel = classes.tolist(), codes.ndim == 2
         else:
-            columns, multilabel = self._given_classes().tolist(), False
-            classes = np.sort(self._given_classes())
+            given = check_given_classes(self.classes)
+            columns, multilabel, classes = given.tolist(), False, np.sort(given)
             if y is not None:
-                self._check_known(y, classes, len(texts))
+                check_known(y, classes, len(texts), _NUMBERED)
         if sample_weight is not None:
             _check_sample_weight(sample_weight, texts)
         self.classes_ = classes
         self.multilabel_ = multilabel
         self._columns = columns
         return self
-
-    def _given_classes(self) -> np.ndarray:
-        classes = as_label_column(self.classes, name="classes")
-        if len(classes) < 2 or len(np.unique(classes)) < len(classes):
-            raise ValueError(
-                "classes must contain at least two labels, without repeats, but is "
-                f"{classes.tolist()!s:.200}."
-            )
-        return classes
-
-    def _check_known(self, y: Any, classes: np.ndarray, n_rows: int) -> None:
-        if is_multilabel(as_labels(y)):
-            raise ValueError(
-                "y has one column per label, but classes is for texts with one label each; leave "
-                "classes out."
-            )
-        labels = check_label_column(y, n_rows=n_rows)
-        if labels.dtype.kind in "iu" and classes.dtype.kind == "U":
-            raise ValueError(
-                f"y[0] is {labels.tolist()[0]!r}, a number, but classes contains strings. If a "
-                "VotingClassifier or StackingClassifier has numbered the labels, leave classes out "
-                "and let func return probabilities in the order of the sorted labels."
-            )
-        check_known_labels(labels, classes, names=("y", "classes"))
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Call the function batch by batch, and check what it answers.
@@ -351,7 +326,7 @@ class FunctionTeacherClassifier(TextClassifier):
         if hasattr(self, "classes_"):
             return "function", func, self._columns, self.multilabel_
         if self.classes is not None:
-            return "function", func, self._given_classes().tolist(), False
+            return "function", func, check_given_classes(self.classes).tolist(), False
         if y is None:
             return "function", func
         labels = as_labels(y)

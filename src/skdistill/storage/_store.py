@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from skdistill._core.files import replacing
-from skdistill.labelling._journal import append_block, read_blocks
+from skdistill.storage._journal import append_block, read_blocks
 
 _DIGEST = "S16"
 # Number of answers from which a shard is large, and number of small shards to keep unmerged.
@@ -68,7 +68,7 @@ class SoftLabelStore:
     Examples
     --------
     >>> import tempfile
-    >>> from skdistill.labelling._store import SoftLabelStore
+    >>> from skdistill.storage._store import SoftLabelStore
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = SoftLabelStore(folder)
     ...     store.write("teacher-1", {"a text": [0.25, 0.75]})
@@ -152,15 +152,26 @@ class SoftLabelStore:
                 latest[fit] = max(latest.get(fit, 0.0), path.stat().st_mtime)
         return sorted(latest, key=lambda fit: -latest[fit])
 
+    def rows(self, teacher_key: str, fit: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield digests and probabilities of all texts, one file after another."""
+        for path in self._answers(teacher_key, fit):
+            with _setting_damage_aside(path), _opened(path) as (digests, load_proba):
+                yield digests, load_proba()
+
     def write(self, teacher_key: str, labelled: dict[str, np.ndarray], fit: str = "") -> None:
         """Add the probabilities of some texts as one shard."""
         self._write_shard(teacher_key, fit, *_as_arrays(labelled))
 
     def append(self, teacher_key: str, labelled: dict[str, np.ndarray], fit: str = "") -> None:
         """Add the probabilities of some texts to a journal; during a turn only."""
+        self.append_rows(teacher_key, *_as_arrays(labelled), fit)
+
+    def append_rows(
+        self, teacher_key: str, digests: np.ndarray, proba: np.ndarray, fit: str = ""
+    ) -> None:
+        """Add rows to a journal, given the digests of their texts as an array of bytes."""
         key = teacher_key, fit
         path, n_answers = self._journals.get(key, (self._new_path(*key, ".journal"), 0))
-        digests, proba = _as_arrays(labelled)
         append_block(path, digests, proba)
         self._journals[key] = path, n_answers + len(proba)
         if n_answers + len(proba) >= _SHARD:
@@ -290,7 +301,7 @@ def digest_texts(texts: Iterable[str]) -> np.ndarray:
 
     Examples
     --------
-    >>> from skdistill.labelling._store import digest_texts
+    >>> from skdistill.storage._store import digest_texts
     >>> one, another, same = digest_texts(["a text", "another", "a text"])
     >>> one == same, one == another
     (True, False)

@@ -66,7 +66,7 @@ def read_blocks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> import numpy as np
-    >>> from skdistill.labelling._journal import append_block, read_blocks
+    >>> from skdistill.storage._journal import append_block, read_blocks
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "journal")
     ...     append_block(path, np.zeros((1, 16), np.uint8), np.float32([[0.25, 0.75]]))

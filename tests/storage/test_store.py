@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from _faults import finish, needs_posix, start
-from skdistill.labelling._journal import append_block
-from skdistill.labelling._store import (
+from skdistill.storage._journal import append_block
+from skdistill.storage._store import (
     SoftLabelStore,
     StoredTeacher,
     check_memory_location,
@@ -269,7 +269,7 @@ def test_answers_are_found_while_they_are_in_a_journal_and_in_a_shard(tmp_path):
 
 
 def test_a_long_journal_becomes_a_shard_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._store._SHARD", 4)
+    monkeypatch.setattr("skdistill.storage._store._SHARD", 4)
     store = SoftLabelStore(tmp_path)
     with store.turn("key", []):
         for text in "abcdef":
@@ -295,7 +295,7 @@ def test_many_small_shards_become_one(tmp_path):
 
 
 def test_full_shards_are_not_merged_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("skdistill.labelling._store._SHARD", 2)
+    monkeypatch.setattr("skdistill.storage._store._SHARD", 2)
     store = SoftLabelStore(tmp_path)
     for number in range(18):
         with store.turn("key", []):

@@ -5,8 +5,8 @@ import errno
 import numpy as np
 import pytest
 
-from skdistill.labelling import _journal
-from skdistill.labelling._journal import append_block, read_blocks
+from skdistill.storage import _journal
+from skdistill.storage._journal import append_block, read_blocks
 
 DIGESTS = np.arange(80, dtype=np.uint8).reshape(5, 16)
 PROBA = np.linspace(0, 1, 15, dtype=np.float32).reshape(5, 3)

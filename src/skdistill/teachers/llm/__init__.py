@@ -1,0 +1,1 @@
+"""Language models behind OpenAI's chat interface: prompts, requests, and what answers mean."""
