@@ -524,7 +524,8 @@ def run_telling(arguments, sender):
 def test_ctrl_c_ends_the_process_without_a_traceback(folder, model):
     told, teller = Pipe(duplex=False)
     arguments = ["fit", str(folder / "train.csv"), "-o", str(model), "--teacher", "tfidf"]
-    process, outcome = start(run_telling, [*arguments, "--augment", "--verbose"], teller)
+    arguments += ["--augment", "--verbose", "--student", "cnn"]
+    process, outcome = start(run_telling, arguments, teller)
     teller.close()
     with open(told.fileno(), closefd=False) as stderr:
         seen = ""

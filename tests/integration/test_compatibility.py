@@ -751,14 +751,20 @@ PARALLEL = [
 ]
 
 
+# Processes take a second or more to start; those of one search stand for all.
 @pytest.mark.parametrize(
-    ("memory", "compute"),
+    ("memory", "compute", "backend"),
     [
-        *(pytest.param(False, compute, id=name) for name, compute in PARALLEL),
-        pytest.param(True, PARALLEL[0][1], id="GridSearchCV, memory"),
+        pytest.param(
+            *(memory, compute, backend),
+            id=f"{backend}-{name}{', memory' * memory}",
+            marks=pytest.mark.slow if backend == "loky" and name != "GridSearchCV" else (),
+        )
+        for name, compute in PARALLEL
+        for memory in ([False, True] if name == "GridSearchCV" else [False])
+        for backend in ("loky", "threading")
     ],
 )
-@pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_two_jobs_compute_what_one_does(rows, compute, backend, memory, tmp_path):
     X, y = rows
 
