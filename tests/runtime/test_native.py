@@ -320,7 +320,7 @@ def test_threads_do_not_disturb_each_other():
 @pytest.mark.parametrize("n_jobs", [2, -1])
 def test_jobs_share_one_list(n_jobs):
     network, _ = make_pair()
-    texts = random_texts(5000)
+    texts = random_texts(200) * 60
     for method in ("predict", "predict_proba", "decision_function"):
         found = network.kernel.answer(method, texts, n_jobs)
         np.testing.assert_array_equal(found, network.kernel.answer(method, texts))

@@ -32,7 +32,7 @@ _SPARE = 64
 # Floats of a row are filled up to a whole cache line, and tables start at one.
 _LINE = 16
 # A thread takes at least this number of texts at a time, and several times.
-_LEAST_TEXTS = 1024
+_LEAST_TEXTS = 4096
 _PIECES_A_THREAD = 4
 
 

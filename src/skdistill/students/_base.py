@@ -56,8 +56,9 @@ if TYPE_CHECKING:
 
 # Number of texts whose length sizes depend on.
 _SAMPLE = 1_000
-# A student is warned of if it covers less than this share of the way from one answer to all texts
-# to the teacher's answers.
+# A student without unlabelled texts is warned of if it covers less than this share of the way from
+# one answer to all texts to the teacher's answers. With 1,000 labels, five of seven data sets are
+# below it, on which the student loses 5 to 12 points; on the two above, 4 and 9.
 _NEAR = 0.6
 
 
@@ -161,8 +162,8 @@ class DistilledClassifier(
         Warns
         -----
         UserWarning
-            If most words occur only once. If, after a first training, the student agrees with its
-            teacher on few of the texts held out, so that it will be far less accurate.
+            If most words occur only once. If there are no unlabelled texts and, after a first
+            training, the student agrees with its teacher on few of the texts held out.
 
         Notes
         -----
@@ -223,7 +224,7 @@ class DistilledClassifier(
         recipe = self._recipe(schedule, seed, labels.multilabel)
         parts = getattr(X_unlabeled, "parts", transfer.parts)
         plan, choice = self._choose_plan(plan, dataset, recipe, parts)
-        if labeler is not None and teacher_proba is None and choice is not None:
+        if labeler is not None and teacher_proba is None and choice is not None and not len(pool):
             _warn_of_distance(choice)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
@@ -479,9 +480,9 @@ def _warn_of_distance(choice: "Choice") -> None:
         warnings.warn(
             f"After a first training, the student gave its teacher's answer to "
             f"{choice.fidelity:.0%} of the texts held out, of which the most frequent answer alone "
-            f"is right for {choice.constant:.0%}. It will be far less accurate than the teacher. "
-            "Pass unlabelled texts as X_unlabeled, which helps most; or keep the teacher, or let a "
-            "CascadeClassifier ask it where the student is in doubt.",
+            f"is right for {choice.constant:.0%}. It is likely to be several points less accurate "
+            "than the teacher. Pass unlabelled texts as X_unlabeled, which helps most; or keep the "
+            "teacher, or let a CascadeClassifier ask it where the student is in doubt.",
             stacklevel=5,  # past fit and the wrappers around it
         )
 

@@ -193,6 +193,8 @@ def test_a_student_that_stays_far_behind_is_warned_of(monkeypatch, topics, choic
     else:
         fit(topics, 40, **given)
     fit(topics, 40)  # without a teacher
+    student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1, random_state=0)
+    student.fit(topics[0][:40], topics[1][:40], X_unlabeled=topics[0][40:60])
     fit(topics, 40, pooling="mean", **given)
     teacher = make_tfidf_baseline().fit(*topics)
     student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0)
