@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 # Number of texts whose length sizes depend on.
 _SAMPLE = 1_000
 # A student without unlabelled texts is warned of if it covers less than this share of the way from
-# one answer to all texts to the teacher's answers. With 1,000 labels, five of seven data sets are
+# one answer to all texts to the teacher's answers. With 1,000 labels, four of six data sets are
 # below it, on which the student loses 5 to 12 points; on the two above, 4 and 9.
 _NEAR = 0.6
 
