@@ -38,10 +38,10 @@ def work_in_threads(
         try:
             while not stop.is_set():
                 with lock:
-                    item = next(items, _END)
+                    item: Any = next(items, _END)
                 if item is _END:
                     break
-                results.put(work(item))  # type: ignore[arg-type]
+                results.put(work(item))
         except StoppedError:
             pass
         except BaseException as error:
