@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from skdistill.cli import _main as cli
-from skdistill.storage._store import SoftLabelStore
+from skdistill.storage._store import SoftLabelStore, digest_texts
+from skdistill.teachers.llm._memory import AnswerMemory
+from skdistill.teachers.llm._prompt import Prompt
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_info_lists_teachers(store, capsys):
         key: sum(path.stat().st_size for path in store.folder(key).glob("*.npz"))
         for key in ("one", "two")
     }
-    assert rows[0] == ["teacher", "texts", "classes", "bytes", "last written"]
+    assert rows[0] == ["teacher", "answers", "classes", "bytes", "last written"]
     assert [row[:4] for row in rows[1:]] == [
         ["two", "1", "3", f"{n_bytes['two']:,}"],
         ["one", "1,501", "2", f"{n_bytes['one']:,}"],
@@ -41,9 +43,35 @@ def test_info_lists_teachers(store, capsys):
     assert rows[1][4].startswith("2001-09-0")
 
 
+@pytest.fixture
+def paid(store):
+    """Answers of a language model in the same folder."""
+    memory = AnswerMemory(store.location, "a-model", Prompt(("ham", "spam")))
+    with memory.turn():
+        for answer in ([1, 0, 50, 1], [0, 1, 50, 1]):
+            memory.keep(digest_texts(["a text"]).tobytes(), np.float32(answer), "samples")
+    return memory
+
+
+def test_info_lists_language_models(store, paid, capsys):
+    assert cli.main(["cache", "info", str(store.location)]) == 0
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows[1:]] == [paid.key, "two", "one", "total"]
+    assert rows[1][1:3] == ["2", "2"]
+    assert rows[1][5] == "language model"
+    assert rows[4][1] == "1,504"
+
+
+def test_clear_deletes_one_language_model(store, paid, capsys):
+    folder = str(store.location)
+    assert cli.main(["cache", "clear", folder, "--teacher", paid.key, "--yes"]) == 0
+    assert paid.totals() == (0, (0, 0))
+    assert keys(store) == ["two", "one"]
+
+
 def test_info_of_an_empty_folder(tmp_path, capsys):
     assert cli.main(["cache", "info", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{tmp_path} contains no cached probabilities\n"
+    assert capsys.readouterr().out == f"{tmp_path} contains no cached answers\n"
 
 
 def test_a_missing_folder_has_the_usage_of_its_action(capsys):

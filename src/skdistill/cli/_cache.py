@@ -1,7 +1,8 @@
-"""The command ``skdistill cache``: show or clear cached soft labels."""
+"""The command ``skdistill cache``: show or clear teachers' answers."""
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,25 @@ if TYPE_CHECKING:
     from skdistill.storage._store import SoftLabelStore, StoredTeacher
 
 
+@dataclass(frozen=True)
+class Cached:
+    """The answers of one teacher, or of one language model to one prompt."""
+
+    store: "SoftLabelStore"
+    teacher: "StoredTeacher"
+    kind: str
+    n_classes: int
+
+
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command ``cache`` and its actions."""
     cache = _options.add_command(
         commands,
         "cache",
         usage="info FOLDER | clear FOLDER [--teacher KEY] [--yes]",
-        summary="show or clear a folder of cached teacher probabilities",
-        description="Show or clear the teacher probabilities in a folder that you passed as "
-        "`fit --cache` or as a student's parameter `memory`.",
+        summary="show or clear a folder of teachers' answers",
+        description="Show or clear the teachers' answers in a folder that you passed as `fit "
+        "--cache`, or as the parameter `memory` of a student or a teacher.",
         examples="""
             skdistill cache info folder
             skdistill cache clear folder --teacher KEY
@@ -32,13 +43,13 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     info = actions.add_parser(
         "info",
         usage="skdistill cache info FOLDER",
-        help="list the teachers, with their numbers of texts and bytes",
+        help="list the teachers, with their numbers of answers and bytes",
     )
     info.set_defaults(run=_print_info)
     clear = actions.add_parser(
         "clear",
         usage="skdistill cache clear FOLDER [--teacher KEY] [--yes]",
-        help="delete probabilities; the teacher must then label the texts again",
+        help="delete answers; the teacher must then be asked again, language models at their price",
     )
     clear.add_argument(
         "--teacher",
@@ -54,8 +65,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action.set_defaults(usage_error=action.error, parser=action)
 
 
-def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
+def _open(folder: Path) -> list["Cached"]:
+    """List what is in a folder, most recently written first."""
     from skdistill.storage._store import SoftLabelStore
+    from skdistill.teachers.llm._memory import FOLDER, N_TOKEN_COLUMNS
 
     _options.check_folder(folder)
     if not folder.is_dir():
@@ -63,47 +76,54 @@ def _open(folder: Path) -> tuple["SoftLabelStore", list["StoredTeacher"]]:
             f"the folder {folder} does not exist; pass the folder that you used as `fit --cache` "
             "or `memory`."
         )
-    store = SoftLabelStore(folder)
-    return store, store.teachers()
+    own, paid = SoftLabelStore(folder), SoftLabelStore(folder / FOLDER)
+    cached = [Cached(own, teacher, "", teacher.n_classes) for teacher in own.teachers()]
+    cached += [
+        Cached(paid, teacher, "language model", teacher.n_classes - N_TOKEN_COLUMNS)
+        for teacher in paid.teachers()
+    ]
+    return sorted(cached, key=lambda entry: -entry.teacher.last_written)
 
 
 def _print_info(arguments: argparse.Namespace) -> None:
-    _, teachers = _open(arguments.folder)
-    if not teachers:
-        print(f"{arguments.folder} contains no cached probabilities")
+    cached = _open(arguments.folder)
+    if not cached:
+        print(f"{arguments.folder} contains no cached answers")
         return
-    _print_table(teachers)
+    _print_table(cached)
 
 
-def _print_table(teachers: list["StoredTeacher"]) -> None:
+def _print_table(cached: list[Cached]) -> None:
     from datetime import datetime
 
-    rows: list[tuple[str, ...]] = [("teacher", "texts", "classes", "bytes", "last written")]
-    for teacher in teachers:
+    rows: list[tuple[str, ...]] = [("teacher", "answers", "classes", "bytes", "last written", "")]
+    for entry in cached:
+        teacher = entry.teacher
         written = datetime.fromtimestamp(teacher.last_written).isoformat(" ", "seconds")
-        numbers = (f"{n:,}" for n in (teacher.n_texts, teacher.n_classes, teacher.n_bytes))
-        rows.append((teacher.key, *numbers, written))
-    n_texts, n_bytes = (sum(getattr(t, name) for t in teachers) for name in ("n_texts", "n_bytes"))
-    rows.append(("total", f"{n_texts:,}", "", f"{n_bytes:,}", ""))
+        numbers = (f"{n:,}" for n in (teacher.n_texts, entry.n_classes, teacher.n_bytes))
+        rows.append((teacher.key, *numbers, written, entry.kind))
+    n_texts = sum(entry.teacher.n_texts for entry in cached)
+    n_bytes = sum(entry.teacher.n_bytes for entry in cached)
+    rows.append(("total", f"{n_texts:,}", "", f"{n_bytes:,}", "", ""))
     print(align(rows))
 
 
 def _clear(arguments: argparse.Namespace) -> None:
-    store, teachers = _open(arguments.folder)
+    cached = _open(arguments.folder)
     if arguments.teacher is not None:
-        teachers = [teacher for teacher in teachers if teacher.key == arguments.teacher]
-        if not teachers:
+        cached = [entry for entry in cached if entry.teacher.key == arguments.teacher]
+        if not cached:
             raise ValueError(
                 f"{arguments.folder} has no teacher {arguments.teacher}; `skdistill cache info "
                 f"{arguments.folder}` lists its teachers."
             )
-    _print_table(teachers)
-    if teachers and not (arguments.yes or _agreed()):
+    _print_table(cached)
+    if cached and not (arguments.yes or _agreed()):
         print("nothing was deleted")
         return
-    for teacher in teachers:
-        store.clear(teacher.key)
-    print("deleted" if teachers else "nothing was deleted")
+    for entry in cached:
+        entry.store.clear(entry.teacher.key)
+    print("deleted" if cached else "nothing was deleted")
 
 
 def _agreed() -> bool:

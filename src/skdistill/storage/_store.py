@@ -36,6 +36,8 @@ class StoredTeacher:
     ----------
     key : str
         The teacher's fingerprint.
+    n_texts : int
+        Number of answers; a language model may have several to one text.
     n_bytes : int
         Size of the teacher's files.
     last_written : float

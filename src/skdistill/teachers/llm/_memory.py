@@ -16,7 +16,7 @@ from skdistill.storage._store import SoftLabelStore
 from skdistill.teachers.llm._prompt import Prompt
 
 # Beside the folder of soft labels, because rows have two more columns.
-_FOLDER = "language_models"
+FOLDER = "language_models"
 # Input and output tokens.
 N_TOKEN_COLUMNS = 2
 
@@ -71,7 +71,7 @@ class AnswerMemory:
     def __init__(self, location: Path, model: str, prompt: Prompt):
         self.location = location
         self.key = prompt_key(model, prompt)
-        self._store = SoftLabelStore(location / _FOLDER)
+        self._store = SoftLabelStore(location / FOLDER)
         self._n_columns = len(prompt.labels) + N_TOKEN_COLUMNS
 
     @contextmanager
