@@ -32,7 +32,12 @@ CORPORA = ("emotion", "trec6", "agnews", "sst2")
 # MPNet's learning rates: on Emotion's validation rows 5e-5 reached 94.35 %, 3e-5 94.15, 2e-5 93.6;
 # on TREC-6's 5e-5 96.4, 1e-4 95.6.
 RATES = {"emotion": 5e-5, "trec6": 5e-5, "agnews": 3e-5, "sst2": 3e-5}
-ARMS = {"soft": (), "soft + augmented": ("unlabeled", "augmented")}
+# What a student learns from beside labelled texts. "Words" are those of the teacher's vocabulary.
+ARMS = {
+    "soft": (),
+    "soft + augmented": ("unlabeled", "augmented"),
+    "soft + augmented + words": ("unlabeled", "augmented", "words"),
+}
 
 
 class Answers:

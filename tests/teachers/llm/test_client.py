@@ -165,6 +165,15 @@ def test_a_service_needs_a_key(monkeypatch):
     assert ChatClient("m", base_url=None, timeout=5, max_retries=0).url == "http://127.0.0.1:1/v1/"
 
 
+@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk one", "sk-\u201cone\u201d"])
+def test_a_key_that_cannot_be_sent_is_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with ChatServer(answer) as server, pytest.raises(ValueError, match="copy it once") as raised:
+        ask(server)
+    assert "sk" not in str(raised.value)
+    assert server.n_requests == 0
+
+
 def test_the_extra_is_named_if_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
     with pytest.raises(ImportError, match=r"run 'pip install skdistill\[llm\]'"):

@@ -454,16 +454,48 @@ def test_lines_without_an_answer_are_reported(tmp_path, server):
     lines[2]["response"]["body"]["choices"][0]["message"]["content"] = "happy"
     written = [*map(json.dumps, lines), '{"custom_id": "cut', "[]", ""]
     answers.write_text("\n".join(written))
-    with pytest.raises(ValueError, match=r"no usable answer in 5 lines .*; and 2 more") as raised:
+    with pytest.raises(ValueError, match=r"unusable answers in 5 lines .*; and 2 more") as raised:
         teacher.read_answers(answers)
     for part in (
         "line 1: custom_id 'another' is of another prompt",
         "line 2: {'message': 'expired",
         "line 3: 'happy' is none of the labels",
-        "The other 3 answers are kept",
+        "The usable answers, to 3 texts, are kept",
     ):
         assert part in str(raised.value)
     assert teacher.write_requests(requests, TEXTS[:6]) == 3
+
+
+def test_usable_samples_of_a_line_are_kept(tmp_path, server):
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    teacher = make(server, method="samples", n_samples=4).fit(["a"])
+    teacher.write_requests(requests, TEXTS[:2])
+    respond(server, requests, answers)
+    lines = [json.loads(line) for line in answers.read_text().splitlines()]
+    choices = lines[0]["response"]["body"]["choices"]
+    choices[0]["message"]["content"], choices[1] = "happy", "no choice"
+    answers.write_text("\n".join(map(json.dumps, lines)))
+    for n_texts in (2, 0):  # reading the file twice changes nothing
+        with pytest.raises(ValueError, match=rf"in 1 lines .* to {n_texts} texts, are kept"):
+            teacher.read_answers(answers)
+        assert teacher.write_requests(requests, TEXTS[:2]) == 1
+    assert json.loads(requests.read_text())["body"]["n"] == 2
+    respond(server, requests, answers)
+    assert teacher.read_answers(answers) == 1
+    assert set(np.unique(4 * teacher.predict_proba(TEXTS[:2]))) <= {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    "response", ["x", {"body": "x"}, {"body": {"choices": "x"}}, {"body": {"choices": ["x"]}}]
+)
+def test_answers_of_an_odd_form_are_reported(tmp_path, server, response):
+    path = tmp_path / "batch.jsonl"
+    teacher = make(server, method="samples").fit(["a"])
+    teacher.write_requests(path, ["one"])
+    custom_id = json.loads(path.read_text())["custom_id"]
+    path.write_text(json.dumps({"custom_id": custom_id, "response": response}))
+    with pytest.raises(ValueError, match=r"unusable answers in 1 lines \(line 1: "):
+        teacher.read_answers(path)
 
 
 def test_batches_have_a_budget_and_a_method(tmp_path, server):

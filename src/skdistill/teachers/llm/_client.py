@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -74,6 +75,12 @@ class ChatClient:
             raise ValueError(
                 f"There is no key for the service; set the environment variable {KEY_VARIABLE}, or "
                 "pass base_url for a server of your own."
+            )
+        if not re.fullmatch("[!-~]*", self._key):
+            # Nobody could send it, and the errors of httpx would show it.
+            raise ValueError(
+                f"The key in the environment variable {KEY_VARIABLE} contains a space, a line break "
+                "or a character that is not ASCII; copy it once more."
             )
         self._client = openai.OpenAI(
             base_url=base_url, api_key=self._key or _NO_KEY, timeout=timeout, max_retries=0
