@@ -79,8 +79,8 @@ class ChatClient:
         if not re.fullmatch("[!-~]*", self._key):
             # Nobody could send it, and the errors of httpx would show it.
             raise ValueError(
-                f"The key in the environment variable {KEY_VARIABLE} contains a space, a line break "
-                "or a character that is not ASCII; copy it once more."
+                f"The key in the environment variable {KEY_VARIABLE} contains a space, a line "
+                "break or a character that is not ASCII; copy it once more."
             )
         self._client = openai.OpenAI(
             base_url=base_url, api_key=self._key or _NO_KEY, timeout=timeout, max_retries=0
