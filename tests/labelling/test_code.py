@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from skdistill.labelling import _teacher
-from skdistill.labelling._code import class_parts, function_parts
+from skdistill.labelling._code import _initial, class_parts, function_parts
 from skdistill.labelling._description import describe
 
 
@@ -289,6 +289,14 @@ def test_a_module_that_is_nested_too_deeply_counts_by_its_bytes(write):
         write({"user_f.py": content})
         keys.append(describe(importlib.import_module("user_f").f))
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_module_without_python_source_has_no_initial_content(tmp_path):
+    path = tmp_path / "compiled.so"
+    path.write_bytes(b"seen = []")
+    assert _initial({"__file__": str(path)}, {"seen"}) == {}
+    path = path.rename(path.with_suffix(".py"))
+    assert list(_initial({"__file__": str(path)}, {"seen"})) == ["initial"]
 
 
 def test_without_a_file_the_initial_content_does_not_count(write, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import socket
 import sqlite3
 import ssl
@@ -238,6 +239,16 @@ def test_a_teacher_that_cannot_be_copied_names_the_parameter_and_a_way_that_work
         frozen = FrozenEstimator(teacher.fit(X, Y))
         for works in (frozen, SharingService(client=client)):
             assert DistilledMLPClassifier(works, **options).fit(X, Y).transfer_size_ == 4
+
+
+class Talkative:
+    def __deepcopy__(self, memo):
+        raise TypeError("no " * 50 + "!\nand more")
+
+
+def test_the_reason_why_a_teacher_cannot_be_copied_is_a_hundred_characters_of_a_line():
+    with pytest.raises(TypeError, match=re.escape(f"copied ({'no ' * 33}n). ")):
+        DistilledMLPClassifier(Service(client=Talkative())).fit(X, Y)
 
 
 def test_a_student_whose_teacher_cannot_be_copied_says_how_to_save_it():
