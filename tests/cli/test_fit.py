@@ -587,7 +587,7 @@ def test_fine_tuning_has_options(folder, model, tiny_checkpoint, monkeypatch):
     assert seen == [(1, 3e-4, 50)]
 
 
-@pytest.mark.filterwarnings("default:About .* of the tokens are in texts of")
+@pytest.mark.filterwarnings("default:About .* of the texts have .* tokens or more")
 def test_the_advice_to_read_more_of_a_text_names_an_option(
     folder, model, tiny_checkpoint, ready_teacher, capsys
 ):

@@ -507,7 +507,12 @@ def test_unknown_labels_are_counted(tmp_path):
         ("a|b", ["a", "b"], {}, "there is one per text; .* train with --label-separator '|' for"),
         ("a|c", ["a", "b"], {"is_list": True}, "or name what separates labels with --label-sep"),
         ("1.0", [1, 2], {}, r"without a decimal point, .* df\[\"label\"\].astype\(\"Int64\"\)"),
-        ("1", ["1.0", "2.0"], {}, "look like classes written with or without a decimal point"),
+        (
+            "1",
+            ["1.0", "2.0"],
+            {},
+            r"without a decimal point, .* df\[\"label\"\].astype\(\"float\"\)",
+        ),
         ("1.5", [1, 2], {}, r"Drop or rename such rows\.$"),
     ],
 )

@@ -141,6 +141,19 @@ def made_by(student, folder, X):
     return *files, repr(student.explain(X[:2]))
 
 
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 2], [True, False]])
+def test_weights_of_classes_are_saved(split, tmp_path, labels):
+    X, y, _ = split
+    y = np.array(labels)[np.unique(y, return_inverse=True)[1] % len(labels)]
+    weights = {label: 1.5 * number + 1 for number, label in enumerate(np.unique(y))}
+    student = DistilledMLPClassifier(class_weight=weights, **SMALL).fit(X, y)
+    student.save(tmp_path / "model.skd")
+    loaded = DistilledMLPClassifier.load(tmp_path / "model.skd")
+    assert loaded.class_weight == weights
+    again = loaded.fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(again, student.predict_proba(X))
+
+
 def test_parameters_that_are_set_after_fit_do_not_change_the_account_of_it(split, tmp_path):
     X, y, _ = split
     student = DistilledMLPClassifier(class_weight=dict.fromkeys(set(y), 2.0), **SMALL)

@@ -16,6 +16,8 @@ from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
 from _faults import call_in_process, hashed_proba, needs_posix
@@ -178,6 +180,34 @@ def make_service_teacher(service, **params):
     return FunctionTeacherClassifier(service, classes=["calm", "loud"], version=1, **params)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        FrozenEstimator,
+        lambda teacher: make_pipeline(FunctionTransformer(), teacher),
+        lambda teacher: VotingClassifier([("one", teacher), ("cheap", teacher)], voting="soft"),
+        lambda teacher: FrozenEstimator(make_pipeline("passthrough", FrozenEstimator(teacher))),
+    ],
+)
+def test_a_teacher_around_a_function_loses_no_more(tmp_path, wrap):
+    service = make_service(lose_connection)
+    inner = FunctionTeacherClassifier(service, version=1, batch_size=10).fit(X, Y)
+    teacher = wrap(inner)
+    with pytest.raises(OSError, match="no route") as failure:
+        SoftLabeler(teacher, X, Y, memory=tmp_path).label(POOL)
+    n_members = 1 + isinstance(teacher, VotingClassifier)
+    n_kept = int(failure.value.__notes__[0].partition(" ")[0])
+    assert 0 <= len(service.asked) - n_members * n_kept <= 10 * n_members
+    assert n_kept >= 190
+
+
+def test_a_pipeline_that_drops_texts_is_refused():
+    teacher = make_service_teacher(make_service(None), batch_size=10)
+    dropping = make_pipeline(FunctionTransformer(lambda texts: texts[:10]), teacher)
+    with pytest.raises(ValueError, match="texts after the pipeline must have the same number"):
+        SoftLabeler(dropping, X, None).label(POOL)
+
+
 @pytest.mark.parametrize("n_jobs", [1, 4])
 @pytest.mark.parametrize(
     "fault", [lose_connection, press_ctrl_c, pytest.param(send_ctrl_c, marks=needs_posix)]
@@ -210,7 +240,8 @@ def check_an_error_costs_one_batch(tmp_path, fault, n_jobs):
     service.faults[0] = None
     proba = SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
     assert set(service.asked) == set(POOL)
-    assert len(service.asked) == len(POOL) + n_asked - n_kept
+    # Batches under way may also end after the interruption.
+    assert 0 <= len(service.asked) - (len(POOL) + n_asked - n_kept) <= n_lost
     np.testing.assert_array_equal(proba, hashed_proba(POOL).astype(np.float32))
 
 

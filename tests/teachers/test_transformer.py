@@ -45,7 +45,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from conftest import make_checkpoint
-from skdistill import TransformerTeacherClassifier
+from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.teachers import _base as _transformer
@@ -192,8 +192,8 @@ class TestPrediction:
         np.testing.assert_allclose(teacher.decision_function(texts), logits, rtol=0, atol=1e-5)
         assert teacher.predict(texts).tolist() == [TOPICS[i] for i in logits.argmax(axis=1)]
 
-    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "20%"), (5, "40%"), (20, "100%")])
-    def test_says_how_much_is_in_texts_that_it_cuts(self, tiny_checkpoint, topics, n_long, share):
+    @pytest.mark.parametrize(("n_long", "share"), [(1, None), (2, "10%"), (5, "20%"), (20, "100%")])
+    def test_says_how_many_texts_it_cuts(self, tiny_checkpoint, topics, n_long, share):
         texts = [
             f"{text} {'rail ' * 30 * (row < n_long)}" for row, text in enumerate(topics[0][:20])
         ]
@@ -208,8 +208,8 @@ class TestPrediction:
                 assert not found
                 continue
             assert str(found[0].message) == (
-                f"About {share} of the tokens are in texts of 24 or more, of which the teacher "
-                "reads only the first 24. If the ends of texts matter, raise max_length."
+                f"About {share} of the texts have 24 tokens or more, of which the teacher reads "
+                "only the first 24. If the ends of texts matter, raise max_length."
             )
             assert found[0].filename == __file__
         if share == "100%":
@@ -217,12 +217,16 @@ class TestPrediction:
             with pytest.warns(UserWarning, match="divide them, or use another model"):
                 teacher.predict(texts)
 
-    def test_long_texts_count_among_many_short_ones(self, tiny_checkpoint, topics):
-        texts = ["rail", "sail", *(f"{first} {'the ' * 60}" for first in ("oven", "sail", "rail"))]
-        words = [f"word{number}" for number in range(50)]
+    def test_a_frozen_teacher_says_how_many_texts_of_its_user_it_cuts(
+        self, tiny_checkpoint, topics
+    ):
+        # The student makes more texts beside these, most of them short.
+        texts = [f"{text} {'rail ' * 30}" for text in topics[0][:60]]
         teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1).fit(*topics)
-        with pytest.warns(UserWarning, match="reads only the first 24"):
-            teacher.predict_proba([*texts, *words])
+        student = DistilledMLPClassifier(FrozenEstimator(teacher), max_epochs=1, random_state=0)
+        with pytest.warns(UserWarning, match="About 100% of the texts have 24 tokens or more"):
+            student.fit(texts, topics[1][:60])
+        assert student.transfer_size_ > 2 * len(texts)
 
     def test_length_limit_of_each_family(self, family_checkpoint):
         teacher = TransformerTeacherClassifier.from_finetuned(family_checkpoint, max_length=512)
@@ -799,6 +803,15 @@ class TestEarlyStopping:
             ValueError, match="at least 2 texts of each class, but the class 'b' has 1"
         ):
             quick(tiny_checkpoint, early_stopping=True).fit(rows[0], labels)
+
+    @pytest.mark.parametrize("fraction", [0.2, 0.8])
+    def test_more_classes_than_texts_held_out(self, tiny_checkpoint, rows, fraction):
+        labels = np.arange(48) % 12
+        teacher = quick(tiny_checkpoint, early_stopping=True, validation_fraction=fraction)
+        message = rf"validation_fraction={fraction} of 48 texts, .* 12 classes .* from 0.25 to 0.75"
+        with pytest.raises(ValueError, match=message):
+            teacher.fit(rows[0][:48], labels)
+        teacher.set_params(validation_fraction=0.25).fit(rows[0][:48], labels)
 
 
 class TestFromFinetuned:

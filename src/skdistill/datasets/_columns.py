@@ -259,10 +259,11 @@ class _LabelReader:
                 f"train with {option} for several"
             )
         if unknown.are_numbers():
+            kind = "float" if any(label.endswith(".0") for label in unknown.known) else "Int64"
             return (
                 "Such labels look like classes written with or without a decimal point, which "
                 "pandas adds to whole numbers if a value of the column is missing; write them as "
-                f'the classes are, for example with df["{self.labels.names[0]}"].astype("Int64")'
+                f'the classes are, for example with df["{self.labels.names[0]}"].astype("{kind}")'
             )
         other = f", or name what separates labels with {option}" if self.labels.is_list else ""
         return f"Drop or rename such rows{other}"

@@ -4,9 +4,9 @@ import logging
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from skdistill.labelling._fingerprint import (
     teacher_fingerprint,
 )
 from skdistill.labelling._pace import Pace
+from skdistill.labelling._parts import answers_in_parts, shows_progress
 from skdistill.labelling._teacher import (
-    answers_in_parts,
     check_classes,
     explain_errors,
     fit_teacher,
@@ -35,9 +35,9 @@ from skdistill.labelling._teacher import (
     own_classes,
     release_memory,
 )
-from skdistill.labelling._workers import count_workers, label_here, label_in_workers
+from skdistill.labelling._workers import Shard, count_workers, label_here, label_in_workers
 from skdistill.storage._store import SoftLabelStore, check_memory_location, digest_texts
-from skdistill.text._streams import Texts
+from skdistill.text._streams import JoinedTexts, Texts
 
 _logger = logging.getLogger(__name__)
 
@@ -222,13 +222,7 @@ class SoftLabeler:
             desc="labelling",
             unit="text",
             postfix=found,
-            disable=not self.verbose or self._shows_progress(),
-        )
-
-    def _shows_progress(self) -> bool:
-        """Return whether the teacher has a bar of its own."""
-        return answers_in_parts(self.teacher) is not None and bool(
-            getattr(self.teacher, "verbose", 0)
+            disable=not self.verbose or shows_progress(self.teacher),
         )
 
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -297,12 +291,12 @@ class SoftLabeler:
         check_classes(teacher, self.classes, self.multilabel)
         _logger.info("the teacher labels %s texts", f"{int(wanted.sum()):,}")
         n_workers, pace = count_workers(), Pace(is_kept=is_kept)
+        label: Callable[..., Iterator[Shard]] = label_here
         if n_workers > 1 and answers_in_parts(teacher) is None:
-            shards = label_in_workers(teacher, texts, wanted, pace, n_workers, folder)
-        else:
-            shards = label_here(teacher, texts, wanted, pace)
+            label = partial(label_in_workers, n_workers=n_workers, folder=folder)
+        shards = (label(teacher, texts, block, pace) for block in _by_block(texts, wanted))
         with explain_errors(teacher):
-            for rows, shard, answer in shards:
+            for rows, shard, answer in chain.from_iterable(shards):
                 proba = check_probabilities(
                     answer,
                     n_rows=len(shard),
@@ -320,6 +314,19 @@ class SoftLabeler:
         if self._fitted is None:
             self._fitted = fit_teacher(self.teacher, self.X, self._lesson, self.sample_weight)
         return self._fitted
+
+
+def _by_block(texts: Texts, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the wanted texts of each block, as a mask over all texts.
+
+    What a teacher says of the texts that it is asked for, such as how many it cuts, is then not
+    about texts of several kinds.
+    """
+    blocks = texts.blocks if isinstance(texts, JoinedTexts) else [texts]
+    ends = np.cumsum([len(block) for block in blocks])
+    number = np.searchsorted(ends, np.arange(len(wanted)), side="right")
+    for block in np.unique(number[wanted]):
+        yield wanted & (number == block)
 
 
 class _Answers:

@@ -19,8 +19,6 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdistill._core.multilabel import gives_several_labels, has_labels
 
-# Takes texts; yields positions in them, with the probabilities of these texts.
-PredictInParts = Callable[[list[str]], Iterator[tuple[np.ndarray, np.ndarray]]]
 # Packages whose lines mean nothing to the reader of a warning.
 _LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
 
@@ -94,17 +92,6 @@ def ignores_rows(teacher: Any) -> bool:
             for _, part in transformers
         )
     return isinstance(teacher, FrozenEstimator) or learns_nothing(teacher)
-
-
-def answers_in_parts(teacher: Any) -> PredictInParts | None:
-    """Return the method of a teacher that yields answers as they come, or None.
-
-    It takes texts and yields positions in them, with the probabilities of these texts. Teachers
-    that are asked in this way are asked in this process.
-    """
-    if isinstance(teacher, FrozenEstimator):
-        teacher = teacher.estimator
-    return getattr(teacher, "_predict_in_parts", None)
 
 
 def find_part(teacher: Any, method: str) -> Any:

@@ -241,7 +241,9 @@ def _complete(
             )
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
-        texts = JoinedTexts([blocks[i] for i in wanted])
+        # The user's texts are one block, and those that were made of them another.
+        own, made = [blocks[i] for i in wanted if i < 2], [blocks[i] for i in wanted if i >= 2]
+        texts = JoinedTexts([JoinedTexts(own), *made])
         labelled = labeler.label(texts)
         ends = np.cumsum([len(blocks[i]) for i in wanted])
         for i, part in zip(wanted, np.split(labelled, ends[:-1]), strict=True):

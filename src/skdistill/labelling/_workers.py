@@ -28,7 +28,8 @@ from skdistill._core.files import replacing
 from skdistill._core.multilabel import join_columns
 from skdistill._core.threads import at_most
 from skdistill.labelling._pace import Pace
-from skdistill.labelling._teacher import answers_in_parts, pickle_teacher
+from skdistill.labelling._parts import answers_in_parts
+from skdistill.labelling._teacher import pickle_teacher
 
 _logger = logging.getLogger(__name__)
 

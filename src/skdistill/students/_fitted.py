@@ -26,7 +26,7 @@ from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.students._calibration import CalibratableStudent, read_calibration
 from skdistill.students._left_out import LeftOut
 from skdistill.students._missing_teacher import MissingTeacher
-from skdistill.students._stored_parameters import as_tuple, is_plain, without_removed
+from skdistill.students._stored_parameters import from_json, to_json, without_removed
 from skdistill.text._vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
@@ -216,8 +216,7 @@ class FittedStudent(CalibratableStudent):
             "transfer_size": self.transfer_size_,
         }
         now = {name: as_plain(value) for name, value in self.get_params(deep=False).items()}
-        given = now | self._trained_with
-        parameters = {name: value for name, value in given.items() if is_plain(value)}
+        parameters = to_json(now | self._trained_with)
         stored = self._stored()
         estimator = stored.estimator | {"parameters": parameters, "figures": figures}
         return replace(stored, estimator=estimator)
@@ -364,8 +363,8 @@ class FittedStudent(CalibratableStudent):
             )
         try:
             parameters, figures = model.estimator["parameters"], model.estimator["figures"]
-            parameters = without_removed(parameters)
-            student = cls(**{name: as_tuple(value) for name, value in parameters.items()})
+            parameters = from_json(without_removed(parameters))
+            student = cls(**parameters)
             student._validate_params()
             student.history_ = [dict(epoch) for epoch in figures["history"]]
             student.n_iter_ = int(figures["n_iter"])

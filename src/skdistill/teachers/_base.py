@@ -39,9 +39,8 @@ from skdistill.teachers.huggingface._text_to_text import LabelTexts
 # The data type of matrix products in prediction, if it is not float32.
 _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
-# There is a warning if this share of the tokens read is in texts that are cut. It is no share of
-# texts, because students make many short ones.
-_MANY_CUT = 0.2
+# There is a warning if this share of texts is cut.
+_MANY_CUT = 0.1
 # Cohen's kappa on training texts below which a teacher has learned nothing.
 _LITTLE_AGREEMENT = 0.1
 
@@ -52,15 +51,15 @@ _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 def warn_of_cut_texts(
     tokens: TokenisedTexts, limit: int, max_length: int, *, stacklevel: int = 4
 ) -> None:
-    """Warn if much was cut to `limit` tokens a text, which is `max_length` or the model's own."""
-    share = tokens.lengths[tokens.lengths >= limit].sum() / max(1, tokens.lengths.sum())
+    """Warn if many texts were cut to `limit` tokens, which is `max_length` or the model's own."""
+    share = np.count_nonzero(tokens.lengths >= limit) / max(1, len(tokens.lengths))
     if share < _MANY_CUT:
         return
     remedy = "raise max_length" if limit == max_length else "divide them, or use another model"
     warnings.warn(
         # Rounded, so that Python shows the message once if texts come in batches.
-        f"About {round(float(share), 1):.0%} of the tokens are in texts of {limit} or more, of "
-        f"which the teacher reads only the first {limit}. If the ends of texts matter, {remedy}.",
+        f"About {round(share, 1):.0%} of the texts have {limit} tokens or more, of which the "
+        f"teacher reads only the first {limit}. If the ends of texts matter, {remedy}.",
         stacklevel=stacklevel,
     )
 

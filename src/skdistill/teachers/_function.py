@@ -212,6 +212,10 @@ class FunctionTeacherClassifier(TextClassifier):
             proba[rows] = answers
         return proba
 
+    @property
+    def _texts_at_a_time(self) -> int:
+        return self.batch_size * self.n_jobs
+
     def _predict_in_parts(self, texts: list[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield row numbers and their probabilities, one batch after another."""
         starts = range(self.batch_size, len(texts), self.batch_size)

@@ -1,6 +1,7 @@
 """Training and validation texts with their targets and weights."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ def split(
     targets = examples.targets[rows]
     if targets.ndim == 1:
         _check_two_of_each(targets, classes)
+        _check_one_of_each_held_out(targets, fraction)
     training, validation = train_test_split(
         rows,
         test_size=fraction,
@@ -111,6 +113,20 @@ def _check_two_of_each(targets: np.ndarray, classes: np.ndarray) -> None:
             f"early_stopping needs at least 2 texts of each class, but the class {label!r} has 1; "
             "add texts of this class, drop it, or set early_stopping=False."
         )
+
+
+def _check_one_of_each_held_out(targets: np.ndarray, fraction: float) -> None:
+    """Refuse to hold out, or to keep, fewer texts than there are classes."""
+    n_classes, n_texts = len(np.unique(targets)), len(targets)
+    n_held_out = ceil(fraction * n_texts)
+    if n_classes <= n_held_out <= n_texts - n_classes:
+        return
+    raise ValueError(
+        f"early_stopping holds out validation_fraction={fraction} of {n_texts} texts, and needs at "
+        f"least one of each of the {n_classes} classes on both sides; pass a validation_fraction "
+        f"from {n_classes / n_texts:.2f} to {1 - n_classes / n_texts:.2f}, or more texts, or set "
+        "early_stopping=False."
+    )
 
 
 def _take(examples: Examples, rows: np.ndarray) -> Examples:
