@@ -2,12 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 LATEST := .venv-latest/bin/python
+LLM_SERVER := .venv-llm/bin/python
 TORCH := $(shell grep '^torch==' constraints.txt)
 TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
 NATIVE := hatch_build.py src/skdistill/runtime/_native.c src/skdistill/runtime/_native.h
 SANITIZE := build/sanitize
 
-.PHONY: demo test coverage mutants test-oldest test-latest constraints docs lint clean
+.PHONY: demo test coverage mutants test-oldest test-latest test-llm-server constraints docs lint clean
 .PHONY: native sanitize wheels
 
 demo: $(STAMP)
@@ -39,6 +40,14 @@ test-latest:
 	$(PYTHON) -m venv .venv-latest
 	$(LATEST) -m pip install --quiet --disable-pip-version-check "$(TORCH)" -e ".[dev,docs]"
 	$(LATEST) -m pytest $(TEST_OPTIONS)
+
+# The teacher that asks language models, in front of `transformers serve` and llama.cpp, which answer
+# with tiny models made on the spot. About 1.5 GB, and two minutes once they are installed.
+test-llm-server: $(STAMP)
+	test -x $(LLM_SERVER) || $(PYTHON) -m venv .venv-llm
+	$(LLM_SERVER) -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		"transformers[serving]" xllamacpp==2026.10.11549 gguf==0.19.0
+	SKDISTILL_LLM_SERVER=$(LLM_SERVER) $(VENV)/bin/python -m pytest tests/teachers/llm/test_real_servers.py
 
 # Pins what `make test-latest` has installed and passed with.
 constraints:
@@ -82,7 +91,7 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-latest build dist src/skdistill/runtime/_native.*so demo-output docs/_build docs/generated docs/auto_examples
+	rm -rf $(VENV) .venv-oldest .venv-latest .venv-llm build dist src/skdistill/runtime/_native.*so demo-output docs/_build docs/generated docs/auto_examples
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

@@ -37,12 +37,17 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     has_data = bool(os.environ.get("SKDISTILL_DATA"))
+    has_servers = bool(os.environ.get("SKDISTILL_LLM_SERVER"))
     for item in items:
         if "slow" in item.keywords and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: pass --run-slow"))
         if "data" in item.keywords and not has_data:
             item.add_marker(
                 pytest.mark.skip(reason="needs real data: set SKDISTILL_DATA to its folder")
+            )
+        if "llm_server" in item.keywords and not has_servers:
+            item.add_marker(
+                pytest.mark.skip(reason="needs servers of language models: make test-llm-server")
             )
 
 

@@ -244,6 +244,17 @@ def test_a_damaged_journal_is_set_aside(tmp_path):
     assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
 
 
+@pytest.mark.parametrize("content", [b"", b"SKJ1"])
+def test_a_journal_without_a_complete_row_is_not_damaged(tmp_path, content):
+    store = SoftLabelStore(tmp_path)
+    store.folder("key").mkdir(parents=True)
+    (store.folder("key") / "-1.journal").write_bytes(content)
+    with store.turn("key", []):
+        store.append("key", {"a": row("a")})
+    assert [path.suffix for path in store._answers("key")] == [".npz"]
+    np.testing.assert_array_equal(store.read("key", ["a"])["a"], row("a"))
+
+
 def test_damage_does_not_keep_teachers_from_being_listed(tmp_path):
     store = SoftLabelStore(tmp_path)
     for text in ("a", "b"):

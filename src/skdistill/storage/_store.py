@@ -192,8 +192,9 @@ class SoftLabelStore:
             parts: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
             for path in merged:
                 with _setting_damage_aside(path), _opened(path) as (digests, load_proba):
-                    proba, digests = load_proba(), digests.view(np.uint8).reshape(len(digests), -1)
-                    if len(proba):
+                    proba = load_proba()
+                    if len(proba):  # a killed process may have left a file without a complete row
+                        digests = digests.view(np.uint8).reshape(len(digests), -1)
                         parts.setdefault(proba.shape[1], []).append((digests, proba))
             for alike in parts.values():
                 self._write_shard(teacher_key, fit, *map(np.concatenate, zip(*alike, strict=True)))

@@ -83,7 +83,7 @@ class LLMTeacherClassifier(TextClassifier):
     max_retries : int, default=8
         How often a request is repeated if the server is busy, has failed, or has cut the
         connection. Waiting times are those that the server asks for, or 0.5, 1, 2, ... and at most
-        60 seconds.
+        60 seconds. Failures (500) before the first answer are repeated three times at most.
     memory : str, path-like or joblib.Memory, default=None
         Folder that keeps the answers, by prompt, model, labels and method, and by text. Several
         processes can share it. It contains no text, only hashes. None keeps answers as long as the

@@ -54,9 +54,44 @@ def test_what_may_succeed_later_is_repeated(trouble):
         assert ask(server)["choices"][0]["message"]["content"] == "A"
         assert server.n_requests == 4
     with ChatServer(answer, first(2, trouble)) as server:
-        with pytest.raises(ConnectionError, match=r"did not answer after 2 attempts \(.+\)\. Rep"):
+        with pytest.raises(
+            ConnectionError, match=r"did not answer after 2 attempts \(.+\)\. (Rep|Its)"
+        ):
             ask(server, max_retries=1)
         assert server.n_requests == 2
+
+
+def test_a_first_request_that_fails_may_name_a_wrong_model():
+    with ChatServer(answer, first(99, error(500, "Internal Server Error"))) as server:
+        with pytest.raises(
+            ConnectionError, match=r"after 4 attempts \(500: .* has no model 'm'\.$"
+        ):
+            ask(server, max_retries=8)
+        assert server.n_requests == 4
+    nine = pytest.raises(ConnectionError, match=r"after 9 attempts \(503: no\)\. Repeat")
+    with ChatServer(answer, first(99, error(503))) as server, nine:
+        ask(server, max_retries=8)
+    fails_later = ChatServer(answer, lambda number, body, given: error(500) if number else given)
+    options = {"timeout": 5, "max_retries": 5}
+    with fails_later as server, ChatClient("m", base_url=server.url, **options) as client:
+        client.ask(BODY)
+        with pytest.raises(ConnectionError, match=r"after 6 attempts \(500: no\)\. Repeat"):
+            client.ask(BODY)
+
+
+def test_another_model_is_noted_once(caplog):
+    caplog.set_level(logging.INFO, "skdistill")
+
+    def another(number, body, given):
+        return given | {"model": "big.gguf"}
+
+    with (
+        ChatServer(answer, another) as server,
+        ChatClient("m", base_url=server.url, timeout=5, max_retries=0) as client,
+    ):
+        client.ask(BODY)
+        client.ask(BODY)
+    assert caplog.text.count("calls its model 'big.gguf', not 'm'") == 1
 
 
 def test_a_slow_answer_is_given_up_and_repeated():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -127,6 +128,17 @@ def test_an_answer_is_the_same_when_it_comes_and_when_it_is_read(tmp_path):
     np.testing.assert_array_equal(first, again)
 
 
+def test_a_file_that_another_process_has_begun_counts_nothing(tmp_path, server):
+    teacher = make(server, method="logprobs", memory=tmp_path).fit(["a"])
+    teacher.predict(TEXTS)
+    (answers,) = tmp_path.rglob("*.npz")
+    (answers.parent / "logprobs-1.journal").touch()
+    (answers.parent / "logprobs-2.journal").write_bytes(b"SKJ1")  # and another one, that was killed
+    assert teacher.write_requests(tmp_path / "requests.jsonl", [*TEXTS, "new"]) == 1
+    teacher.predict([*TEXTS, "new"])
+    assert server.n_requests == 41
+
+
 def test_the_folder_contains_no_text(tmp_path, server):
     make(server, memory=tmp_path, instructions="secret plan").fit(["a"]).predict(["secret text"])
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -170,6 +182,20 @@ def test_bounds_of_missing_labels_are_warned_of():
         teacher = make(server, classes=[f"class {i}" for i in range(26)]).fit(["a"])
         with pytest.warns(UserWarning, match="logprobs of 3 of 3 answers lacked some .* to 0.23 t"):
             teacher.predict_proba(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "odd", "warned"), [(50, "", True), (49, "", False), (50, "!", False)]
+)
+def test_samples_that_always_agree_are_warned_of(n_texts, odd, warned):
+    def sure(text):
+        return {"A": 0.5, "B": 0.5} if odd and odd in text else {"A": 1.0, "B": 0.0}
+
+    message = f"For each of {n_texts} texts, all 5 samples agree"
+    expected = pytest.warns(UserWarning, match=message) if warned else nullcontext()
+    texts = [f"text {number}" for number in range(n_texts - 1)]
+    with ChatServer(sure) as server, expected:
+        make(server, method="samples").fit(["a"]).predict([*texts, "wow !"])
 
 
 def test_storms_of_refusals_are_survived(monkeypatch):

@@ -70,7 +70,7 @@ def test_samples_come_in_one_request():
         asked = asker.ask()
         assert asked.row[:3].sum() == 4
     (body,) = asker.server.bodies
-    assert (body["n"], body["temperature"]) == (4, 1)
+    assert (body["n"], body["temperature"], body["top_p"]) == (4, 1, 1)
     assert body["response_format"]["type"] == "json_schema"
 
 
@@ -85,6 +85,19 @@ def test_a_server_of_one_answer_is_asked_for_each_sample(options):
         assert asker.ask().row[:3].sum() == 4
         assert asker.server.n_requests == n_first + 4
         assert ["n" in body for body in asker.server.bodies].count(True) == 1
+
+
+def test_a_server_may_give_fewer_answers_at_once():
+    """llama.cpp gives as many as it has slots."""
+
+    def trouble(number, body, given):
+        if (n := body.get("n", 1)) > 2:
+            return error(400, f"Field 'n': Value must be between 1 <= value <= 2, but got {n}")
+        return given
+
+    with Asker("samples", trouble) as asker:
+        assert asker.ask().row[:3].sum() == 4
+        assert asker.server.n_requests == 5
 
 
 def test_only_missing_samples_are_asked_for():
@@ -125,6 +138,18 @@ def test_auto_notices_that_there_are_no_logprobs(caplog, troubles, options, n_re
     assert "no logprobs, so method='samples'" in caplog.text
 
 
+def test_one_answer_without_logprobs_is_unusable():
+    def trouble(number, body, given):
+        if text_of(body) == "silent":
+            given["choices"][0] |= {"logprobs": {"content": []}, "message": {"content": ""}}
+        return given
+
+    with Asker("auto", trouble) as asker:
+        asker.ask()
+        assert asker.ask("silent").reason == "the answer contains no logprobs"
+        assert asker.questioner.method == "logprobs"
+
+
 @pytest.mark.parametrize("troubles", [(), (refusing("logprobs"),)])
 def test_logprobs_that_are_wanted_must_be_there(troubles):
     expected = pytest.raises(ValueError, match='method="samples" or')
@@ -134,7 +159,8 @@ def test_logprobs_that_are_wanted_must_be_there(troubles):
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_what_a_server_does_not_know_is_left_out(status):
-    with Asker("samples", refusing("response_format", "temperature", "n", status=status)) as asker:
+    fields = "response_format", "top_p", "temperature", "n"
+    with Asker("samples", refusing(*fields, status=status)) as asker:
         assert asker.ask().row[:3].sum() == 4
         asker.server.bodies.clear()
         asker.ask()
@@ -237,10 +263,10 @@ def test_labels_beyond_the_tokens_are_counted():
 
 def test_abilities_end():
     abilities, n_steps = Abilities(), 0
-    message = "top_logprobs response_format temperature 'n' max_completion_tokens"
+    message = "top_logprobs response_format top_p temperature 'n' max_completion_tokens"
     while (fewer := abilities.without(message)) is not None:
         abilities, n_steps = fewer, n_steps + 1
-    assert n_steps == 6
+    assert n_steps == 7
     body = make_body("m", PROMPT, "", "samples", 4, abilities)
     assert {*body} == {"model", "messages", "max_completion_tokens"}
     assert Abilities().without("something else, isn't it") is None

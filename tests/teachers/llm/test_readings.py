@@ -87,6 +87,15 @@ def test_logprobs_may_be_missing(answer):
         read_logprobs(answer, THREE)
 
 
+def test_an_answer_that_ends_at_once_still_has_its_logprobs():
+    """llama.cpp sends the end as an empty token, if the model happens to choose it."""
+    ended = place([("A", 0.6), ("", 0.3), ("B", 0.1)], token="")
+    proba, _ = read_logprobs(choice(ended, content=""), Prompt(("ham", "spam")))
+    np.testing.assert_allclose(proba, [6 / 7, 1 / 7])
+    with pytest.raises(UnusableAnswerError, match="'' is none of the labels"):
+        read_logprobs(choice(place([("", 0.95), ("A", 0.05)], token=""), content=""), THREE)
+
+
 @pytest.mark.parametrize("shares", [[("I", 0.9)], [("I", 0.94), ("A", 0.05)]])
 def test_another_answer_is_not_guessed_at(shares):
     with pytest.raises(UnusableAnswerError, match="'I think' is none of the labels"):
@@ -124,6 +133,23 @@ def test_a_long_answer_is_cut_in_the_message():
     with pytest.raises(UnusableAnswerError) as error:
         read_written({"message": {"content": "x" * 500}}, "samples", THREE)
     assert len(str(error.value)) < 100
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"finish_reason": "length"}, ", and was cut off$"),
+        ({"finish_reason": "stop"}, "labels$"),
+        ({"message": {"content": "", "reasoning_content": "Let me see"}}, ", after thoughts$"),
+        (
+            {"message": {"content": None, "reasoning": "Hm"}, "finish_reason": "length"},
+            "'' is none of the labels, and was cut off, after thoughts$",
+        ),
+    ],
+)
+def test_the_message_says_whether_an_answer_is_complete(fields, reason):
+    with pytest.raises(UnusableAnswerError, match=reason):
+        read_written({"message": {"content": '{ "label'}} | fields, "samples", THREE)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,9 @@ _NO_KEY = "none"
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 # The longest time that a server may ask for.
 _LONGEST_WANTED = 600.0
+# How often a failure (500) before the first answer is repeated at most: this is how `transformers
+# serve` answers if it has no such model.
+_RETRIES_OF_FIRST = 3
 # The server may answer these later; 5xx, too.
 _TEMPORARY = frozenset({408, 409, 425, 429})
 _SHOWN = 200
@@ -91,6 +94,7 @@ class ChatClient:
         self.stop = threading.Event()
         # The time before which a server that is busy wants no request.
         self._not_before = 0.0
+        self._has_answered = False
 
     def __enter__(self) -> "ChatClient":
         return self
@@ -114,14 +118,18 @@ class ChatClient:
         StoppedError
             If another request has failed meanwhile.
         """
-        reason = ""
+        reason, has_failed = "", False
         for attempt in range(self.max_retries + 1):
             self._wait_until(self._not_before)
             answer = self._send(body)
             if not isinstance(answer, _Failure):
+                self._note_first(answer)
                 return answer
             self._raise_if_final(answer)
             reason = answer.reason
+            has_failed = answer.status == 500 and not self._has_answered
+            if has_failed and attempt >= _RETRIES_OF_FIRST:
+                break
             wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.75, 1.25)
             if answer.wait is not None:
                 wanted = min(answer.wait, _LONGEST_WANTED)
@@ -132,9 +140,22 @@ class ChatClient:
                 _logger.info("no answer (%s); asking again in %.1f s", reason, wait)
                 self._wait_until(time.monotonic() + wait)
         raise ConnectionError(
-            f"The server at {self.url} did not answer after {self.max_retries + 1} attempts "
-            f"({reason}). Repeat the call later, or lower max_concurrency."
+            f"The server at {self.url} did not answer after {attempt + 1} attempts ({reason}). "
+            + (
+                f"Its log may say why; perhaps it has no model {self.model!r}."
+                if has_failed
+                else "Repeat the call later, or lower max_concurrency."
+            )
         )
+
+    def _note_first(self, answer: dict[str, Any]) -> None:
+        """Say so if another model answers: llama.cpp ignores the name."""
+        if not self._has_answered and answer.get("model") not in (None, self.model):
+            called = answer["model"]
+            _logger.info(
+                "the server at %s calls its model %r, not %r", self.url, called, self.model
+            )
+        self._has_answered = True
 
     def _wait_until(self, moment: float) -> None:
         if self.stop.wait(max(0.0, moment - time.monotonic())):

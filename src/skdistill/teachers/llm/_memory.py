@@ -102,6 +102,10 @@ class AnswerMemory:
         digests, n_input, n_output = [np.empty(0, "S16")], 0.0, 0.0
         for method in self.methods():
             for some, rows in self._store.rows(self.key, method):
+                if not len(
+                    some
+                ):  # another process has begun a file, whose rows have no columns yet
+                    continue
                 digests.append(some)
                 n_input += rows[:, -2].sum(dtype=float)
                 n_output += rows[:, -1].sum(dtype=float)

@@ -25,8 +25,9 @@ METHODS = ("logprobs", "samples", "candidates")
 _TOP = 20
 # Some services give no more tokens.
 _FEWER_TOP = 5
-# A key, perhaps after a blank; a key in JSON; all keys in JSON, each with quotes and a comma.
-_TOKENS_OF_KEY, _TOKENS_OF_JSON, _TOKENS_PER_LABEL = 4, 16, 4
+# A key, perhaps after a blank; a key in JSON; all keys in JSON, each with quotes and a comma. Some
+# models put JSON on several lines and between Markdown fences, which llama.cpp allows and removes.
+_TOKENS_OF_KEY, _TOKENS_OF_JSON, _TOKENS_PER_LABEL = 4, 32, 4
 # From this share on, bounds on the probabilities of missing labels are worth a warning.
 _LARGE_BOUND = 0.01
 _NEVER_AGAIN = 1_000
@@ -46,6 +47,7 @@ class Abilities:
     n_top: int = _TOP
     has_format: bool = True
     has_n: bool = True
+    has_top_p: bool = True
     has_temperature: bool = True
     limit: str = "max_tokens"
 
@@ -56,6 +58,7 @@ class Abilities:
             "top_logprobs": {"n_top": _FEWER_TOP if self.n_top == _TOP else 0},
             "logprobs": {"n_top": 0},
             "response_format|json_schema|structured|grammar": {"has_format": False},
+            "top_p": {"has_top_p": False},
             "temperature": {"has_temperature": False},
             "n": {"has_n": False},
         }
@@ -89,6 +92,10 @@ def make_body(
         return body
     if abilities.has_format:
         body["response_format"] = prompt.response_format(several=several)
+    if method == "samples" and abilities.has_top_p:
+        body["top_p"] = (
+            1  # or else rare labels never come: llama.cpp takes 0.95, others the model's
+        )
     if n > 1 and abilities.has_n:
         body["n"] = n
     return body
@@ -141,10 +148,12 @@ class Questioner:
         self.budget = budget
         self._keep = keep
         self._abilities = Abilities()
-        self._has_answered = False
+        self._has_answered = self._has_logprobs = False
         self._lock = threading.Lock()
         # Answers that were no label, and answers where labels were missing among the tokens.
         self.n_unusable = self.n_missing = self.n_bounded = 0
+        # Texts with all their samples, and those whose samples agree.
+        self.n_sampled = self.n_unanimous = 0
         self.largest_bound = 0.0
 
     def wants(self, row: np.ndarray) -> int:
@@ -165,6 +174,9 @@ class Questioner:
             asked.reason = ""
         with self._lock:
             self.n_unusable += asked.n_unusable
+            if self.method == "samples" and not n:
+                self.n_sampled += 1
+                self.n_unanimous += bool(asked.row[:-2].max() == asked.row[:-2].sum())
         return asked
 
     def _most_repeated(self) -> int:
@@ -205,7 +217,9 @@ class Questioner:
         if self.method in ("auto", "logprobs"):
             try:
                 proba, bound = read_logprobs(choice, self._prompt)
-            except NoLogprobsError:
+            except NoLogprobsError as error:
+                if self._has_logprobs:  # the server can, but this answer is empty, for example
+                    raise UnusableAnswerError(str(error)) from None
                 if self.method == "logprobs":
                     raise ValueError(
                         f"The server at {self._client.url} gives no logprobs for the model "
@@ -215,6 +229,7 @@ class Questioner:
             else:
                 self._choose("logprobs")
                 with self._lock:
+                    self._has_logprobs = True
                     self.n_missing += bound > 0
                     self.n_bounded += bound >= _LARGE_BOUND
                     self.largest_bound = max(self.largest_bound, bound)

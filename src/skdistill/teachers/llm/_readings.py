@@ -82,12 +82,14 @@ def read_logprobs(choice: dict[str, Any], prompt: Prompt) -> tuple[np.ndarray, f
 
 
 def _first_tokens(choice: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the most probable tokens at the first place that is not blank."""
+    """Return the most probable tokens at the first place that is not blank, or at the first one."""
     places = (choice.get("logprobs") or {}).get("content") or []
-    for place in places:
-        if str(place.get("token", "")).strip(_AROUND) and place.get("top_logprobs"):
-            return [token for token in place["top_logprobs"] if token.get("logprob") is not None]
-    raise NoLogprobsError("the answer contains no logprobs")
+    places = [place for place in places if place.get("top_logprobs")]
+    if not places:
+        raise NoLogprobsError("the answer contains no logprobs")
+    filled = (place for place in places if str(place.get("token", "")).strip(_AROUND))
+    tokens = next(filled, places[0])["top_logprobs"]
+    return [token for token in tokens if token.get("logprob") is not None]
 
 
 def read_written(choice: dict[str, Any], method: str, prompt: Prompt) -> np.ndarray:
@@ -164,4 +166,9 @@ def _none_of_labels(choice: dict[str, Any], reason: str = "is none of the labels
     written = repr(_written(choice))
     if len(written) > _SHOWN:
         written = f"{written[: _SHOWN - 3]}..."
+    if choice.get("finish_reason") == "length":
+        reason += ", and was cut off"
+    message = choice.get("message") or {}
+    if message.get("reasoning_content") or message.get("reasoning"):
+        reason += ", after thoughts"
     return f"{written} {reason}"

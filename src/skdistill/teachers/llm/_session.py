@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 # Number of texts that a message shows, and that are enough to stop if no answer is usable.
 _SHOWN, _TOO_MANY = 3, 10
+# From this number of texts on, it is odd if the samples of each text agree.
+_MANY_TEXTS = 50
 # Output tokens of an answer: a key, JSON with a key, JSON with some keys.
 _OUTPUT_TOKENS = {"logprobs": 1, "samples": 8, "candidates": 12}
 
@@ -204,6 +206,14 @@ def _tell_doubts(asker: Questioner, n_good: int, settings: Settings) -> None:
             f"The logprobs of {asker.n_bounded:,} of {n_good:,} answers lacked some labels, which "
             f"got an upper bound of their probability, up to {asker.largest_bound:.2f} together. "
             'Use a server that gives more logprobs, fewer classes, or method="samples".',
+            stacklevel=2,
+        )
+    if settings.n_samples > 1 and asker.n_unanimous == asker.n_sampled >= _MANY_TEXTS:
+        warnings.warn(
+            f"For each of {asker.n_sampled:,} texts, all {settings.n_samples} samples agree, so "
+            "they say no more than one answer does. Either the model is sure of all texts, or the "
+            "server ignores the temperature, as transformers serve does unless the model's "
+            'generation_config.json has "do_sample": true.',
             stacklevel=2,
         )
 
