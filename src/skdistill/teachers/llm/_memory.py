@@ -102,9 +102,7 @@ class AnswerMemory:
         digests, n_input, n_output = [np.empty(0, "S16")], 0.0, 0.0
         for method in self.methods():
             for some, rows in self._store.rows(self.key, method):
-                if not len(
-                    some
-                ):  # another process has begun a file, whose rows have no columns yet
+                if not len(some):  # a file that another process has just begun
                     continue
                 digests.append(some)
                 n_input += rows[:, -2].sum(dtype=float)

@@ -93,9 +93,8 @@ def make_body(
     if abilities.has_format:
         body["response_format"] = prompt.response_format(several=several)
     if method == "samples" and abilities.has_top_p:
-        body["top_p"] = (
-            1  # or else rare labels never come: llama.cpp takes 0.95, others the model's
-        )
+        # With less, rare labels never come. llama.cpp's default is 0.95.
+        body["top_p"] = 1
     if n > 1 and abilities.has_n:
         body["n"] = n
     return body
