@@ -23,6 +23,7 @@ FOLDER = ROOT / "src/skdistill/runtime"
 NAME = "skdistill.runtime._native"
 # Builds for free-threaded Python cannot use the limited API.
 _LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
+_MACROS = [("Py_LIMITED_API", "0x030B0000")] if _LIMITED else []
 _FLAGS = (
     ["/O2", "/std:c11", "/fp:precise"]
     if sys.platform == "win32"
@@ -44,7 +45,7 @@ def compile_extension(folder: Path, flags: tuple[str, ...] = ()) -> Path:
         NAME,
         [str(FOLDER / "_native.c")],
         depends=[str(FOLDER / "_native.h")],
-        define_macros=[("SOURCE_HASH", str(source_hash()))],
+        define_macros=[*_MACROS, ("SOURCE_HASH", str(source_hash()))],
         extra_compile_args=[*_FLAGS, *flags],
         extra_link_args=[*flags],
         py_limited_api=_LIMITED,

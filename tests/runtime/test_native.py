@@ -6,6 +6,7 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import pytest
@@ -326,8 +327,12 @@ def test_jobs_share_one_list(n_jobs):
         np.testing.assert_array_equal(found, network.kernel.answer(method, texts))
 
 
-def test_plain_c_gives_the_same_bits_as_vectors(tmp_path, monkeypatch):
-    plain = load_extension(compile_or_skip(tmp_path, "-DPLAIN_C"))
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return load_extension(compile_or_skip(tmp_path_factory.mktemp("plain"), "-DPLAIN_C"))
+
+
+def test_plain_c_gives_the_same_bits_as_vectors(plain, monkeypatch):
     texts = random_texts(300)
     for options in (
         {},
@@ -404,6 +409,14 @@ def test_odd_vocabularies(words):
     assert_same_ids(Vocabulary(words), texts)
 
 
+def test_no_words_collide_whatever_is_drawn():
+    # A number's top bit is that of its product with any odd number, and the second half undoes it.
+    halves = b"aaaaaaaAaaaaaaaA", b"aaaaaaa\xc1aaaaeaa\xc1"
+    words = [b"".join(blocks) + b"." for blocks in product(halves, repeat=6)]
+    starts = np.arange(len(words) + 1, dtype=np.uint32) * len(words[0])
+    make_words_by_hand(bytes=b"".join(words) + bytes(64), starts=starts)
+
+
 def test_words_that_no_hash_function_spreads_fall_back_to_numpy(monkeypatch):
     class Refusing:
         def Kernel(*_):  # noqa: N802
@@ -445,6 +458,12 @@ def set_network(**changed):
     return kernel
 
 
+def changed_table(row, column):
+    table = network_arguments()["table"]
+    table[row, column] = 1
+    return table
+
+
 def changed_step(row, column, value):
     steps = network_arguments()["steps"]
     steps[row, column] = value
@@ -468,7 +487,13 @@ FIELDS = {
     3: (3, 4, 5, 6, 7),
 }
 BAD = {
-    "table": [np.zeros((3, 32), np.float32), np.zeros((len(WORDS) + 2, 30), np.float32)],
+    "table": [
+        np.zeros((3, 32), np.float32),
+        np.zeros((len(WORDS) + 2, 30), np.float32),
+        # Behind the window, and in the row between texts.
+        changed_table(5, 13),
+        changed_table(-1, 20),
+    ],
     "window": [12, -1, 35, 2**40 + 1],
     "numbers": [np.zeros(51, np.float32), np.zeros(0, np.float32)],
     "n_hidden": [0, 3, 8, -4, BIG],
@@ -500,6 +525,39 @@ def test_every_number_of_a_network_is_checked(name, value):
         set_network(**{name: value})
 
 
+def test_a_network_that_was_refused_changes_nothing():
+    kernel, arguments = make_words(Vocabulary(WORDS)), network_arguments()
+    with pytest.raises(ValueError, match="steps do not fit"):
+        kernel.set_network(*(arguments | {"steps": BAD["steps"][1]}).values())
+    kernel.set_network(*arguments.values())
+    # Steps stay as they were checked.
+    arguments["steps"][:] = BIG
+    out = np.ones((1, 3), np.float32)
+    kernel.predict(["the cat"], 0, 1, out, 0)
+    assert not out.any()
+
+
+def test_without_a_window_nothing_overflows():
+    steps, out = network_arguments()["steps"][[0, 2, 3]], np.ones((1, 3), np.float32)
+    kernel = set_network(window=0, may_overflow=True, steps=steps)
+    kernel.predict(["the cat"], 0, 1, out, 0)
+    assert not out.any()
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.zeros(6, np.int32),
+        np.zeros(6, ">f4"),
+        np.frombuffer(bytearray(28), np.float32, 6, offset=1),
+    ],
+    ids=["integers", "other byte order", "not aligned"],
+)
+def test_items_of_arrays_are_checked(out):
+    with pytest.raises((TypeError, ValueError)):
+        set_network().predict(["the", "a"], 0, 2, out, 0)
+
+
 def test_arrays_must_fit():
     kernel, texts = set_network(), ["the", "a"]
     with pytest.raises(ValueError, match="no network"):
@@ -509,7 +567,7 @@ def test_arrays_must_fit():
             kernel.predict(texts, start, stop, np.zeros(2, np.int64), 2)
     with pytest.raises(IndexError):
         kernel.predict(texts, 0, 3, np.zeros(3, np.int64), 2)
-    with pytest.raises(TypeError, match="another size"):
+    with pytest.raises(TypeError, match="another type"):
         kernel.predict(texts, 0, 2, np.zeros(2, np.float32), 2)
     with pytest.raises((ValueError, BufferError)):
         kernel.predict(texts, 0, 2, np.zeros((2, 6), np.float32)[:, ::2], 0)
@@ -521,7 +579,11 @@ def test_arrays_must_fit():
         kernel.encode(texts, np.zeros(2, np.int32), np.zeros(2, np.int32))
     with pytest.raises(TypeError):
         kernel.encode(texts, np.zeros(2, np.int64), np.zeros(2, np.int64))
-    with pytest.raises(MemoryError):
+    with pytest.raises(ValueError, match="no such answer"):
+        kernel.predict(texts, 0, 2, np.zeros((2, 3), np.float32), 7)
+    with pytest.raises(TypeError):
+        kernel.encode(texts, np.zeros(2, np.int64), None)
+    with pytest.raises(ValueError, match="too short"):
         kernel.encode(texts, np.zeros(2, np.int64), np.zeros(1, np.int32))
 
 
@@ -534,24 +596,36 @@ def make_words_by_hand(learn=lambda code: None, **changed):
         "kinds": np.zeros(0x110000, np.uint8),
         "learn": learn,
     }
-    return native.Kernel(*(arguments | changed).values())
+    return native.Kernel(**(arguments | changed))
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "message"),
     [
-        ("bytes", b"the" + bytes(63)),
-        ("bytes", b""),
-        ("starts", np.array([0, 4], np.uint32)),
-        ("starts", np.array([3, 0], np.uint32)),
-        ("starts", np.array([], np.uint32)),
-        ("starts", np.array([0, 3], np.uint64)),
-        ("kinds", np.zeros(0x10FFFF, np.uint8)),
+        ("bytes", b"the" + bytes(63), "the words do not fit"),
+        ("bytes", b"", "the words do not fit"),
+        ("starts", np.array([0, 4], np.uint32), "the words do not fit"),
+        ("starts", np.array([3, 0], np.uint32), "the words do not fit"),
+        ("starts", np.array([], np.uint32), "the words do not fit"),
+        ("starts", np.array([0, 3], np.uint64), "items of another type"),
+        ("starts", np.array([0, 3], np.int32), "items of another type"),
+        ("kinds", np.zeros(0x10FFFF, np.uint8), "every character must have a kind"),
+        ("more", 1, "7 given"),
     ],
 )
-def test_words_are_checked(name, value):
-    with pytest.raises((ValueError, TypeError)):
+def test_words_are_checked(name, value, message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make_words_by_hand(**{name: value})
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_ascii_needs_no_kinds(plain, monkeypatch, kind):
+    monkeypatch.setattr(f"{__name__}.native", plain)
+    kernel = make_words_by_hand(kinds=np.full(0x110000, kind, np.uint8))
+    lengths, ids = np.zeros(2, np.int64), np.ones(5, np.int32)
+    assert kernel.encode(["the, THE", "_ the\n\0"], lengths, ids) == 5
+    np.testing.assert_array_equal(lengths, [3, 2])
+    np.testing.assert_array_equal(ids, [1, 0, 1, 0, 1])
 
 
 def test_kinds_that_are_not_filled_in_and_errors():

@@ -111,7 +111,7 @@ def make_words(vocabulary: Vocabulary) -> Any:
             _KINDS,
             _learn,
         )
-    except ValueError:  # no hash function spreads these words, or memory is short
+    except ValueError:  # no hash function spreads these words
         if _wish() == "1":
             raise
         return None

@@ -1,12 +1,12 @@
 /* The Python side of `_native.h`: lists of str in, NumPy arrays out.
 
-Only the limited API of Python 3.11 is used, so that one wheel serves all later versions. Texts are
-collected while the interpreter's lock is held, a batch at a time, and processed without it.
-`_kernel.py` is the only caller; all that it passes is checked, because files can be hostile. */
+Only the limited API of Python 3.11 is used, so that one wheel serves all later versions: the build
+defines Py_LIMITED_API, but not for free-threaded Python, which has none. There the import switches the
+interpreter's lock on, because the module does not claim to need none; this was compiled, never run.
+
+Texts are collected while the lock is held, a batch at a time, and processed without it. `_kernel.py`
+is the only caller; all that it passes is checked, because files can be hostile. */
 #define PY_SSIZE_T_CLEAN
-#ifndef Py_GIL_DISABLED
-#define Py_LIMITED_API 0x030B0000
-#endif
 #include <Python.h>
 
 #include "_native.h"
@@ -14,9 +14,20 @@ collected while the interpreter's lock is held, a batch at a time, and processed
 #define SOURCE_HASH 0 /* the build sets it */
 #endif
 
-enum { BATCH = 256, AHEAD = 8, N_CODES = 0x110000, LARGE = 1 << 22 };
-enum { LOGITS, PROBABILITIES, LABELS };                 /* what `predict` writes */
-enum { BYTES, KINDS, TABLE, STEPS, NUMBERS, N_ARRAYS }; /* what a kernel borrows from Python */
+enum {
+    BATCH = 256,           /* texts that are collected at a time, */
+    MOST_SCORES = 1 << 22, /* and floats of their scores, unless a single text has more */
+    MOST_KEPT = 1 << 23,   /* bytes of memory that a kernel keeps for the next call */
+    AHEAD = 8,             /* texts between the one that is collected and the one that is fetched */
+    N_CODES = 0x110000
+};
+enum { LOGITS, PROBABILITIES, LABELS };          /* what `predict` writes */
+enum { BYTES, KINDS, TABLE, NUMBERS, N_ARRAYS }; /* what a kernel borrows from Python */
+
+/* Items of arrays, and the letters by which buffers call them on any platform. */
+typedef struct { Py_ssize_t size; const char *formats; } Item;
+static const Item of_uint8 = {1, "B"}, of_uint32 = {4, "IL"}, of_int32 = {4, "il"}, of_int64 = {8, "lq"};
+static const Item of_float32 = {4, "f"};
 
 /* `str.isascii`. The limited API has no other way that neither copies the text nor is slow. */
 static PyCFunction str_isascii;
@@ -26,8 +37,7 @@ typedef struct {
     Text texts[BATCH];
     PyObject *owners[BATCH]; /* the objects that keep the texts' bytes alive */
     size_t n_texts;
-    Scratch scratch;
-    Buffer scores;
+    Buffer buffers[N_BUFFERS];
 } Job;
 
 typedef struct {
@@ -35,25 +45,35 @@ typedef struct {
     Words words;
     Network net;
     Py_buffer arrays[N_ARRAYS];
-    PyObject *learn; /* learn(code) fills in the kinds of the characters around one */
+    /* learn(code) fills in the kind of a character, and of others around it; what stays UNSEEN is read
+       as BLANK. It is a function of a module and holds no kernel, so no cycle needs to be collected. */
+    PyObject *learn;
     Job *spare;
 } Kernel;
 
-static PyObject *refuse(const char *message) {
-    if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_ValueError, message);
-    return NULL;
+/* Set an error, and return 0. */
+static int refuse(const char *message) {
+    PyErr_SetString(PyExc_ValueError, message);
+    return 0;
 }
 
-/* Get an array of items of a size, and their number. */
-static int get_array(PyObject *object, Py_buffer *view, Py_ssize_t itemsize, int flags, size_t *n) {
-    if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | flags) < 0)
+static int out_of_memory(void) {
+    PyErr_NoMemory();
+    return 0;
+}
+
+/* Get an array, and its number of items. If that fails, to release the view does nothing. */
+static int get_array(PyObject *object, Py_buffer *view, const Item *item, int flags, size_t *n) {
+    view->obj = NULL;
+    if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | flags) < 0)
         return 0;
-    *n = (size_t)(view->len / itemsize);
-    if (view->itemsize == itemsize)
+    const char *format = view->format ? view->format : "B";
+    *n = (size_t)(view->len / item->size);
+    if (view->itemsize == item->size && strlen(format) == 1 && strchr(item->formats, format[0])
+        && (uintptr_t)view->buf % (size_t)item->size == 0)
         return 1;
     PyBuffer_Release(view);
-    PyErr_SetString(PyExc_TypeError, "the array has items of another size");
+    PyErr_SetString(PyExc_TypeError, "the array has items of another type, or they are not aligned");
     return 0;
 }
 
@@ -66,8 +86,8 @@ static void release_texts(Job *job) {
 
 static void free_job(Job *job) {
     if (job) {
-        free_scratch(&job->scratch);
-        free(job->scores.memory);
+        for (int i = 0; i < N_BUFFERS; i++)
+            free(job->buffers[i].memory);
         free(job);
     }
 }
@@ -82,8 +102,11 @@ static Job *take_job(Kernel *self) {
 }
 
 static void give_back(Kernel *self, Job *job) {
+    size_t kept = 0;
     release_texts(job);
-    if (self->spare || job->scratch.text.size > LARGE || job->scratch.lanes.size > LARGE)
+    for (int i = 0; i < N_BUFFERS; i++)
+        kept += job->buffers[i].size;
+    if (self->spare || kept > MOST_KEPT)
         free_job(job);
     else
         self->spare = job;
@@ -92,23 +115,21 @@ static void give_back(Kernel *self, Job *job) {
 /* Return a str as UTF-8 in a new bytes object, lower-cased if the words are, once the kinds of its
    characters are known. (`PyUnicode_AsUTF8AndSize` would leave a copy in the str.) */
 static PyObject *encoded(Kernel *self, PyObject *text, char **bytes, Py_ssize_t *n) {
-    PyObject *known, *lowered = self->words.lowercase ? PyObject_CallMethod(text, "lower", NULL) : text;
+    PyObject *lowered = self->words.lowercase ? PyObject_CallMethod(text, "lower", NULL) : Py_NewRef(text);
     PyObject *utf8 = lowered ? PyUnicode_AsEncodedString(lowered, "utf-8", "surrogatepass") : NULL;
-    if (lowered != text)
-        Py_XDECREF(lowered);
-    if (!utf8 || PyBytes_AsStringAndSize(utf8, bytes, n) < 0)
-        return NULL;
-    for (Py_ssize_t at = 0; at < *n;) {
+    Py_XDECREF(lowered);
+    int done = utf8 && PyBytes_AsStringAndSize(utf8, bytes, n) == 0;
+    for (Py_ssize_t at = 0; done && at < *n;) {
         uint32_t code;
         at += decode((uint8_t *)*bytes + at, &code);
         if (self->words.kinds[code] != UNSEEN)
             continue;
-        if (!(known = PyObject_CallFunction(self->learn, "I", code))) {
-            Py_DECREF(utf8);
-            return NULL;
-        }
-        Py_DECREF(known);
+        PyObject *known = PyObject_CallFunction(self->learn, "I", code);
+        done = known != NULL;
+        Py_XDECREF(known);
     }
+    if (!done)
+        Py_CLEAR(utf8);
     return utf8;
 }
 
@@ -121,18 +142,17 @@ static int add_text(Kernel *self, Job *job, PyObject *object) {
         PyErr_SetString(PyExc_TypeError, "every text must be a str");
         return 0;
     }
-    PyObject *owner = object, *flag = str_isascii(object, NULL);
-    text->is_ascii = flag == Py_True;
-    Py_XDECREF(flag);
-    if (!text->is_ascii)
-        owner = encoded(self, object, &bytes, &n);
-    else if ((bytes = (char *)PyUnicode_AsUTF8AndSize(object, &n)))
-        Py_INCREF(owner);
-    else
+    PyObject *flag = str_isascii(object, NULL);
+    if (!flag)
         return 0;
+    text->is_ascii = flag == Py_True;
+    Py_DECREF(flag);
+    PyObject *owner = text->is_ascii ? Py_NewRef(object) : encoded(self, object, &bytes, &n);
     if (!owner)
         return 0;
     job->owners[job->n_texts++] = owner;
+    if (text->is_ascii && !(bytes = (char *)PyUnicode_AsUTF8AndSize(object, &n)))
+        return 0;
     text->bytes = (const uint8_t *)bytes;
     text->n_bytes = (size_t)n;
     if (text->n_bytes > MAX_TEXT_BYTES)
@@ -149,8 +169,11 @@ static int collect(Kernel *self, Job *job, PyObject *list, Py_ssize_t start, Py_
             PREFETCH(later);
             PREFETCH(later + 64);
         }
-        PyObject *text = PyList_GetItem(list, i);
-        if (!text || !add_text(self, job, text))
+        /* Owned, because Python code may run in between and empty the list. */
+        PyObject *text = Py_XNewRef(PyList_GetItem(list, i));
+        int added = text && add_text(self, job, text);
+        Py_XDECREF(text);
+        if (!added)
             return 0;
     }
     return PyErr_CheckSignals() == 0;
@@ -162,6 +185,7 @@ static void kernel_dealloc(PyObject *object) {
     Kernel *self = (Kernel *)object;
     PyTypeObject *type = Py_TYPE(object);
     free(self->words.entries), free(self->words.heads[0]), free(self->words.heads[1]);
+    free(self->net.steps);
     free_job(self->spare);
     for (int i = 0; i < N_ARRAYS; i++)
         PyBuffer_Release(&self->arrays[i]); /* does nothing where there is none */
@@ -176,53 +200,66 @@ static int read_words(Kernel *self, PyObject *bytes, PyObject *starts) {
     size_t n_bytes, n_starts;
     Py_buffer view;
     Words *words = &self->words;
-    if (!get_array(bytes, &self->arrays[BYTES], 1, 0, &n_bytes)
-        || !get_array(starts, &view, 4, 0, &n_starts))
+    if (!get_array(bytes, &self->arrays[BYTES], &of_uint8, 0, &n_bytes)
+        || !get_array(starts, &view, &of_uint32, 0, &n_starts))
         return 0;
-    const uint32_t *start = view.buf;
-    int fits = n_starts > 0 && n_starts < INT32_MAX && n_bytes >= SPARE
-        && start[n_starts - 1] <= n_bytes - SPARE;
-    for (size_t i = 1; fits && i < n_starts; i++)
-        fits = start[i - 1] <= start[i];
-    if (fits && (words->entries = calloc(n_starts + 1, sizeof(Entry))))
-        for (size_t i = 0; i < n_starts; i++)
-            words->entries[i + 1].start = start[i];
+    int fits = n_starts > 0 && n_starts < INT32_MAX && n_bytes >= SPARE;
+    if (fits && (words->entries = calloc(n_starts + 1, sizeof(Entry)))) {
+        Entry *entries = words->entries;
+        for (size_t i = 0; i < n_starts; i++) {
+            entries[i + 1].start = ((const uint32_t *)view.buf)[i];
+            fits &= entries[i].start <= entries[i + 1].start;
+        }
+        fits &= entries[n_starts].start <= n_bytes - SPARE;
+    }
     PyBuffer_Release(&view);
-    words->n_words = (uint32_t)(n_starts - 1);
+    words->n_words = (uint32_t)n_starts - 1;
     words->bytes = self->arrays[BYTES].buf;
-    return words->entries != NULL;
+    if (!fits)
+        return refuse("the words do not fit");
+    return words->entries ? 1 : out_of_memory();
+}
+
+static int fill_kernel(Kernel *self, PyObject *bytes, PyObject *starts, PyObject *kinds, uint64_t seed) {
+    size_t n_kinds;
+    if (!read_words(self, bytes, starts) || !get_array(kinds, &self->arrays[KINDS], &of_uint8, 0, &n_kinds))
+        return 0;
+    if (n_kinds != N_CODES)
+        return refuse("every character must have a kind");
+    self->words.kinds = self->arrays[KINDS].buf;
+    int indexed = index_words(&self->words, seed);
+    if (!indexed)
+        return refuse("no hash table holds these words");
+    return indexed > 0 ? 1 : out_of_memory();
 }
 
 /* Kernel(bytes, starts, lowercase, seed, kinds, learn): look up words. */
 static PyObject *kernel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"bytes", "starts", "lowercase", "seed", "kinds", "learn", NULL};
     PyObject *bytes, *starts, *kinds, *learn;
     int lowercase;
     unsigned long long seed;
-    size_t n_kinds;
-    (void)kwargs;
-    if (!PyArg_ParseTuple(args, "OOpKOO", &bytes, &starts, &lowercase, &seed, &kinds, &learn))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "OOpKOO", names, &bytes, &starts, &lowercase, &seed, &kinds, &learn))
         return NULL;
     Kernel *self = (Kernel *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0); /* zeros */
     if (!self)
         return NULL;
-    Py_INCREF(learn);
-    self->learn = learn;
+    self->learn = Py_NewRef(learn);
     self->words.lowercase = lowercase;
-    if (read_words(self, bytes, starts) && get_array(kinds, &self->arrays[KINDS], 1, 0, &n_kinds)
-        && n_kinds == N_CODES && index_words(&self->words, seed)) {
-        self->words.kinds = self->arrays[KINDS].buf;
-        return (PyObject *)self;
-    }
-    Py_DECREF(self);
-    return refuse("no hash table holds these words");
+    if (!fill_kernel(self, bytes, starts, kinds, seed))
+        Py_CLEAR(self);
+    return (PyObject *)self;
 }
 
-/* Return whether `size` items from `start` are within n. */
 static int within(size_t n, int64_t start, int64_t size) {
     return start >= 0 && size > 0 && (uint64_t)start <= n && (uint64_t)size <= n - (uint64_t)start;
 }
 
-/* Check all places and sizes of a network; return its number of outputs, or -1. */
+/* Return whether a size is positive, and so small that the product of two fits 64 bits. */
+static int is_size(int64_t n) { return n > 0 && n <= INT32_MAX; }
+
+/* Check all places and sizes of a network's steps; return its number of outputs, or -1. */
 static int64_t check_steps(Network *net, size_t n_numbers) {
     int64_t n = (int64_t)net->n_hidden;
     int was_layer = 0;
@@ -230,8 +267,7 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
         int64_t n_outputs = step->n_outputs, n_inputs = step->n_inputs, width = step->width;
         int64_t places = step->places;
         int is_layer = step->how == LAYER, has_matrix = step->matrix != -1;
-        /* Below 2**31, so that no product overflows. */
-        if (n_outputs % 4 || !within(INT32_MAX, n_outputs, 1) || !within(INT32_MAX, n_inputs, 1)
+        if (n_outputs % 4 || !is_size(n_outputs) || !is_size(n_inputs)
             || (has_matrix && !within(n_numbers, step->matrix, n_inputs * n_outputs)))
             return -1;
         if (is_layer && !(has_matrix && n_inputs <= n && within(n_numbers, step->bias, n_outputs)))
@@ -240,7 +276,7 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
             || width % 4 || !within(net->n_columns, step->column, width) || n_inputs > width
             || (step->how == ATTENTION && (places || !net->window)) || (!has_matrix && width != n)))
             return -1;
-        if (places && (is_layer || !within(net->n_columns, places, 1)
+        if (places && (is_layer || !within(net->n_columns / (size_t)width, 0, places)
             || !within(net->n_columns, step->column, places * width)
             || !within(n_numbers, step->bias, width)))
             return -1;
@@ -253,67 +289,112 @@ static int64_t check_steps(Network *net, size_t n_numbers) {
     return n;
 }
 
+/* Return whether zeros are where sums over windows rely on them, lest a text's scores depend on its
+   neighbours: in the last row, and behind the first `window` columns of each row. */
+static int has_zeros(const Network *net) {
+    const float *row = net->table;
+    int all = 1;
+    for (size_t i = 1; i < net->n_rows; i++, row += net->n_columns)
+        for (size_t c = net->window; c % 4; c++)
+            all &= row[c] == 0;
+    for (size_t c = 0; c < net->n_columns; c++)
+        all &= row[c] == 0;
+    return all;
+}
+
+/* Check a network whose arrays and sizes are filled in, and fill in the rest. */
+static int fill_network(Network *net, size_t n_cells, size_t n_numbers) {
+    int64_t n_hidden = (int64_t)net->n_hidden, n_classes = (int64_t)net->n_classes;
+    net->n_columns = n_cells / net->n_rows;
+    net->half = net->window / 2;
+    net->widest = net->n_hidden;
+    if (net->n_columns * net->n_rows != n_cells || net->n_columns % 4
+        || (net->window && (net->window % 2 == 0 || net->window > net->n_columns)))
+        return refuse("the table does not fit");
+    if (!has_zeros(net))
+        return refuse("the table has no zeros where they must be");
+    if (n_hidden % 4 || !is_size(n_hidden) || !is_size(n_classes)
+        || !within(n_numbers, n_hidden, (n_classes + 3) / 4 * 4))
+        return refuse("the classes do not fit");
+    return check_steps(net, n_numbers) == (n_classes + 3) / 4 * 4 || refuse("the steps do not fit");
+}
+
+/* Copy the steps, so that they stay as they are checked. */
+static int copy_steps(PyObject *object, Network *net) {
+    Py_buffer view;
+    size_t n_fields;
+    if (!get_array(object, &view, &of_int64, 0, &n_fields))
+        return 0;
+    net->n_steps = n_fields * sizeof(int64_t) / sizeof(Step);
+    if ((net->steps = calloc(net->n_steps + 1, sizeof(Step))))
+        memcpy(net->steps, view.buf, net->n_steps * sizeof(Step));
+    PyBuffer_Release(&view);
+    if (!net->steps)
+        return out_of_memory();
+    return n_fields * sizeof(int64_t) % sizeof(Step) == 0 || refuse("the steps do not fit");
+}
+
 /* set_network(table, window, may_overflow, steps, numbers, n_hidden, n_classes, multilabel): see
-   `Network`. Nothing is copied. */
+   `Network`. The table and the numbers are not copied. */
 static PyObject *set_network(PyObject *object, PyObject *args) {
     Kernel *self = (Kernel *)object;
-    Network net = {0};
+    Network net = {.n_rows = (size_t)self->words.n_words + 2};
     PyObject *table, *steps, *numbers;
+    Py_buffer views[2] = {{0}, {0}};
     Py_ssize_t window, n_hidden, n_classes;
-    size_t n_cells, n_fields, n_numbers;
+    size_t n_cells, n_numbers;
     if (!PyArg_ParseTuple(args, "OnpOOnnp", &table, &window, &net.may_overflow, &steps, &numbers,
                           &n_hidden, &n_classes, &net.multilabel))
         return NULL;
-    if (self->arrays[TABLE].obj)
-        return refuse("the network is set already");
-    if (!get_array(table, &self->arrays[TABLE], 4, 0, &n_cells)
-        || !get_array(steps, &self->arrays[STEPS], 8, 0, &n_fields)
-        || !get_array(numbers, &self->arrays[NUMBERS], 4, 0, &n_numbers))
-        return NULL;
-    net.n_rows = (size_t)self->words.n_words + 2;
-    net.n_columns = n_cells / net.n_rows;
-    if (net.n_columns * net.n_rows != n_cells || net.n_columns % 4 || (window && window % 2 == 0)
-        || (window && !within(net.n_columns, 0, window)))
-        return refuse("the table does not fit");
-    if (n_hidden % 4 || !within(INT32_MAX, n_hidden, 1) || !within(INT32_MAX, n_classes, 1)
-        || !within(n_numbers, n_hidden, (n_classes + 3) / 4 * 4))
-        return refuse("the classes do not fit");
-    net.table = self->arrays[TABLE].buf;
-    net.steps = self->arrays[STEPS].buf;
-    net.numbers = self->arrays[NUMBERS].buf;
     net.window = (size_t)window;
-    net.half = net.window / 2;
-    net.n_steps = n_fields * sizeof(int64_t) / sizeof(Step);
+    net.n_hidden = (size_t)n_hidden;
     net.n_classes = (size_t)n_classes;
-    net.n_hidden = net.widest = (size_t)n_hidden;
-    if (n_fields * sizeof(int64_t) % sizeof(Step)
-        || check_steps(&net, n_numbers) != (n_classes + 3) / 4 * 4)
-        return refuse("the steps do not fit");
+    int done = get_array(table, &views[0], &of_float32, 0, &n_cells)
+        && get_array(numbers, &views[1], &of_float32, 0, &n_numbers) && copy_steps(steps, &net);
+    net.table = views[0].buf;
+    net.numbers = views[1].buf;
+    done = done && fill_network(&net, n_cells, n_numbers);
+    if (done && self->net.n_classes)
+        done = refuse("the network is set already");
+    if (!done) {
+        free(net.steps);
+        PyBuffer_Release(&views[0]);
+        PyBuffer_Release(&views[1]);
+        return NULL;
+    }
     self->net = net;
+    self->arrays[TABLE] = views[0];
+    self->arrays[NUMBERS] = views[1];
     Py_RETURN_NONE;
 }
 
 /* ---- Using a kernel */
 
-/* Write the answers to n texts. Labels are numbers of classes, or ones and zeros. */
+/* Write the labels of n texts: numbers of classes, or ones and zeros. */
+static void write_labels(const Network *net, const float *scores, size_t n, int64_t *labels) {
+    size_t n_classes = net->n_classes;
+    if (net->multilabel) {
+        for (size_t c = 0; c < n * n_classes; c++)
+            labels[c] = scores[c] > 0;
+        return;
+    }
+    for (size_t i = 0; i < n; i++, scores += n_classes) {
+        size_t best = 0;
+        for (size_t c = 1; c < n_classes; c++)
+            best = scores[c] > scores[best] ? c : best;
+        labels[i] = (int64_t)best;
+    }
+}
+
 static void answer(const Network *net, int wanted, const float *scores, size_t n, void *to) {
     size_t n_classes = net->n_classes;
-    float *floats = to;
-    int64_t *labels = to;
-    for (size_t i = 0; i < n; i++, scores += n_classes, floats += n_classes) {
-        if (wanted == LABELS && net->multilabel) {
-            for (size_t c = 0; c < n_classes; c++)
-                *labels++ = scores[c] > 0;
-        } else if (wanted == LABELS) {
-            size_t best = 0;
-            for (size_t c = 1; c < n_classes; c++)
-                best = scores[c] > scores[best] ? c : best;
-            *labels++ = (int64_t)best;
-        } else if (wanted == PROBABILITIES)
-            to_probabilities(scores, n_classes, net->multilabel, floats);
-        else
-            memcpy(floats, scores, n_classes * sizeof(float));
-    }
+    if (wanted == LABELS)
+        write_labels(net, scores, n, to);
+    else if (wanted == LOGITS)
+        memcpy(to, scores, n * n_classes * sizeof(float));
+    else
+        for (size_t at = 0; at < n * n_classes; at += n_classes)
+            to_probabilities(scores + at, n_classes, net->multilabel, (float *)to + at);
 }
 
 /* predict(texts, start, stop, out, wanted): fill in rows `start` to `stop` of an array. */
@@ -327,29 +408,33 @@ static PyObject *predict(PyObject *object, PyObject *args) {
     size_t n_items;
     if (!PyArg_ParseTuple(args, "O!nnOi", &PyList_Type, &list, &start, &stop, &array, &wanted))
         return NULL;
-    if (!net->n_classes)
-        return refuse("the kernel has no network");
-    Py_ssize_t itemsize = wanted == LABELS ? 8 : 4;
-    size_t width = wanted == LABELS && !net->multilabel ? 1 : net->n_classes;
-    size_t most = LARGE / net->n_classes + 1;
-    most = most < BATCH ? most : BATCH;
-    if (!get_array(array, &out, itemsize, PyBUF_WRITABLE, &n_items))
+    if (!net->n_classes || wanted < LOGITS || wanted > LABELS) {
+        refuse(net->n_classes ? "there is no such answer" : "the kernel has no network");
         return NULL;
+    }
+    const Item *item = wanted == LABELS ? &of_int64 : &of_float32;
+    size_t width = wanted == LABELS && !net->multilabel ? 1 : net->n_classes;
+    size_t most = MOST_SCORES / net->n_classes + 1;
+    most = most < BATCH ? most : BATCH;
+    if (!get_array(array, &out, item, PyBUF_WRITABLE, &n_items))
+        return NULL;
+    float *scores = NULL;
     Job *job = NULL;
     if (start < 0 || stop < start || (size_t)stop > n_items / width)
         refuse("the array does not have these rows");
-    else if ((job = take_job(self)) && !reserve(&job->scores, most * net->n_classes, sizeof(float)))
+    else if ((job = take_job(self))
+             && !(scores = reserve(&job->buffers[SCORES], most * net->n_classes, sizeof(float))))
         PyErr_NoMemory();
     for (Py_ssize_t n; job && !PyErr_Occurred() && start < stop; start += n) {
         n = stop - start < (Py_ssize_t)most ? stop - start : (Py_ssize_t)most;
         if (!collect(self, job, list, start, start + n))
             break;
         int done;
-        char *to = (char *)out.buf + (size_t)(start * itemsize) * width;
+        char *to = (char *)out.buf + (size_t)(start * item->size) * width;
         Py_BEGIN_ALLOW_THREADS
-        done = score_texts(&self->words, net, job->texts, (size_t)n, &job->scratch, job->scores.memory);
+        done = score_texts(&self->words, net, job->texts, (size_t)n, job->buffers, scores);
         if (done)
-            answer(net, wanted, job->scores.memory, (size_t)n, to);
+            answer(net, wanted, scores, (size_t)n, to);
         Py_END_ALLOW_THREADS
         if (!done)
             PyErr_NoMemory();
@@ -361,21 +446,25 @@ static PyObject *predict(PyObject *object, PyObject *args) {
 }
 
 /* Write the ids of a job's texts to at most `room` places, and their number for each text. Returns the
-   number of all, or -1 if memory or room is short. Needs no lock. */
+   number of all, -1 if memory is short, or -2 if room is. Needs no lock. */
 static Py_ssize_t encode_job(const Words *words, Job *job, int64_t *lengths, uint32_t *ids, size_t room) {
-    Scratch *s = &job->scratch;
+    Buffer *buffers = job->buffers;
     uint32_t counts[BLOCK_TEXTS];
     size_t n_ids = 0;
     for (size_t first = 0, n_cut; first < job->n_texts; first += n_cut) {
         size_t n_tokens = 0;
-        if (!(n_cut = cut_block(words, job->texts + first, job->n_texts - first, s, counts)))
+        if (!(n_cut = cut_block(words, job->texts + first, job->n_texts - first, buffers, counts)))
             return -1;
         for (size_t i = 0; i < n_cut; i++)
             n_tokens += (size_t)(lengths[first + i] = counts[i]);
-        if (n_ids + n_tokens > room || !reserve(&s->scores, n_tokens, 4))
+        if (n_ids + n_tokens > room)
+            return -2;
+        uint32_t *later = reserve(&buffers[WEIGHTS], n_tokens, sizeof(uint32_t));
+        if (!later)
             return -1;
-        look_up(words, s->text.memory, s->starts.memory, s->ends.memory, n_tokens, ids + n_ids,
-                s->scores.memory, NULL, 0);
+        /* No rows are needed, so a few bytes that are at hand are fetched again and again. */
+        look_up(words, buffers[LOWERED].memory, buffers[STARTS].memory, buffers[ENDS].memory, n_tokens,
+                ids + n_ids, later, buffers[LOWERED].memory, 0);
         n_ids += n_tokens;
     }
     return (Py_ssize_t)n_ids;
@@ -390,9 +479,9 @@ static PyObject *encode(PyObject *object, PyObject *args) {
     Py_ssize_t found = 0, n_ids = 0;
     if (!PyArg_ParseTuple(args, "O!OO", &PyList_Type, &list, &lengths_array, &ids_array))
         return NULL;
-    if (!get_array(lengths_array, &lengths, 8, PyBUF_WRITABLE, &n_rows))
+    if (!get_array(lengths_array, &lengths, &of_int64, PyBUF_WRITABLE, &n_rows))
         return NULL;
-    Job *job = get_array(ids_array, &ids, 4, PyBUF_WRITABLE, &room) ? take_job(self) : NULL;
+    Job *job = get_array(ids_array, &ids, &of_int32, PyBUF_WRITABLE, &room) ? take_job(self) : NULL;
     for (size_t start = 0, n; job && start < n_rows && found >= 0; start += n, n_ids += found) {
         n = n_rows - start < BATCH ? n_rows - start : BATCH;
         if (!collect(self, job, list, (Py_ssize_t)start, (Py_ssize_t)(start + n)))
@@ -406,8 +495,10 @@ static PyObject *encode(PyObject *object, PyObject *args) {
         give_back(self, job);
     PyBuffer_Release(&lengths);
     PyBuffer_Release(&ids);
-    if (found < 0)
+    if (found == -1)
         PyErr_NoMemory();
+    else if (found < 0)
+        refuse("the array is too short for the ids");
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(n_ids);
 }
 
@@ -427,13 +518,13 @@ static PyType_Spec spec = {
 static int fill_module(PyObject *module) {
     PyObject *empty = PyUnicode_FromString("");
     PyObject *method = empty ? PyObject_GetAttrString(empty, "isascii") : NULL;
-    PyObject *type = PyType_FromSpec(&spec);
+    PyObject *type = method ? PyType_FromSpec(&spec) : NULL;
     /* The function itself, which takes the str instead of `empty`. */
-    if (method && PyCFunction_Check(method) && PyCFunction_GetFlags(method) == METH_NOARGS)
+    if (type && PyCFunction_Check(method) && PyCFunction_GetFlags(method) == METH_NOARGS)
         str_isascii = PyCFunction_GetFunction(method);
-    else if (!PyErr_Occurred())
+    else if (type)
         PyErr_SetString(PyExc_ImportError, "str.isascii is not what skdistill expects");
-    int done = str_isascii && type && !PyModule_AddObjectRef(module, "Kernel", type)
+    int done = !PyErr_Occurred() && !PyModule_AddObjectRef(module, "Kernel", type)
         && !PyModule_AddIntConstant(module, "source_hash", SOURCE_HASH);
     Py_XDECREF(method);
     Py_XDECREF(empty);

@@ -21,6 +21,9 @@ with -ffp-contract=off, because fused operations round differently. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if SIZE_MAX < UINT64_MAX
+#error "Sizes of hostile files wrap in fewer than 64 bits; NumPy predicts there."
+#endif
 
 /* Define PLAIN_C to use the portable branches everywhere; they give the same bits. */
 #if !defined(PLAIN_C) && defined(__GNUC__)
@@ -34,7 +37,7 @@ with -ffp-contract=off, because fused operations round differently. */
 #define PREFETCH(address) __builtin_prefetch(address)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 static ALWAYS_INLINE uint32_t lowest_bit(uint64_t bits) { return (uint32_t)__builtin_ctzll(bits); }
-#else /* MSVC, for 64 bits */
+#else /* MSVC */
 #include <intrin.h>
 #define PREFETCH(address) ((void)0)
 #define ALWAYS_INLINE __forceinline
@@ -51,7 +54,7 @@ enum {
     BLOCK_TEXTS = 64,   /* texts that are processed together, */
     BLOCK_BYTES = 8192, /* and bytes, unless a single text is longer */
     SPARE = 64,         /* bytes or places behind an array that may be touched, but never count */
-    MAX_CHAIN = 16,     /* words with the same hash */
+    MAX_CHAIN = 16,     /* words with the same place in `heads` */
     MAX_DRAWS = 20,     /* hash functions to try */
     PIECE = 512,        /* rows that are summed in float; sums of pieces are added in double */
     SHORT = 8           /* bytes of a word that fits into one integer */
@@ -101,9 +104,11 @@ typedef struct {
 typedef struct {
     uint64_t masks[SHORT + 1]; /* masks[n] keeps the first n bytes of an integer in memory */
     uint64_t multiplier;       /* odd and drawn at random, so that no file can plan collisions */
-    int lowercase, shift;      /* 64 minus the bits of a hash */
+    int lowercase, shift;      /* 64 minus the bits of a place in `heads` */
     uint32_t n_words;
-    const uint8_t *kinds;      /* of all characters that occur in texts */
+    /* Of all 0x110000 code points, most UNSEEN. Python writes here while other threads read, but
+       they read the kinds of known characters only, which at most are written again, unchanged. */
+    const uint8_t *kinds;
     const uint8_t *bytes;      /* the words, one behind the other, and SPARE bytes */
     Entry *entries;            /* by id, and one more; entry 0, of unknown words, has key 0 */
     uint32_t *heads[2];        /* by hash, of short and of long words: an id, or 0 */
@@ -123,12 +128,13 @@ static uint64_t next_random(uint64_t *state) {
     return z ^ (z >> 31);
 }
 
-/* Hash a word of more than SHORT bytes. Reads up to 8 bytes beyond it. */
+/* Hash a word of more than SHORT bytes. Reads up to 7 bytes beyond it. No odd multiplier
+   touches a change of bit 63, which the next bytes could undo, hence a product of swapped halves, too. */
 static uint64_t hash_long(const Words *words, const uint8_t *word, size_t n) {
     uint64_t hash = n;
     for (; n > SHORT; n -= SHORT, word += SHORT) {
         hash = (hash ^ load64(word)) * words->multiplier;
-        hash ^= hash >> 29;
+        hash = (hash >> 32 | hash << 32) * words->multiplier;
     }
     return (hash ^ (load64(word) & words->masks[n])) * words->multiplier;
 }
@@ -137,7 +143,7 @@ static ALWAYS_INLINE uint64_t place_of(const Words *words, uint64_t key) {
     return (key * words->multiplier) >> words->shift;
 }
 
-/* Return whether an entry's word is the one of n bytes. Reads up to 8 bytes beyond both. */
+/* Return whether an entry's word is the one of n bytes. Reads up to 7 bytes beyond both. */
 static ALWAYS_INLINE int is_word(const Words *words, const Entry *entry, const uint8_t *word, size_t n) {
     const uint8_t *known = words->bytes + entry->start;
     if (entry[1].start - entry->start != n)
@@ -148,7 +154,7 @@ static ALWAYS_INLINE int is_word(const Words *words, const Entry *entry, const u
     return ((load64(known) ^ load64(word)) & words->masks[n]) == 0;
 }
 
-/* Find the id of a word of n bytes, or 0. Reads up to 8 bytes beyond it. Chains have at most
+/* Find the id of a word of n bytes, or 0. Reads up to 7 bytes beyond it. Chains have at most
    MAX_CHAIN words, so hostile texts cannot make this slow. */
 static uint32_t find(const Words *words, const uint8_t *word, size_t n) {
     int is_long = n > SHORT;
@@ -186,7 +192,8 @@ static int make_chains(Words *words) {
     return 1;
 }
 
-/* Prepare look-ups of words. Returns 0 if memory is short, or if no hash function spreads them. */
+/* Prepare look-ups of words. `seed` comes from the operating system, so that no author of words can
+   know it. Returns 0 if no hash function spreads them, or -1 if memory is short. */
 static int index_words(Words *words, uint64_t seed) {
     for (int n = 1; n <= SHORT; n++)
         memset(&words->masks[n], 255, n);
@@ -194,7 +201,7 @@ static int index_words(Words *words, uint64_t seed) {
         words->shift--;
     for (int i = 0; i < 2; i++)
         if (!(words->heads[i] = malloc(sizeof(uint32_t) << (64 - words->shift))))
-            return 0;
+            return -1;
     for (int draw = 0; draw < MAX_DRAWS; draw++) {
         words->multiplier = next_random(&seed) | 1;
         if (make_chains(words))
@@ -211,7 +218,7 @@ static ALWAYS_INLINE void classify64(
 ) {
     uint64_t word_bits = 0, mark_bits = 0;
 #ifdef HAVE_SSE2
-/* Comparisons are signed, which is right for ASCII. */
+/* Comparisons are signed, which is right below 128, where all of ASCII is. */
 #define BETWEEN(x, low, high) \
     _mm_and_si128(_mm_cmpgt_epi8(x, _mm_set1_epi8((low) - 1)), _mm_cmplt_epi8(x, _mm_set1_epi8((high) + 1)))
     for (int i = 0; i < 64; i += 16) {
@@ -228,20 +235,22 @@ static ALWAYS_INLINE void classify64(
         word_bits |= of_word << i;
         mark_bits |= (of_none ^ 0xFFFF) << i;
     }
-#undef BETWEEN
 #else
+#define BETWEEN(x, low, high) ((x) >= (low) && (x) <= (high))
     for (int i = 0; i < 64; i++) {
-        uint8_t c = bytes[i], kind = words->kinds[c];
-        lowered[i] = (uint8_t)(c + (words->lowercase && c >= 'A' && c <= 'Z' ? 32 : 0));
-        word_bits |= (uint64_t)(kind == WORD) << i;
-        mark_bits |= (uint64_t)(kind == MARK) << i;
+        uint8_t c = bytes[i], folded = c | (BETWEEN(c, 'A', 'Z') ? 32 : 0);
+        int word = BETWEEN(folded, 'a', 'z') || BETWEEN(c, '0', '9') || c == '_';
+        int blank = BETWEEN(c, 9, 13) || BETWEEN(c, 28, 32) || !c;
+        lowered[i] = words->lowercase ? folded : c;
+        word_bits |= (uint64_t)word << i;
+        mark_bits |= (uint64_t)!(word || blank) << i;
     }
 #endif
+#undef BETWEEN
     *in_word = word_bits;
     *is_mark = mark_bits;
 }
 
-/* Write the places of the set bits, and return where the next place goes. */
 static ALWAYS_INLINE uint32_t *write_places(uint64_t bits, uint32_t first, uint32_t *to) {
     for (; bits; bits &= bits - 1)
         *to++ = first + lowest_bit(bits);
@@ -249,7 +258,7 @@ static ALWAYS_INLINE uint32_t *write_places(uint64_t bits, uint32_t first, uint3
 }
 
 /* Cut an ASCII text of n bytes. Writes it to `lowered`, 64 bytes at a time, and the places of tokens
-   plus `offset`. There is room for n + 1 tokens. Returns the number of tokens. */
+   plus `offset`. There is room for n tokens. Returns the number of tokens. */
 static size_t cut_ascii(
     const Words *words, const uint8_t *text, size_t n, uint8_t *lowered, uint32_t offset,
     uint32_t *starts, uint32_t *ends
@@ -286,8 +295,8 @@ static ALWAYS_INLINE int decode(const uint8_t *bytes, uint32_t *code) {
     return 4;
 }
 
-/* Cut a text of n bytes of UTF-8, which Python has lower-cased. The
-   kinds of its characters are known. The rest is as in `cut_ascii`. */
+/* Cut a text of n bytes of UTF-8, which Python has lower-cased if the words are. The kinds of its
+   characters are known. The rest is as in `cut_ascii`. */
 static size_t cut_utf8(
     const Words *words, const uint8_t *text, size_t n, uint8_t *copy, uint32_t offset,
     uint32_t *starts, uint32_t *ends
@@ -312,8 +321,8 @@ static size_t cut_utf8(
 
 /* ---- Step 2: from tokens to ids */
 
-/* Look up n tokens of `text`, which has SPARE bytes behind it. `later` has room for n + 1 numbers. The
-   first two cache lines of each token's row of `width` floats are fetched; for no rows, width is 0. */
+/* Look up n tokens of `text`, which has SPARE bytes behind it. `later` has room for n numbers. The first
+   two cache lines of each token's row of `width` floats are fetched. */
 static void look_up(
     const Words *words, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, size_t n,
     uint32_t *restrict ids, uint32_t *restrict later, const float *rows, size_t width
@@ -323,7 +332,8 @@ static void look_up(
     const uint64_t *masks = words->masks, multiplier = words->multiplier;
     int shift = words->shift;
     size_t n_later = 0;
-    /* Without branches: nearly all words are short and first in their chains. */
+    /* Without branches: nearly all words are short and first in their chains. What is found for a long
+       one by its first bytes does not matter, because all long ones are looked up later. */
     for (size_t i = 0; i < n; i++) {
         uint32_t size = ends[i] - starts[i];
         uint64_t key = load64(text + starts[i]) & masks[size < SHORT ? size : SHORT];
@@ -344,38 +354,48 @@ static void look_up(
 
 /* ---- Steps 3 to 5: from ids to scores */
 
-/* A step of the network: pool columns of the table, or multiply by a matrix. NumPy fills these in;
+/* A step of the network: pool columns of the table, or multiply by a matrix. `_kernel.py` fills these in;
    `_native.c` checks every number. Widths are divisible by 4, and filled with zeros. */
 typedef struct {
-    int64_t how;           /* MEAN, MAX, ATTENTION, or LAYER: a matrix behind max(0, x) */
-    int64_t column, width; /* what to pool */
+    int64_t how;           /* MEAN, MAX, ATTENTION, or LAYER: max(0, x), then a matrix */
+    int64_t column, width; /* the first of a row's columns to pool, and their number */
     int64_t n_inputs, n_outputs;
-    int64_t matrix, bias;  /* where they begin in `numbers`; a pooling may have no matrix (-1) */
-    int64_t places;        /* of a convolution, with `width` columns each, or 0 */
+    int64_t matrix, bias;  /* where they begin in `numbers`. A pooling may have no matrix (-1), and only
+                              layers and convolutions have a bias. */
+    int64_t places;        /* of a convolution, or 0. Each has `width` columns, in the order of the
+                              text; the middle is place number places / 2. */
 } Step;
 
 typedef struct {
-    const float *table;  /* (n_rows, n_columns); the last row contains zeros */
+    /* (n_rows, n_columns). Row 0 is for unknown words, which count like others; the last row, for the
+       places between texts, contains zeros. */
+    const float *table;
     size_t n_rows, n_columns;
-    size_t window; /* the places of attention's window, or 0 */
-    size_t half;   /* the most places that a window or convolution has on one side */
-    int may_overflow;    /* whether exponents of window scores may be too large for floats */
-    const Step *steps;
+    size_t window;        /* the places of attention's window, or 0 */
+    size_t half;          /* the most places that a window or convolution has on one side */
+    int may_overflow;     /* whether e to the power of a window's sum may be: `_mlp.py` bounds the sums */
+    Step *steps;
     size_t n_steps, n_classes, n_hidden, widest;
     const float *numbers; /* the bias of the n_hidden first sums, the scores of a text without known
-                             words, and what the steps need */
+                             words, which begin at n_hidden, and what the steps need */
     int multilabel;
 } Network;
 
-/* Sum the window's numbers for `n` places, n divisible by 4. A row's first columns are what the word
-   adds to the places around it, from half a window before to half a window behind, filled with zeros.
-   Each lane takes every fourth place, so that all sums in a lane are aligned alike. */
+/* The floats of a lane, see `window_sums`: 4 in front, since narrow windows read up to 3 places before
+   the first, and 4 behind, since filled columns are written. */
+static size_t lane_size(const Network *net, size_t n) { return n + net->window + 8; }
+
+/* Sum the window's numbers for `n` places, n divisible by 4. Column c of a row is what the word adds at
+   the place c - window / 2 behind it. The columns from `window` up to the next multiple of 4 must be
+   zeros, since they are added, too. Each lane takes every fourth place, so that all sums in a lane are
+   aligned alike. */
 static void window_sums(const Network *net, const uint32_t *ids, size_t n, float *lane[4]) {
+    size_t window = net->window; /* which stores might change as far as the compiler knows */
     for (size_t i = 0; i < n; i += 4)
         for (size_t k = 0; k < 4; k++) {
             const float *row = net->table + (size_t)ids[i + k] * net->n_columns;
             float *sums = lane[k] + i;
-            for (size_t place = 0; place < net->window; place += 4)
+            for (size_t place = 0; place < window; place += 4)
                 store4(sums + place, add4(load4(sums + place), load4(row + place)));
         }
 }
@@ -401,7 +421,7 @@ static void window_sums_of_16(const Network *net, const uint32_t *ids, size_t n,
 
 /* Write the sums over the window around each of n places; see `window_sums`. */
 static void window_scores(const Network *net, const uint32_t *ids, size_t n, float *lanes, float *scores) {
-    size_t half = net->window / 2, size = n + net->window + 8;
+    size_t half = net->window / 2, size = lane_size(net, n);
     float *lane[4];
     for (size_t k = 0; k < 4; k++)
         lane[k] = lanes + k * size + 4;
@@ -447,7 +467,6 @@ static void exp_all(float *x, size_t n) {
         x[i] = exp_of(x[i]);
 }
 
-/* Subtract the largest of n scores from all of them. */
 static void subtract_largest(float *scores, size_t n) {
     float largest = n ? scores[0] : 0;
     for (size_t i = 1; i < n; i++)
@@ -456,8 +475,8 @@ static void subtract_largest(float *scores, size_t n) {
         scores[i] -= largest;
 }
 
-/* Pool 4 * N columns of n > 0 rows, and return the sum of the weights. The sums of every second row
-   wait for the additions of the others; N is constant, so all stay in registers. */
+/* Pool 4 * N columns of n > 0 rows, and return the sum of the weights. Every second row has sums of its
+   own, so that no addition waits for the one before; N is constant, so that all stay in registers. */
 static ALWAYS_INLINE float pool_columns(
     int N, int how, const float *column, size_t n_columns, const uint32_t *ids, const float *weights,
     size_t n, float *pooled
@@ -563,8 +582,8 @@ static void dense(const Network *net, const Step *step, const float *inputs, flo
     }
 }
 
-/* Compute the scores of a text of n tokens. `ids` and `weights` begin at its first token; `work` has
-   room for 3 * `widest` floats. Returns where in `work`, or the network, the scores are. */
+/* `ids` and `weights` begin at the first of a text's n tokens; `work` has room for 3 * `widest` floats.
+   Returns where in `work`, or the network, the text's scores are. */
 static const float *scores_of(
     const Network *net, const uint32_t *ids, const float *weights, size_t n, float *work
 ) {
@@ -627,39 +646,36 @@ typedef struct {
 
 /* Memory that one call uses. It grows, and is used again for the next texts. */
 typedef struct { void *memory; size_t size; } Buffer;
-typedef struct { Buffer text, starts, ends, ids, scores, lanes, work; } Scratch;
+enum { LOWERED, STARTS, ENDS, IDS, WEIGHTS, LANES, WORK, SCORES, N_BUFFERS };
 
-/* Make room for n items; what was there is lost. Memory that is never touched is never taken. */
-static int reserve(Buffer *buffer, size_t n, size_t itemsize) {
+/* Make room for n items; what was there is lost. Memory that is never touched is never taken. Returns
+   NULL if memory is short. */
+static void *reserve(Buffer *buffer, size_t n, size_t itemsize) {
     n = (n + SPARE) * itemsize;
     if (n > buffer->size) {
         free(buffer->memory);
         buffer->memory = malloc(n + n / 4);
         buffer->size = buffer->memory ? n + n / 4 : 0;
     }
-    return buffer->memory != NULL;
-}
-
-static void free_scratch(Scratch *s) {
-    for (Buffer *buffer = &s->text; buffer <= &s->work; buffer++)
-        free(buffer->memory);
+    return buffer->memory;
 }
 
 /* Cut up to BLOCK_TEXTS texts. Writes each text's number of tokens. Returns the number of texts that
    were cut, at least one, or 0 if memory is short. */
-static size_t cut_block(const Words *words, const Text *texts, size_t n, Scratch *s, uint32_t *counts) {
+static size_t cut_block(
+    const Words *words, const Text *texts, size_t n, Buffer *buffers, uint32_t *counts
+) {
     size_t i = 0, at = 0, n_tokens = 0;
     size_t room = (texts[0].n_bytes > BLOCK_BYTES ? texts[0].n_bytes : BLOCK_BYTES) + 64;
+    uint8_t *bytes = reserve(&buffers[LOWERED], room, 1);
     /* A token may be as short as a byte. */
-    if (!reserve(&s->text, room, 1) || !reserve(&s->starts, room, 4) || !reserve(&s->ends, room, 4))
+    uint32_t *starts = reserve(&buffers[STARTS], room, 4), *ends = reserve(&buffers[ENDS], room, 4);
+    if (!bytes || !starts || !ends)
         return 0;
-    uint8_t *bytes = s->text.memory;
     for (; i < n && i < BLOCK_TEXTS && (!i || at + texts[i].n_bytes <= BLOCK_BYTES); i++) {
-        uint32_t *starts = (uint32_t *)s->starts.memory + n_tokens;
-        uint32_t *ends = (uint32_t *)s->ends.memory + n_tokens;
         size_t size = texts[i].n_bytes;
         counts[i] = (uint32_t)(texts[i].is_ascii ? cut_ascii : cut_utf8)(
-            words, texts[i].bytes, size, bytes + at, (uint32_t)at, starts, ends);
+            words, texts[i].bytes, size, bytes + at, (uint32_t)at, starts + n_tokens, ends + n_tokens);
         n_tokens += counts[i];
         at += (size + 63) & ~(size_t)63; /* `cut_ascii` writes 64 bytes at a time */
     }
@@ -667,50 +683,56 @@ static size_t cut_block(const Words *words, const Text *texts, size_t n, Scratch
     return i;
 }
 
-/* Return the place of the next text if one of n tokens begins at `place`. The first one begins as if
-   an empty one were at 0. */
+/* Return where the next text begins if one of n tokens begins at `place`: behind half a window, at a
+   multiple of 4. If place and n are 0, it is where the first text begins. */
 static ALWAYS_INLINE size_t next_place(const Network *net, size_t place, size_t n) {
     return (place + n + net->half + 3) & ~(size_t)3;
 }
 
+/* Look up the tokens of n texts; those of text i begin at places[i]. Ids of zero rows go in between. */
+static void fill_ids(
+    const Words *words, const Network *net, const Buffer *buffers, const uint32_t *counts,
+    const size_t *places, size_t n
+) {
+    uint32_t *ids = buffers[IDS].memory, *starts = buffers[STARTS].memory, *ends = buffers[ENDS].memory;
+    for (size_t place = 0; place < places[0]; place++)
+        ids[place] = (uint32_t)net->n_rows - 1;
+    for (size_t i = 0; i < n; starts += counts[i], ends += counts[i], i++) {
+        /* The weights are not needed before step 3. */
+        look_up(words, buffers[LOWERED].memory, starts, ends, counts[i], ids + places[i],
+                buffers[WEIGHTS].memory, net->table, net->n_columns);
+        for (size_t place = places[i] + counts[i]; place < places[i + 1]; place++)
+            ids[place] = (uint32_t)net->n_rows - 1;
+    }
+}
+
 /* Compute the scores of texts; row i of `scores` gets those of text i. Returns 0 if memory is short. */
 static int score_texts(
-    const Words *words, const Network *net, const Text *texts, size_t n, Scratch *s, float *scores
+    const Words *words, const Network *net, const Text *texts, size_t n, Buffer *buffers, float *scores
 ) {
     uint32_t counts[BLOCK_TEXTS];
-    if (!reserve(&s->work, 3 * net->widest, sizeof(float)))
-        return 0;
+    size_t places[BLOCK_TEXTS + 1] = {next_place(net, 0, 0)};
+    float *work = reserve(&buffers[WORK], 3 * net->widest, sizeof(float));
     for (size_t first = 0, n_cut; first < n; first += n_cut) {
-        size_t start = next_place(net, 0, 0), place = start, n_places = start;
-        if (!(n_cut = cut_block(words, texts + first, n - first, s, counts)))
+        if (!work || !(n_cut = cut_block(words, texts + first, n - first, buffers, counts)))
             return 0;
         for (size_t i = 0; i < n_cut; i++)
-            n_places = next_place(net, n_places, counts[i]);
-        if (!reserve(&s->ids, n_places, 4) || !reserve(&s->scores, n_places, 4)
-            || !reserve(&s->lanes, 4 * (n_places + net->window + 8), sizeof(float)))
+            places[i + 1] = next_place(net, places[i], counts[i]);
+        size_t n_places = places[n_cut], n_lanes = net->window ? 4 : 0;
+        uint32_t *ids = reserve(&buffers[IDS], n_places, sizeof(uint32_t));
+        float *weights = reserve(&buffers[WEIGHTS], n_places, sizeof(float));
+        float *lanes = reserve(&buffers[LANES], n_lanes * lane_size(net, n_places), sizeof(float));
+        if (!ids || !weights || !lanes)
             return 0;
-        uint32_t *ids = s->ids.memory, *starts = s->starts.memory, *ends = s->ends.memory;
-        float *weights = s->scores.memory;
-        for (size_t i = 0; i < start; i++)
-            ids[i] = (uint32_t)net->n_rows - 1;
-        for (size_t i = 0; i < n_cut; starts += counts[i], ends += counts[i], i++) {
-            /* The weights are not needed before step 3. */
-            look_up(words, s->text.memory, starts, ends, counts[i], ids + place, s->scores.memory,
-                    net->table, net->n_columns);
-            size_t end = next_place(net, place, counts[i]);
-            for (place += counts[i]; place < end; place++)
-                ids[place] = (uint32_t)net->n_rows - 1;
-        }
-        if (net->window)
-            window_scores(net, ids, n_places, s->lanes.memory, weights);
-        place = start;
-        for (size_t i = 0; net->may_overflow && i < n_cut; place = next_place(net, place, counts[i++]))
-            subtract_largest(weights + place, counts[i]);
-        if (net->window)
+        fill_ids(words, net, buffers, counts, places, n_cut);
+        if (net->window) {
+            window_scores(net, ids, n_places, lanes, weights);
+            for (size_t i = 0; net->may_overflow && i < n_cut; i++)
+                subtract_largest(weights + places[i], counts[i]);
             exp_all(weights, n_places);
-        place = start;
-        for (size_t i = 0; i < n_cut; place = next_place(net, place, counts[i++])) {
-            const float *found = scores_of(net, ids + place, weights + place, counts[i], s->work.memory);
+        }
+        for (size_t i = 0; i < n_cut; i++) {
+            const float *found = scores_of(net, ids + places[i], weights + places[i], counts[i], work);
             memcpy(scores + (first + i) * net->n_classes, found, net->n_classes * sizeof(float));
         }
     }
