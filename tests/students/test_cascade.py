@@ -330,6 +330,14 @@ def test_a_student_without_its_teacher_is_loaded_to_reject(topics, tmp_path):
     assert "?" in cascade.predict(X)
 
 
+def test_a_cascade_teaches_a_student(frozen_pair):
+    student, teacher, texts, y = frozen_pair
+    cascade = CascadeClassifier(student, teacher, max_teacher_rate=0.3).fit(texts, y)
+    taught = make_student(FrozenEstimator(cascade)).fit(texts)
+    assert taught.classes_.tolist() == ["has a", "no a"]
+    assert not taught.multilabel_
+
+
 def test_another_seed_holds_other_rows_out(topics):
     X, y = topics
     codes = np.unique(y, return_inverse=True)[1]

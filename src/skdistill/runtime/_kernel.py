@@ -128,8 +128,8 @@ def encode(vocabulary: Vocabulary, texts: Texts) -> Ragged:
 def encode_list(words: Any, texts: list[str]) -> Ragged:
     """Convert texts to ids with the result of `make_words`."""
     lengths = np.empty(len(texts), dtype=np.int64)
-    # A character is a token at most, and lower-casing turns one into three at most.
-    ids = np.empty(sum(len(text) * (1 if text.isascii() else 3) for text in texts), dtype=np.int32)
+    # A character is a token at most, also the two that lower-casing makes of a dotted capital I.
+    ids = np.empty(sum(map(len, texts)), dtype=np.int32)
     n_ids = words.encode(texts, lengths, ids)
     return Ragged.from_lengths(ids[:n_ids].copy(), lengths)
 
