@@ -187,6 +187,10 @@ def test_classes_weigh_as_scikit_learn_weighs_them():
     np.testing.assert_array_equal(weigh_classes(None, classes, codes, ones), 1)
     given = weigh_classes({"b": 5.0}, classes, codes, ones)
     np.testing.assert_array_equal(given, [1, 5, 1])
+    np.testing.assert_array_equal(weigh_classes({"b": 0}, classes, codes, ones)[1], 0)
+    for odd in (-1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="only finite weights that are not negative"):
+            weigh_classes({"b": odd}, classes, codes, ones)
     np.testing.assert_allclose(weigh_classes("balanced", classes, codes, ones), [2 / 3, 2, 1])
     # By weight: 6 of 9 for a, and none for b, which does not count as a class.
     weights = np.array([2.0, 2, 2, 0, 1.5, 1.5])
