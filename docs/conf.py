@@ -67,6 +67,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": ExplicitOrder(
         [
             "plot_quickstart.py",
+            "plot_language_model.py",
             "plot_emotion_article.py",
             "plot_compare.py",
             "plot_explain_and_card.py",

@@ -111,6 +111,11 @@ def test_the_guide_holds_each_of_its_pages():
     assert {*listed, "index"} == {page.stem for page in DOCS.glob("guide/*.rst")}
 
 
+def test_the_gallery_holds_each_example():
+    listed = re.findall(r'^            "(\w+\.py)",$', (DOCS / "conf.py").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in ROOT.glob("examples/*.py"))
+
+
 def test_recorded_figures_are_those_of_the_readme():
     readme = (ROOT / "README.md").read_text()
     table = readme.split("--data emotion", 1)[1].split("\n\n", 2)[1]

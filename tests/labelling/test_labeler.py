@@ -143,6 +143,19 @@ def test_memory_tells_other_trainings_apart(log, tmp_path, change):
     assert calls(log).count("fit") == 2
 
 
+def test_a_teacher_that_changes_the_folder_does_not_move_the_memory(log, tmp_path, monkeypatch):
+    class Wandering(HashTeacher):
+        def predict_proba(self, X):
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            return super().predict_proba(X)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    label_texts(Wandering(log), X, Y, ["one", "two"], memory="memory")
+    assert len([*(tmp_path / "memory").rglob("*.npz")]) == 1
+    assert not (tmp_path / "elsewhere" / "memory").exists()
+
+
 def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
     monkeypatch.setattr("skdistill.labelling._pace.FEW", 2)
     monkeypatch.setattr("skdistill.labelling._pace.MANY", 2)

@@ -459,9 +459,27 @@ def test_held_out_texts_are_taken_from_memory(tmp_path):
     assert cascade.curve_["accuracy"].iloc[-1] == 1
     CascadeClassifier(student, target_agreement=0.5, random_state=0).fit(X)
     assert len(asked) == len(X)
-    # What is not in memory is kept there.
-    CascadeClassifier(student, random_state=0).fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
-    assert sorted(asked) == sorted([*X, "bus line", "soup dish"])
+    # What is not in memory is kept there, also at prediction.
+    cascade = CascadeClassifier(student, random_state=0)
+    cascade.fit([*X, "bus line", "soup dish"], [*y, *y[:2]])
+    known = [*X, "bus line", "soup dish"]
+    assert sorted(asked) == sorted(known)
+    cascade.threshold_ = 2.0  # asks for each text
+    for _ in range(2):
+        assert cascade.predict([*X, "a bus"]).tolist() == [*y, "travel"]
+        assert cascade.curve(X, y)["accuracy"].iloc[-1] == 1
+    assert sorted(asked) == sorted([*known, "a bus"])
+
+
+def test_a_loaded_cascade_keeps_no_answers(tmp_path, frozen_pair):
+    _, teacher, texts, y = frozen_pair
+    student = make_student(teacher, memory=tmp_path / "memory").fit(texts, y)
+    CascadeClassifier(FrozenEstimator(student), teacher).fit(texts, y).save(tmp_path / "cascade")
+    before = sorted(tmp_path.rglob("*.npz"))
+    loaded = CascadeClassifier.load(tmp_path / "cascade", teacher=teacher)
+    loaded.threshold_ = 2.0
+    assert loaded.predict(["another a"]).tolist() == ["has a"]
+    assert sorted(tmp_path.rglob("*.npz")) == before
 
 
 def make_votes():

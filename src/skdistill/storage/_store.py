@@ -287,7 +287,7 @@ def check_memory_location(memory: Any) -> Path | None:
         return None
     if not isinstance(memory, str | os.PathLike):
         raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
-    location = Path(memory)
+    location = Path(memory).absolute()  # a teacher may change the working directory
     for path in (location, *location.parents):
         if path.is_file():
             raise NotADirectoryError(

@@ -102,6 +102,10 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     accuracy on the validation texts. If several are equally accurate, it chooses the one that uses
     the teacher least. A teacher that is no better than its student is therefore never used.
 
+    If the student has a `memory`, the teacher's answers at prediction are kept there, too, so that
+    no text is paid for twice in a cross-validation. A cascade that was saved and loaded does
+    without it.
+
     `target_agreement` guarantees agreement with the teacher, not correct labels, and only on texts
     from the same source as the validation texts. `fit` lowers the threshold as long as the lower
     confidence bound of the agreement (Clopper and Pearson) reaches the target. This is
@@ -225,7 +229,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             train_labels = None if labels is None else labels[training]
             parts = student, teacher, train_texts, train_labels, student_params
             teacher = fit_parts(*parts, share=self.teacher is None)
-        labeler = None if teacher is None else make_labeler(teacher, student, texts, labels)
+        memory, labeler = getattr(student, "memory", None), None
+        if teacher is not None:
+            labeler = make_labeler(teacher, texts, labels, memory=memory)
         if labeler is not None and labels is None:
             classes = classes_of(labeler)
         check_reject(self.reject, classes)
@@ -253,6 +259,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         self.teacher_rate_ = float(chosen["teacher_rate"])
         self.agreement_ = float(chosen["agreement"])
         self._fitted_with = {name: getattr(self, name) for name in SAVED}
+        self._memory = memory  # one that is loaded asks without it
         return self
 
     def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator | None]:
@@ -321,8 +328,11 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked) and self.teacher_ is not None:
             asked_texts = [texts[row] for row in asked]
-            proba[asked] = ask(self.teacher_, asked_texts, self.classes_)
+            proba[asked] = self._ask(asked_texts)
         return proba
+
+    def _ask(self, texts: list[str]) -> Any:
+        return ask(self.teacher_, texts, self.classes_, memory=getattr(self, "_memory", None))
 
     def predict(self, X: Iterable[str]) -> NDArray[Any]:
         """Predict classes with the student or, for texts it is unsure of, the teacher.
@@ -395,7 +405,7 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         if self.teacher_ is None:
             teacher_proba = np.eye(len(self.classes_))[codes]
         else:
-            teacher_proba = ask(self.teacher_, texts, self.classes_)
+            teacher_proba = self._ask(texts)
         student_proba = predict_columns(self.student_, texts, self.classes_)
         return cascade_curve(student_proba, teacher_proba, codes, teacher_cost=self.teacher_cost)
 

@@ -166,6 +166,23 @@ def test_rows_are_held_out_at_random_and_trained_on_no_more():
         dataset.hold_out(0.99, seed=0)
 
 
+def test_the_only_text_of_a_class_is_trained_on():
+    dataset = make_dataset(30)
+    numbers = np.minimum(np.arange(30), 10)  # ten classes of one text, and one of twenty
+    dataset.targets["label"] = torch.arange(30)
+    dataset.targets["proba"] = torch.eye(11)[numbers]
+    kept, held_out = dataset.hold_out(0.5, seed=0)
+    assert len(held_out) == 15
+    assert min(labels_of(held_out)) >= 10
+    assert sorted(labels_of(kept) + labels_of(held_out)) == [*range(30)]
+    dataset.targets["proba"] = torch.eye(30)
+    with pytest.raises(ValueError, match="each of 30 texts is the only one of its class"):
+        dataset.hold_out(0.5, seed=0)
+    # With several labels a text, no label is a class.
+    dataset.targets["label"] = torch.eye(30)
+    assert len(dataset.hold_out(0.5, seed=0)[1]) == 15
+
+
 def test_rows_without_weight_are_not_held_out():
     dataset = make_dataset(20)
     dataset.targets["label"] = torch.arange(20)

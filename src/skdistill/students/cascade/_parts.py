@@ -101,14 +101,16 @@ def check_reject(reject: Any, classes: np.ndarray) -> None:
         )
 
 
-def make_labeler(teacher: Any, student: Any, texts: list[str], labels: Any) -> SoftLabeler:
-    """Return what asks the fitted teacher, but not for what the student's memory knows."""
+def make_labeler(teacher: Any, texts: list[str], labels: Any, *, memory: Any) -> SoftLabeler:
+    """Return what asks the fitted teacher, but not for what the memory knows."""
     frozen = teacher if isinstance(teacher, FrozenEstimator) else FrozenEstimator(teacher)
-    return SoftLabeler(frozen, texts, labels, memory=getattr(student, "memory", None))
+    return SoftLabeler(frozen, texts, labels, memory=memory)
 
 
-def ask(teacher: Any, texts: list[str], classes: np.ndarray) -> Any:
+def ask(teacher: Any, texts: list[str], classes: np.ndarray, *, memory: Any = None) -> Any:
     """Return the teacher's probabilities; those in a table with names are aligned by them."""
+    if memory is not None:
+        return make_labeler(teacher, texts, None, memory=memory).label(texts)
     with explain_errors(teacher):
         answers = teacher.predict_proba(texts)
     return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")

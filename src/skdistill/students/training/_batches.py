@@ -60,7 +60,8 @@ class TransferDataset(Dataset[Any]):
     def hold_out(self, fraction: float, seed: int) -> tuple["TransferDataset", "TransferDataset"]:
         """Split at random into a training set and a held-out set with a `fraction` of the rows.
 
-        Rows without weight stay in the training set, where they change nothing.
+        Rows without weight stay in the training set, where they change nothing, and so does the
+        only row of a class, which nothing else teaches.
         """
         has_weight = self.targets["sample_weight"].numpy()[self.rows] > 0
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(has_weight))
@@ -69,6 +70,16 @@ class TransferDataset(Dataset[Any]):
             raise ValueError(
                 f"early_stopping holds out {n_held_out} of {len(rows)} texts with a known feature "
                 "and a weight, which leaves none to train on; pass more texts, or turn it off."
+            )
+        if self.targets["label"].ndim == 1:
+            winners = self.targets["proba"].numpy()[self.rows[rows]].argmax(axis=1)
+            is_alone = np.bincount(winners)[winners] == 1
+            rows = np.concatenate([rows[~is_alone], rows[is_alone]])
+            n_held_out = min(n_held_out, int(np.count_nonzero(~is_alone)))
+        if not n_held_out:
+            raise ValueError(
+                f"early_stopping needs classes with two texts or more, but each of {len(rows)} "
+                "texts is the only one of its class; pass more texts, or turn it off."
             )
         training = np.concatenate([rows[n_held_out:], np.flatnonzero(~has_weight)])
         return self.take(training), self.take(rows[:n_held_out])
