@@ -161,7 +161,8 @@ def test_each_phase_shows_rate_and_time_left(topics, tiny_checkpoint):
     )
     assert ends == [
         ("fine-tuning", "batch"),
-        ("predicting", "text"),
+        ("predicting", "text"),  # the texts of the user
+        ("predicting", "text"),  # those that were made of them
         ("labelling", "text"),
         ("training student", "batch"),
     ]

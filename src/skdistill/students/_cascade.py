@@ -14,15 +14,13 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.label_columns import as_labels, find_labels
-from skdistill._core.labels import check_labels
+from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
-from skdistill.labelling._teacher import clone_teacher, needs_no_labels
+from skdistill.labelling._teacher import clone_teacher
 from skdistill.metrics._cascade_curve import cascade_curve
 from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students._missing_teacher import MissingTeacher
@@ -35,6 +33,7 @@ from skdistill.students.cascade._parts import (
     classes_of,
     fit_parts,
     make_labeler,
+    read_labels,
     split_rows,
 )
 
@@ -214,7 +213,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
         """
         texts = check_texts(X)
         student, teacher = self._make_pair()
-        classes, codes = self._read_labels(y, len(texts), teacher)
+        by_agreement = self.target_agreement is not None
+        classes, codes = read_labels(y, len(texts), teacher, by_agreement=by_agreement)
         labels = None if codes is None else classes[codes]
         if isinstance(student, FrozenEstimator) and isinstance(teacher, FrozenEstimator | None):
             training, validation = np.arange(0), np.arange(len(texts))
@@ -277,17 +277,6 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
             )
         check_predict_proba("teacher", teacher)
         return student, clone_teacher(teacher)
-
-    def _read_labels(self, y: Any, n_texts: int, teacher: Any) -> tuple[Any, Any]:
-        """Return the classes and the number of each text's class; None if they are not needed."""
-        if y is None and self.target_agreement is not None and needs_no_labels(teacher):
-            return None, None
-        if y is not None and is_multilabel(as_labels(y)):
-            raise ValueError(
-                f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the "
-                "student without a cascade, or a cascade for each column."
-            )
-        return check_labels(y, n_rows=n_texts)
 
     def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
         """Return which texts are passed on to the teacher.

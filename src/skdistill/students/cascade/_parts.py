@@ -7,12 +7,26 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._core.label_columns import columns_in_order
+from skdistill._core.label_columns import as_labels, columns_in_order
+from skdistill._core.labels import check_labels
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._teacher import explain_errors, fit_teacher
+from skdistill.labelling._teacher import explain_errors, fit_teacher, needs_no_labels
 from skdistill.students.cascade._folder import unwrapped
+
+
+def read_labels(y: Any, n_texts: int, teacher: Any, *, by_agreement: bool) -> tuple[Any, Any]:
+    """Return the classes and the number of each text's class; None if they are not needed."""
+    if y is None and by_agreement and needs_no_labels(teacher):
+        return None, None
+    if y is not None and is_multilabel(as_labels(y)):
+        raise ValueError(
+            f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the student "
+            "without a cascade, or a cascade for each column."
+        )
+    return check_labels(y, n_rows=n_texts)
 
 
 def split_rows(
