@@ -24,13 +24,14 @@ class Asker:
 
     def __enter__(self):
         self.server.__enter__()
-        client = ChatClient("m", base_url=self.server.url, timeout=5, max_retries=0)
+        self.client = ChatClient("m", base_url=self.server.url, timeout=5, max_retries=0)
         self.questioner = Questioner(
-            client, self.prompt, self.method, self.n_samples, Budget(None, None), self.keep
+            self.client, self.prompt, self.method, self.n_samples, Budget(None, None), self.keep
         )
         return self
 
     def __exit__(self, *details):
+        self.client.__exit__(*details)
         self.server.__exit__(*details)
 
     def keep(self, digest, row, method):
