@@ -51,11 +51,17 @@ def answers_in_parts(teacher: Any) -> PredictInParts | None:
 
 def shows_progress(teacher: Any) -> bool:
     """Return whether a teacher that answers in parts has a progress bar of its own."""
-    if isinstance(teacher, FrozenEstimator):
-        return shows_progress(teacher.estimator)
-    if isinstance(teacher, Pipeline) and teacher.steps:
-        return shows_progress(teacher.steps[-1][1])
+    teacher = _last_step(teacher)
     return hasattr(teacher, "_predict_in_parts") and bool(getattr(teacher, "verbose", 0))
+
+
+def _last_step(teacher: Any) -> Any:
+    """Return what is inside a frozen estimator and at the end of a pipeline."""
+    if isinstance(teacher, FrozenEstimator):
+        return _last_step(teacher.estimator)
+    if isinstance(teacher, Pipeline) and teacher.steps:
+        return _last_step(teacher.steps[-1][1])
+    return teacher
 
 
 def _after_transformers(
@@ -68,10 +74,7 @@ def _after_transformers(
 
 def _size_of_parts(teacher: Any) -> int | None:
     """Return the least number of texts that a part of a teacher is asked for at a time."""
-    if isinstance(teacher, FrozenEstimator):
-        return _size_of_parts(teacher.estimator)
-    if isinstance(teacher, Pipeline) and teacher.steps:
-        return _size_of_parts(teacher.steps[-1][1])
+    teacher = _last_step(teacher)
     if isinstance(teacher, VotingClassifier):
         parts = getattr(teacher, "estimators_", None) or [part for _, part in teacher.estimators]
         sizes = [size for size in map(_size_of_parts, parts) if size is not None]
