@@ -35,6 +35,31 @@ for name, model in (
     print(f"{name} {model.score(data.X_test, data.y_test):.1%}")
 
 # %%
+# Promise an agreement
+# --------------------
+# With ``target_agreement``, the cascade passes on as many texts as it takes to predict the
+# teacher's class for that share of all texts. ``confidence`` is the probability that the promise is
+# kept, over random draws of the texts on which the threshold is chosen. As the models are frozen
+# here, these can be any texts that they were not trained on; labels are not needed.
+
+from sklearn.frozen import FrozenEstimator
+
+n_train = 1400
+teacher.fit(data.X_train[:n_train], data.y_train[:n_train])
+student = DistilledMLPClassifier(FrozenEstimator(teacher), n_parameters=10_000, random_state=0)
+student.fit(data.X_train[:n_train], data.y_train[:n_train])
+
+print("promised  agreement on test texts  labelled by the teacher")
+for target in (0.8, 0.9, 0.95):
+    strict = CascadeClassifier(
+        FrozenEstimator(student), FrozenEstimator(teacher), target_agreement=target, confidence=0.95
+    )
+    strict.fit(data.X_train[n_train:])
+    agreement = (strict.predict(data.X_test) == teacher.predict(data.X_test)).mean()
+    share = strict.asks_teacher(data.X_test).mean()
+    print(f"{target:8.0%}  {agreement:23.1%}  {share:23.1%}")
+
+# %%
 # Look at every threshold
 # -----------------------
 # ``curve`` returns the accuracy and the cost of each threshold on any labelled texts.

@@ -208,6 +208,9 @@ def test_a_pipeline_that_drops_texts_is_refused():
         SoftLabeler(dropping, X, None).label(POOL)
 
 
+# Ctrl-C may come between opening a file and the statement that would close it.
+@pytest.mark.filterwarnings("ignore:.*unclosed file:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("n_jobs", [1, 4])
 @pytest.mark.parametrize(
     "fault", [lose_connection, press_ctrl_c, pytest.param(send_ctrl_c, marks=needs_posix)]

@@ -26,7 +26,9 @@ from safetensors.torch import load_file, save_file
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -774,6 +776,53 @@ class TestEarlyStopping:
         with pytest.warns(UserWarning, match=message) as caught:
             teacher.fit(topics[0][:100], topics[1][:100])
         assert caught[0].filename == __file__
+
+    def test_a_teacher_worse_than_counting_words_says_so(
+        self, tiny_checkpoint, topics, monkeypatch, recwarn
+    ):
+        generator = np.random.default_rng(0)
+        texts, labels = np.array(topics[0][:500]), np.array(topics[1][:500])
+        shuffled = generator.random(500) < 0.3
+        labels[shuffled] = generator.permutation(labels[shuffled])
+        weights = generator.uniform(0.5, 3, 500)
+        sets, reached = [], []
+
+        def validate(model, examples, device):
+            sets.append(examples)
+            return {"valid_loss": 1 / len(sets), "valid_accuracy": reached[-1]}
+
+        monkeypatch.setattr(_trainer, "validate", validate)
+        teacher = quick(tiny_checkpoint, max_epochs=3, random_state=2, early_stopping=True)
+
+        def fit(n_texts, accuracy):
+            reached.append(accuracy)
+            recwarn.clear()
+            warnings.simplefilter("always")
+            teacher.fit(texts[:n_texts], labels[:n_texts], sample_weight=weights[:n_texts])
+            return [warning for warning in recwarn.list if "logistic" in str(warning.message)]
+
+        assert not fit(490, 0.0)  # 49 texts are set aside
+        assert len(sets[-1]) == 49
+        assert not fit(500, 1.0)
+        held_out = sets[-1].rows
+        learned_from = np.setdiff1d(np.arange(500), held_out)
+        counts = TfidfVectorizer()
+        baseline = LogisticRegression(C=10, max_iter=1000).fit(
+            counts.fit_transform(texts[learned_from]),
+            labels[learned_from],
+            sample_weight=weights[learned_from] / weights[learned_from].mean(),
+        )
+        expected = baseline.score(
+            counts.transform(texts[held_out]), labels[held_out], sample_weight=weights[held_out]
+        )
+        assert 0.5 < expected < 0.9
+        assert not fit(500, expected + 1e-6)
+        (warning,) = fit(500, expected - 1e-6)
+        assert warning.filename == __file__
+        assert (
+            f"On the 50 texts set aside, the teacher's accuracy is {expected - 1e-6:.1%}; that of "
+            f"TF-IDF and logistic regression is {expected:.1%}."
+        ) in str(warning.message)
 
     def test_validation_loss_is_weighted(self, tiny_checkpoint, rows, monkeypatch):
         sets = []

@@ -19,7 +19,7 @@ from skdistill._core.estimators import LogitClassifier, stamp, unstamp
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import free_memory, resolve_device
-from skdistill.teachers.huggingface._checkpoints import Progress, explaining_saves
+from skdistill.teachers.huggingface._checkpoints import explaining_saves
 from skdistill.teachers.huggingface._contents import (
     checkpoint_from_bytes,
     checkpoint_to_bytes,
@@ -41,8 +41,6 @@ _PRODUCTS = {"bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
 
 # There is a warning if this share of texts is cut.
 _MANY_CUT = 0.1
-# Cohen's kappa on training texts below which a teacher has learned nothing.
-_LITTLE_AGREEMENT = 0.1
 
 # Parameters that do not change what a model predicts.
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
@@ -60,23 +58,6 @@ def warn_of_cut_texts(
         # Rounded, so that Python shows the message once if texts come in batches.
         f"About {round(share, 1):.0%} of the texts have {limit} tokens or more, of which the "
         f"teacher reads only the first {limit}. If the ends of texts matter, {remedy}.",
-        stacklevel=stacklevel,
-    )
-
-
-def warn_of_little_learned(kappa: float, progress: Progress, *, stacklevel: int) -> None:
-    """Warn if a teacher's agreement with its own training labels, Cohen's kappa, is by chance."""
-    if not kappa < _LITTLE_AGREEMENT:
-        return
-    remedy = "Raise max_epochs"
-    if progress.best_epoch < progress.epoch:
-        remedy = (
-            f"early_stopping kept the weights of epoch {progress.best_epoch} of {progress.epoch}, "
-            "which had the lowest loss on the held-out texts; set it to False"
-        )
-    warnings.warn(
-        "The teacher has hardly learned anything: on its own training texts, its labels agree with "
-        f"y no better than chance (Cohen's kappa {kappa:.2f}). {remedy}, or choose another lr.",
         stacklevel=stacklevel,
     )
 

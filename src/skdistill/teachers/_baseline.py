@@ -75,10 +75,10 @@ def make_tuned_baseline(
     return OneVsRestClassifier(baseline) if multilabel else baseline
 
 
-def fit_if_words(baseline: Any, X: Iterable[str], y: Any) -> Any:
+def fit_if_words(baseline: Any, X: Iterable[str], y: Any, **fit_params: Any) -> Any:
     """Fit a baseline and return it, or None if the texts have no words that TF-IDF counts."""
     try:
-        return baseline.fit(X, y)
+        return baseline.fit(X, y, **fit_params)
     except ValueError as error:
         if NO_WORDS in str(error):
             return None

@@ -23,9 +23,9 @@ from skdistill.teachers._base import (
     TransformerClassifier,
     hash_of,
     warn_of_cut_texts,
-    warn_of_little_learned,
 )
-from skdistill.teachers.huggingface._checkpoints import Checkpoints, Progress
+from skdistill.teachers._doubts import warn_of_doubts
+from skdistill.teachers.huggingface._checkpoints import Checkpoints
 from skdistill.teachers.huggingface._examples import Examples, row_weights, split
 from skdistill.teachers.huggingface._heads import (
     Outputs,
@@ -316,9 +316,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Warns
         -----
         UserWarning
-            If a fifth of the tokens or more are in texts longer than `max_length`. If the fitted
-            teacher answers no better than chance on its own training texts, of which at most 256
-            are tried.
+            If a tenth of the texts or more are longer than `max_length`. If the fitted teacher
+            answers no better than chance on its own training texts, of which at most 256 are tried.
+            If TF-IDF and logistic regression are better than the teacher on the texts that
+            `early_stopping` sets aside, of which there must be 50 or more.
         """
         # Imported here because the Trainer takes seconds to import.
         from skdistill.teachers.huggingface._arguments import training_precision
@@ -361,7 +362,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             setting = Setting(arguments, device, checkpoints, tasks, _MIN_STEPS, self.verbose)
             history = fine_tune(model, training, validation, setting)
             kappa = agreement(model, training, device)
-        warn_of_little_learned(kappa, Progress(history), stacklevel=5)
+        warn_of_doubts(kappa, texts, training, validation, history, stacklevel=5)
         self.__dict__.update(learned(model, history))
         tasks.close()
         return self

@@ -1,6 +1,6 @@
 """Training and validation texts with their targets and weights."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
@@ -28,12 +28,15 @@ class Examples(torch.utils.data.Dataset[Any]):
         Weight of each example in the loss, 1 on average.
     label_texts : LabelTexts, default=None
         The labels of a text-to-text model; None for a model with a classification layer.
+    rows : ndarray of shape (n_examples,), dtype intp
+        Where the texts stand in the user's input; empty before `split`.
     """
 
     tokens: TokenisedTexts
     targets: np.ndarray
     weights: np.ndarray
     label_texts: LabelTexts | None = None
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.intp))
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -136,4 +139,5 @@ def _take(examples: Examples, rows: np.ndarray) -> Examples:
         tokens=examples.tokens.take(rows),
         targets=examples.targets[rows],
         weights=scaled.astype(np.float32),
+        rows=rows,
     )

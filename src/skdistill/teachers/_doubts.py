@@ -1,0 +1,83 @@
+"""Warnings about a fine-tuned teacher that has learned too little."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skdistill.teachers._baseline import fit_if_words, make_tuned_baseline
+from skdistill.teachers.huggingface._checkpoints import Progress
+from skdistill.teachers.huggingface._examples import Examples
+
+# Cohen's kappa on training texts below which a teacher has learned nothing.
+_LITTLE_AGREEMENT = 0.1
+# With fewer held-out texts, the better of two models is often the worse one.
+_ENOUGH_TEXTS = 50
+
+
+def warn_of_doubts(
+    kappa: float,
+    texts: Sequence[str],
+    training: Examples,
+    held_out: Examples | None,
+    history: list[dict[str, Any]],
+    *,
+    stacklevel: int,
+) -> None:
+    """Warn if a teacher labels texts no better than chance, or worse than by counting words.
+
+    `kappa` is the agreement of its labels with those of its training texts, Cohen's kappa. It is
+    NaN if these are all the same, of which neither model can learn anything.
+    """
+    progress = Progress(history)
+    if np.isnan(kappa):
+        return
+    if kappa < _LITTLE_AGREEMENT:
+        _warn_of_chance(kappa, progress, stacklevel + 1)
+    elif held_out is not None and len(held_out) >= _ENOUGH_TEXTS and held_out.targets.ndim == 1:
+        # If a text may have several labels, most of them are easy zeros, which hide a difference.
+        _compare_with_baseline(texts, training, held_out, progress, stacklevel + 1)
+
+
+def _warn_of_chance(kappa: float, progress: Progress, stacklevel: int) -> None:
+    remedy = "Raise max_epochs"
+    if progress.best_epoch < progress.epoch:
+        remedy = (
+            f"early_stopping kept the weights of epoch {progress.best_epoch} of {progress.epoch}, "
+            "which had the lowest loss on the held-out texts; set it to False"
+        )
+    warnings.warn(
+        "The teacher has hardly learned anything: on its own training texts, its labels agree with "
+        f"y no better than chance (Cohen's kappa {kappa:.2f}). {remedy}, or choose another lr.",
+        stacklevel=stacklevel,
+    )
+
+
+def _compare_with_baseline(
+    texts: Sequence[str],
+    training: Examples,
+    held_out: Examples,
+    progress: Progress,
+    stacklevel: int,
+) -> None:
+    """Warn if TF-IDF and logistic regression, fitted alike, label more held-out texts right."""
+    baseline = fit_if_words(
+        make_tuned_baseline(),
+        [texts[row] for row in training.rows],
+        training.targets,
+        logisticregression__sample_weight=training.weights,
+    )
+    if baseline is None:
+        return
+    right = baseline.predict([texts[row] for row in held_out.rows]) == held_out.targets
+    expected = np.average(right, weights=held_out.weights)
+    reached = progress.history[progress.best_epoch - 1]["valid_accuracy"]
+    if reached >= expected:
+        return
+    warnings.warn(
+        f"On the {len(held_out)} texts set aside, the teacher's accuracy is {reached:.1%}; that of "
+        f"TF-IDF and logistic regression is {expected:.1%}. Choose another lr, more epochs or a "
+        "larger model, or take make_tfidf_baseline() as the teacher.",
+        stacklevel=stacklevel,
+    )
