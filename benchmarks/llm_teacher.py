@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -193,16 +194,16 @@ def main():
     results = json.loads(options.output.read_text()) if options.output.exists() else {}
     of_test = np.array(classes)[proba[len(data.X_train) :].argmax(axis=1)]
     results["teacher"] = 100 * float((of_test == data.y_test).mean())
+    measure = {
+        "throughput": partial(measure_throughput, some, of_some),
+        "kills": partial(measure_kills, some, of_some),
+        "students": partial(measure_students, data, proba, seeds=options.seeds),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        if "throughput" in options.parts:
-            results["throughput"] = measure_throughput(some, of_some, classes, folder)
-        if "kills" in options.parts:
-            results["kills"] = measure_kills(some, of_some, classes, folder)
-        if "students" in options.parts:
-            results["students"] = measure_students(data, proba, classes, folder, options.seeds)
-    print(json.dumps(results, indent=1))
-    options.output.write_text(json.dumps(results, indent=1) + "\n")
+        for part in options.parts:
+            results[part] = measure[part](classes=classes, folder=Path(folder))
+            print(part, json.dumps(results[part], indent=1), flush=True)
+            options.output.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

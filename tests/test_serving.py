@@ -234,6 +234,36 @@ def test_serving_needs_numpy_and_scipy_alone(student, tmp_path):
     assert done.stdout.startswith("{'numpy'}")
 
 
+def test_other_names_say_what_they_need(student, tmp_path):
+    student.save(tmp_path / "model.skd")
+    code = """if True:
+        import sys
+        sys.modules.update(dict.fromkeys(["joblib", "pandas", "sklearn"]))
+        import skdistill
+        served = skdistill.CompiledClassifier.load(sys.argv[1])
+        for use in (
+            lambda: skdistill.DistilledMLPClassifier,
+            lambda: skdistill.compare,
+            lambda: served.to_html(sys.argv[1] + ".html"),
+        ):
+            try:
+                use()
+            except ModuleNotFoundError as error:
+                print(error.name, error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.skd"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    names = ["skdistill.DistilledMLPClassifier", "skdistill.compare", "A model card"]
+    for line, name in zip(lines, names, strict=True):
+        module, _, rest = line.partition(" ")
+        assert rest.startswith(f"{name} needs the package {module.partition('.')[0]}, which is n")
+        assert "Run 'pip install skdistill'" in rest
+
+
 @pytest.mark.parametrize(
     ("y", "shown"),
     [

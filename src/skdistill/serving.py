@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdistill._core.label_columns import find_labels
+from skdistill._core.lazy import naming_what_needs
 from skdistill._core.multilabel import share_of_equal
 from skdistill._core.texts import check_texts
 from skdistill.runtime._explanation import Explanations, explain
@@ -272,7 +273,8 @@ class CompiledClassifier:
             See :meth:`DistilledMLPClassifier.to_html`.
         """
         # Imported here to keep prediction-only processes fast to start.
-        from skdistill.card._page import write_card
+        with naming_what_needs("A model card"):
+            from skdistill.card._page import write_card
 
         write_card(path, self._model, X=X, y=y, **options)
 

@@ -48,6 +48,20 @@ def test_a_student_without_contributions_says_so(tmp_path, capsys):
     )
 
 
+def test_lines_in_another_encoding_are_read_if_it_is_named(model, monkeypatch, capsys):
+    def explain(*options):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9 soup\n")))
+        return cli.main(["explain", str(model), "-", *options]), capsys.readouterr()
+
+    code, written = explain()
+    assert code == 1
+    assert "line 1 is not in UTF-8" in written.err
+    assert "--encoding cp1252" in written.err
+    code, written = explain("--encoding", "cp1252")
+    assert code == 0
+    assert written.out.startswith("Explanation of 'caf\xe9 soup'\n")
+
+
 def test_no_lines_are_an_error(model, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     assert cli.main(["explain", str(model), "-"]) == 1

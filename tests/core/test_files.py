@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,25 @@ def test_the_advice_is_about_what_went_wrong(tmp_path, number, advice):
     ):
         raise error
     assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a folder"])
+def test_a_folder_is_no_name_for_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("a folder").mkdir()
+    message = f"'{name or '.'}' could not be written: .*. Choose a name that is not a folder's"
+    with pytest.raises(IsADirectoryError, match=message), replacing(name):
+        pytest.fail("the file was opened")
+    assert [*tmp_path.rglob("*")] == [tmp_path / "a folder"]
+
+
+def test_a_file_is_no_name_for_a_folder(tmp_path):
+    path = tmp_path / "a file"
+    path.write_bytes(b"kept")
+    message = "a file' could not be written: .* Choose a folder, or a name that is not a file's"
+    with pytest.raises(FileExistsError, match=message), filling(path):
+        pytest.fail("the folder was made")
+    assert path.read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize("existing", [False, True])

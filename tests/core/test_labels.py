@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from datasets import Dataset
 from skdistill._core.labels import (
@@ -69,6 +70,7 @@ def test_all_containers_give_the_same_list(column):
         (pd.DataFrame({"a": TEXTS}), ValueError, r"X is a table of shape \(3, 1\)"),
         (np.array([TEXTS, TEXTS]).T, ValueError, r"X is a table of shape \(3, 2\)"),
         (np.array("a"), ValueError, r"X is a table of shape \(\)"),
+        (csr_array(np.eye(3)), ValueError, r"X is a sparse .*\(3, 3\).* leave the vectorizer out"),
         (pa.table({"a": TEXTS}), ValueError, "X is a table"),
         (Dataset.from_dict({"text": TEXTS}), ValueError, "X is a table"),
         ([], ValueError, r"0 sample\(s\)"),

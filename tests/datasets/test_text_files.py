@@ -107,6 +107,14 @@ def test_fit_and_predict_read_the_same(tmp_path, case, reader):
     assert "\n" not in str(info.value)
 
 
+def test_a_label_with_half_a_character_is_to_be_mended(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "a", "label": "b"}\n{"text": "a", "label": "b\\ud83d"}\n')
+    message = r"line 2 has half of a surrogate pair \(.ud83d\) in the label; remove it\."
+    with pytest.raises(ValueError, match=message):
+        read_labelled(file_source(path), "text")
+
+
 def test_the_separator_and_the_encoding_can_be_given(tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes("text|a;b\nnaïve €|x\n".encode("cp1252"))

@@ -228,6 +228,17 @@ def test_an_integer_makes_stratified_folds(log):
     assert calls(log) == ["fit", "label 4"] * 3
 
 
+def test_a_class_of_one_text_cannot_be_held_out(log):
+    folds = [([2, 3], [0, 1]), ([0, 1], [2, 3])]
+    y = np.array(["rare", "pos", "neg", "pos"])
+    message = "has no text of class 'rare', which has only one; add texts of this class, or drop it"
+    with pytest.raises(ValueError, match=message):
+        SoftLabeler(Counting(log), [*"abcd"], y).label_held_out(folds)
+    message = "has no text of class 'neg'; use stratified folds"
+    with pytest.raises(ValueError, match=message):
+        SoftLabeler(Counting(log), [*"abcd"], np.repeat(["neg", "pos"], 2)).label_held_out(folds)
+
+
 def test_memory_spares_the_teachers_of_folds(log, tmp_path):
     first = SoftLabeler(Counting(log), X, Y, memory=tmp_path).label_held_out(2)
     again = SoftLabeler(Counting(log), X, Y, memory=tmp_path).label_held_out(2)

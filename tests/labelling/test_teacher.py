@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -32,10 +32,48 @@ from skdistill import (
     FunctionTeacherClassifier,
     make_tfidf_baseline,
 )
-from skdistill.labelling._teacher import clone_teacher, fit_teacher, unfitted
+from skdistill.labelling._teacher import (
+    clone_teacher,
+    fit_teacher,
+    gives_probabilities,
+    unfitted,
+)
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
+
+
+STACK = StackingClassifier([("words", make_tfidf_baseline())], cv=2)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [STACK, make_pipeline(FunctionTransformer(), STACK), GridSearchCV(STACK, {"cv": [2]}, cv=2)],
+)
+def test_a_stack_teaches_although_it_shows_its_method_once_fitted_only(teacher):
+    assert gives_probabilities(teacher)
+    texts, labels = X * 4, np.tile(Y, 4)
+    student = DistilledMLPClassifier(teacher, max_epochs=2, random_state=0).fit(texts, labels)
+    expected = clone(teacher).fit(texts, labels).predict_proba(texts)
+    by_hand = DistilledMLPClassifier(max_epochs=2, random_state=0, augmenter=None)
+    by_hand.fit(texts, labels, teacher_proba=expected)
+    np.testing.assert_array_equal(student.predict_proba(texts), by_hand.predict_proba(texts))
+    cascade = CascadeClassifier(student, validation_fraction=0.5, random_state=0)
+    assert cascade.fit(texts, labels).predict(X).shape == (4,)
+
+
+def test_ensembles_without_probabilities_are_refused():
+    votes = StackingClassifier([("a", make_tfidf_baseline())], final_estimator=NearestCentroid())
+    hard = VotingClassifier([("a", make_tfidf_baseline())])
+    assert not gives_probabilities(hard)
+    assert not gives_probabilities(make_pipeline(FunctionTransformer(), hard))
+    assert not gives_probabilities(GridSearchCV(hard, {}))
+    assert not gives_probabilities(make_pipeline(FunctionTransformer()))
+    assert gives_probabilities(votes) is hasattr(NearestCentroid(), "predict_proba")
+    with pytest.raises(ValueError, match=r"'teacher' parameter .* 'fit' and 'predict_proba'"):
+        DistilledMLPClassifier(hard).fit(X, Y)
+    with pytest.raises(ValueError, match=r"'teacher' parameter .* 'fit' and 'predict_proba'"):
+        DistilledMLPClassifier(X).fit(X, Y)
 
 
 def test_unfitted_reaches_frozen_parts():

@@ -86,6 +86,7 @@ def test_calibration_error_at_its_ends():
         ({"classes": ["a", "b"]}, r"proba must have shape \(4, 2\)"),
         ({"n_bins": 0}, "n_bins must be at least 1, got 0"),
         ({"y_true": []}, "no rows"),
+        ({"y_true": ["a", "A", "b", "c"]}, r"y_true\[1\] is 'A', a label that is not in classes"),
         ({"y_true": [0, 0, 1, 2]}, "y_true contains numbers, such as 0, but classes contains str"),
         ({"y_true": ["a", "b", None, "c"]}, r"y_true\[2\] is missing"),
         ({"y_true": np.eye(4)}, r"y_true must contain one label per text, but has shape \(4, 4\)"),

@@ -269,6 +269,14 @@ def test_text_repr_lists_the_strongest_units(topics):
     assert repr(fit(topics).explain([""])[0]).count("\n") == 1
 
 
+def test_text_repr_shows_a_label_on_one_line():
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0)
+    student.fit(["warm soup", "late bus"], ["a\tb\\\nc", "a\tb\\\n"])
+    lines = repr(student.explain(["soup"])[0]).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("a\\tb\\\\\\n")
+
+
 def test_the_strongest_unit_of_a_function_has_the_strongest_colour(topics):
     (explanation,) = fit(topics, analyzer=str.split).explain(["the oven and wind"])
     marks = [

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from conftest import make_checkpoint
 from skdistill import (
     CascadeClassifier,
+    CompiledClassifier,
     DistilledCNNClassifier,
     DistilledMLPClassifier,
     FunctionTeacherClassifier,
@@ -168,6 +169,18 @@ def test_damage_is_named(change, message, topics, transformer, tmp_path):
     with pytest.raises(ModelFileError, match=message) as caught:
         CascadeClassifier.load(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_a_student_and_a_cascade_are_not_taken_for_each_other(topics, tmp_path):
+    cascade = make_cascade(topics, make_tfidf_baseline().fit(*topics))
+    cascade.save(tmp_path / "cascade")
+    for student_class in (DistilledMLPClassifier, CompiledClassifier):
+        with pytest.raises(ModelFileError, match=r"cascade is a folder.* CascadeClassifier\.load"):
+            student_class.load(tmp_path / "cascade")
+    with pytest.raises(
+        ModelFileError, match=r"student\.skd is a file, not the folder of a cascade"
+    ):
+        CascadeClassifier.load(tmp_path / "cascade" / "student.skd")
 
 
 def _edit(path, **entries):

@@ -93,6 +93,18 @@ def test_answers_that_are_no_probabilities_are_refused(answer, message):
         teacher.predict_proba(["a", "b"])
 
 
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [(["loud"], r"\['loud'\] is no sequence of probabilities"), ("loud", "'loud' is one label")],
+)
+def test_answers_of_several_labels_are_never_labels(answer, fault):
+    teacher = FunctionTeacherClassifier(lambda texts: [answer] * len(texts))
+    teacher.fit(X, pd.DataFrame({"loud": [0, 1] * 3, "short": [1, 0] * 3}))
+    advice = "For each text, return the probability of each label, or a dict of labels and prob"
+    with pytest.raises(ValueError, match=f"{fault}.*{advice}"):
+        teacher.predict_proba(["a"])
+
+
 @pytest.mark.parametrize("as_given", [list, np.array])
 def test_rounded_answers_are_normalised(as_given):
     rows = [[0.33, 0.66], [0.3, 0.65], [0.55, 0.5], [0.5, 0.5]]

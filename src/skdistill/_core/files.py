@@ -27,6 +27,7 @@ _ADVICE = {
     errno.ENOENT: _NOWHERE,
     errno.ENOTDIR: _NOWHERE,
     errno.EISDIR: "Choose a name that is not a folder's",
+    errno.EEXIST: "Choose a folder, or a name that is not a file's",
 }
 
 
@@ -66,6 +67,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     with explaining_writes(path):
+        if path.is_dir():
+            raise _error(errno.EISDIR)
         _remove_abandoned_drafts(path.parent)
         draft, file = _open_draft(path)
         try:
@@ -108,7 +111,10 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
     b'hello'
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with explaining_writes(folder):
+        if folder.exists() and not folder.is_dir():
+            raise _error(errno.EEXIST)
+        folder.parent.mkdir(parents=True, exist_ok=True)
     # The draft must be on the same disk; an existing folder may be on another one than its parent.
     home = folder if folder.is_dir() else folder.parent
     with TemporaryDirectory(prefix=".skdistill-draft-", dir=home) as private:
@@ -124,6 +130,11 @@ def filling(folder: str | os.PathLike[str]) -> Iterator[Path]:
                 final = folder / path.relative_to(draft)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(path, final)
+
+
+def _error(number: int) -> OSError:
+    """Return the error that the operating system raises with this number."""
+    return OSError(number, os.strerror(number))
 
 
 @contextmanager

@@ -2,6 +2,12 @@
 
 from collections.abc import Sequence
 
+# Characters that would end a line or a column, for some program; see Python's `str.splitlines`.
+_ENDS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_ESCAPES = str.maketrans(
+    {"\\": "\\\\"} | {end: end.encode("unicode_escape").decode() for end in _ENDS}
+)
+
 
 def format_bytes(count: float) -> str:
     """Format a size in bytes with about three digits, in decimal units.
@@ -28,6 +34,18 @@ def format_count(count: float) -> str:
     """
     count, unit = _scale(count, ["", "k", "M", "B"])
     return f"{count:.3g}{unit}"
+
+
+def one_line(text: str) -> str:
+    r"""Return a text on one line, without tabs; a backslash begins an escape, as in Python.
+
+    Examples
+    --------
+    >>> from skdistill._core.format import one_line
+    >>> print(one_line("two\nlines"))
+    two\nlines
+    """
+    return text.translate(_ESCAPES)
 
 
 def _scale(count: float, units: Sequence[str]) -> tuple[float, str]:

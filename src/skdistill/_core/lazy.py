@@ -1,7 +1,8 @@
 """Import public names at their first use."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -36,7 +37,8 @@ def attach(
     def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{modules[name]}"), name)
+        with naming_what_needs(f"{package}.{name}"):
+            value = getattr(import_module(f"{package}.{modules[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -44,3 +46,31 @@ def attach(
         return sorted({*vars(sys.modules[package]), *modules})
 
     return load, names, sorted(modules)
+
+
+@contextmanager
+def naming_what_needs(name: str) -> Iterator[None]:
+    """Make the error about a package that is not installed say what needs it.
+
+    A server may have NumPy and SciPy only, which are enough to predict.
+
+    Examples
+    --------
+    >>> from skdistill._core.lazy import naming_what_needs
+    >>> with naming_what_needs("skdistill.compare"):
+    ...     import not_there
+    Traceback (most recent call last):
+    ModuleNotFoundError: skdistill.compare needs the package not_there, which is not installed. ...
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "skdistill"):
+            raise  # a message, or a fault, of our own
+        raise ModuleNotFoundError(
+            f"{name} needs the package {package}, which is not installed. Run 'pip install "
+            "skdistill' for all that it needs; to predict with a saved student, "
+            "skdistill.CompiledClassifier needs NumPy and SciPy only.",
+            name=error.name,
+        ) from error

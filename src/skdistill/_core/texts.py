@@ -65,6 +65,11 @@ def _read_column(X: Any, name: str) -> list[Any]:
         raise ValueError(
             f"{name} is a single string; pass an iterable of texts, such as a list with one text."
         )
+    if hasattr(X, "tocsr"):
+        raise ValueError(
+            f"{name} is a sparse matrix of shape {X.shape}, such as a vectorizer returns; pass the "
+            "texts themselves, and leave the vectorizer out."
+        )
     shape = getattr(X, "shape", None)
     if hasattr(X, "column_names") or (isinstance(shape, tuple) and len(shape) != 1):
         size = f" of shape {shape}" if shape is not None else ""

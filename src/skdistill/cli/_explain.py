@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skdistill.cli import _options
+from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
     from skdistill.runtime._explanation import Explanation
@@ -34,6 +34,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         nargs="+",
         help="a text in quotes, or - for standard input, one text per line",
     )
+    _inputs.add_encoding(explain)
     explain.add_argument(
         "--json", action="store_true", help="print each text as a JSON object, with all its words"
     )
@@ -54,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> None:
             f"{arguments.model} is of kind {has}."
         )
     student = CompiledClassifier(model)
-    texts = _lines() if arguments.texts == ["-"] else arguments.texts
+    texts = _lines(arguments.encoding) if arguments.texts == ["-"] else arguments.texts
     for number, explanation in enumerate(student.explain(texts)):
         if arguments.json:
             print(json.dumps(_as_object(explanation), ensure_ascii=False))
@@ -62,11 +63,11 @@ def _run(arguments: argparse.Namespace) -> None:
             print(explanation if number == 0 else f"\n{explanation}")
 
 
-def _lines() -> list[str]:
+def _lines(encoding: str | None) -> list[str]:
     from skdistill.cli.prediction._lines import arriving_rows, standard_input
     from skdistill.datasets._source import Options
 
-    parts = arriving_rows(standard_input(Options(shell=True)), "text")
+    parts = arriving_rows(standard_input(Options(shell=True, encoding=encoding)), "text")
     texts = [text for rows in parts for text in rows.columns["text"]]
     if not texts:
         raise ValueError("standard input is empty; write one text per line.")

@@ -105,6 +105,11 @@ def add_form_options(parser: Any) -> None:
         metavar="CHAR",
         help="field separator of csv files; tab for a tab (default: seen in the header)",
     )
+    add_encoding(parser)
+
+
+def add_encoding(parser: Any) -> None:
+    """Add the option for the encoding of files."""
     parser.add_argument(
         "--encoding",
         type=_encoding,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from skdistill._core.format import one_line
 from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def _predict(arguments: argparse.Namespace, columns: "Columns") -> None:
 
 
 def _listed(names: list[str]) -> str:
+    names = [one_line(name) for name in names]
     if len(names) == 1:
         return f"the column {names[0]}"
     if len(names) <= _MOST_NAMED:

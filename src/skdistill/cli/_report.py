@@ -166,8 +166,7 @@ def _as_json(
 def _as_text(
     arguments: argparse.Namespace, student: "CompiledClassifier", found: "Evaluation"
 ) -> str:
-    from skdistill._core.format import format_bytes
-    from skdistill.cli.prediction._lines import one_line
+    from skdistill._core.format import format_bytes, one_line
     from skdistill.metrics._scores import as_percent
 
     one = "class" if found.micro_f1 is None else "label"

@@ -13,6 +13,7 @@ from skdistill.datasets._source import Rows, Source
 from skdistill.datasets._values import (
     AS_TEXT,
     BINARY,
+    IN_LABEL,
     NO_LABEL,
     LabelKinds,
     label_fault,
@@ -187,6 +188,8 @@ class _LabelReader:
         return not any(map(label_fault, found)) and (self._known is None or found <= self._known)
 
     def _advice(self, fault: str) -> str:
+        if fault.endswith(IN_LABEL):
+            return "remove it"
         if len(self.labels.names) > 1:
             return "write 1 or 0 in each label column"
         if fault == NO_LABEL:

@@ -15,6 +15,8 @@ _YES = {"1", "1.0", "true", "yes"}
 _NO = {"0", "0.0", "false", "no"}
 # The fault of a label that is missing.
 NO_LABEL = "no label"
+# The end of what is said about a label with a character that no label may have.
+IN_LABEL = "in the label"
 # The fault of a label that is bytes.
 BINARY = "a binary label"
 # The fault of a label that was a list or the like; `str` has made a text of it.
@@ -70,7 +72,7 @@ def label_fault(label: Any) -> str:
     if isinstance(label, str) and (kind := _written_container(label)):
         return f"a {kind} {AS_TEXT}, {label!r:.60}"
     damage = damage_of(str(label))
-    return f"{damage} in the label" if damage else ""
+    return f"{damage} {IN_LABEL}" if damage else ""
 
 
 def _written_container(label: str) -> str:
@@ -128,10 +130,13 @@ def label_array(labels: Iterable[Any], name: str) -> np.ndarray:
     texts, kinds = [], LabelKinds()
     for row, label in enumerate(labels):
         if fault := label_fault(label):
-            raise ValueError(
-                f"{name}[{row}] has {fault}; drop rows without a label or move them to a file of "
-                "unlabelled texts, and write one label per text, as a string or a number."
+            advice = (
+                "drop rows without a label or move them to a file of unlabelled texts, and write "
+                "one label per text, as a string or a number"
             )
+            if fault.endswith(IN_LABEL):
+                advice = "remove it"
+            raise ValueError(f"{name}[{row}] has {fault}; {advice}.")
         kinds.add(label, f"{name}[{row}]")
         texts.append(str(label).strip())
     return np.array(texts)

@@ -258,9 +258,12 @@ class SoftLabeler:
         for number, (train, held_out) in enumerate(folds):
             lacking = np.setdiff1d(np.unique(self.y), self.y[train])
             if len(lacking):
+                is_single = np.count_nonzero(self.y == lacking[0]) == 1
+                advice = "use stratified folds, use fewer folds, or drop rare classes"
                 raise ValueError(
-                    f"The training part of fold {number} has no text of class {lacking[0]!r}; use "
-                    "stratified folds, use fewer folds, or drop rare classes."
+                    f"The training part of fold {number} has no text of class "
+                    f"{lacking.tolist()[0]!r}{', which has only one' if is_single else ''}; "
+                    f"{'add texts of this class, or drop it' if is_single else advice}."
                 )
             fold = SoftLabeler(
                 self.teacher,

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skdistill._core.multilabel import gives_several_labels, has_labels
@@ -117,6 +119,41 @@ def find_part(teacher: Any, method: str) -> Any:
         found = (find_part(part, method) for part in parts)
         return next((part for part in found if part is not None), None)
     return None
+
+
+def gives_probabilities(classifier: Any) -> bool:
+    """Return whether a classifier has `predict_proba`, or will have it once it is fitted.
+
+    An ensemble that stacks shows its method only then, unless it is told its last classifier; the
+    default one gives probabilities.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import StackingClassifier
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import gives_probabilities
+    >>> gives_probabilities(StackingClassifier([("words", make_tfidf_baseline())]))
+    True
+    """
+    if hasattr(classifier, "predict_proba"):
+        return True
+    if isinstance(classifier, StackingClassifier):
+        return classifier.final_estimator is None and not hasattr(classifier, "final_estimator_")
+    if isinstance(classifier, Pipeline):
+        return bool(classifier.steps) and gives_probabilities(classifier.steps[-1][1])
+    if isinstance(classifier, BaseSearchCV) and not hasattr(classifier, "best_estimator_"):
+        return gives_probabilities(classifier.estimator)
+    return False
+
+
+class GivesProbabilities(HasMethods):
+    """The constraint that a parameter is a classifier with probabilities."""
+
+    def __init__(self) -> None:
+        super().__init__(["fit", "predict_proba"])
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return callable(getattr(val, "fit", None)) and gives_probabilities(val)
 
 
 def has_frozen_part(teacher: BaseEstimator) -> bool:

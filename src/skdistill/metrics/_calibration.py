@@ -7,7 +7,11 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from skdistill._core.label_columns import as_label_column, check_same_kind
+from skdistill._core.label_columns import (
+    as_label_column,
+    check_known_labels,
+    check_same_kind,
+)
 from skdistill._core.labels import check_probabilities, check_same_length
 
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
@@ -44,8 +48,8 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If the shapes do not match, rows do not sum to 1, there are no rows, or `n_bins` is less
-        than 1.
+        If the shapes do not match, rows do not sum to 1, there are no rows, a label is not in
+        `classes`, or `n_bins` is less than 1.
 
     References
     ----------
@@ -61,9 +65,11 @@ def expected_calibration_error(
     >>> expected_calibration_error(["a", "a", "b", "b"], proba)
     0.25
     """
-    if classes is None:
-        classes = np.unique(as_label_column(y_true, name="y_true"))
-    return CalibrationBins.of(y_true, proba, classes, n_bins=n_bins).calibration_error
+    y_true = as_label_column(y_true, name="y_true")
+    classes = np.unique(y_true) if classes is None else as_label_column(classes, name="classes")
+    bins = CalibrationBins.of(y_true, proba, classes, n_bins=n_bins)
+    check_known_labels(y_true, classes, names=("y_true", "classes"))
+    return bins.calibration_error
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.format import one_line
 from skdistill.runtime._markup import Markup, element, join
 from skdistill.runtime._network import CompiledNetwork, expit, softmax
 from skdistill.text._spans import locate_features
@@ -130,7 +131,7 @@ class Explanation:
     def _block(self, class_: Any) -> str:
         """Return the probability of a class and the words that matter most to it."""
         parts = self.towards(class_)
-        lines = [f"{class_}: {self.proba[self.classes == class_][0]:.3f}"]
+        lines = [f"{one_line(str(class_))}: {self.proba[self.classes == class_][0]:.3f}"]
         strongest = _strongest(parts)
         width = max((len(self.units[unit]) for unit in strongest), default=0)
         lines += [f"  {self.units[unit]:<{width}}  {parts[unit]:+.3f}" for unit in strongest]

@@ -174,6 +174,11 @@ def read_model(path: Path) -> StoredModel:
     ModelFileError
         If the file is not a skdistill model, is damaged, or was written by a later version.
     """
+    if path.is_dir():
+        raise ModelFileError(
+            f"{path} is a folder, not a student's file; CascadeClassifier.load reads the folder of "
+            "a cascade."
+        )
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != _FORMAT:
         raise ModelFileError(f"{path} is not a skdistill model.")

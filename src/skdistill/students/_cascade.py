@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
@@ -20,7 +20,7 @@ from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
-from skdistill.labelling._teacher import clone_teacher
+from skdistill.labelling._teacher import GivesProbabilities, clone_teacher
 from skdistill.metrics._cascade_curve import cascade_curve
 from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students._missing_teacher import MissingTeacher
@@ -144,8 +144,8 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
     multilabel_ = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "student": [HasMethods(["fit", "predict_proba"])],
-        "teacher": [HasMethods(["fit", "predict_proba"]), None],
+        "student": [GivesProbabilities()],
+        "teacher": [GivesProbabilities(), None],
         "max_teacher_rate": [Interval(Real, 0, 1, closed="both")],
         "target_agreement": [Interval(Real, 0, 1, closed="neither"), None],
         "confidence": [Interval(Real, 0, 1, closed="neither")],

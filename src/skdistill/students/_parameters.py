@@ -10,6 +10,7 @@ from joblib import Memory
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdistill.labelling._pool import TextPool
+from skdistill.labelling._teacher import GivesProbabilities
 from skdistill.metrics._losses import LOSSES
 from skdistill.text._vocabulary import Analyzer
 
@@ -26,7 +27,7 @@ class StudentParameters:
     """The shared parameters; each student's `__init__` lists them with its own defaults."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "teacher": [HasMethods(["fit", "predict_proba"]), None],
+        "teacher": [GivesProbabilities(), None],
         "vocabulary_size": [Interval(Integral, 2, None, closed="left"), StrOptions({"auto"})],
         "n_parameters": [Interval(Integral, 1, None, closed="left"), None],
         "analyzer": [StrOptions({"word", "char"}), callable],

@@ -100,7 +100,8 @@ class AnswerReader:
         try:
             values = np.asarray(row, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"{_short(row)} is neither a label nor probabilities") from None
+            kind = "no sequence of" if self._multilabel else "neither a label nor"
+            raise ValueError(f"{_short(row)} is {kind} probabilities") from None
         if values.shape != (len(self._columns),):
             raise ValueError(
                 f"{_short(row)} has {values.size} numbers for {len(self._columns)} classes"

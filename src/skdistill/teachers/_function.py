@@ -26,6 +26,11 @@ _LONGEST_WAIT = 60
 # Number of odd answers that an error message shows, and that are odd enough to stop if no answer is
 # usable.
 _SHOWN, _TOO_MANY = 3, 10
+# What an answer should be, if a text has one label, and if it may have several.
+_WANTED = (
+    "a label, the probabilities of all classes, or a dict of labels and probabilities",
+    "the probability of each label, or a dict of labels and probabilities",
+)
 _NUMBERED = (
     "If a VotingClassifier or StackingClassifier has numbered the labels, leave classes out and "
     "let func return probabilities in the order of the sorted labels."
@@ -232,7 +237,8 @@ class FunctionTeacherClassifier(TextClassifier):
             elif not n_good and len(odd) >= _TOO_MANY:
                 break
         if odd:
-            raise ValueError(_complaint(odd, texts, n_asked=len(odd) + n_good))
+            wanted = _WANTED[self.multilabel_]
+            raise ValueError(_complaint(odd, texts, wanted, n_asked=len(odd) + n_good))
 
     def _in_batches(self, texts: list[str], batches: list[np.ndarray]) -> Iterator[_Batch]:
         if self.n_jobs > 1:
@@ -346,7 +352,7 @@ class FunctionTeacherClassifier(TextClassifier):
         return tags
 
 
-def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
+def _complaint(odd: dict[int, str], texts: list[str], wanted: str, *, n_asked: int) -> str:
     rows = sorted(odd)
     names = {row: f"texts[{row}], {texts[row][:40]!r}" for row in rows[:_SHOWN]}
     more = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
@@ -356,6 +362,5 @@ def _complaint(odd: dict[int, str], texts: list[str], *, n_asked: int) -> str:
         shown = "; ".join(f"{name}: {odd[row]}" for row, name in names.items()) + more
     return (
         f"func returned no usable answer for {len(rows)} of the {n_asked} texts passed to it "
-        f"({shown}). For each text, return a label, the probabilities of all classes, or a dict of "
-        "labels and probabilities."
+        f"({shown}). For each text, return {wanted}."
     )

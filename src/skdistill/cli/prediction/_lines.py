@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from skdistill._core.encodings import ArrivingLines
+from skdistill._core.format import one_line
 from skdistill.cli.prediction._columns import Columns
 from skdistill.datasets._files import no_rows, read_rows, warn_of_header
 from skdistill.datasets._source import Options, Rows, Source
@@ -14,11 +15,6 @@ from skdistill.datasets._values import damage_of
 
 # Rows per block when a file is written as lines.
 _LINES = 10_000
-# Characters that would end a line or a column, for some program; see Python's `str.splitlines`.
-_ENDS = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-_ESCAPES = str.maketrans(
-    {"\\": "\\\\"} | {end: end.encode("unicode_escape").decode() for end in _ENDS}
-)
 
 
 def standard_input(options: Options) -> Source:
@@ -110,11 +106,6 @@ def _cells(name: str, values: list[Any]) -> list[str]:
         return [*map("%.6g".__mod__, values)]
     written = {value: "" if value is None else one_line(str(value)) for value in {*values}}
     return [written[value] for value in values]
-
-
-def one_line(text: str) -> str:
-    """Return a text on one line, without tabs; a backslash begins an escape, as in Python."""
-    return text.translate(_ESCAPES)
 
 
 def _json_lines(columns: dict[str, list[Any]]) -> str:

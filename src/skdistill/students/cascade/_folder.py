@@ -119,6 +119,11 @@ def read_cascade(folder: Path, teacher: Any = None, reject: Any = None) -> Store
             for name in SAVED
         }
         described = dict(content["teacher"])
+    except NotADirectoryError:
+        raise ModelFileError(
+            f"{folder} is a file, not the folder of a cascade; load a student with its own class, "
+            "or with CompiledClassifier."
+        ) from None
     except FileNotFoundError:
         message = f"{folder} is not the folder of a cascade: it has no {_FIGURES}."
         raise ModelFileError(message) from None

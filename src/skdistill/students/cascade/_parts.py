@@ -13,7 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._core.label_columns import as_labels, columns_in_order
 from skdistill._core.labels import check_labels
 from skdistill.labelling._labeler import SoftLabeler
-from skdistill.labelling._teacher import explain_errors, fit_teacher, needs_no_labels
+from skdistill.labelling._teacher import (
+    explain_errors,
+    fit_teacher,
+    gives_probabilities,
+    needs_no_labels,
+)
 from skdistill.students.cascade._folder import unwrapped
 
 
@@ -85,7 +90,7 @@ def classes_of(labeler: SoftLabeler) -> np.ndarray:
 
 def check_predict_proba(name: str, part: Any) -> None:
     """Refuse a student or a teacher without probabilities."""
-    if not hasattr(part, "predict_proba"):
+    if not gives_probabilities(part):
         raise TypeError(
             f"The {name} {type(unwrapped(part)).__name__} has no method predict_proba, which a "
             "cascade needs. Use a classifier that has it, or wrap this one in "
