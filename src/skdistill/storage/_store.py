@@ -173,7 +173,7 @@ class SoftLabelStore:
     ) -> None:
         """Add rows to a journal, given the digests of their texts as an array of bytes."""
         key = teacher_key, fit
-        path, n_answers = self._journals.get(key, (self._new_path(*key, ".journal"), 0))
+        path, n_answers = self._journals.get(key) or (self._new_path(*key, ".journal"), 0)
         append_block(path, digests, proba)
         self._journals[key] = path, n_answers + len(proba)
         if n_answers + len(proba) >= _SHARD:

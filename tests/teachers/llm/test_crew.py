@@ -1,8 +1,10 @@
 import threading
 import time
+from itertools import chain
 
 import pytest
 
+from skdistill.teachers.llm import _crew
 from skdistill.teachers.llm._client import StoppedError
 from skdistill.teachers.llm._crew import work_in_threads
 
@@ -75,3 +77,31 @@ def test_nothing_begins_when_nobody_reads_on():
     time.sleep(0.02)
     assert stop.is_set()
     assert len(done) == n_done < 10**6
+
+
+def test_results_that_come_fast_are_handed_on_together():
+    results = list(work_in_threads(str, iter(range(2_000)), 2, threading.Event()))
+    assert sum(map(len, results)) == 2_000
+    assert len(results) < 1_000
+
+
+def test_results_that_gather_when_ctrl_c_comes_are_handed_on(monkeypatch):
+    interrupts = iter([KeyboardInterrupt("first")])
+
+    def sleep(_):
+        for interrupt in interrupts:
+            raise interrupt
+
+    monkeypatch.setattr(_crew.time, "sleep", sleep)
+    taken, stop = [], threading.Event()
+
+    def work(item):
+        taken.append(item)
+        return item
+
+    results, found = work_in_threads(work, iter(range(100_000)), 2, stop), []
+    with pytest.raises(KeyboardInterrupt, match="first"):
+        found.extend(chain.from_iterable(results))
+    assert stop.is_set()
+    assert sorted(found) == sorted(taken)
+    assert len(taken) < 100_000
