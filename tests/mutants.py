@@ -31,6 +31,7 @@ SUITES = {
     "runtime/_*.py": ["runtime", "test_serving.py", "onnx", "students/test_multilabel.py"],
     "students/training/_*.py": ["students/training", "students/test_student.py"],
     "selection/_*.py": ["selection"],
+    "storage/_*.py": ["storage"],
     "students/_cascade.py": ["students/test_cascade.py"],
     "students/cascade/_*.py": ["students/test_cascade.py", "students/test_cascade_folder.py"],
     "_core/label*.py": ["core", "metrics", "students/test_gold_labels.py"],
