@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from named_answers import TABLES, NamedAnswers
 from skdistill import (
     DistilledMLPClassifier,
+    FunctionTeacherClassifier,
     TextPool,
     compare,
     make_tfidf_baseline,
@@ -328,3 +329,36 @@ def test_printing_shows_the_accuracy_of_each_model(split):
     assert type(table.copy()) is type(table[["name"]]) is pd.DataFrame
     assert "fit_seconds" in table.to_string()
     pd.testing.assert_frame_equal(table, table.copy())
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_function_is_asked_for_each_text_once(several):
+    asked = []
+
+    def func(texts):
+        asked.extend(texts)
+        return [[float("a" in text), float("b" in text)] for text in texts]
+
+    X = [f"{letter} {number}" for number in range(20) for letter in "ab"]
+    y = ["has a", "has b"] * 20
+    if several:
+        y = pd.DataFrame({"has a": [1, 0] * 20, "has b": [0, 1] * 20})
+    teacher = FunctionTeacherClassifier(func).fit(X, y)
+    table = compare({"function": FrozenEstimator(teacher)}, None, None, X, y)
+    assert sorted(asked) == sorted(X)
+    assert table["accuracy"].tolist() == [1.0]
+    assert 0 < table["texts_per_second"][0] < np.inf
+    assert table["calibration_error"].tolist() == [0.0]
+
+
+def test_columns_of_test_labels_are_those_of_frozen_classifiers_in_any_order():
+    X = ["warm soup", "fast train", "warm train"] * 20
+    y = pd.DataFrame({"food": [1, 0, 1] * 20, "travel": [0, 1, 1] * 20})
+    student = DistilledMLPClassifier(max_epochs=30, random_state=0).fit(X, y)
+    models = {"student": FrozenEstimator(student)}
+    table, turned = (
+        compare(models, None, None, X, y[c]) for c in (["food", "travel"], ["travel", "food"])
+    )
+    assert table["accuracy"].tolist() == turned["accuracy"].tolist() == [1.0]
+    with pytest.raises(ValueError, match="predicts the labels"):
+        compare(models, None, None, X, y.rename(columns={"food": "drink"}))

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -103,6 +104,50 @@ def test_weights_reach_the_last_step_of_a_pipeline(depth, routing):
     expected.fit(X, Y, logisticregression__sample_weight=WEIGHTS)
     np.testing.assert_array_equal(found, expected.predict_proba(["film"]))
     assert abs(found - fit_teacher(teacher, X, Y, None).predict_proba(["film"])).max() > 0.05
+
+
+def weights_of(teacher):
+    """Return the sums of the weights with which the parts of a fitted teacher were fitted."""
+    return [part.weight_ for part in teacher.estimators_]
+
+
+class Recorder(DummyClassifier):
+    """A classifier that remembers the sum of its weights."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.weight_ = None if sample_weight is None else float(np.sum(sample_weight))
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_reach_the_parts_of_meta_estimators(routing):
+    parts = [("a", Recorder()), ("b", Recorder(strategy="prior")), ("none", "drop")]
+    with sklearn.config_context(enable_metadata_routing=routing):
+        vote = fit_teacher(VotingClassifier(parts, voting="soft"), X, Y, WEIGHTS)
+        stack = fit_teacher(StackingClassifier(parts[:2], Recorder(), cv=2), X, Y, WEIGHTS)
+        search = fit_teacher(GridSearchCV(Recorder(), {}, cv=2), X, Y, WEIGHTS)
+    assert weights_of(vote) == weights_of(stack) == [9.0, 9.0]
+    assert stack.final_estimator_.weight_ == 9.0
+    assert search.best_estimator_.weight_ == 9.0
+
+
+def test_weights_reach_a_pipeline_inside_a_search():
+    search = GridSearchCV(make_tfidf_baseline(C=10), {}, cv=2)
+    found = fit_teacher(search, X, Y, WEIGHTS).predict_proba(["film"])
+    expected = make_tfidf_baseline(C=10).fit(X, Y, logisticregression__sample_weight=WEIGHTS)
+    np.testing.assert_array_equal(found, expected.predict_proba(["film"]))
+
+
+@pytest.mark.parametrize(
+    ("classifier", "name"),
+    [(make_tfidf_baseline(), "Pipeline"), (Pipeline([("a", KNeighborsClassifier())]), "KNeigh")],
+)
+def test_a_part_that_takes_no_weights_by_their_name_is_told(classifier, name):
+    vote = VotingClassifier([("good", Recorder()), ("bad", classifier)], voting="soft")
+    rows = X if name == "Pipeline" else [[0.0], [1], [2], [3]]
+    with pytest.warns(UserWarning, match=rf"^{name}\w*, a part of the teacher VotingClassifier, "):
+        fitted = fit_teacher(vote, rows, Y, WEIGHTS)
+    assert fitted.estimators_[0].weight_ is None
 
 
 def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():

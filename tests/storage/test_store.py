@@ -1,5 +1,6 @@
 import time
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -91,6 +92,14 @@ def test_teachers_are_listed(tmp_path):
     assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
     with store.turn("key", []), pytest.raises(OSError, match="is labelling with the teacher key"):
         store.clear("key")
+
+
+def test_a_file_that_another_process_removes_does_not_stop_clearing(tmp_path, monkeypatch):
+    store, listed = SoftLabelStore(tmp_path), Path.iterdir
+    store.write("key", {"a": row("a")})
+    monkeypatch.setattr(Path, "iterdir", lambda path: [path / "gone.npz", *listed(path)])
+    store.clear("key")
+    assert {path.name for path in listed(store.folder("key"))} <= {"lock"}
 
 
 def test_store_keeps_no_partial_file(tmp_path, monkeypatch):

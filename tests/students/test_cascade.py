@@ -173,10 +173,15 @@ def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
     for cascade in (
         CascadeClassifier(make_student(WeighedTeacher()), random_state=0),
         CascadeClassifier(make_student(max_epochs=1), WeighedTeacher(), random_state=0),
+        CascadeClassifier(
+            FrozenEstimator(make_student(max_epochs=1).fit(X, y)), WeighedTeacher(), random_state=0
+        ),
     ):
         with sklearn.config_context(enable_metadata_routing=routing):
             cascade.fit(X, y, sample_weight=weights)
-    assert len(WeighedTeacher.weights) == 2
+    with pytest.raises(TypeError, match="X_unlabeled"):  # a frozen student learns from nothing
+        cascade.fit(X, y, sample_weight=weights, X_unlabeled=["a text"])
+    assert len(WeighedTeacher.weights) == 3
     training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])

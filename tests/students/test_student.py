@@ -812,6 +812,9 @@ def test_a_script_without_spaces_is_noticed():
     assert words.score(texts[1::2], y[1::2]) == 0.5
     with pytest.warns(UserWarning, match="(9[0-9]|100)% of the words occur only once"):
         make_student(max_epochs=1).fit([f"RT @user https://t.co/x {text}" for text in texts], y)
+    with pytest.warns(UserWarning, match=message) as caught:
+        make_student(analyzer=str.split, max_epochs=1).fit(texts, y)
+    assert caught[0].filename == __file__
     # The suite turns warnings into errors, so these do not warn.
     for analyzer in ("char", list):
         student = make_student(analyzer=analyzer, vocabulary_size=300, max_epochs=20)

@@ -118,3 +118,13 @@ def test_a_sample_spans_all_texts():
     texts = ["the same words"] * 1500 + [f"word{i} other{i} third{i}" for i in range(1500)]
     assert share_of_single_words(texts) == 0.5
     assert share_of_single_words(texts[:1200]) == 0
+
+
+def test_features_of_a_function_are_judged_in_scripts_without_spaces_alone():
+    texts = write_without_spaces("Chinese", 100)
+    assert share_of_single_words(texts, split=str.split) > 0.95
+    assert share_of_single_words(texts, split=list) < 0.2
+    english = [f"all of word{i} is new{i}" for i in range(100)]
+    pairs = [[i, i + 1] for i in range(100)]
+    assert share_of_single_words(english, split=lambda text: [text]) == 0
+    assert share_of_single_words(texts, split=lambda text: pairs[texts.index(text)]) == 0

@@ -144,7 +144,8 @@ def compare(
         - ``n_bytes``: the size of the file that joblib writes; missing if the classifier cannot be
           pickled, as with a lambda;
         - ``texts_per_second``: the speed of ``predict`` on this machine, the median of repeated
-          runs;
+          runs; a :class:`~skdistill.FunctionTeacherClassifier`, whose answers may cost, is asked
+          for each text once;
         - ``fit_seconds``: the training time, including the teacher's labelling if `fit` does it;
           missing for a frozen classifier.
 
@@ -194,8 +195,8 @@ def compare(
         require_matplotlib("compare(plot=True)")
     models = _check_estimators(estimators, reference)
     train, labels = _check_training_texts(models, X_train, y_train)
-    test, test_labels = _check_test_texts(X_test, y_test, labels)
-    columns = label_names(y_test if labels is None else labels)
+    columns = _names_of_labels(models, y_test) if labels is None else label_names(labels)
+    test, test_labels = _check_test_texts(X_test, y_test, labels, columns)
     pool = as_pool(X_unlabeled)
 
     # The reference comes first because the others are compared with it.
@@ -288,10 +289,23 @@ def _check_training_texts(
     return texts, codes if label_names(y) is None else pd.DataFrame(codes, columns=classes)
 
 
-def _check_test_texts(X: Any, y: Any, train_labels: Any) -> tuple[list[str], np.ndarray]:
+def _names_of_labels(models: dict[str, Any], y_test: Any) -> np.ndarray | None:
+    """Return the names of the test labels, in the order of the first frozen model with the same."""
+    names = label_names(y_test)
+    if names is None:
+        return None
+    for model in models.values():
+        classes = np.asarray(getattr(model, "classes_", None))
+        if classes.dtype.kind == "U" and sorted(classes.tolist()) == sorted(names.tolist()):
+            return classes
+    return names
+
+
+def _check_test_texts(
+    X: Any, y: Any, train_labels: Any, columns: np.ndarray | None
+) -> tuple[list[str], np.ndarray]:
     """Return the test texts and labels; a single class is allowed."""
     texts = check_texts(X, name="X_test")
-    columns = None
     if np.ndim(train_labels) == 2:
         columns = names_or_numbers(train_labels, train_labels.shape[1])
     labels = as_labels(y, name="y_test", classes=columns)

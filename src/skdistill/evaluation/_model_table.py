@@ -24,6 +24,7 @@ from skdistill._core.multilabel import class_names, has_labels, predict_columns
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
+from skdistill.teachers._function import FunctionTeacherClassifier
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Predictions:
     """Predicted labels and, if the classifier returns them, probabilities.
 
     `classes` are the labels of the columns of `proba`. For multilabel data, `labels` has shape
-    (n_texts, n_labels) and `classes` is None.
+    (n_texts, n_labels) and `classes` is None. `seconds` is the time that they took, if the model
+    must not be asked a second time.
     """
 
     labels: np.ndarray
     proba: np.ndarray | None
     classes: np.ndarray | None
+    seconds: float | None = None
 
     @classmethod
     def of(
@@ -53,6 +56,13 @@ class Predictions:
         says that the model was fitted on these columns.
         """
         classes = class_names(model, names, by_place=by_place)
+        if isinstance(model, FunctionTeacherClassifier):  # each answer may cost
+            start = time.perf_counter()
+            answers = predict_columns(model, X, classes)
+            seconds = time.perf_counter() - start
+            if model.multilabel_:
+                return cls((answers > 0.5).astype(np.int64), answers, None, seconds)
+            return cls(classes[answers.argmax(axis=1)], answers, classes, seconds)
         labels = as_labels(model.predict(X), name="predictions", classes=classes)
         has_proba = hasattr(model, "predict_proba")
         proba = predict_columns(model, X, classes) if has_proba else None
@@ -105,6 +115,8 @@ def measure_model(
         predictions.classes,
         None if reference is None else reference.labels,
     )
+    seconds = predictions.seconds
+    speed = measure_speed(model.predict, X) if seconds is None else len(X) / max(seconds, 1e-9)
     try:
         n_parameters = count_parameters(model)
     except TypeError:
@@ -122,7 +134,7 @@ def measure_model(
         "calibration_error": found.calibration_error,
         "n_parameters": n_parameters,
         "n_bytes": n_bytes,
-        "texts_per_second": measure_speed(model.predict, X),
+        "texts_per_second": speed,
         "fit_seconds": fit_seconds,
     }
 

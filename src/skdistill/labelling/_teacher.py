@@ -265,9 +265,9 @@ def fit_teacher(
     if name is None:
         _warn_of_weights(teacher)
         return _fit(teacher, X, y)
-    if name == "sample_weight":
-        return _fit(teacher, X, y, sample_weight=sample_weight)
-    # With metadata routing, a pipeline takes no names of steps.
+    if has_fit_parameter(teacher, name):
+        return _fit(teacher, X, y, **{name: sample_weight})
+    # With metadata routing, a meta-estimator asks each part whether it wants the weights.
     with config_context(enable_metadata_routing=False):
         return _fit(teacher, X, y, **{name: sample_weight})
 
@@ -311,12 +311,14 @@ def explain_errors(teacher: Any) -> Iterator[None]:
 
 
 def _warn_of_weights(teacher: BaseEstimator) -> None:
-    part, name = teacher, type(teacher).__name__
-    while isinstance(part, Pipeline):
-        part = part.steps[-1][1]
+    part, inner, name = teacher, teacher, type(teacher).__name__
+    while inner is not None:
+        part, parts = inner, _parts_with_weights(inner)
+        inner = next((one for one in parts if _weight_parameter(one) != "sample_weight"), None)
     what = f"The teacher {name}"
     if part is not teacher:
-        what = f"{type(part).__name__}, the last step of the teacher {name},"
+        place = "the last step" if isinstance(teacher, Pipeline) else "a part"
+        what = f"{type(part).__name__}, {place} of the teacher {name},"
     warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
 
 
@@ -335,14 +337,29 @@ def warn_once(message: str) -> None:
 
 
 def _weight_parameter(teacher: BaseEstimator) -> str | None:
-    """Return the parameter of `fit` for sample weights; for a pipeline, that of its last step."""
-    if has_fit_parameter(teacher, "sample_weight"):
+    """Return the parameter of `fit` for sample weights, also of a meta-estimator; None without."""
+    if has_fit_parameter(teacher, "sample_weight") or isinstance(teacher, FrozenEstimator):
         return "sample_weight"
-    if not isinstance(teacher, Pipeline):
-        return None
-    step, classifier = teacher.steps[-1]
-    name = _weight_parameter(classifier)
-    return None if name is None else f"{step}__{name}"
+    names = {*map(_weight_parameter, _parts_with_weights(teacher))}
+    if isinstance(teacher, VotingClassifier | StackingClassifier):
+        # They pass the weights on by this name alone.
+        return "sample_weight" if names == {"sample_weight"} else None
+    (name,) = names or {None}
+    prefix = f"{teacher.steps[-1][0]}__" if isinstance(teacher, Pipeline) else ""
+    return None if name is None else f"{prefix}{name}"
+
+
+def _parts_with_weights(teacher: BaseEstimator) -> list[BaseEstimator]:
+    """Return the parts to which a meta-estimator passes sample weights."""
+    if isinstance(teacher, Pipeline):
+        return [teacher.steps[-1][1]]
+    if isinstance(teacher, BaseSearchCV):
+        return [teacher.estimator]
+    if isinstance(teacher, VotingClassifier | StackingClassifier):
+        parts = [part for _, part in teacher.estimators]
+        parts.append(getattr(teacher, "final_estimator", None))
+        return [part for part in parts if isinstance(part, BaseEstimator)]
+    return []
 
 
 def check_frozen_parts(teacher: BaseEstimator) -> None:

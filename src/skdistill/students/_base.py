@@ -191,8 +191,8 @@ class DistilledClassifier(
         pool = check_unlabeled(
             self._unlabeled_or(X_unlabeled), n_labeled=len(texts), name=pool_name
         )
-        if self.analyzer == "word":
-            _warn_of_single_words(texts, pool)
+        if self.analyzer != "char":
+            _warn_of_single_words(texts, pool, self.analyzer)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
@@ -460,8 +460,9 @@ class DistilledClassifier(
         return tags
 
 
-def _warn_of_single_words(texts: list[str], pool: Texts) -> None:
-    share = share_of_single_words(texts, pool)
+def _warn_of_single_words(texts: list[str], pool: Texts, analyzer: Any) -> None:
+    split = analyzer if callable(analyzer) else None
+    share = share_of_single_words(texts, pool, split=split)
     if share > MOSTLY_SINGLE:
         warnings.warn(
             f"In a sample of the texts, {share:.0%} of the words occur only once (if many texts "

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
@@ -33,6 +33,7 @@ from skdistill.students.cascade._parts import (
     classes_of,
     fit_parts,
     make_labeler,
+    params_of_parts,
     read_labels,
     split_rows,
 )
@@ -223,8 +224,9 @@ class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
                 len(texts), codes, self.validation_fraction, self.random_state
             )
         if len(training):
-            routed = process_routing(self, "fit", **params)
-            student_params = _check_method_params(texts, routed.student.fit, indices=training)
+            student_params = _check_method_params(
+                texts, params_of_parts(self, student, params), indices=training
+            )
             train_texts = [texts[row] for row in training]
             train_labels = None if labels is None else labels[training]
             parts = student, teacher, train_texts, train_labels, student_params

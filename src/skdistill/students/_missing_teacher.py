@@ -29,7 +29,7 @@ class MissingTeacher(ClassifierMixin, BaseEstimator):
         raise ValueError(
             f"This student was loaded from a file, which does not contain its teacher{named}. "
             "Pass one with set_params(teacher=...), or set teacher=None to train on the gold "
-            "labels."
+            "labels; or wrap the student in FrozenEstimator to use it as it is."
         )
 
     def predict_proba(self, X: Iterable[str]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from math import ceil
 
@@ -22,7 +23,9 @@ _WITHOUT_SPACES = re.compile(
 )
 
 
-def share_of_single_words(*parts: Texts) -> float:
+def share_of_single_words(
+    *parts: Texts, split: Callable[[str], Iterable[str]] | None = None
+) -> float:
     """Compute the share of words that occur once in up to 300 evenly spaced texts.
 
     Of texts on disk, which are slow to read, the first are taken.
@@ -31,6 +34,9 @@ def share_of_single_words(*parts: Texts) -> float:
     ----------
     *parts : collection of str
         The texts. Fewer than 50 in all are too few to judge.
+    split : callable, default=None
+        Maps a text to its features. It is judged by scripts without spaces alone: elsewhere, its
+        features may be meant to be rare, such as pairs of words.
 
     Returns
     -------
@@ -58,11 +64,16 @@ def share_of_single_words(*parts: Texts) -> float:
         for texts in parts
     ]
     sample = [*chain.from_iterable(samples)]
-    words = split_words(" ".join(sample).lower())
+    if split is None:
+        words: Iterable[str] = split_words(" ".join(sample).lower())
+    else:
+        words = map(str, chain.from_iterable(map(split, sample)))
     counts = Counter(word for word in words if any(map(str.isalnum, word)))
     found = [len(_WITHOUT_SPACES.findall(text)) for text in sample]
     n_mostly = sum(_MANY * n > len(text) for n, text in zip(found, sample, strict=True))
     if 2 * sum(map(bool, found)) > len(sample) or n_mostly >= _MIN_TEXTS:
         counts = Counter({word: n for word, n in counts.items() if _WITHOUT_SPACES.search(word)})
+    elif split is not None:
+        return 0.0
     n_words = counts.total()
     return sum(n == 1 for n in counts.values()) / n_words if n_words else 0.0

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import check_is_fitted
 
@@ -54,6 +55,18 @@ def split_rows(
         random_state=check_random_state(random_state),
     )
     return training, validation
+
+
+def params_of_parts(cascade: Any, student: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of `fit` that student or teacher take, or raise scikit-learn's error.
+
+    A frozen student takes none, but its teacher may still want the weights.
+    """
+    weights = {}
+    if isinstance(student, FrozenEstimator):
+        weights = {name: value for name, value in params.items() if name == "sample_weight"}
+    others = {name: value for name, value in params.items() if name not in weights}
+    return {**process_routing(cascade, "fit", **others).student.fit, **weights}
 
 
 def fit_parts(
