@@ -370,8 +370,13 @@ def test_a_fitted_teacher_of_columns_in_another_order_is_refused(topical):
         make_student(teacher).fit(TEXTS, SHUFFLED)
     with pytest.raises(ValueError, match=message):
         distillation_report(make_student(teacher), TEXTS, SHUFFLED, n_seeds=1)
-    with pytest.raises(ValueError, match=r"'a' predicts the labels .* in the same order"):
-        compare({"a": teacher}, None, None, TEXTS, SHUFFLED)
+    # The labels of a test are read by the names of their columns.
+    models = {"a": teacher, "b": teacher}
+    by_order = [compare(models, None, None, TEXTS, table) for table in (TOPICS, SHUFFLED)]
+    assert by_order[0]["accuracy"].tolist() == by_order[1]["accuracy"].tolist()
+    turned = FrozenEstimator(make_student().fit(TEXTS, SHUFFLED))
+    with pytest.raises(ValueError, match=r"'b' predicts the labels .* in the same order"):
+        compare({"a": teacher, "b": turned}, None, None, TEXTS, SHUFFLED)
     # Without names, the order is the user's concern.
     assert make_student(teacher).fit(TEXTS, TOPICS.to_numpy()).score(TEXTS, TOPICS) > 0.9
 
