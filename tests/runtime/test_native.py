@@ -571,8 +571,14 @@ def test_arrays_must_fit():
         kernel.predict(texts, 0, 2, np.zeros(2, np.float32), 2)
     with pytest.raises((ValueError, BufferError)):
         kernel.predict(texts, 0, 2, np.zeros((2, 6), np.float32)[:, ::2], 0)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="a list and four more"):
         kernel.predict(tuple(texts), 0, 2, np.zeros(2, np.int64), 2)
+    with pytest.raises(TypeError, match="a list and four more"):
+        kernel.predict(texts, 0, 2, np.zeros(2, np.int64))
+    with pytest.raises(TypeError):
+        kernel.predict(texts, 0.0, 2, np.zeros(2, np.int64), 2)
+    with pytest.raises(OverflowError):
+        kernel.predict(texts, 0, 2**64, np.zeros(2, np.int64), 2)
     with pytest.raises(TypeError, match="every text must be a str"):
         kernel.predict(["the", b"a"], 0, 2, np.zeros(2, np.int64), 2)
     with pytest.raises(TypeError):

@@ -22,6 +22,8 @@ from skdistill.text._vocabulary import Vocabulary
 
 # What the extension returns, by the method of a network, and the order of its poolings and steps.
 _ANSWERS = {"decision_function": 0, "predict_proba": 1, "predict": 2}
+# As objects, because finding the dtype of a type takes longer than allocating a small array.
+_INT64, _FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
 _POOLINGS = {"mean": 0, "max": 1, "attention": 2}
 _LAYER = 3
 # The kinds of characters that texts have contained: see `_native.h`.
@@ -235,9 +237,9 @@ class Kernel:
         out: np.ndarray
         if method == "predict":
             shape = (n_texts, self._n_classes) if self._multilabel else n_texts
-            out = np.empty(shape, np.int64)
+            out = np.empty(shape, _INT64)
         else:
-            out = np.empty((n_texts, self._n_classes), np.float32)
+            out = np.empty((n_texts, self._n_classes), _FLOAT32)
         if n_jobs in (None, 1) or n_texts < 2 * _LEAST_TEXTS:
             self._predict(texts, 0, n_texts, out, wanted)
         else:

@@ -386,7 +386,7 @@ static void write_labels(const Network *net, const float *scores, size_t n, int6
     }
 }
 
-static void answer(const Network *net, int wanted, const float *scores, size_t n, void *to) {
+static void answer(const Network *net, long wanted, const float *scores, size_t n, void *to) {
     size_t n_classes = net->n_classes;
     if (wanted == LABELS)
         write_labels(net, scores, n, to);
@@ -397,16 +397,21 @@ static void answer(const Network *net, int wanted, const float *scores, size_t n
             to_probabilities(scores + at, n_classes, net->multilabel, (float *)to + at);
 }
 
-/* predict(texts, start, stop, out, wanted): fill in rows `start` to `stop` of an array. */
-static PyObject *predict(PyObject *object, PyObject *args) {
+/* predict(texts, start, stop, out, wanted): fill in rows `start` to `stop` of an array. The arguments
+   come without a tuple, which saves an eighth of the time of a single text. */
+static PyObject *predict(PyObject *object, PyObject *const *args, Py_ssize_t n_args) {
     Kernel *self = (Kernel *)object;
     const Network *net = &self->net;
-    PyObject *list, *array;
-    Py_ssize_t start, stop;
-    int wanted;
     Py_buffer out;
     size_t n_items;
-    if (!PyArg_ParseTuple(args, "O!nnOi", &PyList_Type, &list, &start, &stop, &array, &wanted))
+    if (n_args != 5 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "predict needs a list and four more arguments");
+        return NULL;
+    }
+    PyObject *list = args[0], *array = args[3];
+    Py_ssize_t start = PyLong_AsSsize_t(args[1]), stop = PyLong_AsSsize_t(args[2]);
+    long wanted = PyLong_AsLong(args[4]);
+    if (PyErr_Occurred())
         return NULL;
     if (!net->n_classes || wanted < LOGITS || wanted > LABELS) {
         refuse(net->n_classes ? "there is no such answer" : "the kernel has no network");
@@ -504,7 +509,7 @@ static PyObject *encode(PyObject *object, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"set_network", set_network, METH_VARARGS, NULL},
-    {"predict", predict, METH_VARARGS, NULL},
+    {"predict", (PyCFunction)(void (*)(void))predict, METH_FASTCALL, NULL},
     {"encode", encode, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
