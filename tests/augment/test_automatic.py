@@ -4,11 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import (
     DistilledMLPClassifier,
+    FunctionTeacherClassifier,
     TextAugmenter,
     TransformerTeacherClassifier,
     ZeroShotTeacherClassifier,
@@ -119,15 +123,30 @@ def test_only_transformers_that_read_a_text_once_are_asked_for_more(teacher, tin
         return choose_augmenter(augmenter, teacher, ["a b"], [], analyzer=analyzer)
 
     unfitted = TransformerTeacherClassifier(tiny_checkpoint)
+    # What its own teacher costs is not asked for again.
+    student = DistilledMLPClassifier(FunctionTeacherClassifier(len))
     words = chosen(unfitted).new_words
     assert words
     assert words == teacher.known_words() == unfitted.known_words()
     for other in (
         FrozenEstimator(teacher),
         VotingClassifier([("tfidf", make_tfidf_baseline()), ("transformer", unfitted)]),
+        VotingClassifier([("student", FrozenEstimator(student)), ("transformer", unfitted)]),
+        VotingClassifier([("none", "drop"), ("frozen", FrozenEstimator(teacher))]),
         SharedTeacher(unfitted),
     ):
         assert chosen(other).new_words == words
+    for paid in (
+        FunctionTeacherClassifier(len),
+        FrozenEstimator(FunctionTeacherClassifier(len)),
+        make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)),
+        make_pipeline(FunctionTransformer(), FrozenEstimator(FunctionTeacherClassifier(len))),
+        CalibratedClassifierCV(FunctionTeacherClassifier(len)),
+    ):
+        vote = VotingClassifier([("transformer", unfitted), ("paid", paid)])
+        assert chosen(vote) is chosen(FrozenEstimator(vote)) is None
+    for part in (student, make_tfidf_baseline(), "drop"):
+        assert chosen(VotingClassifier([("part", part)])) is None
     for other in (None, make_tfidf_baseline(), SharedTeacher(make_tfidf_baseline())):
         assert chosen(other) is None
     assert chosen(ZeroShotTeacherClassifier(tiny_checkpoint, ["cooking"])) is None

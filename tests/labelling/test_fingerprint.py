@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -75,6 +75,24 @@ def ask_again(texts):
     return [[0.8, 0.2] if "good" in text else [0.1, 0.9] for text in texts]
 
 
+class Service(ClassifierMixin, BaseEstimator):
+    """Somebody's own teacher, which may learn from the rows."""
+
+    def __init__(self, func=ask, learns=False):
+        self.func = func
+        self.learns = learns
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.array(self.func(list(X)))
+
+    def __skdistill_fingerprint__(self, X, y, sample_weight):
+        return "Service", self.func.__name__, (X, y) if self.learns else None
+
+
 FROZEN = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
 COMPOSITES = {
     "pipeline": make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(ask)),
@@ -84,6 +102,10 @@ COMPOSITES = {
     "voting": VotingClassifier(
         [("a", FunctionTeacherClassifier(ask)), ("b", FunctionTeacherClassifier(ask_again))],
         voting="soft",
+    ),
+    "pipeline, own class": make_pipeline(FunctionTransformer(), Service()),
+    "voting, own class": VotingClassifier(
+        [("a", Service()), ("b", FunctionTeacherClassifier(ask_again))], voting="soft"
     ),
     "voting, frozen": VotingClassifier(
         [("a", FunctionTeacherClassifier(ask)), ("b", FROZEN), ("c", "drop")], voting="soft"
@@ -100,7 +122,7 @@ def test_a_composite_that_ignores_its_rows_asks_once_in_cross_validation(name, t
         return ask(texts)
 
     teacher = clone(COMPOSITES[name])
-    part = "a" if "voting" in name else "functionteacherclassifier"
+    part = "a" if "voting" in name else teacher.steps[-1][0]
     teacher.set_params(**{f"{part}__func": note})
     texts, labels = [f"{text} {i}" for i in range(3) for text in X], np.tile(Y, 3)
     student = DistilledMLPClassifier(teacher, memory=tmp_path, max_epochs=1, random_state=0)
@@ -114,7 +136,7 @@ def test_a_composite_that_ignores_its_rows_counts_by_its_parts_and_labels(name):
     key = teacher_fingerprint(teacher, X, Y)
     assert teacher_fingerprint(teacher, X[1:3], Y[1:3]) == key
     assert teacher_fingerprint(teacher, X, np.array(["bad", "neg", "pos", "neg"])) != key
-    part = "a" if "voting" in name else "functionteacherclassifier"
+    part = "a" if "voting" in name else teacher.steps[-1][0]
     edited = clone(teacher).set_params(**{f"{part}__func": ask_again})
     assert teacher_fingerprint(edited, X, Y) != key
 
@@ -124,8 +146,10 @@ def test_a_composite_that_ignores_its_rows_counts_by_its_parts_and_labels(name):
     [
         make_pipeline(TfidfVectorizer(), FunctionTeacherClassifier(ask)),
         VotingClassifier([("a", FunctionTeacherClassifier(ask)), ("b", make_tfidf_baseline())]),
+        make_pipeline(FunctionTransformer(), Service(learns=True)),
+        VotingClassifier([("a", Service()), ("b", Service(learns=True))]),
     ],
-    ids=["pipeline", "voting"],
+    ids=["pipeline", "voting", "pipeline, own class", "voting, own class"],
 )
 def test_a_composite_with_a_part_that_learns_counts_by_its_rows(teacher):
     keys = {teacher_fingerprint(teacher, X, Y), teacher_fingerprint(teacher, X[:2], Y[:2])}

@@ -31,6 +31,8 @@ from skdistill import (
     CascadeClassifier,
     DistilledMLPClassifier,
     FunctionTeacherClassifier,
+    compare,
+    distillation_report,
     make_tfidf_baseline,
 )
 from skdistill.labelling._teacher import (
@@ -322,6 +324,32 @@ def test_a_teacher_that_cannot_be_copied_names_the_parameter_and_a_way_that_work
         frozen = FrozenEstimator(teacher.fit(X, Y))
         for works in (frozen, SharingService(client=client)):
             assert DistilledMLPClassifier(works, **options).fit(X, Y).transfer_size_ == 4
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        clone,
+        lambda student: clone(make_pipeline(FunctionTransformer(), student)),
+        lambda student: GridSearchCV(student, {"max_epochs": [1]}, cv=2).fit(X, Y),
+        lambda student: CascadeClassifier(student).fit(X, Y),
+        lambda student: clone(CascadeClassifier(make_tfidf_baseline(), student.teacher)),
+        lambda student: compare({"student": student}, X, Y, X, Y),
+        lambda student: distillation_report(student, X, Y, X_test=X, y_test=Y),
+    ],
+    ids=["clone", "pipeline", "search", "cascade", "teacher of a cascade", "compare", "report"],
+)
+def test_whoever_clones_a_student_names_the_part_of_its_teacher(use):
+    student = DistilledMLPClassifier(Service(client=threading.Lock()))
+    with pytest.raises(TypeError, match=r"^The teacher cannot be cloned, because Service\.client,"):
+        use(student)
+
+
+@pytest.mark.parametrize("teacher", [None, make_tfidf_baseline()])
+def test_an_error_about_another_parameter_stays_as_it_is(teacher):
+    student = DistilledMLPClassifier(teacher, callbacks=[threading.Lock()])
+    with pytest.raises(TypeError, match=r"^cannot pickle"):
+        clone(student)
 
 
 class Talkative:

@@ -325,6 +325,9 @@ def test_jobs_share_one_list(n_jobs):
     for method in ("predict", "predict_proba", "decision_function"):
         found = network.kernel.answer(method, texts, n_jobs)
         np.testing.assert_array_equal(found, network.kernel.answer(method, texts))
+    texts[-1] = b"no text"
+    with pytest.raises(TypeError, match="every text must be a str"):
+        network.kernel.answer("predict", texts, n_jobs)
 
 
 @pytest.fixture(scope="module")

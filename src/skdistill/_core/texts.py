@@ -85,7 +85,7 @@ def _read_column(X: Any, name: str) -> list[Any]:
 
 def as_list(column: Any) -> list[Any]:
     """Return the values of any column as Python objects."""
-    for method in ("to_pylist", "to_list", "tolist"):
+    for method in ("to_pylist", "tolist", "to_list"):
         if hasattr(column, method):
             return list(getattr(column, method)())
     return list(column if isinstance(column, Iterable) else np.asarray(column).tolist())

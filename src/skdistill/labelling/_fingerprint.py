@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from skdistill._core.label_columns import as_labels, names_or_numbers
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
-from skdistill.labelling._teacher import clone_teacher, ignores_rows, learns_nothing
+from skdistill.labelling._teacher import clone_teacher, learns_nothing
 
 # Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
 # counts its calls, for example.
@@ -84,9 +87,46 @@ def _current_fingerprint(
         labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain
         parts = getattr(recipe, PROTOCOL)(X, labels, sample_weight)
         return describe(parts, is_fitted=learns_nothing(recipe))
-    if ignores_rows(recipe):
+    if ignores_rows(recipe, X, _plain(y), sample_weight):
         return describe((recipe, _labels(y)), is_fitted=False)
     return describe((recipe, X, _plain(y), sample_weight), is_fitted=False)
+
+
+def ignores_rows(teacher: Any, *rows: Any) -> bool:
+    """Return whether a teacher, if all its parts are fitted, does not depend on its training rows.
+
+    This holds for a teacher that learns nothing or is frozen, for an ensemble of such teachers that
+    vote, and for a pipeline that ends with one, after transformers that need no `fit`. An unfitted
+    teacher with a fingerprint of its own learns nothing if that is the same with its rows, ``X``,
+    ``y`` and ``sample_weight``, as without.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
+    >>> from skdistill.labelling._fingerprint import ignores_rows
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)))
+    True
+    >>> ignores_rows(make_pipeline(FunctionTransformer(), make_tfidf_baseline()))
+    False
+    """
+    if isinstance(teacher, VotingClassifier):
+        return all(part == "drop" or ignores_rows(part, *rows) for _, part in teacher.estimators)
+    if isinstance(teacher, Pipeline):
+        *transformers, (_, classifier) = teacher.steps
+        return ignores_rows(classifier, *rows) and all(
+            part in (None, "passthrough")
+            or isinstance(part, FrozenEstimator)
+            or not get_tags(part).requires_fit
+            for _, part in transformers
+        )
+    if isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
+        return True
+    if not rows or not hasattr(teacher, PROTOCOL):
+        return False
+    with_rows, without = (getattr(teacher, PROTOCOL)(*given) for given in (rows, [None] * 3))
+    return describe(with_rows) == describe(without)
 
 
 def _labels(y: Any) -> Any:

@@ -10,8 +10,9 @@ class Pace:
     """The number of texts to ask for at once, from the speed of the last answer.
 
     A slow teacher is asked for 256 texts, a fast one for 8,192. An interruption loses the texts
-    that are being labelled: at most 256 answers, or about eight seconds. There are two sizes only,
-    because the answers of a transformer depend on the size in the last bits.
+    that are being labelled: at most 256 answers of a slow teacher, and about eight seconds' work of
+    a fast one. There are two sizes only, because the answers of a transformer depend on the size in
+    the last bits.
 
     Parameters
     ----------

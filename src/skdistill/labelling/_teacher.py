@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn import config_context
@@ -66,59 +66,30 @@ def learns_nothing(teacher: Any) -> bool:
     return getattr(teacher, "_learns_nothing", False)
 
 
-def ignores_rows(teacher: Any) -> bool:
-    """Return whether a teacher, if all its parts are fitted, does not depend on its training rows.
+def voters(teacher: Any) -> Iterator[Any]:
+    """Iterate over the classifiers that vote, in ensembles of ensembles, too; or over the teacher.
 
-    This holds for a teacher that learns nothing or is frozen, for an ensemble of such teachers that
-    vote, and for a pipeline that ends with one, after transformers that need no `fit`.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import FunctionTransformer
-    >>> from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
-    >>> from skdistill.labelling._teacher import ignores_rows
-    >>> ignores_rows(make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)))
-    True
-    >>> ignores_rows(make_pipeline(FunctionTransformer(), make_tfidf_baseline()))
-    False
-    """
-    if isinstance(teacher, VotingClassifier):
-        return all(part == "drop" or ignores_rows(part) for _, part in teacher.estimators)
-    if isinstance(teacher, Pipeline):
-        *transformers, (_, classifier) = teacher.steps
-        return ignores_rows(classifier) and all(
-            part in (None, "passthrough")
-            or isinstance(part, FrozenEstimator)
-            or not get_tags(part).requires_fit
-            for _, part in transformers
-        )
-    return isinstance(teacher, FrozenEstimator) or learns_nothing(teacher)
-
-
-def find_part(teacher: Any, method: str) -> Any:
-    """Return the teacher, or its first part, that has a method; None if no part has it.
-
-    We look into a frozen estimator and into the parts of a voting ensemble.
+    What is frozen is returned without its `FrozenEstimator`.
 
     Examples
     --------
+    >>> from sklearn.ensemble import VotingClassifier
     >>> from sklearn.frozen import FrozenEstimator
     >>> from skdistill import make_tfidf_baseline
-    >>> from skdistill.labelling._teacher import find_part
+    >>> from skdistill.labelling._teacher import voters
     >>> teacher = make_tfidf_baseline()
-    >>> find_part(FrozenEstimator(teacher), "decision_function") is teacher
-    True
+    >>> vote = VotingClassifier([("frozen", FrozenEstimator(teacher)), ("none", "drop")])
+    >>> [voter is teacher for voter in voters(vote)]
+    [True]
     """
     if isinstance(teacher, FrozenEstimator):
-        return find_part(teacher.estimator, method)
-    if hasattr(teacher, method):
-        return teacher
-    if isinstance(teacher, VotingClassifier):
+        yield from voters(teacher.estimator)
+    elif isinstance(teacher, VotingClassifier):
         parts = getattr(teacher, "estimators_", None) or [part for _, part in teacher.estimators]
-        found = (find_part(part, method) for part in parts)
-        return next((part for part in found if part is not None), None)
-    return None
+        for part in parts:
+            yield from () if part == "drop" else voters(part)
+    else:
+        yield teacher
 
 
 def gives_probabilities(classifier: Any) -> bool:
@@ -211,6 +182,24 @@ def clone_teacher(teacher: BaseEstimator, remedy: str = _FREEZE) -> BaseEstimato
             f"({_first_line(error)}). {remedy}, or define __sklearn_clone__ in its class to share "
             "the value with the copy."
         ) from error
+
+
+class CloningMixin:
+    """A mixin for estimators with the parameter `teacher`, also in searches and cross-validation.
+
+    If a part of the teacher cannot be copied, the error of scikit-learn's `clone` names it.
+    """
+
+    teacher: Any
+
+    def __sklearn_clone__(self) -> Self:
+        try:
+            copy: Self = super().__sklearn_clone__()  # type: ignore[misc]
+        except Exception:
+            if self.teacher is not None:
+                clone_teacher(self.teacher)
+            raise
+        return copy
 
 
 def pickle_teacher(teacher: BaseEstimator, dumps: Callable[[Any], bytes]) -> bytes:

@@ -250,13 +250,19 @@ class Kernel:
 def _in_threads(
     predict: Callable[..., None], texts: list[str], out: np.ndarray, wanted: int, n_jobs: int | None
 ) -> None:
-    from joblib import Parallel, delayed, effective_n_jobs
+    # Imported here, because predicting single texts does not need them. joblib's own threads look
+    # for results every 10 ms, in which one thread predicts 10,000 texts.
+    from concurrent.futures import ThreadPoolExecutor
 
-    n_pieces = _PIECES_A_THREAD * effective_n_jobs(n_jobs)
-    n_pieces = max(1, min(n_pieces, len(texts) // _LEAST_TEXTS))
+    from joblib import effective_n_jobs
+
+    n_threads = effective_n_jobs(n_jobs)
+    n_pieces = max(1, min(_PIECES_A_THREAD * n_threads, len(texts) // _LEAST_TEXTS))
     edges = np.linspace(0, len(texts), n_pieces + 1).astype(int).tolist()
-    work = (delayed(predict)(texts, *rows, out, wanted) for rows in pairwise(edges))
-    Parallel(n_jobs=n_jobs, require="sharedmem")(work)
+    with ThreadPoolExecutor(n_threads) as pool:
+        pieces = [pool.submit(predict, texts, *rows, out, wanted) for rows in pairwise(edges)]
+        for piece in pieces:
+            piece.result()
 
 
 def padded(width: int, unit: int = 4) -> int:

@@ -20,7 +20,7 @@ from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
-from skdistill.labelling._teacher import GivesProbabilities, clone_teacher
+from skdistill.labelling._teacher import CloningMixin, GivesProbabilities, clone_teacher
 from skdistill.metrics._cascade_curve import cascade_curve
 from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students._missing_teacher import MissingTeacher
@@ -39,7 +39,7 @@ from skdistill.students.cascade._parts import (
 )
 
 
-class CascadeClassifier(MetaEstimatorMixin, TextClassifier):
+class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
     """A student that classifies the texts it is sure of and passes the others on to its teacher.
 
     Parameters

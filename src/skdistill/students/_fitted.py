@@ -18,7 +18,7 @@ from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_parameters, training_parameters
 from skdistill.card._page import write_card
 from skdistill.labelling._pool import TextPool, without_texts
-from skdistill.labelling._teacher import unfitted
+from skdistill.labelling._teacher import CloningMixin, unfitted
 from skdistill.runtime._explanation import Explanations, explain
 from skdistill.runtime._model_file import StoredModel, read_model, write_model
 from skdistill.runtime._quantization import Precision
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class FittedStudent(CalibratableStudent):
+class FittedStudent(CloningMixin, CalibratableStudent):
     """Methods of a fitted student, which need a vocabulary, weights and an architecture."""
 
     # The student's name in `skdistill.runtime._kinds.KINDS` and in model files.

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 
-from skdistill.labelling._teacher import find_part
+from skdistill.labelling._teacher import voters
 from skdistill.text._vocabulary import Vocabulary
 
 # Standard deviation of the components, eight times that of random initial values. Training
@@ -77,7 +77,7 @@ def find_embedding_source(teacher: Any) -> Any:
     ValueError
         If no part has any.
     """
-    source = find_part(teacher, "word_vectors")
+    source = next((part for part in voters(teacher) if hasattr(part, "word_vectors")), None)
     if source is None:
         raise ValueError(
             'embedding_init="teacher" needs a teacher with token embeddings, such as a '
