@@ -1,16 +1,19 @@
 import gzip
+import io
 import json
 import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skdistill.datasets import read_texts
 from skdistill.datasets._columns import LabelColumns, read_labelled, read_unlabelled
 from skdistill.datasets._files import TABLES, file_source, read_rows
-from skdistill.datasets._parquet import ParquetTexts
-from skdistill.datasets._source import Options, column_advice
+from skdistill.datasets._parquet import Parquet, ParquetTexts
+from skdistill.datasets._source import Options, Source, column_advice
 from skdistill.datasets._values import label_array
 
 WANTED = {"text": "text_column"}
@@ -527,3 +530,23 @@ def test_unknown_labels_are_counted(tmp_path):
 def test_the_advice_on_unknown_labels_follows_from_them(tmp_path, cell, known, labels, advice):
     with pytest.raises(ValueError, match=advice):
         read_known(tmp_path, [cell], known, **labels)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_arrow_gets_no_file_of_python(tmp_path, monkeypatch, piped):
+    # Its threads may hold the file until Python has ended, and would then abort the process.
+    path, given, ParquetFile = tmp_path / "in.parquet", [], pq.ParquetFile
+    pd.DataFrame({"text": ["soup", "naïve"]}).to_parquet(path)
+
+    def note(source, **options):
+        given.append(source)
+        return ParquetFile(source, **options)
+
+    monkeypatch.setattr(pq, "ParquetFile", note)
+    content = io.BytesIO(path.read_bytes())
+    source = Source("standard input", ".parquet", lambda: content) if piped else file_source(path)
+    (rows,) = Parquet().read(source, {"text": "text_column"}, 10)
+    assert rows.columns["text"] == ["soup", "naïve"]
+    (file,) = given
+    assert type(file) is (pa.BufferReader if piped else pa.OSFile)
+    assert file.closed

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,7 +13,7 @@ from skdistill.datasets._source import Rows, Source, TableFile, check_columns
 from skdistill.datasets._streams import LONGEST_PART
 
 if TYPE_CHECKING:
-    from pyarrow import Array
+    from pyarrow import Array, NativeFile
     from pyarrow.parquet import ParquetFile
 
 # Rows in memory at a time, when the texts of a file are iterated over.
@@ -158,12 +159,31 @@ def _parquet_files(location: Path) -> list[Path]:
     return paths
 
 
+def _as_arrows(file: BinaryIO) -> "NativeFile":
+    """Return a file of Arrow with the same content, to be closed by the caller.
+
+    Arrow's threads may still hold the file when Python ends. For a file of Python, they would then
+    need an interpreter that is gone, and the process would abort.
+    """
+    pa, _ = _import_arrow()
+    if isinstance(file, BufferedReader):
+        return pa.OSFile(os.fsencode(file.name))
+    content = file.read()
+    memory = pa.allocate_buffer(len(content))
+    with pa.FixedSizeBufferWriter(memory) as writer:
+        writer.write(content)
+    return pa.BufferReader(memory)
+
+
 @contextmanager
 def _opened(source: Source, columns: Mapping[str, str]) -> Iterator["ParquetFile"]:
     pa, pq = _import_arrow()
     with source.open() as file:
         try:
-            with pq.ParquetFile(file, page_checksum_verification=True) as table:
+            with (
+                _as_arrows(file) as own,
+                pq.ParquetFile(own, page_checksum_verification=True) as table,
+            ):
                 check_columns(source, table.schema_arrow.names, columns)
                 yield table
         # Arrow raises any of these if the bytes are damaged.
