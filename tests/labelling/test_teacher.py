@@ -10,6 +10,7 @@ import threading
 import warnings
 from contextlib import closing, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -39,6 +40,8 @@ from skdistill.labelling._teacher import (
     clone_teacher,
     fit_teacher,
     gives_probabilities,
+    needs_no_labels,
+    own_classes,
     unfitted,
 )
 
@@ -350,6 +353,25 @@ def test_an_error_about_another_parameter_stays_as_it_is(teacher):
     student = DistilledMLPClassifier(teacher, callbacks=[threading.Lock()])
     with pytest.raises(TypeError, match=r"^cannot pickle"):
         clone(student)
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (np.array(["warm", "late"]), ["warm", "late"]),
+        ([np.array([0, 1]), np.array([0, 1])], [0, 1]),  # those of each column, as of a forest
+    ],
+)
+def test_columns_have_the_names_of_a_teacher_or_numbers(classes, expected):
+    teacher = SimpleNamespace(classes_=classes, multilabel_=True)
+    found, is_multilabel = own_classes(teacher, "soup")
+    assert (found.tolist(), is_multilabel) == (expected, True)
+
+
+def test_a_vote_in_which_one_teacher_needs_labels_needs_them():
+    free = FunctionTeacherClassifier(len, classes=["a", "b"])
+    assert needs_no_labels(free)
+    assert not needs_no_labels(VotingClassifier([("a", free), ("b", make_tfidf_baseline())]))
 
 
 class Talkative:

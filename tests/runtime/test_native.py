@@ -330,6 +330,13 @@ def test_jobs_share_one_list(n_jobs):
         network.kernel.answer("predict", texts, n_jobs)
 
 
+@pytest.mark.parametrize(("n_jobs", "n_texts"), [(None, 8192), (1, 8192), (2, 8191)])
+def test_one_job_and_few_texts_start_no_threads(monkeypatch, n_jobs, n_texts):
+    monkeypatch.setattr(_kernel, "_in_threads", pytest.fail)
+    network, _ = make_pair()
+    assert len(network.kernel.answer("predict", ["the"] * n_texts, n_jobs)) == n_texts
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     return load_extension(compile_or_skip(tmp_path_factory.mktemp("plain"), "-DPLAIN_C"))
