@@ -337,6 +337,20 @@ def test_one_job_and_few_texts_start_no_threads(monkeypatch, n_jobs, n_texts):
     assert len(network.kernel.answer("predict", ["the"] * n_texts, n_jobs)) == n_texts
 
 
+@pytest.mark.parametrize(("n_texts", "pieces"), [(12_287, [6_143, 6_144]), (100_000, [12_500] * 8)])
+def test_pieces_are_few_and_large(monkeypatch, n_texts, pieces):
+    kernel, taken = make_pair()[0].kernel, []
+    predict = kernel._predict
+
+    def note(texts, start, stop, *rest):
+        taken.append(stop - start)
+        predict(texts, start, stop, *rest)
+
+    monkeypatch.setattr(kernel, "_predict", note)
+    kernel.answer("predict", ["the"] * n_texts, 2)
+    assert sorted(taken) == pieces
+
+
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     return load_extension(compile_or_skip(tmp_path_factory.mktemp("plain"), "-DPLAIN_C"))
