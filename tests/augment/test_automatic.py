@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -111,6 +113,10 @@ def test_a_large_pool_is_not_read_to_its_end(monkeypatch):
     assert fill_up(texts(), []) is None
 
 
+class Embedder(TransformerMixin, BaseEstimator):
+    """A service of the user's."""
+
+
 @pytest.fixture
 def teacher(tiny_checkpoint, topics):
     texts, labels = topics
@@ -142,6 +148,8 @@ def test_only_transformers_that_read_a_text_once_are_asked_for_more(teacher, tin
         make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(len)),
         make_pipeline(FunctionTransformer(), FrozenEstimator(FunctionTeacherClassifier(len))),
         CalibratedClassifierCV(FunctionTeacherClassifier(len)),
+        make_pipeline(FunctionTransformer(len), LogisticRegression()),
+        make_pipeline(Embedder(), LogisticRegression()),
     ):
         vote = VotingClassifier([("transformer", unfitted), ("paid", paid)])
         assert chosen(vote) is chosen(FrozenEstimator(vote)) is None

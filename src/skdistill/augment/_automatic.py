@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import FunctionTransformer
 
 from skdistill.augment._augmenter import TextAugmenter
 from skdistill.augment._new_words import place_words
@@ -27,6 +28,8 @@ _SPLICE_P = 0.5
 # of which the teacher has an opinion. Accuracy on unseen posts of 20 Newsgroups, without pieces and
 # with them: 26.8 and 44.3 with 200 labels, 57.9 and 59.4 with 1,000.
 _PIECE = 32
+# The packages of transformers that cost nothing.
+_PACKAGES = ("sklearn.", "skdistill.")
 # One in so many texts is held out; with fewer than a hundred, none, as they would decide by chance.
 _SHARE = 4
 _LEAST = 100
@@ -140,14 +143,18 @@ def choose_augmenter(
 
 
 def _costs_nothing(classifier: Any) -> bool:
-    """Return whether a classifier is a transformer or a student, or made of scikit-learn's."""
+    """Return whether a classifier is a transformer, a student or made of scikit-learn's parts.
+
+    Functions and classes of the user's may ask services that have to be paid.
+    """
     if hasattr(classifier, "known_words") or hasattr(classifier, "predict_proba_iter"):
         return True
     parts = [classifier, *classifier.get_params().values()]
     return all(
-        type(part).__module__.startswith("sklearn.") and not isinstance(part, FrozenEstimator)
+        type(part).__module__.startswith("sklearn." if is_classifier(part) else _PACKAGES)
+        and not isinstance(part, FrozenEstimator | FunctionTransformer)
         for part in parts
-        if isinstance(part, BaseEstimator) and is_classifier(part)
+        if isinstance(part, BaseEstimator)
     )
 
 
