@@ -144,15 +144,24 @@ def test_weights_reach_a_pipeline_inside_a_search():
 
 
 @pytest.mark.parametrize(
-    ("classifier", "name"),
-    [(make_tfidf_baseline(), "Pipeline"), (Pipeline([("a", KNeighborsClassifier())]), "KNeigh")],
+    ("classifier", "rows", "name"),
+    [
+        (make_tfidf_baseline(), X, "Pipeline, a part of the teacher VotingClassifier"),
+        (
+            Pipeline([("a", KNeighborsClassifier(1))]),
+            [[0.0], [1], [2], [3]],
+            "KNeighborsClassifier, the last step of the teacher's Pipeline",
+        ),
+    ],
 )
-def test_a_part_that_takes_no_weights_by_their_name_is_told(classifier, name):
+def test_a_part_that_takes_no_weights_by_their_name_is_told(classifier, rows, name):
     vote = VotingClassifier([("good", Recorder()), ("bad", classifier)], voting="soft")
-    rows = X if name == "Pipeline" else [[0.0], [1], [2], [3]]
-    with pytest.warns(UserWarning, match=rf"^{name}\w*, a part of the teacher VotingClassifier, "):
+    with pytest.warns(UserWarning, match=f"^{name}, does not accept "):
         fitted = fit_teacher(vote, rows, Y, WEIGHTS)
     assert fitted.estimators_[0].weight_ is None
+    deeper = name.replace("teacher V", "teacher's V")
+    with pytest.warns(UserWarning, match=f"^{deeper}, does not accept "):
+        fit_teacher(make_pipeline(FunctionTransformer(), vote), rows, Y, WEIGHTS)
 
 
 def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():
@@ -169,14 +178,15 @@ def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():
     assert warning.filename == __file__
 
 
-@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("depth", [0, 1, 2])
 def test_each_teacher_that_takes_no_weights_is_told_by_its_last_step(depth):
     def fit(classifier):
         teacher = make_pipeline(make_tfidf_baseline()[0], classifier) if depth else classifier
         teacher = make_pipeline(teacher) if depth == 2 else teacher
         fit_teacher(teacher, X if depth else [[0.0], [1], [2], [3]], Y, WEIGHTS)
 
-    last = ", the last step of the teacher Pipeline," if depth else ""
+    inside = {0: "", 1: "teacher", 2: "teacher's"}[depth]
+    last = f", the last step of the {inside} Pipeline," if depth else ""
     for classifier in (KNeighborsClassifier(1), NearestCentroid()):
         name = f"{type(classifier).__name__}{last} does not accept sample_weight"
         with pytest.warns(UserWarning, match=name):

@@ -300,14 +300,14 @@ def explain_errors(teacher: Any) -> Iterator[None]:
 
 
 def _warn_of_weights(teacher: BaseEstimator) -> None:
-    part, inner, name = teacher, teacher, type(teacher).__name__
-    while inner is not None:
-        part, parts = inner, _parts_with_weights(inner)
-        inner = next((one for one in parts if _weight_parameter(one) != "sample_weight"), None)
-    what = f"The teacher {name}"
-    if part is not teacher:
-        place = "the last step" if isinstance(teacher, Pipeline) else "a part"
-        what = f"{type(part).__name__}, {place} of the teacher {name},"
+    what, owner, part = f"The teacher {type(teacher).__name__}", teacher, teacher
+    while part is not None:
+        if part is not teacher:
+            place = "the last step" if isinstance(owner, Pipeline) else "a part"
+            inside = "the teacher" if owner is teacher else "the teacher's"
+            what = f"{type(part).__name__}, {place} of {inside} {type(owner).__name__},"
+        owner, parts = part, _parts_with_weights(part)
+        part = next((one for one in parts if _weight_parameter(one) != "sample_weight"), None)
     warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
 
 
