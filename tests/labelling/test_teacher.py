@@ -378,6 +378,11 @@ def test_columns_have_the_names_of_a_teacher_or_numbers(classes, expected):
     assert (found.tolist(), is_multilabel) == (expected, True)
 
 
+def test_a_teacher_needs_no_predict():
+    student = DistilledMLPClassifier(FrozenEstimator(Service().fit(X, Y)), max_epochs=1)
+    assert student.fit(X).classes_.tolist() == student.fit(X, Y).classes_.tolist()
+
+
 def test_a_vote_in_which_one_teacher_needs_labels_needs_them():
     free = FunctionTeacherClassifier(len, classes=["a", "b"])
     assert needs_no_labels(free)

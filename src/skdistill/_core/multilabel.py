@@ -196,9 +196,10 @@ def has_labels(classifier: Any, labels: np.ndarray, *, by_place: bool = False) -
 def gives_several_labels(classifier: Any, text: str) -> bool:
     """Return whether a fitted classifier may predict several labels per text.
 
-    If it has no attribute `multilabel_`, it is called on `text` to find out.
+    If it has no attribute `multilabel_`, it is called on `text` to find out. If it has no `predict`
+    either, it predicts one.
     """
-    known = getattr(classifier, "multilabel_", None)
+    known = getattr(classifier, "multilabel_", None if hasattr(classifier, "predict") else False)
     return np.ndim(classifier.predict([text])) == 2 if known is None else bool(known)
 
 
