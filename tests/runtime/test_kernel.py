@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skdistill.runtime import _kernel
-from skdistill.runtime._kernel import find_native, make_words
+from skdistill.runtime._kernel import _word_starts, find_native, make_words
 from skdistill.runtime._mlp import CompiledMLP
 from skdistill.runtime._model_file import StoredModel
 from skdistill.serving import CompiledClassifier
@@ -104,6 +104,13 @@ def test_numpy_reads_all_but_single_words(monkeypatch, options):
     load(monkeypatch, "1", FakeModule)
     assert make_words(Vocabulary(["a", "b"], **options)) is None
     assert make_words(Vocabulary(["a", "b"])) == "a kernel"
+
+
+def test_words_begin_where_the_ones_before_end():
+    words = ["a", "über", "日本", "", "🙂x", "\ud800", "\udc00", "z"]
+    encoded = [word.encode("utf-8", "surrogatepass") for word in words]
+    expected = [sum(map(len, encoded[:i])) for i in range(len(words) + 1)]
+    assert _word_starts(b"".join(encoded) + b"\0", words).tolist() == expected
 
 
 def through_pickle(model):

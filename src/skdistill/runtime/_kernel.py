@@ -99,14 +99,14 @@ def make_words(vocabulary: Vocabulary) -> Any:
         return None
     if not _KINDS[0]:
         _learn(0)
-    words = [feature.encode("utf-8", "surrogatepass") for feature in vocabulary.features]
-    starts = np.array([0, *accumulate(map(len, words))], dtype=np.uint64)
+    joined = "".join(vocabulary.features).encode("utf-8", "surrogatepass") + bytes(_SPARE)
+    starts = _word_starts(joined, vocabulary.features)
     if starts[-1] >= 2**32:
         return None
     seed = int.from_bytes(os.urandom(8), "little")
     try:
         return native.Kernel(
-            b"".join([*words, bytes(_SPARE)]),
+            joined,
             starts.astype(np.uint32),
             vocabulary.lowercase,
             seed,
@@ -117,6 +117,14 @@ def make_words(vocabulary: Vocabulary) -> Any:
         if _wish() == "1":
             raise
         return None
+
+
+def _word_starts(joined: bytes, words: list[str]) -> np.ndarray:
+    """Return the byte at which each of the joined words begins, and the one behind the last."""
+    n_before = np.fromiter(accumulate(map(len, words), initial=0), np.int64, len(words) + 1)
+    # All but the first byte of a character begin with the bits 10. The spare bytes do not.
+    characters = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) & 0xC0 != 0x80)
+    return characters[n_before]
 
 
 def encode(vocabulary: Vocabulary, texts: Texts) -> Ragged:

@@ -81,7 +81,7 @@ def window_table(embedding: np.ndarray, window: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (size, n_features)
     """
-    return np.stack([multiply_exactly(embedding, place[:, None])[:, 0] for place in window])
+    return multiply_exactly(embedding, window.T).T
 
 
 def are_small(scalars: np.ndarray) -> bool:
