@@ -714,7 +714,16 @@ def test_a_text_may_have_several_labels(tagged, tmp_path, way, capsys):
 
 def test_several_labels_are_split_and_calibrated(tagged, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(_student_base, "make_schedule", make_schedule)
-    options = ["--label-separator", ";", "--test-fraction", 0.2, "--calibrate", "--json"]
+    options = [
+        "--label-separator",
+        ";",
+        "--test-fraction",
+        0.2,
+        "--calibrate",
+        "--json",
+        "--n-parameters",
+        30,
+    ]
     monkeypatch.setattr(_training, "_MIN_HELD_OUT", 12)
     assert fit(tagged, tmp_path / "model.skd", *options) == 0
     result = json.loads(capsys.readouterr().out)

@@ -48,10 +48,9 @@ from skdistill.text._streams import Texts
 from skdistill.text._vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
+    from skdistill.students.training._network import TextNetwork
     from skdistill.students.training._selection import Choice
 
 # Number of texts whose length sizes depend on.
@@ -92,13 +91,13 @@ class DistilledClassifier(
 
     @staticmethod
     @abstractmethod
-    def _network_class() -> "type[nn.Module]":
+    def _network_class() -> "type[TextNetwork]":
         """Import and return the torch module of this kind of student."""
 
     @classmethod
     def _make_network(
         cls, log_prior: np.ndarray, n_features: int, **architecture: Any
-    ) -> "nn.Module":
+    ) -> "TextNetwork":
         import torch
 
         return cls._network_class()(torch.from_numpy(log_prior), n_features, **architecture)
@@ -349,7 +348,7 @@ class DistilledClassifier(
         """Return the plan, or one that is better on held-out texts: see `TransferSet.parts`."""
         return plan, None
 
-    def _network_of(self, plan: "Plan") -> Callable[[], "nn.Module"]:
+    def _network_of(self, plan: "Plan") -> Callable[[], "TextNetwork"]:
         """Return a function that builds a network of the plan."""
         return partial(
             self._make_network, plan.log_prior, len(plan.vocabulary), **plan.architecture

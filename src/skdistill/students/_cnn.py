@@ -15,7 +15,7 @@ from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
 
 if TYPE_CHECKING:
-    from torch import nn
+    from skdistill.students.training._network import TextNetwork
 
 
 @document(
@@ -116,7 +116,7 @@ class DistilledCNNClassifier(DistilledClassifier):
         self._store_parameters(locals())
 
     @staticmethod
-    def _network_class() -> "type[nn.Module]":
+    def _network_class() -> "type[TextNetwork]":
         from skdistill.students.training._cnn import CNNNetwork
 
         return CNNNetwork

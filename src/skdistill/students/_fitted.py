@@ -32,6 +32,8 @@ from skdistill.text._vocabulary import UNKNOWN
 if TYPE_CHECKING:
     from torch import nn
 
+    from skdistill.students.training._network import TextNetwork
+
 
 class FittedStudent(CloningMixin, CalibratableStudent):
     """Methods of a fitted student, which need a vocabulary, weights and an architecture."""
@@ -56,7 +58,7 @@ class FittedStudent(CloningMixin, CalibratableStudent):
     @abstractmethod
     def _make_network(
         cls, log_prior: np.ndarray, n_features: int, **architecture: Any
-    ) -> "nn.Module":
+    ) -> "TextNetwork":
         """Build the torch module."""
 
     def _compile(self) -> None:

@@ -16,10 +16,9 @@ from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from skdistill.students.training._batches import TransferDataset
     from skdistill.students.training._loop import Recipe
+    from skdistill.students.training._network import TextNetwork
     from skdistill.students.training._selection import Choice
 
 _ALL = ("mean", "max", "attention")
@@ -138,7 +137,7 @@ class DistilledMLPClassifier(DistilledClassifier):
         self._store_parameters(locals())
 
     @staticmethod
-    def _network_class() -> "type[nn.Module]":
+    def _network_class() -> "type[TextNetwork]":
         from skdistill.students.training._mlp import MLPNetwork
 
         return MLPNetwork

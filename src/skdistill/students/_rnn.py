@@ -15,7 +15,7 @@ from skdistill.students._docs import document
 from skdistill.text._vocabulary import Analyzer
 
 if TYPE_CHECKING:
-    from torch import nn
+    from skdistill.students.training._network import TextNetwork
 
 
 @document(
@@ -127,7 +127,7 @@ class DistilledRNNClassifier(DistilledClassifier):
         self._store_parameters(locals())
 
     @staticmethod
-    def _network_class() -> "type[nn.Module]":
+    def _network_class() -> "type[TextNetwork]":
         from skdistill.students.training._rnn import RNNNetwork
 
         return RNNNetwork

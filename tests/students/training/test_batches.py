@@ -194,3 +194,12 @@ def test_rows_without_weight_are_not_held_out():
     dataset.targets["sample_weight"] = (torch.arange(20) == 7).float()
     with pytest.raises(ValueError, match=r"holds out 1 of 1 texts with .* and a weight"):
         dataset.hold_out(0.3, seed=0)
+
+
+def test_the_mean_probability_is_weighted_and_of_the_own_rows():
+    dataset = make_dataset(20)
+    dataset.targets["sample_weight"] = torch.linspace(0, 2, 20)
+    rows = np.array([3, 7, 19])
+    proba, weight = (dataset.targets[name].numpy()[rows] for name in ("proba", "sample_weight"))
+    expected = np.average(proba, axis=0, weights=weight)
+    np.testing.assert_allclose(dataset.take(rows).mean_proba(), expected, rtol=1e-6)

@@ -52,6 +52,11 @@ class TransferDataset(Dataset[Any]):
         """Number of features of each text, an ndarray of shape (n_texts,)."""
         return self.ids.lengths[self.rows]
 
+    def mean_proba(self) -> torch.Tensor:
+        """Return the weighted mean of the teacher's probabilities, of shape (n_classes,)."""
+        weight = self.targets["sample_weight"][self.rows]
+        return weight @ self.targets["proba"][self.rows] / weight.sum()
+
     def take(self, rows: np.ndarray) -> "TransferDataset":
         """Return the data set of the given rows."""
         targets = {name: values.numpy() for name, values in self.targets.items()}

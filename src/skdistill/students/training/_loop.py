@@ -20,6 +20,7 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
 from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
 from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._network import TextNetwork
 from skdistill.students.training._schedule import MIN_STEPS
 
 # Number of features in a batch of held-out texts, about 300 bytes each.
@@ -259,7 +260,7 @@ class Recipe:
 
 
 def train(
-    make_network: Callable[[], torch.nn.Module],
+    make_network: Callable[[], TextNetwork],
     dataset: TransferDataset,
     recipe: Recipe,
     *,
@@ -293,8 +294,10 @@ def train(
         One entry per epoch, starting with those of `earlier_history`.
     """
 
-    def make_started_network() -> torch.nn.Module:
+    def make_started_network() -> TextNetwork:
         network = make_network()
+        if recipe.multilabel:
+            network.start_at(dataset.mean_proba())
         known = {name: torch.from_numpy(values) for name, values in (initial_weights or {}).items()}
         network.load_state_dict(known, strict=False)
         return network
@@ -317,7 +320,7 @@ def train(
 
 
 def _make_net(
-    make_network: Callable[[], torch.nn.Module],
+    make_network: Callable[[], TextNetwork],
     recipe: Recipe,
     n_steps: int,
     held_out: TransferDataset | None,

@@ -6,11 +6,11 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from skdistill.labelling._transfer_set import HELD_OUT, TRAINING
 from skdistill.students.training._batches import TransferDataset
 from skdistill.students.training._loop import Recipe, train
+from skdistill.students.training._network import TextNetwork
 
 # Each network is trained on four fifths of the texts: several times with few texts, and on a sample
 # of many. A few hundred gold labels say less about the networks than about chance.
@@ -62,7 +62,7 @@ def split_by_parts(dataset: TransferDataset, parts: np.ndarray) -> Iterator[Spli
 
 
 def choose_network(
-    networks: Sequence[Callable[[], torch.nn.Module]],
+    networks: Sequence[Callable[[], TextNetwork]],
     dataset: TransferDataset,
     recipe: Recipe,
     parts: np.ndarray | None = None,
