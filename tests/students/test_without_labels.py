@@ -1,6 +1,7 @@
 """Students that are fitted without labels, by teachers that know their classes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import VotingClassifier
@@ -141,6 +142,18 @@ def test_several_labels(teacher):
     assert student.multilabel_
     assert student.classes_.tolist() == [0, 1, 2]
     assert (student.predict(NEW_TEXTS) == NEW_LABELS).mean() > 0.95
+
+
+@pytest.mark.parametrize("dtype", ["str", "string", object, "category"])
+def test_labels_of_a_teacher_fitted_on_a_table_are_kept(dtype, topics, tmp_path):
+    texts, labels = topics
+    teacher = FrozenEstimator(make_tfidf_baseline(C=10).fit(texts, pd.Series(labels, dtype=dtype)))
+    student = DistilledMLPClassifier(teacher, max_epochs=2, random_state=0).fit(texts)
+    student.save(tmp_path / "student.skd")
+    for model in (student, DistilledMLPClassifier.load(tmp_path / "student.skd")):
+        assert model.classes_.dtype.kind == "U"
+        assert model.predict(texts).dtype == model.classes_.dtype
+    assert student.classes_.tolist() == sorted(set(labels))
 
 
 @pytest.mark.parametrize(

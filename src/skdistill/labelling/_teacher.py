@@ -19,6 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import gives_several_labels, has_labels
 
 # Packages whose lines mean nothing to the reader of a warning.
@@ -142,10 +143,14 @@ def learns_columns(teacher: BaseEstimator) -> bool:
 
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     """Return the classes of a fitted teacher, and whether a text may have several labels."""
+    name = "the teacher's classes_"
     if gives_several_labels(teacher, text):
         names = teacher.classes_
-        return np.arange(len(names)) if isinstance(names, list) else np.asarray(names), True
-    classes = np.asarray(teacher.classes_)
+        return np.arange(len(names)) if isinstance(names, list) else as_labels(
+            names, name=name
+        ), True
+    # scikit-learn keeps the labels of a table's column as objects.
+    classes = as_labels(teacher.classes_, name=name)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(
             "To train a student without y, the teacher needs at least two classes, in sorted "
