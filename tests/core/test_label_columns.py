@@ -442,3 +442,9 @@ def test_columns_that_count_are_no_names_but_may_come_in_another_order():
         assert label_names(table) is None
         found = as_labels(table[[2, 0, 1]], classes=np.arange(3))
         np.testing.assert_array_equal(found, table.to_numpy())
+
+
+def test_names_that_numpy_would_shorten_are_refused():
+    table = pd.DataFrame({"a": [1, 0], "a\0": [0, 1]})
+    with pytest.raises(ValueError, match=r"y\.columns\[1\] is 'a\\x00', which ends in a NUL"):
+        label_names(table)

@@ -91,11 +91,18 @@ def label_names(y: Any) -> np.ndarray | None:
     """Return the column names of a table with several labels; None if it has no names.
 
     The numbers 0, 1, 2, ... in order are no names. Other numbers become strings.
+
+    Raises
+    ------
+    ValueError
+        If a name ends in a NUL character.
     """
     columns = columns_of(y)
     if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
-    return np.array([*map(column_name, columns)])
+    names = [*map(column_name, columns)]
+    _refuse_nul(names, "y.columns")
+    return np.array(names)
 
 
 def names_or_numbers(y: Any, n_labels: int) -> np.ndarray:
