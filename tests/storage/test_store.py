@@ -199,6 +199,7 @@ WRONG = {
     "rows": (save_shard(digests=DIGESTS, proba=GOOD[:1]), "2 digests for 1 rows"),
     "digests": (save_shard(digests=DIGESTS.astype(int), proba=GOOD), "no digests"),
     "array": (save_array, "no npz file"),
+    "garbage": (lambda path: path.write_bytes(b"garbage"), "no npz file"),
     "zip": (save_zip, "no digests"),
     "names": (save_shard(one=DIGESTS, other=GOOD), "digests"),
     "folder": (lambda path: path.mkdir(), "it is a folder"),
