@@ -173,6 +173,31 @@ def test_labelling_goes_on_where_it_was_interrupted(log, tmp_path, monkeypatch):
     assert calls(log) == ["fit", "label 2", "label 2", "fit", "label 2", "label 1"]
 
 
+class RandomInterrupted(Interrupted):
+    """An interrupted teacher that has a seed as a parameter."""
+
+    def __init__(self, log, random_state=None):
+        super().__init__(log)
+        self.random_state = random_state
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_interrupted_teacher_without_a_seed_promises_less(
+    log, tmp_path, monkeypatch, seed, frozen
+):
+    monkeypatch.setattr("skdistill.labelling._pace.FEW", 2)
+    monkeypatch.setattr("skdistill.labelling._pace.MANY", 2)
+    teacher = RandomInterrupted(log, random_state=seed)
+    teacher = FrozenEstimator(teacher.fit(X, Y)) if frozen else teacher
+    log.with_name("stop").touch()
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        label_texts(teacher, X, Y, [f"text {i}" for i in range(7)], memory=tmp_path)
+    (note,) = interrupt.value.__notes__
+    promises_less = "unless random_state=None makes another teacher" in note
+    assert promises_less is (seed is None and not frozen)
+
+
 def label_in_another_process(log, folder):
     label_texts(Counting(log), X, Y, TEXTS, memory=folder)
 

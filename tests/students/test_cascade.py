@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -185,6 +186,31 @@ def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
     training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_weights_reach_meta_estimators(topics, routing):
+    texts, y = topics[0][:120], topics[1][:120]
+    WeighedTeacher.weights = []
+    with sklearn.config_context(enable_metadata_routing=routing):
+        student = CalibratedClassifierCV(WeighedTeacher(), cv=2)
+        if routing:
+            student.estimator.set_fit_request(sample_weight=True)
+            student.set_fit_request(sample_weight=True)
+        cascade = CascadeClassifier(student, make_tfidf_baseline(), random_state=0)
+        cascade.fit(texts, y, sample_weight=np.arange(1.0, 121.0))
+    training, _ = split_rows(120, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    halves = np.concatenate(WeighedTeacher.weights)
+    assert sorted(halves.tolist()) == sorted((training + 1.0).tolist())
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "teacher_proba"])
+def test_rows_of_the_training_part_alone_are_refused(topics, name):
+    texts, y = topics[0][:40], topics[1][:40]
+    rows = {"sample_weight": np.ones(36), "teacher_proba": pd.DataFrame(np.full((36, 3), 1 / 3))}
+    cascade = CascadeClassifier(make_student(), make_tfidf_baseline(), random_state=0)
+    with pytest.raises(ValueError, match=f"X and {name} must have the same number of rows, but"):
+        cascade.fit(texts, y, **{name: rows[name]})
 
 
 def test_a_student_with_teachers_of_folds_cascades(topics):

@@ -198,9 +198,11 @@ class SoftLabeler:
                 for _, shard in ask(wanted, np.ones(len(wanted), dtype=bool)):
                     store.append(key, shard, fit)
         except BaseException as error:
+            may_differ = fit != "" and _has_no_seed(self.teacher)
+            unless = ", unless random_state=None makes another teacher" if may_differ else ""
             error.add_note(
                 f"{answers.n_known} of {len(answers)} answers are kept in {str(store.location)!r}; "
-                "repeat the call to request only the rest."
+                f"repeat the call to request only the rest{unless}."
             )
             raise
         finally:
@@ -317,6 +319,14 @@ class SoftLabeler:
         if self._fitted is None:
             self._fitted = fit_teacher(self.teacher, self.X, self._lesson, self.sample_weight)
         return self._fitted
+
+
+def _has_no_seed(teacher: BaseEstimator) -> bool:
+    """Return whether a teacher, or a part of it, has a random state that is not set."""
+    return any(
+        name.rpartition("__")[2] == "random_state" and value is None
+        for name, value in teacher.get_params().items()
+    )
 
 
 def _by_block(texts: Texts, wanted: np.ndarray) -> Iterator[np.ndarray]:

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import _check_method_params, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import find_labels
@@ -202,8 +202,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         ------
         ValueError
             If there is neither a teacher nor `reject`, if `y` is missing, if a text has several
-            labels, if the classes of student, teacher and `y` differ, or if there are too few texts
-            to hold out some of each class.
+            labels, if the classes of student, teacher and `y` differ, if weights or probabilities
+            have another length than `X`, or if there are too few texts to hold out some of each
+            class.
         TypeError
             If `reject` is a string and the labels are not, or the other way round.
 
@@ -224,9 +225,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
                 len(texts), codes, self.validation_fraction, self.random_state
             )
         if len(training):
-            student_params = _check_method_params(
-                texts, params_of_parts(self, student, params), indices=training
-            )
+            student_params = params_of_parts(self, student, params, texts, training)
             train_texts = [texts[row] for row in training]
             train_labels = None if labels is None else labels[training]
             parts = student, teacher, train_texts, train_labels, student_params

@@ -4,15 +4,21 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import is_multilabel
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import (
+    _check_method_params,
+    _num_samples,
+    check_is_fitted,
+    has_fit_parameter,
+)
 
 from skdistill._core.label_columns import as_labels, columns_in_order
-from skdistill._core.labels import check_labels
+from skdistill._core.labels import check_labels, check_same_length
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import (
     explain_errors,
@@ -21,6 +27,9 @@ from skdistill.labelling._teacher import (
     needs_no_labels,
 )
 from skdistill.students.cascade._folder import unwrapped
+
+# Parameters of `fit` with a row per text.
+_ALIGNED = {"sample_weight", "teacher_proba"}
 
 
 def read_labels(y: Any, n_texts: int, teacher: Any, *, by_agreement: bool) -> tuple[Any, Any]:
@@ -57,16 +66,34 @@ def split_rows(
     return training, validation
 
 
-def params_of_parts(cascade: Any, student: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of `fit` that student or teacher take, or raise scikit-learn's error.
+def params_of_parts(
+    cascade: Any, student: Any, params: dict[str, Any], texts: list[str], training: np.ndarray
+) -> dict[str, Any]:
+    """Return the parameters of `fit` that student or teacher take, cut to the training rows.
 
-    A frozen student takes none, but its teacher may still want the weights.
+    A frozen student takes none, but its teacher may still want the weights. Any other student that
+    has weights gets them: without metadata routing, it cannot request them.
+
+    Raises
+    ------
+    ValueError
+        If weights or probabilities have another number of rows than the texts. Those of the
+        training rows alone would pass for cut ones.
+    UnsetMetadataPassedError
+        scikit-learn's, if no part takes a parameter.
     """
+    for name, values in params.items():
+        if name.rpartition("__")[2] in _ALIGNED and values is not None:
+            check_same_length(len(texts), _num_samples(values), names=("X", name))
     weights = {}
-    if isinstance(student, FrozenEstimator):
+    if isinstance(student, FrozenEstimator) or (
+        not get_config()["enable_metadata_routing"] and has_fit_parameter(student, "sample_weight")
+    ):
         weights = {name: value for name, value in params.items() if name == "sample_weight"}
     others = {name: value for name, value in params.items() if name not in weights}
-    return {**process_routing(cascade, "fit", **others).student.fit, **weights}
+    taken = {**process_routing(cascade, "fit", **others).student.fit, **weights}
+    cut: dict[str, Any] = _check_method_params(texts, taken, indices=training)
+    return cut
 
 
 def fit_parts(
