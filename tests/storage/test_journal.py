@@ -39,6 +39,19 @@ def test_a_journal_cut_at_any_byte_holds_its_complete_blocks(path):
         np.testing.assert_array_equal(proba.reshape(-1, 3), PROBA[:n_answers])
 
 
+@pytest.mark.parametrize("n_more", [0, 4096])
+def test_zeros_from_any_byte_on_cost_the_blocks_they_are_in(path, n_more):
+    content = path.read_bytes()
+    first = len(content) - 16 - 3 * (16 + 12)
+    for n_bytes in range(len(content)):
+        path.write_bytes(content[:n_bytes].ljust(len(content) + n_more, b"\0"))
+        digests, proba = read_blocks(path)
+        # The last bytes of both blocks are no zeros.
+        n_answers = 2 * (n_bytes >= first)
+        np.testing.assert_array_equal(digests, DIGESTS[:n_answers])
+        np.testing.assert_array_equal(proba.reshape(-1, 3), PROBA[:n_answers])
+
+
 def test_a_changed_byte_of_the_content_is_noticed(path):
     content = path.read_bytes()
     for position in [*range(16, 16 + 2 * 28), len(content) - 1]:

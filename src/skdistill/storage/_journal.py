@@ -59,7 +59,8 @@ def _write_all(number: int, content: bytes) -> None:
 def read_blocks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read the digests and probabilities of all complete blocks of a journal.
 
-    A block at the end that a killed process did not complete is ignored.
+    A block at the end that a killed process did not complete is ignored, and so are blocks at the
+    end of which a power cut has left zeros.
 
     Raises
     ------
@@ -79,8 +80,9 @@ def read_blocks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     array([[0.25, 0.75]], dtype=float32)
     """
     content, start = path.read_bytes(), 0
+    n_written = len(content.rstrip(b"\0"))
     digests, proba = [np.empty((0, _DIGEST_BYTES), np.uint8)], []
-    while start + _HEADER.size <= len(content):
+    while start + _HEADER.size <= n_written:
         mark, n_rows, n_classes, checksum = _HEADER.unpack_from(content, start)
         if mark != _MARK:
             raise ValueError("a block does not begin with its mark")
@@ -89,6 +91,8 @@ def read_blocks(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if end > len(content):
             break
         if zlib.crc32(content[start + _HEADER.size : end]) != checksum:
+            if end > n_written:
+                break
             raise ValueError("a block does not have its checksum")
         block = np.frombuffer(content, np.uint8, n_rows * _DIGEST_BYTES, start + _HEADER.size)
         digests.append(block.reshape(n_rows, _DIGEST_BYTES))
