@@ -103,7 +103,9 @@ def test_every_command_has_advice_on_memory(command):
     assert arguments.memory_advice.startswith("close other programs, or ")
 
 
-def test_an_interruption_has_its_own_status(monkeypatch, capsys):
+def test_an_interruption_has_its_own_status(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)  # there may be an unfinished demo where the tests are run
+
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
