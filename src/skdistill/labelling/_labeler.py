@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from itertools import chain, compress
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ class SoftLabeler:
                     store.append(key, shard, fit)
         except BaseException as error:
             may_differ = fit != "" and _has_no_seed(self.teacher)
-            unless = ", unless random_state=None makes another teacher" if may_differ else ""
+            unless = ", unless its random_state makes another teacher" if may_differ else ""
             error.add_note(
                 f"{answers.n_known} of {len(answers)} answers are kept in {str(store.location)!r}; "
                 f"repeat the call to request only the rest{unless}."
@@ -322,9 +323,9 @@ class SoftLabeler:
 
 
 def _has_no_seed(teacher: BaseEstimator) -> bool:
-    """Return whether a teacher, or a part of it, has a random state that is not set."""
+    """Return whether a teacher, or a part of it, has a random state that is no number."""
     return any(
-        name.rpartition("__")[2] == "random_state" and value is None
+        name.rpartition("__")[2] == "random_state" and not isinstance(value, Integral)
         for name, value in teacher.get_params().items()
     )
 

@@ -146,9 +146,9 @@ def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     name = "the teacher's classes_"
     if gives_several_labels(teacher, text):
         names = teacher.classes_
-        return np.arange(len(names)) if isinstance(names, list) else as_labels(
-            names, name=name
-        ), True
+        if isinstance(names, list):  # for each column its values, and no names
+            return np.arange(len(names)), True
+        return as_labels(names, name=name), True
     # scikit-learn keeps the labels of a table's column as objects.
     classes = as_labels(teacher.classes_, name=name)
     if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
