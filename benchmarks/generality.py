@@ -5,9 +5,9 @@
 A regime is a data set and a number of labels; a seed draws its rows and starts its models. In each
 regime, the peers, the teacher, its students and their twins on hard labels are fitted with their
 defaults and scored on the test rows, or with `--split validation` on the validation rows, which
-choices are made on. A run is written down when it ends and is not repeated, so an interrupted
-benchmark resumes. It prints a table of accuracies and a summary for each model: mean rank, mean
-gap to the best, and the worst regime.
+choices are made on. A run is written down when it ends and is not repeated, and a teacher's epochs
+are kept, so an interrupted benchmark resumes. It prints a table of accuracies and a summary for
+each model: mean rank, mean gap to the best, and the worst regime.
 
 SetFit needs an environment of its own: name its Python with `--setfit`.
 """
@@ -168,6 +168,7 @@ class Cell:
         self.data = regime.load(split, seed)
         name = f"{regime}, {seed}".replace(" + ", "+").replace(", ", "_").replace(" ", "_")
         self.folder = work / "teachers" / name
+        self.checkpoints = work / "checkpoints" / name
         self.memory = work / "answers"
         self._teacher = None
 
@@ -175,7 +176,12 @@ class Cell:
         """Return the fine-tuned teacher, from the folder if it has been fitted before."""
         if self._teacher is None:
             if not (self.folder / "config.json").exists():
-                teacher = TransformerTeacherClassifier(base_model(), random_state=self.seed)
+                teacher = TransformerTeacherClassifier(
+                    base_model(),
+                    checkpoint_dir=self.checkpoints,
+                    random_state=self.seed,
+                    verbose=1,
+                )
                 teacher.fit(self.data.X_train, self.data.y_train).save_pretrained(self.folder)
             self._teacher = TransformerTeacherClassifier.from_finetuned(self.folder)
         return self._teacher

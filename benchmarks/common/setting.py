@@ -113,6 +113,8 @@ def load_teacher(name, data, folder, ready, precision):
     """Read the teacher of a data set; fine-tune it first if there is none yet."""
     path = Path(ready.get(name, folder / name))
     if not (path / "config.json").exists():
-        teacher = TransformerTeacherClassifier(base_model(), random_state=0, verbose=1)
-        teacher.set_params(**TEACHERS[name]).fit(data.X_train, data.y_train).save_pretrained(path)
+        teacher = TransformerTeacherClassifier(
+            base_model(), checkpoint_dir=folder / "checkpoints" / name, random_state=0, verbose=1
+        ).set_params(**TEACHERS[name])
+        teacher.fit(data.X_train, data.y_train).save_pretrained(path)
     return TransformerTeacherClassifier.from_finetuned(path, precision=precision)
