@@ -34,6 +34,30 @@ def test_curve_is_what_each_threshold_gives():
     assert np.isnan(curve["student_accuracy"].iloc[-1])
 
 
+def test_a_weight_is_the_number_of_times_that_a_text_counts():
+    student, teacher, codes = random_case()
+    weights = np.random.default_rng(1).integers(4, size=len(codes))
+    rows = np.repeat(np.arange(len(codes)), weights)
+    expected = cascade_curve(student[rows], teacher[rows], codes[rows], teacher_cost=30)
+    found = cascade_curve(student, teacher, codes, teacher_cost=30, sample_weight=weights)
+    # A text of weight 0 may still have a threshold of its own.
+    found = found[found["threshold"].isin(expected["threshold"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected)
+    third = cascade_curve(student, teacher, codes, teacher_cost=30, sample_weight=weights / 3)
+    pd.testing.assert_frame_equal(
+        third[third["threshold"].isin(found["threshold"])].reset_index(drop=True), found
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [(np.zeros(200), "at least one non-zero"), (-np.ones(200), "Negative values")],
+)
+def test_weights_that_say_nothing_are_refused(weight, message):
+    with pytest.raises(ValueError, match=message):
+        cascade_curve(*random_case(), sample_weight=weight)
+
+
 def test_a_curve_aligns_named_columns():
     student, teacher, codes = random_case()
     expected = cascade_curve(student, teacher, codes)

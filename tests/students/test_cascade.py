@@ -213,6 +213,93 @@ def test_rows_of_the_training_part_alone_are_refused(topics, name):
         cascade.fit(texts, y, **{name: rows[name]})
 
 
+@pytest.mark.parametrize("name", ["sample_weight", "weighedteacher__sample_weight"])
+def test_weights_reach_the_last_step_of_the_student_and_the_teacher(topics, name):
+    texts, y = topics[0][:120], topics[1][:120]
+    weights, WeighedTeacher.weights = np.arange(120.0), []
+    student = make_pipeline(TfidfVectorizer(), WeighedTeacher())
+    CascadeClassifier(student, WeighedTeacher(), random_state=0).fit(texts, y, **{name: weights})
+    training, _ = split_rows(120, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    assert len(WeighedTeacher.weights) == 2
+    for found in WeighedTeacher.weights:
+        np.testing.assert_array_equal(found, weights[training])
+
+
+def unsure_pair():
+    """Return texts whose long ones a student gets wrong, and whose last third is mislabelled."""
+    texts = ["a", "b", "a b c", "b b c"] * 30 + ["a b c", "b b c"] * 30
+    labels = ["left", "right"] * 60 + ["right", "left"] * 30
+    student, teacher = (
+        FunctionTeacherClassifier(func, classes=["left", "right"], batch_size=1000)
+        for func in (
+            lambda texts: [
+                [0.45 + 0.1 * (text[0] == "b"), 0.55 - 0.1 * (text[0] == "b")]
+                if len(text) > 1
+                else [float(text == "a"), float(text == "b")]
+                for text in texts
+            ],
+            lambda texts: [[float(text[0] == "a"), float(text[0] == "b")] for text in texts],
+        )
+    )
+    return student, teacher, texts, labels
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_weights_count_where_the_threshold_is_chosen(is_frozen):
+    student, teacher, texts, labels = unsure_pair()
+    if is_frozen:
+        student, teacher = (FrozenEstimator(part.fit(texts)) for part in (student, teacher))
+    cascade = CascadeClassifier(student, teacher, max_teacher_rate=1, random_state=0)
+    cascade.set_params(validation_fraction=0.5)
+    assert cascade.fit(texts, labels).threshold_ == 0  # the mislabelled texts are as many
+    mislabelled = np.arange(180) >= 120
+    for weight in (0, 0.5):
+        cascade.fit(texts, labels, sample_weight=np.where(mislabelled, weight, 1))
+        assert cascade.threshold_ > 0.5
+        assert cascade.score(texts[:120], labels[:120]) == 1
+    if is_frozen:
+        assert cascade.teacher_rate_ == pytest.approx(90 / 150)
+        left_out = clone(cascade).fit(texts[:120], labels[:120])
+        cascade.fit(texts, labels, sample_weight=np.where(mislabelled, 0, 1))
+        pd.testing.assert_frame_equal(cascade.curve_, left_out.curve_)
+
+
+def test_a_guarantee_counts_the_texts_that_have_a_weight():
+    student, teacher, texts, labels = unsure_pair()
+    pair = [FrozenEstimator(part.fit(texts)) for part in (student, teacher)]
+    cascade = CascadeClassifier(*pair, target_agreement=0.6).fit(texts[:120], labels[:120])
+    weighted = clone(cascade).fit(texts, labels, sample_weight=np.r_[np.full(120, 7), np.zeros(60)])
+    pd.testing.assert_frame_equal(weighted.curve_, cascade.curve_)
+    assert weighted.summary() == cascade.summary()
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"sample_weight": [1, 2]}, ValueError, "X and sample_weight must have the same number of"),
+        ({"sample_weight": np.full(180, np.nan)}, ValueError, "sample_weight contains NaN"),
+        ({"sample_weight": -np.ones(180)}, ValueError, "Negative values in data passed to `sampl"),
+        ({"sample_weight": np.zeros(180)}, ValueError, "at least one non-zero number"),
+        ({"colour": "red"}, TypeError, "colour"),
+    ],
+)
+def test_what_a_ready_pair_cannot_use_is_refused(params, error, message):
+    student, teacher, texts, labels = unsure_pair()
+    pair = [FrozenEstimator(part.fit(texts)) for part in (student, teacher)]
+    with pytest.raises(error, match=message):
+        CascadeClassifier(*pair).fit(texts, labels, **params)
+
+
+def test_a_threshold_is_not_chosen_on_texts_without_weight():
+    student, teacher, texts, labels = unsure_pair()
+    cascade = CascadeClassifier(student, teacher, validation_fraction=0.02, random_state=0)
+    held_out = split_rows(180, np.array(labels) == "right", 0.02, 0)[1]
+    weights = np.ones(180)
+    weights[held_out] = 0
+    with pytest.raises(ValueError, match="sample_weight of all 4 validation texts is 0"):
+        cascade.fit(texts, labels, sample_weight=weights)
+
+
 def test_a_student_with_teachers_of_folds_cascades(topics):
     X, y = topics
     CountedTeacher.sizes = []

@@ -255,7 +255,7 @@ def fit_teacher(
     check_frozen_parts(teacher)
     if sample_weight is None or isinstance(teacher, FrozenEstimator) or learns_nothing(teacher):
         return _fit(teacher, X, y)
-    name = _weight_parameter(teacher)
+    name = weight_parameter(teacher)
     if name is None:
         _warn_of_weights(teacher)
         return _fit(teacher, X, y)
@@ -312,7 +312,7 @@ def _warn_of_weights(teacher: BaseEstimator) -> None:
             inside = "the teacher" if owner is teacher else "the teacher's"
             what = f"{type(part).__name__}, {place} of {inside} {type(owner).__name__},"
         owner, parts = part, _parts_with_weights(part)
-        part = next((one for one in parts if _weight_parameter(one) != "sample_weight"), None)
+        part = next((one for one in parts if weight_parameter(one) != "sample_weight"), None)
     warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
 
 
@@ -330,11 +330,11 @@ def warn_once(message: str) -> None:
         _warned.add(key)
 
 
-def _weight_parameter(teacher: BaseEstimator) -> str | None:
+def weight_parameter(teacher: BaseEstimator) -> str | None:
     """Return the parameter of `fit` for sample weights, also of a meta-estimator; None without."""
     if has_fit_parameter(teacher, "sample_weight") or isinstance(teacher, FrozenEstimator):
         return "sample_weight"
-    names = {*map(_weight_parameter, _parts_with_weights(teacher))}
+    names = {*map(weight_parameter, _parts_with_weights(teacher))}
     if isinstance(teacher, VotingClassifier | StackingClassifier):
         # They pass the weights on by this name alone.
         return "sample_weight" if names == {"sample_weight"} else None

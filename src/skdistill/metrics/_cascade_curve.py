@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._core.labels import align_tables, check_probabilities
 
@@ -13,6 +14,7 @@ def cascade_curve(
     codes: ArrayLike,
     *,
     teacher_cost: float = 100.0,
+    sample_weight: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compute the accuracy and the cost of a cascade at each threshold.
 
@@ -30,6 +32,8 @@ def cascade_curve(
         Column of the true class of each text.
     teacher_cost : float, default=100.0
         Cost of a prediction by the teacher, relative to one by the student.
+    sample_weight : array-like of shape (n_texts,), default=None
+        Weights of the texts in all shares. None gives all texts the same weight.
 
     Returns
     -------
@@ -45,8 +49,8 @@ def cascade_curve(
     Raises
     ------
     ValueError
-        If the shapes or the names of columns do not match, rows do not sum to 1, or there are no
-        rows.
+        If the shapes or the names of columns do not match, rows do not sum to 1, there are no
+        rows, or weights are negative or all 0.
 
     Examples
     --------
@@ -72,24 +76,37 @@ def cascade_curve(
     student_class, teacher_class = student.argmax(axis=1), teacher.argmax(axis=1)
     student_right, teacher_right = (student_class == codes)[order], (teacher_class == codes)[order]
     differs = (student_class != teacher_class)[order]
-    by_teacher = np.concatenate([[0], np.cumsum(teacher_right)])
-    by_student = np.concatenate([np.cumsum(student_right[::-1])[::-1], [0]])
-    different = np.concatenate([np.cumsum(differs[::-1])[::-1], [0]])
+    if sample_weight is None:
+        weight = np.ones(len(codes))
+    else:
+        weight = _check_sample_weight(
+            sample_weight, codes, dtype=np.float64, ensure_non_negative=True
+        )[order]
+    # Totals of the texts passed to the teacher, which come first, and of the others.
+    asked, by_teacher = _totals(weight), _totals(weight * teacher_right)
+    kept, by_student, different = (
+        _totals((weight * what)[::-1])[::-1] for what in (1, student_right, differs)
+    )
+    total = asked[-1]
     # Numbers of texts passed to the teacher. Only a change of confidence allows a threshold.
     n_asked = np.flatnonzero(np.concatenate([[True], np.diff(confidence) > 0, [True]]))
-    n_texts = len(codes)
-    rate = n_asked / n_texts
+    rate = asked[n_asked] / total
     with np.errstate(invalid="ignore"):
-        student_accuracy = by_student[n_asked] / (n_texts - n_asked)
+        student_accuracy = by_student[n_asked] / kept[n_asked]
     return pd.DataFrame(
         {
             # A threshold of 0 passes no text to the teacher.
             "threshold": np.append(confidence, np.inf)[n_asked] * (n_asked > 0),
             "teacher_rate": rate,
             "coverage": 1 - rate,
-            "accuracy": (by_teacher + by_student)[n_asked] / n_texts,
+            "accuracy": (by_teacher + by_student)[n_asked] / total,
             "student_accuracy": student_accuracy,
-            "agreement": 1 - different[n_asked] / n_texts,
+            "agreement": 1 - different[n_asked] / total,
             "cost": 1 + rate * teacher_cost,
         }
     )
+
+
+def _totals(values: np.ndarray) -> np.ndarray:
+    """Return the sums of the first 0, 1, ... values."""
+    return np.concatenate([[0.0], np.cumsum(values)])

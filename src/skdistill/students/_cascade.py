@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -20,21 +20,23 @@ from skdistill._core.estimators import TextClassifier, fit_context
 from skdistill._core.label_columns import find_labels
 from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
-from skdistill.labelling._teacher import CloningMixin, GivesProbabilities, clone_teacher
+from skdistill.labelling._teacher import CloningMixin, GivesProbabilities
 from skdistill.metrics._cascade_curve import cascade_curve
 from skdistill.metrics._risk_control import choose_by_agreement
-from skdistill.students._missing_teacher import MissingTeacher
 from skdistill.students.cascade._folder import SAVED, read_cascade, unwrapped, write_cascade
 from skdistill.students.cascade._parts import (
     ask,
     check_classes,
     check_predict_proba,
     check_reject,
+    check_rows,
     classes_of,
     fit_parts,
     make_labeler,
-    params_of_parts,
+    make_pair,
+    params_of_student,
     read_labels,
+    rows_with_weight,
     split_rows,
 )
 
@@ -192,6 +194,8 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         **params : dict
             Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
             `X` are restricted to the training rows. The teacher also gets `sample_weight`.
+            These weights count in the validation figures, too, but with `target_agreement` only
+            to leave out texts of weight 0, because its guarantee is about numbers of texts.
 
         Returns
         -------
@@ -203,10 +207,11 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         ValueError
             If there is neither a teacher nor `reject`, if `y` is missing, if a text has several
             labels, if the classes of student, teacher and `y` differ, if weights or probabilities
-            have another length than `X`, or if there are too few texts to hold out some of each
-            class.
+            have another length than `X`, if weights are negative or those of all validation texts
+            are 0, or if there are too few texts to hold out some of each class.
         TypeError
-            If `reject` is a string and the labels are not, or the other way round.
+            If `reject` is a string and the labels are not, or the other way round, or if the
+            student takes no such parameter.
 
         Warns
         -----
@@ -214,22 +219,25 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             If no threshold guarantees `target_agreement`, so that the student classifies no text.
         """
         texts = check_texts(X)
-        student, teacher = self._make_pair()
+        student, teacher = make_pair(self.student, self.teacher, self.reject)
         by_agreement = self.target_agreement is not None
         classes, codes = read_labels(y, len(texts), teacher, by_agreement=by_agreement)
         labels = None if codes is None else classes[codes]
-        if isinstance(student, FrozenEstimator) and isinstance(teacher, FrozenEstimator | None):
+        weights = check_rows(params, texts)
+        is_ready = isinstance(student, FrozenEstimator) and isinstance(
+            teacher, FrozenEstimator | None
+        )
+        if is_ready:
             training, validation = np.arange(0), np.arange(len(texts))
         else:
             training, validation = split_rows(
                 len(texts), codes, self.validation_fraction, self.random_state
             )
-        if len(training):
-            student_params = params_of_parts(self, student, params, texts, training)
-            train_texts = [texts[row] for row in training]
-            train_labels = None if labels is None else labels[training]
-            parts = student, teacher, train_texts, train_labels, student_params
-            teacher = fit_parts(*parts, share=self.teacher is None)
+        student_params = params_of_student(self, student, params, texts, training)
+        if not is_ready:
+            rows = texts, labels, weights, training
+            share = self.teacher is None
+            teacher = fit_parts(student, teacher, *rows, student_params, share=share)
         memory, labeler = getattr(student, "memory", None), None
         if teacher is not None:
             labeler = make_labeler(teacher, texts, labels, memory=memory)
@@ -239,12 +247,20 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         source = "the teacher" if labels is None else "y"
         for name, part in (("student", student), ("teacher", teacher)):
             check_classes(name, part, classes, source)
+        validation = rows_with_weight(validation, weights)
         held_out = [texts[row] for row in validation]
         known = None if codes is None else codes[validation]
         teacher_proba = np.eye(len(classes))[known] if labeler is None else labeler.label(held_out)
         known = teacher_proba.argmax(axis=1) if known is None else known
         student_proba = predict_columns(student, held_out, classes)
-        curve = cascade_curve(student_proba, teacher_proba, known, teacher_cost=self.teacher_cost)
+        curve = cascade_curve(
+            student_proba,
+            teacher_proba,
+            known,
+            teacher_cost=self.teacher_cost,
+            # A guarantee counts texts.
+            sample_weight=None if by_agreement or weights is None else weights[validation],
+        )
         if self.target_agreement is None:
             allowed = curve[curve["teacher_rate"] <= self.max_teacher_rate]
             row = int(allowed["accuracy"].to_numpy().argmax())
@@ -262,22 +278,6 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         self._fitted_with = {name: getattr(self, name) for name in SAVED}
         self._memory = memory  # one that is loaded asks without it
         return self
-
-    def _make_pair(self) -> tuple[BaseEstimator, BaseEstimator | None]:
-        student = clone(self.student)
-        teacher = self.teacher
-        if teacher is None:
-            teacher = getattr(student, "teacher", None)
-        if isinstance(teacher, MissingTeacher | None) and self.reject is not None:
-            return student, None
-        if teacher is None:
-            raise ValueError(
-                "The cascade has no teacher. Pass one, or a student with a teacher: "
-                "CascadeClassifier(DistilledMLPClassifier(teacher)). Without a teacher, it needs a "
-                "label for the texts that the student is unsure of, as in reject='none of these'."
-            )
-        check_predict_proba("teacher", teacher)
-        return student, clone_teacher(teacher)
 
     def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
         """Return which texts are passed on to the teacher.

@@ -5,31 +5,53 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import (
     _check_method_params,
+    _check_sample_weight,
     _num_samples,
     check_is_fitted,
-    has_fit_parameter,
 )
 
 from skdistill._core.label_columns import as_labels, columns_in_order
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._teacher import (
+    clone_teacher,
     explain_errors,
     fit_teacher,
     gives_probabilities,
     needs_no_labels,
+    weight_parameter,
 )
+from skdistill.students._missing_teacher import MissingTeacher
 from skdistill.students.cascade._folder import unwrapped
 
 # Parameters of `fit` with a row per text.
 _ALIGNED = {"sample_weight", "teacher_proba"}
+
+
+def make_pair(student: Any, teacher: Any, reject: Any) -> tuple[Any, Any]:
+    """Return clones of the student and the teacher, which may be the student's own or None."""
+    student = clone(student)
+    if teacher is None:
+        teacher = getattr(student, "teacher", None)
+    if isinstance(teacher, MissingTeacher | None) and reject is not None:
+        return student, None
+    if teacher is None:
+        raise ValueError(
+            "The cascade has no teacher. Pass one, or a student with a teacher: "
+            "CascadeClassifier(DistilledMLPClassifier(teacher)). Without a teacher, it needs a "
+            "label for the texts that the student is unsure of, as in reject='none of these'."
+        )
+    check_predict_proba("teacher", teacher)
+    return student, clone_teacher(teacher)
 
 
 def read_labels(y: Any, n_texts: int, teacher: Any, *, by_agreement: bool) -> tuple[Any, Any]:
@@ -66,32 +88,59 @@ def split_rows(
     return training, validation
 
 
-def params_of_parts(
-    cascade: Any, student: Any, params: dict[str, Any], texts: list[str], training: np.ndarray
-) -> dict[str, Any]:
-    """Return the parameters of `fit` that student or teacher take, cut to the training rows.
-
-    A frozen student takes none, but its teacher may still want the weights. Any other student that
-    has weights gets them: without metadata routing, it cannot request them.
+def check_rows(params: dict[str, Any], texts: list[str]) -> np.ndarray | None:
+    """Return the weights of the texts, also those for a step of a pipeline, or None without.
 
     Raises
     ------
     ValueError
-        If weights or probabilities have another number of rows than the texts. Those of the
-        training rows alone would pass for cut ones.
-    UnsetMetadataPassedError
+        If weights or probabilities have another number of rows than the texts (those of the
+        training rows alone would pass for cut ones), or if weights are missing or negative.
+    """
+    weights = None
+    for name, values in params.items():
+        parameter = name.rpartition("__")[2]
+        if parameter in _ALIGNED and values is not None:
+            check_same_length(len(texts), _num_samples(values), names=("X", name))
+            if parameter == "sample_weight":
+                weights = _check_sample_weight(values, texts, ensure_non_negative=True)
+    return weights
+
+
+def rows_with_weight(validation: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return the validation rows that count."""
+    if weights is None:
+        return validation
+    rows = validation[weights[validation] > 0]
+    if not len(rows):
+        raise ValueError(
+            f"The sample_weight of all {len(validation):,} validation texts is 0, so that no "
+            "threshold can be chosen. Raise validation_fraction, or leave texts of weight 0 out."
+        )
+    return rows
+
+
+def params_of_student(
+    cascade: Any, student: Any, params: dict[str, Any], texts: list[str], training: np.ndarray
+) -> dict[str, Any]:
+    """Return the parameters of the student's `fit`, cut to the training rows.
+
+    A frozen student ignores weights, which are for its teacher and the threshold, and takes nothing
+    else. Without metadata routing, any other student that has weights gets them, because it cannot
+    request them, and the steps of a pipeline get their parameters by ``step__parameter``.
+
+    Raises
+    ------
+    TypeError, UnsetMetadataPassedError
         scikit-learn's, if no part takes a parameter.
     """
-    for name, values in params.items():
-        if name.rpartition("__")[2] in _ALIGNED and values is not None:
-            check_same_length(len(texts), _num_samples(values), names=("X", name))
-    weights = {}
-    if isinstance(student, FrozenEstimator) or (
-        not get_config()["enable_metadata_routing"] and has_fit_parameter(student, "sample_weight")
-    ):
-        weights = {name: value for name, value in params.items() if name == "sample_weight"}
-    others = {name: value for name, value in params.items() if name not in weights}
-    taken = {**process_routing(cascade, "fit", **others).student.fit, **weights}
+    others, taken = dict(params), {}
+    if isinstance(student, FrozenEstimator) or not get_config()["enable_metadata_routing"]:
+        if "sample_weight" in params and (name := weight_parameter(student)) is not None:
+            taken[name] = others.pop("sample_weight")
+        if isinstance(student, Pipeline):
+            taken |= {name: others.pop(name) for name in params if "__" in name}
+    taken |= process_routing(cascade, "fit", **others).student.fit
     cut: dict[str, Any] = _check_method_params(texts, taken, indices=training)
     return cut
 
@@ -100,17 +149,21 @@ def fit_parts(
     student: Any,
     teacher: Any,
     texts: list[str],
-    labels: Any,
+    labels: np.ndarray | None,
+    weights: np.ndarray | None,
+    training: np.ndarray,
     params: dict[str, Any],
     *,
     share: bool,
 ) -> Any:
-    """Fit a student, and a clone of the teacher, which is returned.
+    """Fit a student on the training rows, and a clone of the teacher, which is returned.
 
     With `share`, the student learns from this teacher, unless it fits teachers of its own.
     """
+    texts = [texts[row] for row in training]
+    labels, weights = (None if rows is None else rows[training] for rows in (labels, weights))
     if teacher is not None:
-        teacher = fit_teacher(teacher, texts, labels, params.get("sample_weight"))
+        teacher = fit_teacher(teacher, texts, labels, weights)
         is_ready = isinstance(student, FrozenEstimator)
         if share and not is_ready and getattr(student, "teacher_cv", None) is None:
             student.set_params(teacher=FrozenEstimator(teacher))
