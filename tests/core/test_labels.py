@@ -127,6 +127,8 @@ def test_probabilities_are_normalised():
         ([[0.5, 0.5], [0.5, 0.6]], r"p\[1\] sums to 1.1, not to 1"),
         ([[0.5, 0.5], [1.5, -0.5]], r"p\[1\] contains a negative"),
         ([[np.nan, 0.5], [0.5, 0.5]], r"p\[0\] contains a negative or non-finite"),
+        ([[0.5, 0.5], [pd.NA, 0.5]], r"p\[1\] contains a negative or non-finite"),
+        ([[0.5, 0.5], [None, 0.5]], r"p\[1\] contains a negative or non-finite"),
         ([[0.5, 0.5], [0.3, 0.3]], r"p\[1\] sums to 0.6, not to 1"),
         ([[0.0, 0.0], [0.5, 0.5]], r"p\[0\] sums to 0, not to 1"),
         ([[0.5, 0.5], [0.5, 0.502]], r"p\[1\] sums to 1.002, not to 1"),
@@ -262,5 +264,22 @@ def test_the_rounding_of_bfloat16_is_no_excuse_for_a_larger_error():
 
 @pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
 def test_what_is_no_table_of_numbers_is_named(proba):
-    with pytest.raises(ValueError, match=r"p must have shape \(2, 2\), .* cannot make an array"):
+    with pytest.raises(ValueError, match="p must be a table of numbers: "):
         check_probabilities(proba, n_rows=2, n_classes=2, name="p")
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        (pd.NA, r"p\[1\] contains a negative or non-finite number: \[nan 0.5\]"),
+        (None, r"p\[1\] contains a negative or non-finite number: \[nan 0.5\]"),
+        ("half", "p must be a table of numbers: could not convert string to float: .*half"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rows", [pd.DataFrame, lambda table: pd.DataFrame(table).to_dict("records")]
+)
+def test_what_is_no_number_in_a_table_with_names_is_told(rows, missing, message):
+    table = rows({"a": [0.5, missing], "b": [0.5, 0.5]})
+    with pytest.raises(ValueError, match=message):
+        check_probabilities(table, n_rows=2, n_classes=2, name="p", classes=np.array(["a", "b"]))

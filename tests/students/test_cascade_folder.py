@@ -171,6 +171,13 @@ def test_damage_is_named(change, message, topics, transformer, tmp_path):
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_folder_without_its_student_is_named(topics, transformer, tmp_path):
+    make_cascade(topics, transformer).save(tmp_path)
+    (tmp_path / "student.skd").unlink()
+    with pytest.raises(ModelFileError, match=rf"{tmp_path} lacks the file student\.skd"):
+        CascadeClassifier.load(tmp_path)
+
+
 def test_a_student_and_a_cascade_are_not_taken_for_each_other(topics, tmp_path):
     cascade = make_cascade(topics, make_tfidf_baseline().fit(*topics))
     cascade.save(tmp_path / "cascade")

@@ -17,7 +17,6 @@ from skdistill import (
     TextPool,
     make_tfidf_baseline,
 )
-from skdistill.students._missing_teacher import MissingTeacher
 
 SMALL = {"max_epochs": 3, "random_state": 0, "vocabulary_size": 60}
 
@@ -186,16 +185,18 @@ def test_pickles_without_the_parameters_of_fit_state_the_current_ones(split, tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("Pipeline", r"its teacher \(Pipeline\)\."), (None, r"its teacher\.")]
+    "params",
+    [
+        {"lowercase": np.bool_(False)},
+        {"ngram_range": (np.int64(1), np.int64(2)), "hash_buckets": np.int64(50)},
+    ],
+    ids=["lowercase", "n-grams"],
 )
-def test_a_missing_teacher_says_how_to_go_on(name, told):
-    missing = MissingTeacher(name)
-    for call in (
-        lambda: missing.fit(["a"], ["b"]),
-        lambda: missing.predict_proba(["a"]),
-        lambda: missing.word_vectors(["a"]),
-    ):
-        with pytest.raises(
-            ValueError, match=f"{told}.*set teacher=None to train on the gold.*FrozenEstimator"
-        ):
-            call()
+def test_parameters_that_a_search_took_from_an_array_are_saved(split, tmp_path, params):
+    X, y = split[0], split[1]
+    student = DistilledMLPClassifier(max_epochs=1, random_state=0, **params).fit(X, y)
+    student.save(tmp_path / "a.skd")
+    loaded = DistilledMLPClassifier.load(tmp_path / "a.skd")
+    np.testing.assert_array_equal(loaded.predict_proba(X), student.predict_proba(X))
+    for name, value in params.items():
+        assert tuple(np.ravel(getattr(loaded, name))) == tuple(np.ravel(value))

@@ -904,6 +904,16 @@ class TestFromFinetuned:
         teacher = TransformerTeacherClassifier.from_finetuned(folder)
         assert teacher.classes_.tolist() == [0, 1, 2]
 
+    def test_labels_that_a_teacher_was_fitted_on_keep_generic_names(
+        self, tiny_checkpoint, rows, tmp_path
+    ):
+        labels = np.where(rows[1] == rows[1][0], "LABEL_0", "LABEL_1")
+        teacher = quick(tiny_checkpoint, max_epochs=1).fit(rows[0], labels)
+        for folder in (tmp_path / "a", tmp_path / "b"):
+            teacher.save_pretrained(folder)
+            teacher = TransformerTeacherClassifier.from_finetuned(folder)
+            assert teacher.classes_.tolist() == ["LABEL_0", "LABEL_1"]
+
     def test_of_a_saved_teacher(self, learned, topics, tmp_path):
         learned.save_pretrained(tmp_path)
         again = TransformerTeacherClassifier.from_finetuned(tmp_path, device="cpu")
@@ -1074,6 +1084,10 @@ class TestFingerprint:
 
 
 # transformers 5.0 takes epochs of under a second for a broken clock.
+def newest_checkpoint(folder):
+    return max(folder.glob("*/checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+
+
 class TestCheckpoints:
     @pytest.mark.parametrize("early_stopping", [False, True])
     @pytest.mark.parametrize("random_state", [0, None])
@@ -1134,10 +1148,51 @@ class TestCheckpoints:
 
     def test_a_half_written_checkpoint_does_not_count(self, tiny_checkpoint, rows, tmp_path):
         teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)
-        newest = max(tmp_path.glob("*/checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+        newest = newest_checkpoint(tmp_path)
         (newest / "epochs.json").unlink()
         (newest / "model.safetensors").write_bytes(b"")
         assert same_weights(clone(teacher).fit(*rows), teacher)
+
+    @pytest.mark.parametrize("name", ["epochs.json", "model.safetensors", "optimizer.pt"])
+    @pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: b""])
+    def test_the_one_before_a_damaged_one_is_taken(
+        self, tiny_checkpoint, rows, tmp_path, interrupt, name, damage
+    ):
+        teacher = quick(tiny_checkpoint, max_epochs=3, checkpoint_dir=tmp_path).fit(*rows)
+        newest = newest_checkpoint(tmp_path)
+        (newest / name).write_bytes(damage((newest / name).read_bytes()))
+        with (
+            pytest.warns(UserWarning, match=rf"'{newest}' is damaged \(.*back to checkpoint-\d+\."),
+            interrupt(epoch=1),  # the third one is trained again
+        ):
+            again = clone(teacher).fit(*rows)
+        assert same_weights(again, teacher)
+        assert again.history_ == teacher.history_
+        assert newest.with_name(f"damaged-{newest.name}").is_dir()
+        with interrupt(epoch=0):
+            assert same_weights(clone(teacher).fit(*rows), teacher)
+
+    def test_starts_again_where_all_are_damaged(self, tiny_checkpoint, rows, tmp_path):
+        teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)
+        for path in tmp_path.glob("*/checkpoint-*/config.json"):
+            path.unlink()
+        with pytest.warns(UserWarning, match="is damaged") as caught:
+            again = clone(teacher).fit(*rows)
+        newer, older = (str(one.message) for one in caught if "damaged" in str(one.message))
+        assert "FileNotFoundError" in newer
+        assert newer.endswith("fine-tuning goes back to checkpoint-3.")
+        assert older.endswith("fine-tuning starts from the beginning.")
+        assert same_weights(again, teacher)
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"seed": null}', '{"fingerprint": "a"}'])
+    def test_starts_again_where_the_seed_is_damaged(self, tiny_checkpoint, rows, tmp_path, content):
+        teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)
+        (about,) = tmp_path.glob("training-*/training.json")
+        about.write_text(content)
+        with pytest.warns(UserWarning, match="is damaged") as caught:
+            assert same_weights(clone(teacher).fit(*rows), teacher)
+        assert not [one for one in caught if "of other fits" in str(one.message)]
+        assert (tmp_path / f"damaged-{about.parent.name}").is_dir()
 
     def test_says_what_it_belongs_to(self, tiny_checkpoint, rows, tmp_path):
         quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.texts import as_list, is_missing, plain
+from skdistill._core.texts import as_floats, as_list, is_missing, plain
 
 # Arrays of booleans, integers, floats and strings are labels already.
 _PLAIN = "biufU"
@@ -171,7 +171,7 @@ def columns_in_order(table: Any, classes: np.ndarray, *, name: str) -> Any:
         _refuse_ambiguous(columns, classes, name)
         return table
     columns = _in_order(columns, classes, name)
-    return np.column_stack([np.asarray(table[column], dtype=float) for column in columns])
+    return np.column_stack([as_floats(table[column], name=name) for column in columns])
 
 
 def as_rows(column: Any) -> Any:
@@ -232,8 +232,8 @@ def _rows_in_order(rows: Sequence[Any], classes: np.ndarray, name: str) -> np.nd
         if named is None:
             raise ValueError(f"{name}[0] has names, but {name}[{number}] has none.")
         columns = _in_order([*named], classes, f"{name}[{number}]")
-        values.append([float(named[column]) for column in columns])
-    return np.array(values)
+        values.append([named[column] for column in columns])
+    return as_floats(values, name=name)
 
 
 def _in_order(columns: list[Any], classes: np.ndarray, name: str) -> list[Any]:

@@ -16,7 +16,7 @@ from skdistill._core.label_columns import (
     names_of_columns,
     names_or_numbers,
 )
-from skdistill._core.texts import from_tensors
+from skdistill._core.texts import as_floats, from_tensors
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
@@ -216,15 +216,7 @@ def check_probabilities(
     if str(getattr(proba, "dtype", "")) == "torch.bfloat16":
         atol = max(atol, 4e-3)
     proba = from_tensors(proba)
-    try:
-        values = np.asarray(proba)
-        if values.dtype not in (np.float32, np.float64):
-            values = np.asarray(proba, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must have shape ({n_rows}, {n_classes}), one row of numbers per text of "
-            f"{rows}, but NumPy cannot make an array of it: {error!s:.100}"
-        ) from None
+    values = as_floats(proba, name=name)
     if values.shape != (n_rows, n_classes):
         raise ValueError(
             f"{name} must have shape ({n_rows}, {n_classes}), one row per text of {rows} and one "

@@ -132,3 +132,29 @@ def _not_a_text(value: Any, where: str) -> Exception:
             f'{where} is bytes, not text; decode it first, as in value.decode("utf-8").'
         )
     return TypeError(f"{where} is {type(value).__name__}, not text: {value!r:.80}")
+
+
+def as_floats(values: Any, *, name: str) -> np.ndarray:
+    """Return numbers as an array of floats, in which missing values of any kind are NaN.
+
+    Raises
+    ------
+    ValueError
+        If `values`, whose name is `name`, has anything but numbers, or rows of different lengths.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdistill._core.texts import as_floats
+    >>> as_floats([[0.5, pd.NA], [None, 1]], name="teacher_proba")
+    array([[0.5, nan],
+           [nan, 1. ]])
+    """
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:
+            numbers = [np.nan if is_missing(value) else value for value in array.flat]
+            return np.array(numbers, dtype=np.float64).reshape(array.shape)
+        return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a table of numbers: {error!s:.100}.") from None

@@ -17,6 +17,7 @@ from skdistill._core.exceptions import ModelFileError
 from skdistill._core.texts import check_texts
 from skdistill.card._facts import as_plain, describe_parameters, training_parameters
 from skdistill.card._page import write_card
+from skdistill.labelling._missing_teacher import MissingTeacher
 from skdistill.labelling._pool import TextPool, without_texts
 from skdistill.labelling._teacher import CloningMixin, unfitted
 from skdistill.runtime._explanation import Explanations, explain
@@ -25,7 +26,6 @@ from skdistill.runtime._quantization import Precision
 from skdistill.serving import CompiledClassifier, compute, iterate_proba
 from skdistill.students._calibration import CalibratableStudent, read_calibration
 from skdistill.students._left_out import LeftOut
-from skdistill.students._missing_teacher import MissingTeacher
 from skdistill.students._stored_parameters import from_json, to_json, without_removed
 from skdistill.text._vocabulary import UNKNOWN
 

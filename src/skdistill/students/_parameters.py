@@ -145,9 +145,10 @@ class StudentParameters:
                 f"hash_buckets={self.hash_buckets} needs an ngram_range of (1, n) with n >= 2, "
                 f"because it hashes n-grams of two or more features; got {self.ngram_range!r}."
             )
+        # A search may set NumPy's scalars, which JSON does not know.
         return {
             "analyzer": self.analyzer,
-            "ngram_range": (min_n, max_n),
-            "lowercase": self.lowercase,
-            "hash_buckets": self.hash_buckets,
+            "ngram_range": (int(min_n), int(max_n)),
+            "lowercase": bool(self.lowercase),
+            "hash_buckets": int(self.hash_buckets),
         }

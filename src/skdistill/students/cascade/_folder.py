@@ -142,7 +142,11 @@ def read_cascade(folder: Path, teacher: Any = None, reject: Any = None) -> Store
 
 
 def _read_student(path: Path) -> Any:
-    name = f"Distilled{read_model(path).kind.upper()}Classifier"
+    try:
+        name = f"Distilled{read_model(path).kind.upper()}Classifier"
+    except FileNotFoundError:
+        message = f"{path.parent} lacks the file {path.name} of the student; copy it there again."
+        raise ModelFileError(message) from None
     return getattr(skdistill, name).load(path)
 
 

@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 from skdistill._core.label_columns import as_labels, columns_in_order
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill.labelling._labeler import SoftLabeler
+from skdistill.labelling._missing_teacher import MissingTeacher
 from skdistill.labelling._teacher import (
     clone_teacher,
     explain_errors,
@@ -30,7 +31,6 @@ from skdistill.labelling._teacher import (
     needs_no_labels,
     weight_parameter,
 )
-from skdistill.students._missing_teacher import MissingTeacher
 from skdistill.students.cascade._folder import unwrapped
 
 # Parameters of `fit` with a row per text.

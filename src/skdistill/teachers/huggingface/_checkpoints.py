@@ -1,5 +1,6 @@
 """Checkpoints of each epoch; only the same fine-tuning can resume from them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from skdistill._core.files import explaining_writes, replacing
 
 _TRAINING_FILE = "training.json"
 _EPOCH_FILE = "epochs.json"
+# What reading a damaged file raises.
+_DAMAGE = (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError)
 
 
 @dataclass
@@ -50,8 +54,9 @@ class Progress:
 class Checkpoints:
     """The checkpoints of one fine-tuning, in its own sub-folder.
 
-    A checkpoint is complete if it has the file ``epochs.json``, which is written last. A process
-    that dies while writing leaves an incomplete checkpoint, which is ignored.
+    A checkpoint is complete if it has the file ``epochs.json``, which is written last and contains
+    hashes of the others. A process that dies while writing leaves an incomplete checkpoint, which
+    is ignored. What a power cut or a full disk has damaged is set aside.
 
     Parameters
     ----------
@@ -72,12 +77,13 @@ class Checkpoints:
         Warns
         -----
         UserWarning
-            If the root has checkpoints of other trainings only.
+            If the root has checkpoints of other trainings only, or if the seed cannot be read.
         """
         about = self.folder / _TRAINING_FILE
         if about.is_file():
-            return json.loads(about.read_text(encoding="utf-8"))["seed"]
-        if any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
+            with _setting_damage_aside(self.folder, "starts from the beginning"):
+                return int(_read_json(about)["seed"])
+        elif any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
             warnings.warn(
                 f"checkpoint_dir={str(self.root)!r} contains checkpoints of other fits (other "
                 "texts, labels or parameters), but none of this one. This fit starts from the "
@@ -90,13 +96,24 @@ class Checkpoints:
         return seed
 
     def last(self) -> tuple[Path, Progress] | None:
-        """Return the newest complete checkpoint and its progress, if there is one."""
-        whole = [path.parent for path in self.folder.glob(f"checkpoint-*/{_EPOCH_FILE}")]
-        if not whole:
-            return None
-        newest = max(whole, key=lambda path: int(path.name.removeprefix("checkpoint-")))
-        entries = json.loads((newest / _EPOCH_FILE).read_text(encoding="utf-8"))
-        return newest, Progress(**entries)
+        """Return the newest complete checkpoint and its progress, if there is one.
+
+        Warns
+        -----
+        UserWarning
+            If a checkpoint is damaged; the one before it takes its place.
+        """
+        complete = [path.parent for path in self.folder.glob(f"checkpoint-*/{_EPOCH_FILE}")]
+        complete.sort(key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
+        for checkpoint, older in zip_longest(complete, complete[1:]):
+            left = "starts from the beginning" if older is None else f"goes back to {older.name}"
+            with _setting_damage_aside(checkpoint, left):
+                entries = _read_json(checkpoint / _EPOCH_FILE)
+                for name, digest in entries.pop("files", {}).items():
+                    if _hash_file(checkpoint / name) != digest:
+                        raise ValueError(f"{name} has changed since it was written")
+                return checkpoint, Progress(**entries)
+        return None
 
     def complete(
         self, checkpoint: Path, progress: Progress, best: dict[str, Any] | None, model: Any
@@ -106,7 +123,12 @@ class Checkpoints:
             if best is not None and progress.best_epoch != progress.epoch:
                 with explaining_saves(checkpoint):
                     model.save_pretrained(self.best_weights(checkpoint, progress), state_dict=best)
-            _write_json(checkpoint / _EPOCH_FILE, asdict(progress))
+            files = {
+                path.relative_to(checkpoint).as_posix(): _hash_file(path)
+                for path in sorted(checkpoint.rglob("*"))
+                if path.is_file()
+            }
+            _write_json(checkpoint / _EPOCH_FILE, asdict(progress) | {"files": files})
 
     def best_weights(self, checkpoint: Path, progress: Progress) -> Path:
         """Return the folder with the weights of the best epoch."""
@@ -131,6 +153,32 @@ def explaining_saves(checkpoint: str | os.PathLike[str]) -> Iterator[None]:
             yield
         except (SafetensorError, RuntimeError) as error:
             raise OSError(str(error)) from error
+
+
+@contextmanager
+def _setting_damage_aside(folder: Path, otherwise: str) -> Iterator[None]:
+    """Rename a folder whose files turn out damaged inside the block, and warn of it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        aside = folder.with_name(f"damaged-{folder.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        warnings.warn(
+            f"The checkpoint {str(folder)!r} is damaged ({error!r:.200}). It was renamed to "
+            f"{aside.name!r}, and fine-tuning {otherwise}.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -220,6 +220,11 @@ def _names(config: Any) -> np.ndarray:
 
 
 def _unnamed(config: Any) -> bool:
-    """Return whether the labels have the default names ``LABEL_0``, ``LABEL_1``, ..."""
+    """Return whether the labels have the default names ``LABEL_0``, ``LABEL_1``, ...
+
+    If a teacher was fitted on labels that are called so, these are their names.
+    """
+    if getattr(config, _LABEL_TYPE, None) == "U":
+        return False
     generic = [f"LABEL_{output}" for output in range(config.num_labels)]
     return [*config.id2label.values()] == generic

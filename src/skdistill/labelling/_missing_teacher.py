@@ -13,7 +13,7 @@ class MissingTeacher(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from skdistill.students._missing_teacher import MissingTeacher
+    >>> from skdistill.labelling._missing_teacher import MissingTeacher
     >>> MissingTeacher("Pipeline").fit(["a text"], ["a label"])
     Traceback (most recent call last):
     ...
