@@ -290,6 +290,12 @@ def test_what_a_ready_pair_cannot_use_is_refused(params, error, message):
         CascadeClassifier(*pair).fit(texts, labels, **params)
 
 
+def test_without_labels_one_text_on_each_side_is_enough():
+    training, validation = split_rows(2, None, 0.1, 0)
+    assert sorted([*training, *validation]) == [0, 1]
+    assert len(training) == len(validation) == 1
+
+
 def test_a_threshold_is_not_chosen_on_texts_without_weight():
     student, teacher, texts, labels = unsure_pair()
     cascade = CascadeClassifier(student, teacher, validation_fraction=0.02, random_state=0)

@@ -1172,6 +1172,28 @@ class TestCheckpoints:
         with interrupt(epoch=0):
             assert same_weights(clone(teacher).fit(*rows), teacher)
 
+    def test_a_finished_training_needs_its_weights_alone(
+        self, tiny_checkpoint, rows, tmp_path, interrupt
+    ):
+        teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)
+        states = [*tmp_path.glob("*/checkpoint-*/*.pt*")]
+        assert {path.name for path in states} >= {"optimizer.pt", "scheduler.pt"}
+        for path in states:
+            path.unlink()
+        with interrupt(epoch=0):
+            assert same_weights(clone(teacher).fit(*rows), teacher)
+
+    def test_goes_on_from_no_checkpoint_without_its_state(
+        self, tiny_checkpoint, rows, tmp_path, interrupt
+    ):
+        teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path)
+        with interrupt(epoch=1), pytest.raises(KeyboardInterrupt):
+            teacher.fit(*rows)
+        (newest_checkpoint(tmp_path) / "optimizer.pt").unlink()
+        with pytest.warns(UserWarning, match="is damaged .optimizer.pt is missing"):
+            resumed = clone(teacher).fit(*rows)
+        assert same_weights(resumed, quick(tiny_checkpoint).fit(*rows))
+
     def test_starts_again_where_all_are_damaged(self, tiny_checkpoint, rows, tmp_path):
         teacher = quick(tiny_checkpoint, checkpoint_dir=tmp_path).fit(*rows)
         for path in tmp_path.glob("*/checkpoint-*/config.json"):
@@ -1179,7 +1201,7 @@ class TestCheckpoints:
         with pytest.warns(UserWarning, match="is damaged") as caught:
             again = clone(teacher).fit(*rows)
         newer, older = (str(one.message) for one in caught if "damaged" in str(one.message))
-        assert "FileNotFoundError" in newer
+        assert "config.json is missing" in newer
         assert newer.endswith("fine-tuning goes back to checkpoint-3.")
         assert older.endswith("fine-tuning starts from the beginning.")
         assert same_weights(again, teacher)

@@ -18,8 +18,10 @@ from skdistill._core.files import explaining_writes, replacing
 
 _TRAINING_FILE = "training.json"
 _EPOCH_FILE = "epochs.json"
+# Files of the Trainer that are needed to go on, but not for the result.
+_STATE_SUFFIXES = {".bin", ".pt", ".pth"}
 # What reading a damaged file raises.
-_DAMAGE = (AttributeError, FileNotFoundError, KeyError, TypeError, ValueError)
+_DAMAGE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 @dataclass
@@ -109,10 +111,9 @@ class Checkpoints:
             left = "starts from the beginning" if older is None else f"goes back to {older.name}"
             with _setting_damage_aside(checkpoint, left):
                 entries = _read_json(checkpoint / _EPOCH_FILE)
-                for name, digest in entries.pop("files", {}).items():
-                    if _hash_file(checkpoint / name) != digest:
-                        raise ValueError(f"{name} has changed since it was written")
-                return checkpoint, Progress(**entries)
+                files, progress = entries.pop("files", {}), Progress(**entries)
+                _check_files(checkpoint, files, finished=progress.finished)
+                return checkpoint, progress
         return None
 
     def complete(
@@ -165,11 +166,23 @@ def _setting_damage_aside(folder: Path, otherwise: str) -> Iterator[None]:
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
         warnings.warn(
-            f"The checkpoint {str(folder)!r} is damaged ({error!r:.200}). It was renamed to "
+            f"The checkpoint {str(folder)!r} is damaged ({error!s:.200}). It was renamed to "
             f"{aside.name!r}, and fine-tuning {otherwise}.",
             UserWarning,
             stacklevel=2,
         )
+
+
+def _check_files(checkpoint: Path, hashes: dict[str, str], *, finished: bool) -> None:
+    """Raise an error if files are missing or have changed."""
+    for name, written in hashes.items():
+        path = checkpoint / name
+        # The optimizer's state is large, and may be removed once it is not needed.
+        if not path.exists():
+            if not (finished and path.suffix in _STATE_SUFFIXES):
+                raise ValueError(f"{name} is missing")
+        elif _hash_file(path) != written:
+            raise ValueError(f"{name} has changed since it was written")
 
 
 def _hash_file(path: Path) -> str:
