@@ -22,6 +22,7 @@ from common.answers import ask, load_texts
 from common.peers import tuned_tfidf
 from common.setting import Results, base_model
 from common.students import STUDENTS, members_of
+from sklearn import set_config
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
@@ -171,6 +172,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only print what was run")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    # Committees pass the teacher's probabilities on to their students.
+    set_config(enable_metadata_routing=True)
     results = Results(options.output)
     for name in () if options.table else options.data:
         run_corpus(name, results, options)
