@@ -819,3 +819,18 @@ def test_a_script_without_spaces_is_noticed():
     for analyzer in ("char", list):
         student = make_student(analyzer=analyzer, vocabulary_size=300, max_epochs=20)
         assert student.fit(texts[::2], y[::2]).score(texts[1::2], y[1::2]) > 0.9
+
+
+def test_weights_of_any_type_make_one_teacher(split, tmp_path):
+    X, y = split[0][:60], split[1][:60]
+    weights = [1, 2] * 30
+    student = make_small(DistilledMLPClassifier).set_params(
+        teacher=make_tfidf_baseline(), memory=tmp_path, max_epochs=1
+    )
+    results = [
+        student.fit(X, y, sample_weight=given).predict_proba(X)
+        for given in (weights, np.array(weights, np.float32), pd.Series(weights))
+    ]
+    assert len([*(tmp_path / "soft_labels").iterdir()]) == 1
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])

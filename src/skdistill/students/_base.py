@@ -183,7 +183,9 @@ class DistilledClassifier(
         check_no_fit_callbacks(self.callbacks)
         row_weights = None
         if sample_weight is not None:
-            row_weights = _check_sample_weight(sample_weight, texts, ensure_non_negative=True)
+            row_weights = _check_sample_weight(
+                sample_weight, texts, dtype=np.float64, ensure_non_negative=True
+            )
         labels, labeler = self._read_labels(texts, y, row_weights)
         architecture, vocabulary_options = self._check_parameters(labels)
         pool_name = "unlabeled" if X_unlabeled is None else "X_unlabeled"

@@ -103,7 +103,9 @@ def check_rows(params: dict[str, Any], texts: list[str]) -> np.ndarray | None:
         if parameter in _ALIGNED and values is not None:
             check_same_length(len(texts), _num_samples(values), names=("X", name))
             if parameter == "sample_weight":
-                weights = _check_sample_weight(values, texts, ensure_non_negative=True)
+                weights = _check_sample_weight(
+                    values, texts, dtype=np.float64, ensure_non_negative=True
+                )
     return weights
 
 
