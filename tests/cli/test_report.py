@@ -322,6 +322,19 @@ def test_what_are_no_numbers_of_labels_is_named(tagger, tmp_path, capsys, cell, 
     assert message in capsys.readouterr().err
 
 
+def test_lists_of_labels_get_no_advice_that_a_student_of_single_labels_refuses(
+    model, tmp_path, capsys
+):
+    for cell, status in [('["food"]', 1), ('{"food": 1}', 1)]:
+        data = tmp_path / "test.jsonl"
+        data.write_text(f'{{"text": "hot soup", "label": {cell}}}\n', encoding="utf-8")
+        assert report(model, data) == status
+        told = capsys.readouterr().err
+        assert "line 1 " in told
+        assert "write one label per text" in told
+        assert "--label-separator" not in told
+
+
 def test_the_advice_on_labels_with_another_separator_works(tmp_path, capsys):
     data, model = tmp_path / "s.csv", tmp_path / "s.skd"
     rows = ["a soup,0", "a bus,2", "soup on a bus,0 2", "a boat,1"] * 5

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from skdistill.labelling import _teacher
+from skdistill._core import exceptions
 from skdistill.labelling._code import _initial, class_parts, function_parts
 from skdistill.labelling._description import describe
 
@@ -56,7 +56,7 @@ def write(tmp_path, monkeypatch):
     """Return a function that writes modules of a user, and forgets their earlier versions."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.setattr(_teacher, "_warned", set())
+    monkeypatch.setattr(exceptions, "_shown", set())
     own = set[str]()
 
     def write(files):
@@ -358,7 +358,7 @@ def test_a_module_that_was_edited_before_it_was_seen_has_a_key_of_its_own(
         module = importlib.import_module("user_e")
         edit(tmp_path / "user_e.py", source.replace("food", "sport"))
         function = module.f if body is None else run(f"def f(x):\n    {body}", user_e=module).f
-        _teacher._warned.clear()
+        exceptions._shown.clear()
         with pytest.warns(UserWarning, match=r"memory` keeps answers for this process only"):
             keys.add(describe(function))
         with warnings.catch_warnings():

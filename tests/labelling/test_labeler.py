@@ -6,14 +6,20 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from _faults import HashTeacher, call_in_process, finish, hashed_proba, needs_posix, notes, start
-from skdistill import DistilledMLPClassifier, TextPool, make_tfidf_baseline
+from skdistill import (
+    DistilledMLPClassifier,
+    FunctionTeacherClassifier,
+    TextPool,
+    make_tfidf_baseline,
+)
 from skdistill.labelling._labeler import SoftLabeler
 
 X = ["good", "bad", "good film", "bad film"]
@@ -214,6 +220,42 @@ def test_other_classes_are_an_error():
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, ["yes", "no", "yes", "no"]))
     with pytest.raises(ValueError, match=r"classes \['no', 'yes'\] differ from those of y"):
         label_texts(teacher, X, Y, TEXTS)
+
+
+NUMBERING = {
+    "vote": lambda model: VotingClassifier([("model", model)], voting="soft").fit(X * 5, [*Y] * 5),
+    "stack": lambda model: StackingClassifier([("model", model)], cv=2).fit(X * 5, [*Y] * 5),
+    "folds": lambda model: cross_val_predict(model, X * 5, [*Y] * 5, cv=2, method="predict_proba"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERING)
+def test_where_scikit_learn_numbers_the_labels_the_error_names_what_works(name):
+    teacher = make_tfidf_baseline().fit(X, Y)
+    student = DistilledMLPClassifier(FrozenEstimator(teacher), max_epochs=2, random_state=0)
+    message = r"\['neg', 'pos'\] differ from those of y, \[0, 1\].*pass FunctionTeacherClassifier"
+    with pytest.raises(ValueError, match=message):
+        NUMBERING[name](student)
+    student.set_params(teacher=FunctionTeacherClassifier(teacher.predict_proba))
+    found = NUMBERING[name](student)
+    alone = student.fit(X * 5, [*Y] * 5)
+    if name == "folds":
+        assert found.shape == (20, 2)
+    else:
+        assert [*found.classes_] == ["neg", "pos"]
+        np.testing.assert_allclose(
+            found.named_estimators_["model"].predict_proba(TEXTS), alone.predict_proba(TEXTS)
+        )
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [0, 2], ["0", "1"]])
+def test_labels_that_are_no_places_are_not_taken_for_numbered_ones(labels):
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X, Y))
+    with pytest.raises(ValueError, match=r"on labels from the same classes\.$"):
+        label_texts(teacher, X, np.array(labels)[[1, 0, 1, 0]], TEXTS)
+    numbers = FrozenEstimator(make_tfidf_baseline().fit(X, [5, 7, 5, 7]))
+    with pytest.raises(ValueError, match=r"on labels from the same classes\.$"):
+        label_texts(numbers, X, np.array([1, 0, 1, 0]), TEXTS)
 
 
 def test_votes_are_no_probabilities():

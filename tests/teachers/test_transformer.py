@@ -777,6 +777,20 @@ class TestEarlyStopping:
             teacher.fit(topics[0][:100], topics[1][:100])
         assert caught[0].filename == __file__
 
+    def test_warnings_of_a_teacher_name_the_line_that_fits_its_student(
+        self, tiny_checkpoint, topics
+    ):
+        teacher = quick(tiny_checkpoint, max_epochs=1, lr=1e-9, max_length=4)
+        student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0)
+        model = make_pipeline(student)
+        for estimator in (student, model):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                estimator.fit(topics[0][:60], topics[1][:60])
+            found = {str(warning.message)[:24]: warning.filename for warning in caught}
+            assert found["The teacher has hardly l"] == __file__
+            assert found["About 100% of the texts "] == __file__
+
     def test_a_teacher_worse_than_counting_words_says_so(
         self, tiny_checkpoint, topics, monkeypatch, recwarn
     ):

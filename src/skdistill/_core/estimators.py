@@ -1,6 +1,5 @@
 """Base classes and decorators for the package's estimators."""
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import _param_validation
 
 import skdistill
+from skdistill._core.exceptions import warn
 from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import decide
 
@@ -277,13 +277,12 @@ def unstamp(state: dict[str, Any], estimator_name: str) -> dict[str, Any]:
     saved = state.pop(_VERSIONS, {})
     for package, version in saved.items():
         if version != _versions()[package]:
-            warnings.warn(
+            warn(
                 InconsistentVersionWarning(
                     estimator_name=f"{estimator_name} ({package})",
                     current_sklearn_version=_versions()[package],
                     original_sklearn_version=version,
                 ),
-                stacklevel=3,
             )
     return state
 

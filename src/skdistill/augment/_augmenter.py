@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -20,6 +19,7 @@ from skdistill._core.estimators import (
     stamp,
     unstamp,
 )
+from skdistill._core.exceptions import warn
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.augment._cuts import inside_ngrams, splice
@@ -294,10 +294,9 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     def _warn_of_long_words(self, units: Units) -> None:
         n_characters = sum(map(len, units.write()))
         if n_characters > _LONG_WORDS * len(units.ids.values) and self.analyzer == "word":
-            warnings.warn(
+            warn(
                 f"The words of X have more than {_LONG_WORDS} characters on average. For a script "
                 'without spaces between words, use analyzer="char".',
-                stacklevel=5,  # past fit and the wrappers around it
             )
 
     def augment(self, X: Iterable[str]) -> list[str]:

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import warnings
 from typing import TYPE_CHECKING, Any
 
+from skdistill._core.exceptions import warn
 from skdistill.cli import _inputs, _options
 
 if TYPE_CHECKING:
@@ -107,10 +107,9 @@ def _texts(arguments: argparse.Namespace, student: "CompiledClassifier") -> list
     proba = student.predict_proba([*texts, ""])
     n_unknown = int((proba[:-1] == proba[-1]).all(axis=1).sum())
     if n_unknown > _MANY_UNKNOWN * len(texts):
-        warnings.warn(
+        warn(
             f"{n_unknown:,} of the {len(texts):,} texts of {arguments.texts} contain no word that "
             "the student knows, so they say nothing about the result; pass other --texts.",
-            stacklevel=2,
         )
     return texts
 

@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from sklearn.callback import FitCallback
 from sklearn.frozen import FrozenEstimator
 
 import skdistill
+from skdistill._core.exceptions import warn
 from skdistill.augment._augmenter import TextAugmenter
 from skdistill.cli._inputs import Texts
 from skdistill.cli._narrator import Narrator
@@ -264,7 +264,7 @@ def _calibrate(student: Any, held_out: Labelled | None) -> None:
     try:
         student.calibrate(held_out.texts, held_out.y)
     except ValueError as error:
-        warnings.warn(f"The student is not calibrated. {error}", stacklevel=2)
+        warn(f"The student is not calibrated. {error}")
 
 
 class Epochs(FitCallback):

@@ -203,7 +203,9 @@ class _LabelReader:
             return "write the label alone, without brackets and quotes"
         several = self.source.options.named("label_separator", "'|'")
         more = f"as a list with {several}" if fault.startswith("a dict") else f"pass {several}"
-        hint = f", or {more} for several" if self.source.options.shell else ""
+        # A student with known labels, of which a text has one, learns no more.
+        may_have = self.source.options.shell and self.labels.known is None
+        hint = f", or {more} for several" if may_have else ""
         return f"write one label per text, as a string or a number{hint}"
 
     def _read_label(self, values: tuple[Any, ...], number: int) -> tuple[str, str]:

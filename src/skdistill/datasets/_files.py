@@ -8,7 +8,6 @@ import gzip
 import io
 import os
 import re
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from functools import partial
@@ -16,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from skdistill._core.exceptions import warn
 from skdistill._core.texts import is_missing
 from skdistill.datasets._delimited import Delimited
 from skdistill.datasets._json_lines import JsonLines
@@ -75,10 +75,9 @@ def warn_of_header(line: str, column: str, name: str, advice: str) -> None:
     """
     fields = [field.strip().strip('"') for field in _SEPARATORS.split(line)]
     if column in fields or (line.startswith("{") and f'"{column}"' in line):
-        warnings.warn(
+        warn(
             f"The first line of {name} contains the column name {column!r}, but each line counts "
             f"as a text; {advice} to read its columns.",
-            stacklevel=2,
         )
 
 

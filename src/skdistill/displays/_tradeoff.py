@@ -1,6 +1,5 @@
 """Draw models as points: a score against size or speed."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skdistill._core.exceptions import warn
 from skdistill._core.format import format_bytes, format_count
 from skdistill._core.labels import check_same_length
 from skdistill.displays._style import (
@@ -59,10 +59,8 @@ def known_rows(table: pd.DataFrame, against: CostColumn) -> pd.DataFrame:
     is_known = table[against].to_numpy(float) > 0
     if not is_known.all():
         left_out = ", ".join(table["name"][~is_known])
-        warnings.warn(
+        warn(
             f"The figure leaves out {left_out}: {against} is unknown or 0.",
-            UserWarning,
-            stacklevel=3,
         )
     return table[is_known]
 

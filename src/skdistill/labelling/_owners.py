@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from skdistill.labelling._teacher import warn_once
+from skdistill._core.exceptions import warn
 
 _OWN_PACKAGE = "skdistill"
 
@@ -126,10 +126,11 @@ def source_of(module: Any, file: Path) -> bytes | None:
         lost = ""
         if imported[:1] == b"\0":
             lost = " What was imported is unknown, so `memory` keeps answers for this process only."
-        warn_once(
+        warn(
             f"The module {module.__name__!r} was edited after it was imported, so the teacher runs "
             f"code that {file.name} no longer contains.{lost} Call importlib.reload, or restart "
-            "Python."
+            "Python.",
+            once=True,
         )
     return imported
 

@@ -1,12 +1,12 @@
 """Unlabelled texts that cross-validation does not split."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sized
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from skdistill._core.exceptions import warn
 from skdistill._core.texts import check_texts
 from skdistill.datasets._parquet import ParquetTexts
 from skdistill.text._streams import CheckedTexts, Texts, is_on_disk
@@ -156,9 +156,8 @@ def check_unlabeled(
         return check_texts(X_unlabeled.texts, name=name, allow_empty=True)
     texts = check_texts(X_unlabeled, name=name, allow_empty=True)
     if len(texts) == n_labeled:
-        warnings.warn(
+        warn(
             f"X_unlabeled has exactly as many rows as X ({n_labeled}), so cross-validation would "
             "silently split it. Pass skdistill.TextPool(X_unlabeled) to keep it whole.",
-            stacklevel=5,  # past fit and the wrappers around it
         )
     return texts

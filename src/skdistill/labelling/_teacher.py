@@ -1,7 +1,5 @@
 """Helpers for teachers: their requirements and classes, fitting and cloning."""
 
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,14 +17,9 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skdistill._core.exceptions import warn
 from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import gives_several_labels, has_labels
-
-# Packages whose lines mean nothing to the reader of a warning.
-_LIBRARIES = frozenset({"skdistill", "sklearn", "joblib"})
-
-# The messages of warnings, with the files and lines that they were shown for.
-_warned: set[tuple[str, str, int]] = set()
 
 _FREEZE = "Fit the teacher and wrap it in a FrozenEstimator"
 _REMOVE = "Call set_params(teacher=None) before you save the student"
@@ -169,9 +162,21 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
         raise ValueError(
-            f"The teacher's classes {np.asarray(teacher.classes_).tolist()} differ from those of "
-            f"y, {classes.tolist()}; fit the teacher on labels from the same classes."
+            f"The teacher's classes {np.asarray(teacher.classes_).tolist()!s:.200} differ from "
+            f"those of y, {classes.tolist()!s:.200}; fit the teacher on labels from the same "
+            f"classes.{_numbered(teacher.classes_, classes)}"
         )
+
+
+def _numbered(own: np.ndarray, classes: np.ndarray) -> str:
+    """Return what to do if an ensemble may have numbered the labels that the teacher knows."""
+    if own.dtype.kind in "iufb" or not np.array_equal(classes, np.arange(len(own))):
+        return ""
+    return (
+        " If scikit-learn has numbered the labels, as VotingClassifier, StackingClassifier and "
+        "cross_val_predict do, pass FunctionTeacherClassifier(fitted_teacher.predict_proba), whose "
+        "columns belong to the labels by place."
+    )
 
 
 def clone_teacher(teacher: BaseEstimator, remedy: str = _FREEZE) -> BaseEstimator:
@@ -313,21 +318,10 @@ def _warn_of_weights(teacher: BaseEstimator) -> None:
             what = f"{type(part).__name__}, {place} of {inside} {type(owner).__name__},"
         owner, parts = part, _parts_with_weights(part)
         part = next((one for one in parts if weight_parameter(one) != "sample_weight"), None)
-    warn_once(f"{what} does not accept sample_weight in fit; the weights only affect the student.")
-
-
-def warn_once(message: str) -> None:
-    """Warn at the line of the caller that is in no library, once for each such line.
-
-    Python's default filter does so, too, but forgets it when a library changes the filters.
-    """
-    frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
-        frame, level = frame.f_back, level + 1
-    key = message, frame.f_code.co_filename, frame.f_lineno
-    if key not in _warned:
-        warnings.warn(message, stacklevel=level)
-        _warned.add(key)
+    warn(
+        f"{what} does not accept sample_weight in fit; the weights only affect the student.",
+        once=True,
+    )
 
 
 def weight_parameter(teacher: BaseEstimator) -> str | None:

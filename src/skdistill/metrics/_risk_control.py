@@ -1,10 +1,11 @@
 """Confidence bounds for the agreement of a cascade with its teacher."""
 
-import warnings
 from math import ceil, log
 
 import numpy as np
 from scipy.special import betaincinv
+
+from skdistill._core.exceptions import warn
 
 
 def agreement_bounds(agreement: np.ndarray, n_texts: int, confidence: float) -> np.ndarray:
@@ -54,11 +55,10 @@ def choose_by_agreement(
         reason = "the student differs from the teacher even where it is most confident"
         if n_texts < (needed := fewest_texts(target, confidence)):
             reason = f"this needs at least {needed:,} validation texts, but there are {n_texts:,}"
-        warnings.warn(
+        warn(
             f"No threshold guarantees an agreement of {target:.4g} with a confidence of "
             f"{confidence:.4g}: {reason}. The student therefore classifies no text. Pass more "
             "texts, raise validation_fraction, or lower target_agreement or confidence.",
-            stacklevel=4,
         )
     return row
 

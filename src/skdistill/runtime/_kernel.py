@@ -5,7 +5,6 @@ The variable ``SKDISTILL_NATIVE`` chooses: ``0`` never uses the extension, ``1``
 """
 
 import os
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skdistill._core.exceptions import warn
 from skdistill.runtime._products import RowProduct
 from skdistill.text._characters import word_kind
 from skdistill.text._ragged import Ragged
@@ -76,11 +76,10 @@ def _find(wish: str) -> Any:
         if wish == "1":
             raise
         if not is_missing:
-            warnings.warn(
+            warn(
                 f"The C extension of skdistill does not load, so NumPy predicts: {error}. "
                 "Reinstall skdistill, or set SKDISTILL_NATIVE=0 to hide this warning.",
                 RuntimeWarning,
-                stacklevel=2,
             )
         return None
 

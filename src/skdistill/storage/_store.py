@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import uuid
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,7 @@ import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
+from skdistill._core.exceptions import warn
 from skdistill._core.files import replacing
 from skdistill.storage._journal import append_block, read_blocks
 
@@ -406,10 +406,9 @@ def _setting_damage_aside(path: Path) -> Iterator[None]:
         aside = path.with_name(f"{path.name}.damaged")
         with suppress(FileNotFoundError):
             path.rename(aside)
-        warnings.warn(
+        warn(
             f"The cache file {str(path)!r} is damaged ({error}). It was renamed to {aside.name!r}, "
             "and the teacher will label its texts again.",
-            stacklevel=2,
         )
 
 

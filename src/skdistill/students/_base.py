@@ -3,7 +3,6 @@
 Only `fit` imports torch; a fitted student predicts without it.
 """
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -21,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
 from skdistill._core.estimators import all_or_nothing, fit_context
+from skdistill._core.exceptions import warn
 from skdistill._core.texts import check_texts
 from skdistill.augment._automatic import choose_augmenter
 from skdistill.card._facts import name_teacher, training_parameters
@@ -465,12 +465,11 @@ def _warn_of_single_words(texts: list[str], pool: Texts, analyzer: Any) -> None:
     split = analyzer if callable(analyzer) else None
     share = share_of_single_words(texts, pool, split=split)
     if share > MOSTLY_SINGLE:
-        warnings.warn(
+        warn(
             f"In a sample of the texts, {share:.0%} of the words occur only once (if many texts "
             "contain a script without spaces, of the words in it), so words are poor features. "
             "Check that these are texts, not identifiers; if their language is written without "
             'spaces, use analyzer="char".',
-            stacklevel=5,  # past fit and the wrappers around it
         )
 
 
@@ -479,13 +478,12 @@ def _warn_of_distance(choice: "Choice") -> None:
     if choice.fidelity is None or choice.constant in (None, 1):
         return
     if choice.fidelity - choice.constant < _NEAR * (1 - choice.constant):
-        warnings.warn(
+        warn(
             f"After a first training, the student gave its teacher's answer to "
             f"{choice.fidelity:.0%} of the texts held out, of which the most frequent answer alone "
             f"is right for {choice.constant:.0%}. It is likely to be several points less accurate "
             "than the teacher. Pass unlabelled texts as X_unlabeled, which helps most; or keep the "
             "teacher, or let a CascadeClassifier ask it where the student is in doubt.",
-            stacklevel=5,  # past fit and the wrappers around it
         )
 
 

@@ -1,7 +1,8 @@
 """A student's parameters in a model file: which are stored, and how they are read."""
 
-import warnings
 from typing import Any
+
+from skdistill._core.exceptions import warn
 
 
 def without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -10,10 +11,9 @@ def without_removed(parameters: dict[str, Any]) -> dict[str, Any]:
     used = [name for name, value in removed.items() if parameters.get(name) == value]
     if used:
         options = " and ".join(f"{name}={removed[name]!r}" for name in used)
-        warnings.warn(
+        warn(
             f"This student was trained with {options}, which this version no longer supports. Its "
             "predictions do not change, but refitting will give a different student.",
-            stacklevel=3,
         )
     return {
         name: value

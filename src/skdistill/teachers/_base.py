@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import skdistill
 from skdistill._core.estimators import LogitClassifier, stamp, unstamp
+from skdistill._core.exceptions import warn
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import free_memory, resolve_device
@@ -46,19 +46,16 @@ _MANY_CUT = 0.1
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-def warn_of_cut_texts(
-    tokens: TokenisedTexts, limit: int, max_length: int, *, stacklevel: int = 4
-) -> None:
+def warn_of_cut_texts(tokens: TokenisedTexts, limit: int, max_length: int) -> None:
     """Warn if many texts were cut to `limit` tokens, which is `max_length` or the model's own."""
     share = np.count_nonzero(tokens.lengths >= limit) / max(1, len(tokens.lengths))
     if share < _MANY_CUT:
         return
     remedy = "raise max_length" if limit == max_length else "divide them, or use another model"
-    warnings.warn(
+    warn(
         # Rounded, so that Python shows the message once if texts come in batches.
         f"About {round(share, 1):.0%} of the texts have {limit} tokens or more, of which the "
         f"teacher reads only the first {limit}. If the ends of texts matter, {remedy}.",
-        stacklevel=stacklevel,
     )
 
 

@@ -1,11 +1,11 @@
 """Warnings about a fine-tuned teacher that has learned too little."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from skdistill._core.exceptions import warn
 from skdistill.teachers._baseline import fit_if_words, make_tuned_baseline
 from skdistill.teachers.huggingface._checkpoints import Progress
 from skdistill.teachers.huggingface._examples import Examples
@@ -22,8 +22,6 @@ def warn_of_doubts(
     training: Examples,
     held_out: Examples | None,
     history: list[dict[str, Any]],
-    *,
-    stacklevel: int,
 ) -> None:
     """Warn if a teacher labels texts no better than chance, or worse than by counting words.
 
@@ -34,23 +32,22 @@ def warn_of_doubts(
     if np.isnan(kappa):
         return
     if kappa < _LITTLE_AGREEMENT:
-        _warn_of_chance(kappa, progress, stacklevel + 1)
+        _warn_of_chance(kappa, progress)
     elif held_out is not None and len(held_out) >= _ENOUGH_TEXTS and held_out.targets.ndim == 1:
         # If a text may have several labels, most of them are easy zeros, which hide a difference.
-        _compare_with_baseline(texts, training, held_out, progress, stacklevel + 1)
+        _compare_with_baseline(texts, training, held_out, progress)
 
 
-def _warn_of_chance(kappa: float, progress: Progress, stacklevel: int) -> None:
+def _warn_of_chance(kappa: float, progress: Progress) -> None:
     remedy = "Raise max_epochs"
     if progress.best_epoch < progress.epoch:
         remedy = (
             f"early_stopping kept the weights of epoch {progress.best_epoch} of {progress.epoch}, "
             "which had the lowest loss on the held-out texts; set it to False"
         )
-    warnings.warn(
+    warn(
         "The teacher has hardly learned anything: on its own training texts, its labels agree with "
         f"y no better than chance (Cohen's kappa {kappa:.2f}). {remedy}, or choose another lr.",
-        stacklevel=stacklevel,
     )
 
 
@@ -59,7 +56,6 @@ def _compare_with_baseline(
     training: Examples,
     held_out: Examples,
     progress: Progress,
-    stacklevel: int,
 ) -> None:
     """Warn if TF-IDF and logistic regression, fitted alike, label more held-out texts right."""
     baseline = fit_if_words(
@@ -75,9 +71,8 @@ def _compare_with_baseline(
     reached = progress.history[progress.best_epoch - 1]["valid_accuracy"]
     if reached >= expected:
         return
-    warnings.warn(
+    warn(
         f"On the {len(held_out)} texts set aside, the teacher's accuracy is {reached:.1%}; that of "
         f"TF-IDF and logistic regression is {expected:.1%}. Choose another lr, more epochs or a "
         "larger model, or take make_tfidf_baseline() as the teacher.",
-        stacklevel=stacklevel,
     )

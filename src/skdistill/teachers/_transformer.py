@@ -340,7 +340,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             )
             max_length = usable_length(model, tokenizer, self.max_length)
             tokens = tokenise(tokenizer, model, texts, max_length)
-            warn_of_cut_texts(tokens, max_length, self.max_length, stacklevel=5)
+            warn_of_cut_texts(tokens, max_length, self.max_length)
             training, validation = split(
                 Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
@@ -362,7 +362,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             setting = Setting(arguments, device, checkpoints, tasks, _MIN_STEPS, self.verbose)
             history = fine_tune(model, training, validation, setting)
             kappa = agreement(model, training, device)
-        warn_of_doubts(kappa, texts, training, validation, history, stacklevel=5)
+        warn_of_doubts(kappa, texts, training, validation, history)
         self.__dict__.update(learned(model, history))
         tasks.close()
         return self

@@ -1,10 +1,10 @@
 """Warnings about labelled texts that can be trained on, but may not be what was meant."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from skdistill._core.exceptions import warn
 from skdistill.datasets._values import folded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def warn_of_labels(labelled: "Labelled", names: "np.ndarray", column: str) -> No
         *_missing_labels(labelled, names.tolist(), column),
         *_contradictions(labelled, column),
     ):
-        warnings.warn(doubt, stacklevel=3)
+        warn(doubt)
 
 
 def warn_of_known_texts(
@@ -45,10 +45,9 @@ def warn_of_known_texts(
             if have_labels
             else "fidelity and accuracy may be higher than for new texts"
         )
-        warnings.warn(
+        warn(
             f"{n_known:,} of the {len(test):,} texts of {tested} are also in {source}, so "
             f"{effect}.",
-            stacklevel=3,
         )
 
 
@@ -62,11 +61,10 @@ def warn_of_single_texts(labelled: "Labelled", names: list[str], column: str) ->
     have = "have" if len(single) > 1 else "has"
     listed = ", ".join(f"{name!r:.40}" for name in single[:_SHOWN])
     more = f" and {len(single) - _SHOWN:,} more" if len(single) > _SHOWN else ""
-    warnings.warn(
+    warn(
         f"{column}: {len(single):,} of {len(names):,} {all_} {have} a single text: {listed}{more}. "
         f"A {one} of one text cannot be learned or evaluated reliably; add texts, or merge or drop "
         f"such {all_}.",
-        stacklevel=3,
     )
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from skdistill._core.exceptions import warn
 from skdistill._core.files import explaining_writes, replacing
 
 _TRAINING_FILE = "training.json"
@@ -86,12 +86,10 @@ class Checkpoints:
             with _setting_damage_aside(self.folder, "starts from the beginning"):
                 return int(_read_json(about)["seed"])
         elif any(self.root.glob(f"training-*/{_TRAINING_FILE}")):
-            warnings.warn(
+            warn(
                 f"checkpoint_dir={str(self.root)!r} contains checkpoints of other fits (other "
                 "texts, labels or parameters), but none of this one. This fit starts from the "
                 f"beginning, in {self.folder.name}.",
-                UserWarning,
-                stacklevel=6,  # past fit and the wrappers around it
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_json(about, {"fingerprint": self.fingerprint, "seed": seed})
@@ -165,11 +163,9 @@ def _setting_damage_aside(folder: Path, otherwise: str) -> Iterator[None]:
         aside = folder.with_name(f"damaged-{folder.name}")
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
-        warnings.warn(
+        warn(
             f"The checkpoint {str(folder)!r} is damaged ({error!s:.200}). It was renamed to "
             f"{aside.name!r}, and fine-tuning {otherwise}.",
-            UserWarning,
-            stacklevel=2,
         )
 
 

@@ -1,7 +1,6 @@
 """Ask for all texts whose answers are not known: memory, budget, threads and progress."""
 
 import logging
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.exceptions import warn
 from skdistill._core.progress import progress_bar
 from skdistill.storage._store import digest_texts
 from skdistill.teachers.llm._budget import Budget, BudgetError, estimate_tokens
@@ -202,19 +202,17 @@ def _tell_doubts(asker: Questioner, n_good: int, settings: Settings) -> None:
     if asker.n_missing:
         _logger.info("labels were missing among the tokens of %s answers", f"{asker.n_missing:,}")
     if asker.n_bounded:
-        warnings.warn(
+        warn(
             f"The logprobs of {asker.n_bounded:,} of {n_good:,} answers lacked some labels, which "
             f"got an upper bound of their probability, up to {asker.largest_bound:.2f} together. "
             'Use a server that gives more logprobs, fewer classes, or method="samples".',
-            stacklevel=2,
         )
     if settings.n_samples > 1 and asker.n_unanimous == asker.n_sampled >= _MANY_TEXTS:
-        warnings.warn(
+        warn(
             f"For each of {asker.n_sampled:,} texts, all {settings.n_samples} samples agree, so "
             "they say no more than one answer does. Either the model is sure of all texts, or the "
             "server ignores the temperature, as transformers serve does unless the model's "
             'generation_config.json has "do_sample": true.',
-            stacklevel=2,
         )
 
 
