@@ -889,6 +889,17 @@ def test_another_separator_of_labels_is_named(tmp_path, model, used, given, caps
     assert f"pass --label-separator {used.strip()!r}.\n" in told
 
 
+@pytest.mark.parametrize("given", ["|", ";", ","])
+def test_numbers_of_labels_need_a_separator_of_their_own(tmp_path, model, capsys, given):
+    rows = ["a soup on a train,0 2", "rain on a train,1 2", "a plate,", "soup,0"] * 5
+    data = write_rows(tmp_path / "data.csv", rows)
+    assert fit(data, model, "--label-separator", given, teacher="none") == 1
+    message = "contains '0 2', several labels of one text; pass --label-separator ' '.\n"
+    assert message in capsys.readouterr().err
+    assert fit(data, model, "--label-separator", " ", teacher="none") == 0
+    assert CompiledClassifier.load(model).classes_.tolist() == ["0", "1", "2"]
+
+
 def test_spaces_around_a_separator_do_not_hide_several_labels(tmp_path, model, capsys):
     rows = ["soup,food", "bus,travel", "soup in a bus,food | travel"]
     assert fit(write_rows(tmp_path / "data.csv", rows), model) == 1

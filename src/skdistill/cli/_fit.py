@@ -316,18 +316,22 @@ def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None
     """Refuse labels that another separator than the given one would split into several."""
     if given is None:
         return
+    from skdistill.cli.training._doubts import several_labels
     from skdistill.datasets._columns import LABEL_SEPARATORS
 
     known = {*names.tolist()}
+    found = several_labels(names)
     for separator in LABEL_SEPARATORS.replace(given.strip() or " ", ""):
         for label in names.tolist():
             parts = {part.strip() for part in label.split(separator)}
             # No label of several may contain a |, because `predict` writes it between labels.
             if len(parts) > 1 and (separator == "|" or known.issuperset(parts)):
-                raise ValueError(
-                    f"{column} contains {label!r}, several labels of one text; pass "
-                    f"--label-separator {separator!r}."
-                )
+                found = found or (label, separator)
+    if found is not None:
+        raise ValueError(
+            f"{column} contains {found[0]!r}, several labels of one text; pass --label-separator "
+            f"{found[1]!r}."
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:

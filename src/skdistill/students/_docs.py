@@ -24,8 +24,8 @@ n_parameters : int or None, default=None
 analyzer : {{"word", "char"}} or callable, default="word"
     How texts are split into features. ``"word"`` splits into Unicode words and single punctuation
     marks. ``"char"`` splits into characters, for scripts that do not separate words by spaces; use
-    it with an `ngram_range` such as ``(1, 3)``. A callable takes a text and returns a list of
-    ``str``.
+    it with an `ngram_range` such as ``(1, 3)``, and compare ``(1, 1)`` if texts are few. A callable
+    takes a text and returns a list of ``str``.
 ngram_range : tuple (min_n, max_n), default=(1, 1)
     Minimum and maximum length of the n-grams of words or characters.
 hash_buckets : int, default=0
