@@ -219,6 +219,15 @@ class TestPrediction:
             with pytest.warns(UserWarning, match="divide them, or use another model"):
                 teacher.predict(texts)
 
+    def test_texts_that_repeat_count_as_often_where_texts_are_cut(self, tiny_checkpoint, topics):
+        teacher = quick(tiny_checkpoint, max_length=24, max_epochs=1).fit(*topics)
+        long = [f"{text} {'rail ' * 30}" for text in topics[0][:2]]
+        with pytest.warns(UserWarning, match="About 10% of the texts have 24 tokens or more"):
+            teacher.predict(long + topics[0][2:3] * 18)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            teacher.predict(long[:1] + topics[0][2:3] * 18)
+
     def test_a_frozen_teacher_says_how_many_texts_of_its_user_it_cuts(
         self, tiny_checkpoint, topics
     ):

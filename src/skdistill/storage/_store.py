@@ -24,6 +24,8 @@ from skdistill.storage._journal import append_block, read_blocks
 _DIGEST = "S16"
 # Number of answers from which a shard is large, and number of small shards to keep unmerged.
 _SHARD, _SMALL_SHARDS = 8192, 16
+# How npz files begin.
+_START = b"PK\x03\x04"
 # What the readers of npz files and journals raise for damaged files.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError)
 
@@ -370,8 +372,8 @@ def _opened(
 
 
 def _load(file: BinaryIO) -> np.lib.npyio.NpzFile:
-    # NumPy takes everything else for a pickle, and advises to trust it.
-    if not zipfile.is_zipfile(file):
+    # NumPy takes what begins in another way for a pickle, and advises to trust it.
+    if file.read(len(_START)) != _START:
         raise ValueError("it is no npz file")
     file.seek(0)
     return cast(np.lib.npyio.NpzFile, np.load(file, allow_pickle=False))

@@ -74,9 +74,10 @@ teacher_cv : int, cross-validation generator or None, default=None
 memory : str, path-like, joblib.Memory or None, default=None
     Folder that caches the teacher's probabilities. A search over student sizes then fits the
     teacher once per fold, and a second search does not fit it at all. Probabilities are kept as
-    they come, so an interrupted fit can be continued. They are used again only if the teacher's
-    code, parameters, training rows and package versions are the same. ``skdistill cache info
-    FOLDER`` lists the contents.
+    they come, so an interrupted fit can be continued: it loses at most 256 answers of a slow
+    teacher, or eight seconds' work of a fast one. Cached probabilities are used only if the
+    teacher's code, parameters, training rows and package versions are the same. ``skdistill cache
+    info FOLDER`` lists the contents.
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the student's loss. They weight texts but do not change the teacher's
     probabilities; to weight the teacher, set its own `class_weight`. ``"balanced"`` gives all

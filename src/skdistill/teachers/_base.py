@@ -46,9 +46,9 @@ _MANY_CUT = 0.1
 _WITHOUT_EFFECT = {"checkpoint_dir", "device", "model_name", "verbose"}
 
 
-def warn_of_cut_texts(tokens: TokenisedTexts, limit: int, max_length: int) -> None:
+def warn_of_cut_texts(lengths: np.ndarray, limit: int, max_length: int) -> None:
     """Warn if many texts were cut to `limit` tokens, which is `max_length` or the model's own."""
-    share = np.count_nonzero(tokens.lengths >= limit) / max(1, len(tokens.lengths))
+    share = np.count_nonzero(lengths >= limit) / max(1, len(lengths))
     if share < _MANY_CUT:
         return
     remedy = "raise max_length" if limit == max_length else "divide them, or use another model"
@@ -99,8 +99,10 @@ class TransformerClassifier(LogitClassifier):
             check_int8_device(device)
         # Distinct texts in sorted order, so that a prediction does not depend on the rest of X.
         unique = sorted(set(texts))
+        position = {text: row for row, text in enumerate(unique)}
+        rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         tokens = self._tokenise(unique)
-        warn_of_cut_texts(tokens, self.max_length_, self.max_length)
+        warn_of_cut_texts(tokens.lengths[rows], self.max_length_, self.max_length)
         with torch.inference_mode():
             model = self.model_.to(device)
             outputs = compute_logits(
@@ -112,8 +114,6 @@ class TransformerClassifier(LogitClassifier):
                 unit=self._unit,
                 verbose=self.verbose,
             )
-        position = {text: row for row, text in enumerate(unique)}
-        rows = np.fromiter((position[text] for text in texts), dtype=np.intp, count=len(texts))
         return self._class_logits(outputs)[rows].astype(np.float64)
 
     def release_memory(self) -> None:

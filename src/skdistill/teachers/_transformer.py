@@ -340,7 +340,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             )
             max_length = usable_length(model, tokenizer, self.max_length)
             tokens = tokenise(tokenizer, model, texts, max_length)
-            warn_of_cut_texts(tokens, max_length, self.max_length)
+            warn_of_cut_texts(tokens.lengths, max_length, self.max_length)
             training, validation = split(
                 Examples(tokens, codes, weights, label_texts_of(model, tokenizer)),
                 self.validation_fraction if self.early_stopping else 0,
