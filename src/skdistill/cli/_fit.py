@@ -282,7 +282,7 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     import numpy as np
 
     from skdistill._core.multilabel import write_labels
-    from skdistill.cli.training._doubts import several_labels, warn_of_labels
+    from skdistill.cli.training._doubts import warn_of_labels
 
     column = _column_of(arguments)
     classes = np.unique(labelled.y) if labelled.names is None else labelled.names
@@ -290,18 +290,14 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     if labelled.names is not None:
         if len(labelled.names) < 2:
             raise ValueError(f"{column} has only {len(labelled.names)} label; two are needed.")
-        _refuse_other_separators(labelled.names, column, arguments.label_separator)
+        _refuse_several(labelled.names, column, arguments.label_separator)
         write_labels(labelled.y[:1], labelled.names)  # refuses names that no file can list
         return labelled.names
     if len(classes) < 2:
         raise ValueError(
             f"{column} has only one class, {str(classes[0])!r}; add texts of a second class."
         )
-    if found := several_labels(classes):
-        raise ValueError(
-            f"{column} contains {found[0]!r}, several labels of one text; pass --label-separator "
-            f"{found[1]!r}."
-        )
+    _refuse_several(classes, column, given=None)
     n_texts = len(labelled.texts)
     if n_texts >= _LEAST_TEXTS and len(classes) > _MOST_CLASSES * n_texts:
         name = (arguments.label_column or ["label"])[0]
@@ -312,22 +308,11 @@ def _classes_of(labelled: "Labelled", arguments: argparse.Namespace) -> "np.ndar
     return classes
 
 
-def _refuse_other_separators(names: "np.ndarray", column: str, given: str | None) -> None:
-    """Refuse labels that another separator than the given one would split into several."""
-    if given is None:
-        return
+def _refuse_several(names: "np.ndarray", column: str, given: str | None) -> None:
+    """Refuse labels that are several, for another separator than the given one."""
     from skdistill.cli.training._doubts import several_labels
-    from skdistill.datasets._columns import LABEL_SEPARATORS
 
-    known = {*names.tolist()}
-    found = several_labels(names)
-    for separator in LABEL_SEPARATORS.replace(given.strip() or " ", ""):
-        for label in names.tolist():
-            parts = {part.strip() for part in label.split(separator)}
-            # No label of several may contain a |, because `predict` writes it between labels.
-            if len(parts) > 1 and (separator == "|" or known.issuperset(parts)):
-                found = found or (label, separator)
-    if found is not None:
+    if found := several_labels(names, given):
         raise ValueError(
             f"{column} contains {found[0]!r}, several labels of one text; pass --label-separator "
             f"{found[1]!r}."

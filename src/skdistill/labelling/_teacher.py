@@ -164,13 +164,13 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
         raise ValueError(
             f"The teacher's classes {np.asarray(teacher.classes_).tolist()!s:.200} differ from "
             f"those of y, {classes.tolist()!s:.200}; fit the teacher on labels from the same "
-            f"classes.{_numbered(teacher.classes_, classes)}"
+            f"classes.{_advice_on_places(classes, len(teacher.classes_))}"
         )
 
 
-def _numbered(own: np.ndarray, classes: np.ndarray) -> str:
-    """Return what to do if an ensemble may have numbered the labels that the teacher knows."""
-    if own.dtype.kind in "iufb" or not np.array_equal(classes, np.arange(len(own))):
+def _advice_on_places(classes: np.ndarray, n_classes: int) -> str:
+    """Return what to do if the classes of `y` may be places of the teacher's `n_classes`."""
+    if not np.array_equal(classes, np.arange(n_classes)):
         return ""
     return (
         " If scikit-learn has numbered the labels, as VotingClassifier, StackingClassifier and "

@@ -68,11 +68,14 @@ def warn_of_single_texts(labelled: "Labelled", names: list[str], column: str) ->
     )
 
 
-def several_labels(names: "np.ndarray") -> tuple[str, str] | None:
+def several_labels(names: "np.ndarray", given: str | None = None) -> tuple[str, str] | None:
     """Find a list of labels as ``skdistill predict`` writes it for several labels per text.
 
-    Return it and the separator of its labels; None if there is none among the classes.
+    Return it and the separator of its labels; None if there is none among the names. With a `given`
+    separator, which they do not contain, find one for any other separator.
     """
+    from skdistill.datasets._columns import LABEL_SEPARATORS
+
     known = {*names.tolist()}
     numbered = all(number.isdecimal() for name in known for number in name.split())
     for label in names.tolist():
@@ -82,6 +85,13 @@ def several_labels(names: "np.ndarray") -> tuple[str, str] | None:
             return label, "|"
         if numbered and len(label.split()) > 1:
             return label, " "
+    others = "" if given is None else LABEL_SEPARATORS.replace(given.strip() or " ", "")
+    for separator in others:
+        for label in names.tolist():
+            parts = [part.strip() for part in label.split(separator)]
+            # No label of several may contain a |, because `predict` writes it between labels.
+            if len({*parts}) > 1 and (separator == "|" or known.issuperset(parts)):
+                return label, separator
     return None
 
 
