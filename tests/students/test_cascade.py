@@ -9,10 +9,11 @@ import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from named_answers import NamedAnswers
@@ -476,6 +477,29 @@ def test_another_seed_holds_other_rows_out(topics):
 
 
 @pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("step", [None, "student"])
+def test_unlabelled_texts_are_not_cut_even_if_they_are_as_many_as_the_labelled(
+    topics, step, routing
+):
+    X, y = topics
+    student = make_student()
+    proba = make_tfidf_baseline().fit(X, y).predict_proba(X)
+    given = {"X_unlabeled": [f"{text} again" for text in X], "unlabeled_proba": proba}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        if step is not None:
+            student = Pipeline([(step, student)])
+        if step is not None and not routing:
+            given = {f"{step}__{name}": values for name, values in given.items()}
+            given[f"{step}__teacher_proba"] = proba
+        else:
+            given["teacher_proba"] = proba
+        cascade = CascadeClassifier(student, make_tfidf_baseline(), random_state=0)
+        fitted = cascade.fit(X, y, **given).student_
+    fitted = fitted if step is None else fitted[step]
+    assert fitted.transfer_size_ == 540 + 600
+
+
+@pytest.mark.parametrize("routing", [False, True])
 def test_parameters_reach_the_student_cut_to_its_rows(topics, routing):
     X, y = topics
     proba = make_tfidf_baseline().fit(X, y).predict_proba(X)
@@ -511,7 +535,7 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
     with pytest.raises(ValueError, match="The cascade has no teacher"):
         CascadeClassifier(make_student()).fit(X, y)
     student, teacher, texts, labels = frozen_pair
-    with pytest.raises(ValueError, match=r"student's classes .* differ from those of y"):
+    with pytest.raises(ValueError, match=r"student's classes .* differ from .* same classes\.$"):
         CascadeClassifier(student, teacher).fit(X, y)
     with pytest.raises(ValueError, match="too few to have each of the 2 classes"):
         CascadeClassifier(make_student(make_tfidf_baseline())).fit(["a", "b", "c"], [0, 0, 1])
@@ -520,6 +544,16 @@ def test_what_cannot_be_says_why(topics, frozen_pair):
         cascade.curve(["a", "b"], ["has a", "maybe"])
     with pytest.raises(ValueError, match="X and y must have the same number of rows"):
         cascade.curve(["a", "b"], ["has a"])
+
+
+def test_a_vote_that_numbers_the_labels_takes_a_fitted_cascade(frozen_pair):
+    student, teacher, texts, labels = frozen_pair
+    cascade = CascadeClassifier(student, teacher, max_teacher_rate=0.3)
+    with pytest.raises(ValueError, match=r"pass FrozenEstimator\(fitted_cascade\)"):
+        VotingClassifier([("cascade", cascade)], voting="soft").fit(texts, labels)
+    frozen = FrozenEstimator(cascade.fit(texts, labels))
+    vote = VotingClassifier([("cascade", frozen)], voting="soft").fit(texts, labels)
+    assert vote.predict(texts).tolist() == labels
 
 
 @pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])

@@ -1471,3 +1471,12 @@ def test_automatic_precision_follows_the_processor(monkeypatch, capabilities, us
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert training_precision("auto", torch.device("cpu")) == expected
     assert training_precision("fp32", torch.device("cpu")) == "fp32"
+
+
+def test_bf16_says_what_it_needs_if_only_torch_is_limited(learned, topics, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    limited = copy.copy(learned).set_params(precision="bf16", device="cpu")
+    for call in (limited.predict_proba, lambda X: clone(limited).fit(X, topics[1][:20])):
+        with pytest.raises(ValueError, match=r"limited to AVX2\. Unset .* ATEN_CPU_CAPABILITY"):
+            call(topics[0][:20])

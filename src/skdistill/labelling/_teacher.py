@@ -168,9 +168,14 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
         )
 
 
+def is_numbered(classes: np.ndarray, n_classes: int) -> bool:
+    """Return whether classes may be places among `n_classes` others."""
+    return np.array_equal(classes, np.arange(n_classes))
+
+
 def _advice_on_places(classes: np.ndarray, n_classes: int) -> str:
     """Return what to do if the classes of `y` may be places of the teacher's `n_classes`."""
-    if not np.array_equal(classes, np.arange(n_classes)):
+    if not is_numbered(classes, n_classes):
         return ""
     return (
         " If scikit-learn has numbered the labels, as VotingClassifier, StackingClassifier and "

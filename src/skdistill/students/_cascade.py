@@ -192,7 +192,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         y : array-like of shape (n_texts,), default=None
             Labels of `X`. Not needed with `target_agreement` if the teacher needs none.
         **params : dict
-            Parameters of the student's `fit`, such as `X_unlabeled`. Those with as many rows as
+            Parameters of the student's `fit`, such as `X_unlabeled`. Those with a row for each of
             `X` are restricted to the training rows. The teacher also gets `sample_weight`.
             These weights count in the validation figures, too, but with `target_agreement` only
             to leave out texts of weight 0, because its guarantee is about numbers of texts.

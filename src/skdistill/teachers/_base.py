@@ -19,6 +19,7 @@ from skdistill._core.exceptions import warn
 from skdistill._core.files import filling
 from skdistill._core.texts import check_texts
 from skdistill._core.torch import free_memory, resolve_device
+from skdistill.teachers.huggingface._arguments import check_bf16_device
 from skdistill.teachers.huggingface._checkpoints import explaining_saves
 from skdistill.teachers.huggingface._contents import (
     checkpoint_from_bytes,
@@ -97,6 +98,8 @@ class TransformerClassifier(LogitClassifier):
         products = _PRODUCTS.get(self.precision)
         if products is torch.int8:
             check_int8_device(device)
+        if products is torch.bfloat16:
+            check_bf16_device(device)
         # Distinct texts in sorted order, so that a prediction does not depend on the rest of X.
         unique = sorted(set(texts))
         position = {text: row for row, text in enumerate(unique)}

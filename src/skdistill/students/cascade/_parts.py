@@ -28,6 +28,7 @@ from skdistill.labelling._teacher import (
     explain_errors,
     fit_teacher,
     gives_probabilities,
+    is_numbered,
     needs_no_labels,
     weight_parameter,
 )
@@ -35,6 +36,12 @@ from skdistill.students.cascade._folder import unwrapped
 
 # Parameters of `fit` with a row per text.
 _ALIGNED = {"sample_weight", "teacher_proba"}
+# Those with rows of their own, even where there are as many as texts.
+_SEPARATE = {"X_unlabeled", "unlabeled_proba"}
+_ADVICE_ON_PLACES = (
+    " If scikit-learn has numbered the labels, as VotingClassifier and StackingClassifier do, pass "
+    "FrozenEstimator(fitted_cascade), whose columns belong to the labels by place."
+)
 
 
 def make_pair(student: Any, teacher: Any, reject: Any) -> tuple[Any, Any]:
@@ -99,7 +106,7 @@ def check_rows(params: dict[str, Any], texts: list[str]) -> np.ndarray | None:
     """
     weights = None
     for name, values in params.items():
-        parameter = name.rpartition("__")[2]
+        parameter = _parameter(name)
         if parameter in _ALIGNED and values is not None:
             check_same_length(len(texts), _num_samples(values), names=("X", name))
             if parameter == "sample_weight":
@@ -143,8 +150,13 @@ def params_of_student(
         if isinstance(student, Pipeline):
             taken |= {name: others.pop(name) for name in params if "__" in name}
     taken |= process_routing(cascade, "fit", **others).student.fit
-    cut: dict[str, Any] = _check_method_params(texts, taken, indices=training)
-    return cut
+    separate = {name: taken.pop(name) for name in [*taken] if _parameter(name) in _SEPARATE}
+    return _check_method_params(texts, taken, indices=training) | separate
+
+
+def _parameter(name: str) -> str:
+    """Return a parameter of a pipeline's step without the step's name."""
+    return name.rpartition("__")[2]
 
 
 def fit_parts(
@@ -202,6 +214,7 @@ def check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None
         raise ValueError(
             f"The {name}'s classes {np.asarray(part.classes_).tolist()} differ from those of "
             f"{other}, {classes.tolist()}; fit it on labels from the same classes."
+            f"{_ADVICE_ON_PLACES if is_numbered(classes, len(part.classes_)) else ''}"
         )
 
 

@@ -30,6 +30,8 @@ def training_precision(precision: str, device: torch.device) -> str:
     has_bf16 = _has_bf16_units(device)
     if precision == "auto":
         return "bf16" if has_bf16 else "fp32"
+    if precision == "bf16":
+        check_bf16_device(device)
     lacks_bf16 = precision == "bf16" and device.type == "cuda" and not has_bf16
     if lacks_bf16 or (precision == "fp16" and device.type == "cpu"):
         raise ValueError(
@@ -39,16 +41,40 @@ def training_precision(precision: str, device: torch.device) -> str:
     return precision
 
 
+def check_bf16_device(device: torch.device) -> None:
+    """Raise an error if PyTorch's attention fails in bfloat16 on the device.
+
+    It packs matrices for the tiles of a processor that has AMX, which a PyTorch that is limited to
+    AVX2 cannot.
+    """
+    if device.type == "cpu" and _is_limited() and _cpu_units().get("amx_bf16"):
+        raise ValueError(
+            'precision="bf16" needs all of this processor, but PyTorch is limited to '
+            f"{torch.backends.cpu.get_cpu_capability()}. Unset the environment variable "
+            'ATEN_CPU_CAPABILITY, or use precision="fp32".'
+        )
+
+
 def _has_bf16_units(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 in hardware, faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
+        able = _cpu_units()
         # A torch that is limited to AVX2 emulates bfloat16, 30 times as slowly.
-        is_limited = torch.backends.cpu.get_cpu_capability() != "AVX512"
-        return not is_limited and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+        return not _is_limited() and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
+
+
+def _cpu_units() -> dict[str, Any]:
+    """Return what the processor has, whether PyTorch may use it or not."""
+    units: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
+    return units
+
+
+def _is_limited() -> bool:
+    """Return whether PyTorch uses less than AVX-512."""
+    return torch.backends.cpu.get_cpu_capability() != "AVX512"
 
 
 def training_arguments(
