@@ -66,7 +66,16 @@ def replace(path: Path, content: bytes) -> None:
     os.replace(draft, path)
 
 
-def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings) -> Bunch:
+def ask(
+    name: str,
+    data: Bunch,
+    encoder: Path,
+    seed: int,
+    path: Path,
+    *,
+    precision: str = "auto",
+    **settings,
+) -> Bunch:
     """Fine-tune a teacher and ask it for all texts, unless its answers are there.
 
     Parameters
@@ -80,6 +89,8 @@ def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings
     seed : int
     path : Path
         The file of the answers.
+    precision : str, default="auto"
+        That of the answers. Fine-tuning is in bfloat16 where it pays, answers are only on request.
     **settings
         Parameters of the teacher, instead of the data set's.
 
@@ -97,6 +108,7 @@ def ask(name: str, data: Bunch, encoder: Path, seed: int, path: Path, **settings
         start = time.perf_counter()
         teacher.fit(data.X_train, data.y_train)
         answers = {"seconds": time.perf_counter() - start, "n_parameters": teacher.n_parameters_}
+        teacher.set_params(precision=precision)
         for part in PARTS:
             texts = data[f"X_{part}"]
             proba = teacher.predict_proba(texts) if texts else np.empty((0, len(teacher.classes_)))
