@@ -47,7 +47,7 @@ STUDENTS = {
     "CNN": DistilledCNNClassifier,
     "RNN": DistilledRNNClassifier,
 }
-# Beyond this number of rows, a teacher takes half an hour and one seed has to do.
+# Beyond this number of rows, a teacher takes half an hour on most CPUs, and one seed has to do.
 MAX_ROWS_OF_MANY_SEEDS = 3_000
 # Contrastive fine-tuning is meant for few rows, and its time grows with their number.
 MAX_ROWS_OF_SETFIT = 1_000
@@ -293,6 +293,12 @@ def main() -> None:
     parser.add_argument("--labels", nargs="+", help="only these, such as 200 or '8 a class'")
     parser.add_argument("--models", nargs="+", help="only these, by their names in the table")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--max-rows",
+        type=int,
+        default=MAX_ROWS_OF_MANY_SEEDS,
+        help="labelled rows beyond which one seed is run (default: %(default)s)",
+    )
     parser.add_argument("--split", choices=("test", "validation"), default="test")
     parser.add_argument("--setfit", metavar="PYTHON", help="a Python that has SetFit installed")
     parser.add_argument("--threads", type=int, default=2)
@@ -308,7 +314,7 @@ def main() -> None:
             if options.labels and str(regime).split(", ")[1] not in options.labels:
                 continue
             cell = Cell(regime, seed, options.split, options.work)
-            if seed and len(cell.data.X_train) > MAX_ROWS_OF_MANY_SEEDS:
+            if seed and len(cell.data.X_train) > options.max_rows:
                 continue
             for model, run in cell.runs(options.setfit).items():
                 if not options.models or model in options.models:
