@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
-from skdistill.metrics._fidelity import fidelity, retention
+from skdistill.metrics._fidelity import cohens_kappa, fidelity, retention
 
 TABLE = pd.DataFrame({"a": [0.9, 0.2], "b": [0.1, 0.8]})
 PROBA = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.4, 0.1]])
@@ -94,3 +95,17 @@ def test_rows_with_names_are_probabilities():
         assert fidelity(TABLE, given) == fidelity(given, TABLE) == 1.0
     with pytest.raises(ValueError, match=r"student\[1\] has the columns \['c', 'a'\]"):
         fidelity(TABLE, [rows[0], {"c": 0.5, "a": 0.5}])
+
+
+def test_kappa_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    targets, weights = rng.integers(0, 3, 60), rng.random(60)
+    labels = np.where(rng.random(60) < 0.5, targets, 2)
+    expected = cohen_kappa_score(targets, labels, sample_weight=weights)
+    assert cohens_kappa(targets[:, None], labels[:, None], weights) == pytest.approx(expected)
+
+
+def test_kappa_is_not_known_if_all_targets_that_count_are_the_same():
+    targets, labels = np.array([[0], [0], [1]]), np.array([[0], [0], [0]])
+    assert np.isnan(cohens_kappa(targets, labels, np.array([1.0, 2.0, 0.0])))
+    assert cohens_kappa(targets, labels, np.array([1.0, 2.0, 0.1])) == 0

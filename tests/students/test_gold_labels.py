@@ -40,3 +40,29 @@ def test_probabilities_stand_in_for_unknown_labels(multilabel):
     prior = labels.log_prior(proba, np.array([1.0, 3.0]))
     np.testing.assert_allclose(prior, (logit if multilabel else np.log)(expected), rtol=1e-6)
     assert prior.dtype == np.float32
+
+
+def test_a_teacher_at_chance_is_warned_of_from_fifty_texts_on():
+    labels = Labels.gold(["a", "a", "b"] * 20, n_rows=60)
+    always_a = np.tile([0.9, 0.1], (60, 1))
+    with pytest.warns(UserWarning, match=r"no better than chance \(Cohen's kappa 0\.00\)"):
+        labels.warn_of_chance(always_a, None)
+    few = Labels.gold(["a", "a", "b"] * 16, n_rows=48)
+    few.warn_of_chance(always_a[:48], None)
+
+
+def test_weights_decide_whether_a_teacher_is_at_chance():
+    labels = Labels.gold([0, 1] * 50, n_rows=100)
+    proba = np.eye(2)[np.r_[[0, 1] * 25, [1, 0] * 25]]  # wrong in the second half
+    with pytest.warns(UserWarning, match="in the order of classes_"):
+        labels.warn_of_chance(proba, None)
+    labels.warn_of_chance(proba, np.repeat([1.0, 0.5], 50))
+    with pytest.warns(UserWarning, match=r"kappa -0\.33"):
+        labels.warn_of_chance(proba, np.repeat([0.5, 1.0], 50))
+
+
+def test_unknown_and_several_labels_have_no_chance_to_compare_with():
+    proba = np.tile([0.1, 0.9], (100, 1))
+    Labels.unknown(np.array([0, 1]), False, n_rows=100).warn_of_chance(proba, None)
+    several = Labels.gold(np.tile([[1, 0], [0, 1]], (50, 1)), n_rows=100)
+    several.warn_of_chance(proba, None)

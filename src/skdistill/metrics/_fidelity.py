@@ -99,3 +99,44 @@ def retention(teacher_score: float, student_score: float) -> float:
     if not teacher_score > 0:
         raise ValueError(f"teacher_score must be positive, got {teacher_score}.")
     return student_score / teacher_score
+
+
+def cohens_kappa(targets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """Compute Cohen's kappa, the agreement of labels with targets beyond that by chance.
+
+    Parameters
+    ----------
+    targets, labels : ndarray of shape (n_texts, n_columns), dtype int64
+        Codes from 0; several columns if a text may have several labels.
+    weights : ndarray of shape (n_texts,)
+        Weights of the texts, with a positive sum.
+
+    Returns
+    -------
+    float
+        1 if all agree, and 0 for labels that are random, or always the same. If there are several
+        columns, the agreement by chance is that of each. NaN if all targets are the same, but for
+        texts of weight 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdistill.metrics._fidelity import cohens_kappa
+    >>> targets = np.array([[0], [0], [1], [1]])
+    >>> cohens_kappa(targets, np.array([[0], [0], [1], [0]]), np.ones(4))
+    0.5
+    """
+    counted = weights > 0
+    targets, labels, weights = targets[counted], labels[counted], weights[counted]
+    if (targets == targets[0]).all():
+        return np.nan
+    weights = weights / weights.sum()
+    n_codes = 1 + max(targets.max(), labels.max())
+    by_chance = np.mean(
+        [
+            np.bincount(target, weights, n_codes) @ np.bincount(label, weights, n_codes)
+            for target, label in zip(targets.T, labels.T, strict=True)
+        ]
+    )
+    agreed = weights @ (targets == labels).mean(axis=1)
+    return float((agreed - by_chance) / (1 - by_chance))

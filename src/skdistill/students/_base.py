@@ -161,8 +161,9 @@ class DistilledClassifier(
         Warns
         -----
         UserWarning
-            If most words occur only once. If there are no unlabelled texts and, after a first
-            training, the student agrees with its teacher on few of the texts held out.
+            If most words occur only once. If the teacher agrees with `y` no better than chance. If
+            there are no unlabelled texts and, after a first training, the student agrees with its
+            teacher on few of the texts held out.
 
         Notes
         -----
@@ -210,6 +211,8 @@ class DistilledClassifier(
             sample_weight=row_weights,
             pool_name=pool_name,
         )
+        if transfer.sources != ["gold"]:
+            labels.warn_of_chance(transfer.proba[: len(texts)], row_weights)
         schedule = self._schedule(len(transfer.texts))
         size, width = self._choose_sizes(texts, labels)
         architecture |= {

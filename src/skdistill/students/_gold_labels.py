@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 from scipy.special import logit
 
+from skdistill._core.exceptions import warn
 from skdistill._core.labels import check_labels
+from skdistill.metrics._fidelity import cohens_kappa
 from skdistill.metrics._losses import Loss
+
+# Cohen's kappa of the teacher and the gold labels below which the teacher may as well guess.
+_LITTLE_AGREEMENT = 0.1
+# With fewer texts, a good teacher may agree so little by chance.
+_ENOUGH_TEXTS = 50
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,22 @@ class Labels:
             raise ValueError(
                 f"loss={loss.name!r} needs at least {loss.min_classes} classes, but there are "
                 f"{n_classes}" + (" for each label." if self.multilabel else ".")
+            )
+
+    def warn_of_chance(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """Warn if probabilities of the labelled texts agree with the labels no better than chance.
+
+        If a text may have several labels, the most probable ones are not known without a threshold.
+        """
+        if not self.known or self.multilabel or len(self.codes) < _ENOUGH_TEXTS:
+            return
+        weights = np.ones(len(proba)) if sample_weight is None else sample_weight
+        kappa = cohens_kappa(self.codes[:, None], proba.argmax(axis=1)[:, None], weights)
+        if kappa < _LITTLE_AGREEMENT:
+            warn(
+                "On the labelled texts, the teacher's most probable classes agree with y no better "
+                f"than chance (Cohen's kappa {kappa:z.2f}), and the student learns what it says. "
+                "Check that its columns are in the order of classes_, or use another teacher."
             )
 
     def log_prior(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:

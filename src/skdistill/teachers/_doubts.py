@@ -47,7 +47,7 @@ def _warn_of_chance(kappa: float, progress: Progress) -> None:
         )
     warn(
         "The teacher has hardly learned anything: on its own training texts, its labels agree with "
-        f"y no better than chance (Cohen's kappa {kappa:.2f}). {remedy}, or choose another lr.",
+        f"y no better than chance (Cohen's kappa {kappa:z.2f}). {remedy}, or choose another lr.",
     )
 
 

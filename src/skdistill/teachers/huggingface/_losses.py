@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from skdistill.metrics._fidelity import cohens_kappa
 from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._inference import compute_logits
 
@@ -68,24 +69,8 @@ def agreement(model: nn.Module, examples: Examples, device: torch.device) -> flo
         )
     several = examples.targets.ndim == 2
     labels = (logits > 0).astype(np.int64) if several else logits.argmax(axis=1)[:, None]
-    return _kappa(
+    return cohens_kappa(
         examples.targets[rows].reshape(labels.shape),
         labels,
         examples.weights[rows].astype(np.float64),
     )
-
-
-def _kappa(targets: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Return Cohen's kappa of columns of codes, one row per text; NaN if all targets are alike."""
-    if (targets == targets[0]).all():
-        return np.nan
-    weights = weights / weights.sum()
-    n_codes = 1 + max(targets.max(), labels.max())
-    by_chance = np.mean(
-        [
-            np.bincount(target, weights, n_codes) @ np.bincount(label, weights, n_codes)
-            for target, label in zip(targets.T, labels.T, strict=True)
-        ]
-    )
-    agreed = weights @ (targets == labels).mean(axis=1)
-    return float((agreed - by_chance) / (1 - by_chance))
