@@ -361,7 +361,6 @@ def test_distillation_from_an_excellent_teacher_helps(helpful):
     assert report.student.accuracy > report.twin.accuracy + 0.05
 
 
-@pytest.mark.filterwarnings("ignore:On the labelled texts, the teacher's")
 def test_distillation_from_noise_hurts(split):
     X, y, pool, X_test, y_test = split
     teacher = DummyClassifier(strategy="stratified", random_state=0)

@@ -26,9 +26,6 @@ from skdistill import (
 )
 from skdistill.students.cascade._parts import split_rows
 
-# For teachers that are only counted or weighed.
-taught_nothing = pytest.mark.filterwarnings("ignore:On the labelled texts, the teacher's")
-
 
 def make_student(teacher=None, **params):
     params = {"max_epochs": 6, "random_state": 0, "vocabulary_size": 60} | params
@@ -152,7 +149,6 @@ class CountedTeacher(DummyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@taught_nothing
 def test_the_students_own_teacher_is_fitted_once_on_training_rows(topics):
     X, y = topics
     CountedTeacher.sizes = []
@@ -172,7 +168,6 @@ class WeighedTeacher(DummyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@taught_nothing
 @pytest.mark.parametrize("routing", [False, True])
 def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
     X, y = topics
@@ -312,7 +307,6 @@ def test_a_threshold_is_not_chosen_on_texts_without_weight():
         cascade.fit(texts, labels, sample_weight=weights)
 
 
-@taught_nothing
 def test_a_student_with_teachers_of_folds_cascades(topics):
     X, y = topics
     CountedTeacher.sizes = []
