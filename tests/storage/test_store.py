@@ -1,4 +1,5 @@
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -127,6 +128,27 @@ def test_memory_must_name_a_folder(tmp_path):
         with pytest.raises(NotADirectoryError, match=r"^memory='.*' cannot be a folder, because"):
             check_memory_location(tmp_path / path)
     assert check_memory_location(tmp_path / "new/cache") == tmp_path / "new/cache"
+
+
+@pytest.mark.parametrize("method", ["write", "append"])  # a shard and a journal
+def test_whichever_byte_is_damaged_no_answer_is_wrong_and_none_blocks(tmp_path, method):
+    store = SoftLabelStore(tmp_path)
+    answers = {text: row(text) for text in ("one", "three")}
+    getattr(store, method)("key", answers)
+    (path,) = store._answers("key")
+    content = path.read_bytes()
+    n_set_aside = 0
+    for position in range(len(content)):
+        path.write_bytes(_changed(content, position))
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            store.teachers()
+            found = store.read("key", [*answers])
+        for text, proba in found.items():
+            np.testing.assert_array_equal(proba, answers[text])
+        assert all(".damaged" in str(warning.message) for warning in noted)
+        n_set_aside += len(noted) > 0
+    assert n_set_aside > 0
 
 
 def _changed(content, position):

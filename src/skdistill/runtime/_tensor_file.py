@@ -1,12 +1,15 @@
 """Read and write arrays in the safetensors layout, with NumPy only.
 
 The layout [1]_ is eight bytes with the length of a JSON header, the header, and the arrays' bytes.
+Its metadata contain a checksum of the header and the arrays, without which a changed byte of a
+weight would go unnoticed.
 
 .. [1] https://huggingface.co/docs/safetensors
 """
 
 import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,9 @@ _DTYPES: dict[str, np.dtype] = {
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_HEADER = 2**24
+# How the header contains the checksum, which is that of a file with zeros in its place. Quotation
+# marks inside of other texts are escaped, so that nothing else looks like it.
+_CHECKSUM = '"crc32":"{:08x}"'
 _ALIGNMENT = 8
 
 
@@ -42,7 +48,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
     OSError
         If the folder does not exist, the disk is full, or writing is not permitted.
     """
-    header: dict[str, Any] = {"__metadata__": metadata}
+    header: dict[str, Any] = {"__metadata__": metadata | {"crc32": f"{0:08x}"}}
     end = 0
     for name, array in tensors.items():
         start, end = end, end + array.nbytes
@@ -58,11 +64,22 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
             f"The header of {path} would take {len(text)} bytes, more than {_MAX_HEADER}: there "
             "are too many labels."
         )
+    body = b"".join(
+        array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        for array in tensors.values()
+    )
     with replacing(path) as file:
         file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for array in tensors.values():
-            file.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        file.write(_with_checksum(text, 0, _checksum(text, body)))
+        file.write(body)
+
+
+def _checksum(header: bytes, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(header))
+
+
+def _with_checksum(header: bytes, old: int, new: int) -> bytes:
+    return header.replace(_CHECKSUM.format(old).encode(), _CHECKSUM.format(new).encode(), 1)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -81,7 +98,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Raises
     ------
     ModelFileError
-        If the file does not have the layout.
+        If the file does not have the layout, or not the bytes that were written.
     """
     data = path.read_bytes()
     try:
@@ -119,7 +136,20 @@ def _parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         tensors[name] = np.frombuffer(body[start:end], dtype=dtype).reshape(shape)
     if end != len(body):
         raise _DamageError(f"its arrays should take {end} bytes, but take {len(body)}")
+    _check_bytes(data[8 : 8 + length], body, metadata.pop("crc32", None))
     return tensors, metadata
+
+
+def _check_bytes(header: bytes, body: bytes, stored: str | None) -> None:
+    """Check the checksum, which other writers of the layout leave out."""
+    if stored is None:
+        return
+    try:
+        expected = int(stored, 16)
+    except ValueError:
+        raise _DamageError(f"its checksum is {stored!r:.40}") from None
+    if _checksum(_with_checksum(header, expected, 0), body) != expected:
+        raise _DamageError("its checksum does not match its bytes")
 
 
 def _check_entry(name: str, entry: Any, start: int) -> tuple[np.dtype, tuple[int, ...], int]:

@@ -1,5 +1,6 @@
 """A cache of probabilities on disk."""
 
+import errno
 import hashlib
 import json
 import os
@@ -26,8 +27,9 @@ _DIGEST = "S16"
 _SHARD, _SMALL_SHARDS = 8192, 16
 # How npz files begin.
 _START = b"PK\x03\x04"
-# What the readers of npz files and journals raise for damaged files.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError)
+# What the readers of npz files and journals raise for damaged files. (An OSError comes from a
+# position before the start of the file, or else from the disk.)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, ValueError, OSError)
 
 
 @dataclass(frozen=True)
@@ -405,6 +407,8 @@ def _setting_damage_aside(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         pass  # another process has cleared the store, or merged the file into a shard
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         aside = path.with_name(f"{path.name}.damaged")
         with suppress(FileNotFoundError):
             path.rename(aside)

@@ -1,7 +1,6 @@
 """Warnings about a fine-tuned teacher that has learned too little."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -21,14 +20,13 @@ def warn_of_doubts(
     texts: Sequence[str],
     training: Examples,
     held_out: Examples | None,
-    history: list[dict[str, Any]],
+    progress: Progress,
 ) -> None:
     """Warn if a teacher labels texts no better than chance, or worse than by counting words.
 
     `kappa` is the agreement of its labels with those of its training texts, Cohen's kappa. It is
     NaN if these are all the same, of which neither model can learn anything.
     """
-    progress = Progress(history)
     if np.isnan(kappa):
         return
     if kappa < _LITTLE_AGREEMENT:

@@ -97,8 +97,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         Share of the steps in which the learning rate rises.
     early_stopping : bool, default=False
         Whether to set rows aside and measure the loss on them after each epoch. Training stops
-        after two epochs in a row without improvement, but not before 300 steps, and the model keeps
-        the weights of the best epoch.
+        after two epochs in a row without improvement, and the model keeps the weights of the best
+        epoch. Epochs that end before 300 steps do not count: of a shorter training, the last one is
+        kept.
     validation_fraction : float, default=0.1
         Share of rows to set aside, stratified by class unless a text may have several labels. Used
         only with `early_stopping`.
@@ -360,10 +361,10 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             if is_new:
                 start_head(model, training, device)
             setting = Setting(arguments, device, checkpoints, tasks, _MIN_STEPS, self.verbose)
-            history = fine_tune(model, training, validation, setting)
+            progress = fine_tune(model, training, validation, setting)
             kappa = agreement(model, training, device)
-        warn_of_doubts(kappa, texts, training, validation, history)
-        self.__dict__.update(learned(model, history))
+        warn_of_doubts(kappa, texts, training, validation, progress)
+        self.__dict__.update(learned(model, progress.history))
         tasks.close()
         return self
 

@@ -35,10 +35,13 @@ class Progress:
         ``valid_accuracy``.
     finished : bool
         Whether training is complete.
+    first_eligible : int
+        The first epoch that may be the best one.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    first_eligible: int = 1
 
     @property
     def epoch(self) -> int:
@@ -47,10 +50,11 @@ class Progress:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the lowest validation loss; without validation rows, the last one."""
-        if not self.history or "valid_loss" not in self.history[0]:
+        """The eligible epoch with the lowest validation loss; if there is none, the last one."""
+        eligible = self.history[self.first_eligible - 1 :]
+        if not eligible or "valid_loss" not in eligible[0]:
             return self.epoch
-        return min(self.history, key=lambda entry: entry["valid_loss"])["epoch"]
+        return min(eligible, key=lambda entry: entry["valid_loss"])["epoch"]
 
 
 class Checkpoints:

@@ -61,7 +61,7 @@ class Setting:
     tasks : EpochTasks or None
         Receives a copy of the model and the history after each epoch, and may stop the training.
     min_steps : int
-        Early stopping never ends the training before.
+        Early stopping neither ends the training before nor returns to what was learned by then.
     verbose : int
         Whether to show a progress bar.
     """
@@ -76,8 +76,8 @@ class Setting:
 
 def fine_tune(
     model: Any, training: Examples, validation: Examples | None, setting: Setting
-) -> list[dict[str, Any]]:
-    """Fine-tune a text classifier in place and return the history, one entry per epoch.
+) -> Progress:
+    """Fine-tune a text classifier in place and return the progress, with one entry per epoch.
 
     The model ends with the weights of the last epoch or, with `validation`, of the best epoch.
 
@@ -98,7 +98,7 @@ def fine_tune(
         _logger.info("fine-tuning %s: loading %s", left, resumed[0])
         if progress.finished:
             model.load_state_dict(best or read_weights(resumed[0]))
-            return progress.history
+            return progress
     with (
         tempfile.TemporaryDirectory(prefix="skdistill-", ignore_cleanup_errors=True) as scratch,
         progress_bar(desc="fine-tuning", unit="batch", disable=not setting.verbose) as bar,
@@ -132,7 +132,7 @@ def fine_tune(
     _undo_cache_setting(model.config, use_cache)
     if epochs.best is not None:
         model.load_state_dict(epochs.best)
-    return progress.history
+    return progress
 
 
 def _undo_cache_setting(config: Any, use_cache: bool | None) -> None:

@@ -22,8 +22,7 @@ from skdistill.teachers.huggingface._examples import Examples
 from skdistill.teachers.huggingface._loading import load_classifier
 from skdistill.teachers.huggingface._losses import cross_entropies, validate
 
-# Number of epochs without a lower validation loss after which early stopping ends the training, if
-# it has taken the least number of steps.
+# Number of epochs without a lower validation loss after which early stopping ends the training.
 _PATIENCE = 2
 
 
@@ -109,6 +108,9 @@ class Epochs(TrainerCallback):
     bar: "tqdm[Any]"
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # Until then, a pretrained model has learned little, and a few held-out texts may hide it.
+        n_batches = state.max_steps / args.num_train_epochs
+        self.progress.first_eligible = max(1, math.ceil(self.min_steps / n_batches))
         self.bar.reset(total=state.max_steps)
         self.bar.update(state.global_step)
 
@@ -131,7 +133,7 @@ class Epochs(TrainerCallback):
             entry |= validate(self.model, self.validation, args.device)
         self.progress.history.append(entry)
         if self.validation is not None:
-            self._keep_the_best(state, control)
+            self._keep_the_best(control)
         self.bar.set_postfix({k: f"{v:.4f}" for k, v in entry.items() if k != "epoch"})
         if self.tasks is not None:
             self.tasks.end(self._state)
@@ -142,13 +144,12 @@ class Epochs(TrainerCallback):
         undo_mixed_precision(model)
         return model, list(self.progress.history)
 
-    def _keep_the_best(self, state: Any, control: Any) -> None:
+    def _keep_the_best(self, control: Any) -> None:
         if self.progress.best_epoch == self.progress.epoch:
             weights = self.model.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
             return
-        waited = self.progress.epoch - self.progress.best_epoch
-        if waited >= _PATIENCE and state.global_step >= self.min_steps:
+        if self.progress.epoch - self.progress.best_epoch >= _PATIENCE:
             control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
