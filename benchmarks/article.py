@@ -8,7 +8,7 @@ students of 80,000 and 660,000 parameters, distilled from one MiniLM, from one M
 mean of all of them, with and without augmentation.
 
 Everything resumes. Answers of teachers are files in the work folder, so `--only-teachers` can run
-on another machine, with a GPU. On two CPU cores, fine-tuning MPNet on Emotion takes about half an
+on another machine, with a GPU. On two CPU cores, fine-tuning MPNet on Emotion takes less than an
 hour where they have AMX, and hours elsewhere; with `--precision bf16`, answers are faster there,
 too. What was chosen was chosen on validation rows; `--split validation` repeats that.
 """
