@@ -526,7 +526,7 @@ class Unsorted(DummyClassifier):
 
 def test_classes_that_are_not_sorted_are_an_error():
     for teacher in (Unsorted(), FrozenEstimator(Unsorted().fit(X, Y))):
-        with pytest.raises(ValueError, match=r"classes \[.*\] differ from those of y, \["):
+        with pytest.raises(ValueError, match=r"classes \['pos', 'neg'\] are not in sorted order"):
             label_texts(teacher, X, Y, TEXTS)
     with pytest.raises(ValueError, match="at least two classes, in sorted order"):
         label_texts(FrozenEstimator(Unsorted().fit(X, Y)), X, None, TEXTS)

@@ -161,6 +161,12 @@ def check_classes(teacher: BaseEstimator, classes: np.ndarray, multilabel: bool)
             "with words as names rather than numbers."
         )
     if not multilabel and not np.array_equal(teacher.classes_, classes):
+        if np.array_equal(np.sort(np.asarray(teacher.classes_)), classes):
+            raise ValueError(
+                f"The teacher's classes {np.asarray(teacher.classes_).tolist()!s:.200} are not in "
+                "sorted order, as scikit-learn's are; sort them, and the columns of its "
+                "predict_proba alike."
+            )
         raise ValueError(
             f"The teacher's classes {np.asarray(teacher.classes_).tolist()!s:.200} differ from "
             f"those of y, {classes.tolist()!s:.200}; fit the teacher on labels from the same "
