@@ -4,7 +4,7 @@ STAMP := $(VENV)/.installed
 LATEST := .venv-latest/bin/python
 LLM_SERVER := .venv-llm/bin/python
 TORCH := $(shell grep '^torch==' constraints.txt)
-TEST_OPTIONS := -n 2 --doctest-modules --doctest-glob=README.md README.md tests src
+TEST_OPTIONS := -n 2 --dist worksteal --doctest-modules --doctest-glob=README.md README.md tests src
 NATIVE := hatch_build.py src/skdistill/runtime/_native.c src/skdistill/runtime/_native.h
 SANITIZE := build/sanitize
 

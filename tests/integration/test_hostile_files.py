@@ -19,7 +19,7 @@ from skdistill import (
 )
 
 N_MUTATIONS = 20_000
-N_QUICK = 600
+N_QUICK = 300
 MAX_BYTES = 100e6
 MAX_SECONDS = 1.0
 STUDENTS = [

@@ -137,10 +137,13 @@ def test_the_extension_is_that_of_the_source():
 
 # ---- ids
 
+# All but most of those above, which are unassigned or private.
+ALL_CHARACTERS = [*range(0x32400), *range(0x32400, 0xE0000, 61), *range(0xE0000, 0xE0200), 0x10FFFF]
+
 
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_ids_are_equal_for_every_character(lowercase):
-    characters = [chr(code) for code in range(0x110000)]
+    characters = [chr(code) for code in ALL_CHARACTERS]
     letters = [c for c in characters[::13] if split_words(c) == [c]]
     words = dict.fromkeys(["a", "b", *letters, *(f"a{c}" for c in letters[::5])])
     vocabulary = Vocabulary([*words], lowercase=lowercase)
@@ -277,10 +280,10 @@ def test_texts_without_known_words_get_the_prior(make):
 
 
 @pytest.mark.parametrize("piece", ["the cat, ", "THE CAT sat über 🙂 "], ids=["ascii", "unicode"])
-def test_texts_of_ten_megabytes(piece):
+def test_texts_of_megabytes(piece):
     rng = np.random.default_rng(0)
-    text = "".join(rng.choice([piece, "a mat ", "on responsibilities "], size=10**6))
-    assert len(text) > 9_000_000
+    text = "".join(rng.choice([piece, "a mat ", "on responsibilities "], size=4 * 10**5))
+    assert len(text) > 4_000_000
     assert_same_ids(Vocabulary(WORDS), [text])
     pair = make_pair(("mean", "max", "attention"))
     assert_same_answers(pair, [text, "the cat", text[:100_000], text[:5_000]])
