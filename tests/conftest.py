@@ -119,6 +119,19 @@ def food_student(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def bf16():
+    """Skip the test where PyTorch's attention fails in bfloat16."""
+    import torch
+
+    from skdistill.teachers.huggingface._arguments import check_bf16_device
+
+    try:
+        check_bf16_device(torch.device("cpu"))
+    except ValueError:
+        pytest.skip("needs a PyTorch that is not limited by ATEN_CPU_CAPABILITY")
+
+
 def make_checkpoint(folder, texts, *, family="bert", head=None, **config):
     """Write a tiny random transformer, with a tokenizer that knows the words of some texts.
 

@@ -273,6 +273,7 @@ def test_each_epoch_of_a_transformer_is_a_task(rows, tiny_checkpoint):
     assert [len(copy.history_) for copy in recorder.estimators] == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("bf16")
 def test_a_transformer_in_half_precision_is_copied_without_its_autocast(rows, tiny_checkpoint):
     X, y = rows
     recorder = Recorder()

@@ -102,7 +102,9 @@ some_estimators = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def estimator(name, encoder):
+def estimator(name, encoder, request):
+    if name == "bfloat16":
+        request.getfixturevalue("bf16")
     if name == "int8":
         try:
             _int8.check_int8_device(torch.device("cpu"))

@@ -16,7 +16,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2
 from skdistill import DistilledMLPClassifier, TransformerTeacherClassifier
 from skdistill.labelling._description import describe
 from skdistill.teachers._transformer import is_finetuned
-from skdistill.teachers.huggingface import _arguments as _arguments
 from skdistill.teachers.huggingface import _inference as _inference
 from skdistill.teachers.huggingface import _int8 as _int8
 from skdistill.teachers.huggingface import _trainer as _trainer
@@ -144,7 +143,7 @@ class TestEveryFamily:
         assert describe(again) == describe(teacher)
 
     @pytest.mark.parametrize("precision", ["bf16", "int8"])
-    def test_other_precisions(self, name, teacher, odd_texts, precision):
+    def test_other_precisions(self, name, teacher, odd_texts, precision, request):
         rounded = pickle.loads(pickle.dumps(teacher)).set_params(precision=precision)
         if precision == "int8":
             try:
@@ -158,10 +157,7 @@ class TestEveryFamily:
                     rounded.predict(odd_texts)
                 return
         if precision == "bf16":
-            try:
-                _arguments.check_bf16_device(torch.device("cpu"))
-            except ValueError:
-                pytest.skip("needs a PyTorch that is not limited by ATEN_CPU_CAPABILITY")
+            request.getfixturevalue("bf16")
         exact = teacher.predict_proba(odd_texts)
         error = np.abs(rounded.predict_proba(odd_texts) - exact).max()
         assert 0 < error < 0.05

@@ -434,6 +434,7 @@ class TestLearning:
         for name, values in weights(whole).items():
             np.testing.assert_allclose(weights(halves)[name], values, atol=1e-5, err_msg=name)
 
+    @pytest.mark.usefixtures("bf16")
     def test_bfloat16_leaves_a_model_in_float32(self, tiny_checkpoint, rows):
         half = quick(tiny_checkpoint, precision="bf16").fit(*rows)
         full = quick(tiny_checkpoint, precision="fp32").fit(*rows)
