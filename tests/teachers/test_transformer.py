@@ -774,7 +774,9 @@ class TestEarlyStopping:
 
         monkeypatch.setattr(_trainer, "validate", validate)
         monkeypatch.setattr(teacher_module, "_MIN_STEPS", least)
-        teacher = quick(tiny_checkpoint, max_epochs=9, batch_size=8, early_stopping=True)
+        # The length that `trainer_args` sets is not that of `max_epochs`.
+        length = {"max_epochs": 1, "trainer_args": {"max_steps": 54}}
+        teacher = quick(tiny_checkpoint, batch_size=8, early_stopping=True, **length)
         assert len(teacher.fit(*rows).history_) == n_epochs
         np.testing.assert_array_equal(weights(teacher)["classifier.weight"], seen[kept - 1])
 

@@ -108,9 +108,6 @@ class Epochs(TrainerCallback):
     bar: "tqdm[Any]"
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        # Until then, a pretrained model has learned little, and a few held-out texts may hide it.
-        n_batches = state.max_steps / args.num_train_epochs
-        self.progress.first_eligible = max(1, math.ceil(self.min_steps / n_batches))
         self.bar.reset(total=state.max_steps)
         self.bar.update(state.global_step)
 
@@ -132,6 +129,9 @@ class Epochs(TrainerCallback):
         if self.validation is not None:
             entry |= validate(self.model, self.validation, args.device)
         self.progress.history.append(entry)
+        if state.global_step < self.min_steps:
+            # A pretrained model has learned little by now, which a few held-out texts may hide.
+            self.progress.first_eligible = self.progress.epoch + 1
         if self.validation is not None:
             self._keep_the_best(control)
         self.bar.set_postfix({k: f"{v:.4f}" for k, v in entry.items() if k != "epoch"})
