@@ -123,7 +123,8 @@ def run_corpus(name: str, results: Results, options: argparse.Namespace) -> None
             record(
                 encoder, "teacher", seed, run=lambda p=one[part], n=size: score(p, n_parameters=n)
             )
-    record("mean", "teacher", 0, run=lambda: score(answers.of("mean", part)))
+    if len(answers.teachers["mean"]) > 1:
+        record("mean", "teacher", 0, run=lambda: score(answers.of("mean", part)))
     if options.only_teachers:
         return
 

@@ -51,6 +51,16 @@ def test_defaults_of_a_class_count_and_its_counters_do_not():
     assert class_parts(Answer)["entry"].keys() == {"words", "__init__", "__call__"}
 
 
+def test_a_variable_that_a_function_makes_itself_does_not_count_when_it_is_there():
+    made = "global n\n    try:\n        n += 1\n    except NameError:\n        n = 1"
+    cell = run(f"def f():\n    {made}\n    return n\ndef g(): later.append(1)")
+    keys = [describe(cell.f), describe(cell.g)]
+    assert cell.f() == 1
+    cell.g.__globals__["later"] = []
+    assert describe(cell.f) == keys[0]
+    assert describe(cell.g) != keys[1]
+
+
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """Return a function that writes modules of a user, and forgets their earlier versions."""
