@@ -129,6 +129,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="chooses the sample")
     parser.add_argument("--again", action="store_true", help="try earlier survivors once more")
     options = parser.parse_args()
+    if not [*(ROOT / PACKAGE / "runtime").glob("_native*.so")]:
+        parser.error("the kernel is not compiled here, so its tests would be skipped; see Makefile")
     results = ROOT / ".mutants.jsonl"
     results.touch()
     known = dict(json.loads(line) for line in results.read_text().splitlines())

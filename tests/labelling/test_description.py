@@ -455,7 +455,14 @@ def test_a_function_that_numpy_has_compiled_is_not_taken_for_another():
         describe(np.frompyfunc(lambda text: text.lower(), 1, 1))
 
 
-@pytest.mark.parametrize("wrap", [lambda p: p.predict_proba, lambda p: functools.partial(len, p)])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda p: p.predict_proba,
+        lambda p: functools.partial(len, p),
+        lambda p: run("def ask(texts): return model.predict_proba(texts)", model=p).ask,
+    ],
+)
 def test_what_an_estimator_has_learned_counts_where_it_is_not_fitted_again(wrap):
     one, same, other = (make_tfidf_baseline().fit(X, y) for y in (Y, Y, Y[::-1]))
     keys = [describe(wrap(teacher), is_fitted=False) for teacher in (one, same, other)]

@@ -34,6 +34,7 @@ class Timed(ClassifierMixin, BaseEstimator):
     [
         (1000, True, [256] * 39 + [16]),
         (1, True, [256] * 39 + [16]),
+        (1024, True, [256, 8192, 1552]),
         (1100, True, [256, 8192, 1552]),
         (1, False, [8192, 1808]),
         (1100, False, [8192, 1808]),

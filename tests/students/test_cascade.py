@@ -98,6 +98,23 @@ def test_by_default_at_most_a_tenth_of_the_texts_goes_to_the_teacher(frozen_pair
     assert cascade.teacher_rate_ == pytest.approx(20 / len(mostly_sure))
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max_teacher_rate", [-0.01, 1.01]),
+        ("target_agreement", [0, 1]),
+        ("confidence", [0, 1]),
+        ("validation_fraction", [0, 1, 1.5]),
+        ("teacher_cost", [-1]),
+    ],
+)
+def test_shares_and_costs_outside_their_range_are_refused(frozen_pair, name, values):
+    student, teacher, texts, y = frozen_pair
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got {value}"):
+            CascadeClassifier(student, teacher, **{name: value}).fit(texts, y)
+
+
 def test_the_teacher_of_a_frozen_student_is_used(frozen_pair):
     _, teacher, texts, y = frozen_pair
     fitted = make_student(teacher).fit(texts, y)

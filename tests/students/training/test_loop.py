@@ -257,8 +257,8 @@ def test_early_stopping_waits_for_150_steps(batch_size, n_epochs):
 
 @pytest.mark.parametrize(("multilabel", "expected"), [(True, 11 / 12), (False, 3 / 4)])
 def test_fidelity_by_hand(multilabel, expected):
-    logits = torch.tensor([[0.3, -0.2, -9], [0.1, 0.2, 0.4]])
-    proba = torch.tensor([[0.6, 0.4, 0.0], [0.9, 0.4, 0.7]])
+    logits = torch.tensor([[0.3, 0.0, -9], [0.1, 0.2, 0.4]])
+    proba = torch.tensor([[0.6, 0.5, 0.0], [0.9, 0.4, 0.7]])
     batch = (None, {"proba": proba, "sample_weight": torch.tensor([3.0, 1.0])})
     module, found = torch.nn.Linear(1, 1), {}
     net = SimpleNamespace(module_=module, history=SimpleNamespace(record=found.__setitem__))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from skdistill.students.training import _rnn as rnn_module
 from skdistill.students.training._cnn import CNNNetwork, convolve_within_rows
 from skdistill.students.training._mlp import MLPNetwork, score_windows, softmax_within_rows
-from skdistill.students.training._network import pool
+from skdistill.students.training._network import part_by_zeros, pool
 from skdistill.students.training._rnn import RNNNetwork, pool_steps
 
 TEXTS = [[3, 1, 4, 1, 5], [9], [], [2, 6, 5, 3, 5, 8, 9, 7], [0, 0], [0, 4, 0]]
@@ -217,6 +217,13 @@ def test_scores_of_windows_are_a_convolution_with_one_output(size):
     expected = convolve_within_rows(vectors, window[None], rows, offsets)[:, 0]
     scores = score_windows(vectors, window, rows, offsets)
     torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_are_parted_by_as_few_zeros_as_a_window_needs():
+    vectors, rows = torch.tensor([[1.0], [2], [3]]), torch.tensor([0, 0, 2])
+    padded, starts = part_by_zeros(vectors, rows, n_rows=3, size=3)
+    assert padded.squeeze().tolist() == [0, 1, 2, 0, 0, 0, 0, 3, 0]
+    assert starts.tolist() == [0, 1, 6]
 
 
 @pytest.mark.parametrize("how", ["mean", "max"])
