@@ -106,6 +106,13 @@ def test_numpy_reads_all_but_single_words(monkeypatch, options):
     assert make_words(Vocabulary(["a", "b"])) == "a kernel"
 
 
+@pytest.mark.parametrize(("end", "expected"), [(2**32 - 1, "a kernel"), (2**32, None)])
+def test_numpy_reads_more_than_4_gigabytes_of_words(monkeypatch, end, expected):
+    load(monkeypatch, "1", FakeModule)
+    monkeypatch.setattr(_kernel, "_word_starts", lambda *_: np.array([0, end]))
+    assert make_words(Vocabulary(["a"])) == expected
+
+
 def test_words_begin_where_the_ones_before_end():
     words = ["a", "über", "日本", "", "🙂x", "\ud800", "\udc00", "z"]
     encoded = [word.encode("utf-8", "surrogatepass") for word in words]

@@ -44,6 +44,17 @@ def test_larger_budgets_give_more_rows_and_wider_ones():
     assert sorted(set(widths)) == list(widths)
 
 
+@pytest.mark.parametrize(
+    ("n_parameters", "n_classes", "width"),
+    [(3_200, 1, 2), (4_000, 7, 7), (4_000, 64, 10), (400_000, 64, 64), (400_000, 500, 64)],
+)
+def test_many_classes_widen_the_embedding_as_far_as_the_budget_has_rows(
+    n_parameters, n_classes, width
+):
+    _, dim = fit_budget(n_parameters, bag, n_available=10**6, n_classes=n_classes)
+    assert dim == width
+
+
 @pytest.mark.parametrize("count", [bag, convolution, recurrent])
 @pytest.mark.parametrize("hash_buckets", [0, 30])
 def test_a_budget_below_two_narrow_rows_is_refused(count, hash_buckets):
