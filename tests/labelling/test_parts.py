@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import FunctionTeacherClassifier, make_tfidf_baseline
-from skdistill.labelling._parts import answers_in_parts
+from skdistill.labelling._parts import answers_in_parts, shows_progress
 
 TEXTS = ["one", "two", "three", "four", "five"]
 
@@ -66,3 +66,19 @@ def test_a_vote_asks_for_as_few_texts_as_its_slowest_member():
     np.testing.assert_allclose(proba, vote.predict_proba(TEXTS))
     assert sizes == [2, 2, 1]
     assert answers_in_parts(free) is None
+
+
+class Silent:
+    """A teacher that answers in parts and has no parameter `verbose`."""
+
+    def _predict_in_parts(self, texts):
+        yield np.arange(len(texts)), np.ones((len(texts), 1))
+
+
+def test_only_a_teacher_that_is_told_to_shows_progress():
+    loud = make_paid().set_params(verbose=1)
+    assert shows_progress(loud)
+    assert shows_progress(FrozenEstimator(make_pipeline(FunctionTransformer(), loud)))
+    assert not shows_progress(make_paid())
+    assert not shows_progress(Silent())
+    assert not shows_progress(make_tfidf_baseline().set_params(logisticregression__verbose=1))
