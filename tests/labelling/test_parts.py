@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -68,17 +69,20 @@ def test_a_vote_asks_for_as_few_texts_as_its_slowest_member():
     assert answers_in_parts(free) is None
 
 
-class Silent:
-    """A teacher that answers in parts and has no parameter `verbose`."""
+class InParts(BaseEstimator):
+    """A teacher that answers in parts and may be told to show progress."""
+
+    def __init__(self, verbose=0):
+        self.verbose = verbose
 
     def _predict_in_parts(self, texts):
         yield np.arange(len(texts)), np.ones((len(texts), 1))
 
 
 def test_only_a_teacher_that_is_told_to_shows_progress():
-    loud = make_paid().set_params(verbose=1)
-    assert shows_progress(loud)
-    assert shows_progress(FrozenEstimator(make_pipeline(FunctionTransformer(), loud)))
-    assert not shows_progress(make_paid())
-    assert not shows_progress(Silent())
+    for teacher in (InParts(1), make_pipeline(FunctionTransformer(), InParts(1))):
+        assert shows_progress(teacher)
+        assert shows_progress(FrozenEstimator(teacher))
+    assert not shows_progress(InParts())
+    assert not shows_progress(make_paid())  # which has no such parameter
     assert not shows_progress(make_tfidf_baseline().set_params(logisticregression__verbose=1))
