@@ -116,7 +116,15 @@ def test_a_missing_label_among_several_is_named_by_row_and_column():
 
 
 @pytest.mark.parametrize(
-    "y", [[["a"], ["b", "a"]], [["a"], ["b"]], [{"a"}, {"b"}], [("a", "b"), ()], ["a", ["b"]]]
+    "y",
+    [
+        [["a"], ["b", "a"]],
+        [["a"], ["b"]],
+        [{"a"}, {"b"}],
+        [("a", "b"), ()],
+        ["a", ["b"]],
+        [["a", 1], ["b", 0]],
+    ],
 )
 def test_lists_of_names_are_refused_with_the_tool_to_use(y):
     row = 1 if y[0] == "a" else 0

@@ -12,6 +12,7 @@ from skdistill.storage._journal import append_block
 from skdistill.storage._store import (
     SoftLabelStore,
     StoredTeacher,
+    _request,
     check_memory_location,
     digest_texts,
 )
@@ -391,3 +392,10 @@ def test_the_request_of_a_killed_process_is_removed_unanswered(tmp_path):
         receiver.close()
         assert store.take_requests("key") == []
         assert not [*store.folder("key").glob("*.request")]
+
+
+def test_a_request_ends_although_somebody_has_emptied_the_folder(tmp_path):
+    with _request(tmp_path, ["a"]):
+        removed = [path.suffix for path in tmp_path.iterdir() if path.unlink() is None]
+    assert sorted(removed) == [".alive", ".request"]
+    assert not [*tmp_path.iterdir()]
