@@ -25,6 +25,7 @@ def test_equal_lengths_warn_because_cross_validation_cuts():
     assert check_unlabeled(TextPool(["a", "b"]), n_labeled=2) == ["a", "b"]
     assert check_unlabeled(["a", "b"], n_labeled=3) == ["a", "b"]
     assert check_unlabeled(None, n_labeled=0) == []
+    assert check_unlabeled([], n_labeled=3) == check_unlabeled(TextPool([]), n_labeled=3) == []
 
 
 def test_pool_has_no_length_and_can_be_read_twice():
