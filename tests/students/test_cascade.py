@@ -115,6 +115,16 @@ def test_shares_and_costs_outside_their_range_are_refused(frozen_pair, name, val
             CascadeClassifier(student, teacher, **{name: value}).fit(texts, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"), [("max_teacher_rate", [0, 1]), ("teacher_cost", [0, 0.5, 10**6])]
+)
+def test_the_limits_of_rates_and_costs_are_allowed(frozen_pair, name, values):
+    student, teacher, texts, y = frozen_pair
+    for value in values:
+        cascade = CascadeClassifier(student, teacher, **{name: value}).fit(texts, y)
+        assert cascade.teacher_rate_ <= (value if name == "max_teacher_rate" else 0.1)
+
+
 def test_the_teacher_of_a_frozen_student_is_used(frozen_pair):
     _, teacher, texts, y = frozen_pair
     fitted = make_student(teacher).fit(texts, y)
