@@ -1,3 +1,4 @@
+import ast
 from pathlib import Path
 
 import joblib
@@ -9,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -530,3 +531,52 @@ def test_classes_that_are_not_sorted_are_an_error():
             label_texts(teacher, X, Y, TEXTS)
     with pytest.raises(ValueError, match="at least two classes, in sorted order"):
         label_texts(FrozenEstimator(Unsorted().fit(X, Y)), X, None, TEXTS)
+
+
+def several_labels(*groups):
+    """Return texts and ones and zeros; a group is a number of texts and what each has."""
+    rows = [row for n_texts, row in groups for _ in range(n_texts)]
+    return [f"text {i} of {row}" for i, row in enumerate(rows)], np.array(rows)
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 5])
+def test_folds_of_several_labels_have_their_share_of_each(n_folds):
+    X, y = several_labels((20, (1, 0, 0)), (20, (0, 1, 0)), (n_folds, (1, 0, 1)), (7, (0, 0, 0)))
+    labeler = SoftLabeler(Recorder(), X, y)
+    Recorder.fitted = []
+    held_out, proba = labeler.label_held_out(n_folds)
+    assert held_out.tolist() == [*range(len(X))]
+    assert len(Recorder.fitted) == n_folds
+    for train in Recorder.fitted:
+        shares = train.sum(axis=0) / y.sum(axis=0) * n_folds / (n_folds - 1)
+        assert shares[2] == 1  # the rare one is held out once in each fold
+        np.testing.assert_allclose(shares, 1, atol=0.06)
+    np.testing.assert_array_equal(proba, np.float32(y))
+
+
+def test_folds_without_one_of_several_labels_are_refused():
+    X, y = several_labels((20, (1, 0)), (20, (0, 1)))
+    with pytest.raises(ValueError, match=r"training part of fold 0 has no text of label 0; use"):
+        SoftLabeler(Recorder(), X, y).label_held_out(KFold(2))
+    X, y = several_labels((20, (1, 0)), (1, (1, 1)))
+    classes = np.array(["food", "travel"])
+    with pytest.raises(ValueError, match=r"no text of label 'travel', which has only one; add"):
+        SoftLabeler(Recorder(), X, y, classes=classes).label_held_out(3)
+    with pytest.raises(ValueError, match="n_splits=22"):
+        SoftLabeler(Recorder(), X, y).label_held_out(22)
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """A teacher that reads labels from the text, and keeps those it was fitted on."""
+
+    fitted: list[np.ndarray] = []
+
+    def fit(self, X, y):
+        self.classes_ = np.arange(y.shape[1])
+        self.fitted.append(y)
+        return self
+
+    def predict(self, X):
+        return np.array([ast.literal_eval(text.partition(" of ")[2]) for text in X])
+
+    predict_proba = predict

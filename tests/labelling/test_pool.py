@@ -28,6 +28,22 @@ def test_equal_lengths_warn_because_cross_validation_cuts():
     assert check_unlabeled([], n_labeled=3) == check_unlabeled(TextPool([]), n_labeled=3) == []
 
 
+def test_an_iterator_at_its_end_is_refused_because_searches_fit_more_than_once(data):
+    texts = iter(["a", "b"])
+    assert check_unlabeled(texts, n_labeled=3) == ["a", "b"]
+    with pytest.raises(ValueError, match=r"read once.* Pass skdistill\.TextPool\(list"):
+        check_unlabeled(texts, n_labeled=3)
+    X, y = data[:2]
+    search = GridSearchCV(
+        DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1),
+        {"lr": [0.1, 0.2]},
+        cv=2,
+        error_score="raise",
+    )
+    with pytest.raises(ValueError, match="X_unlabeled is an iterator"):
+        search.fit(X, y, X_unlabeled=(text for text in X))
+
+
 def test_pool_has_no_length_and_can_be_read_twice():
     pool = TextPool(["a", "b"])
     assert not hasattr(pool, "__len__")

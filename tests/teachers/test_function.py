@@ -150,6 +150,9 @@ def test_several_labels_are_read_from_arrays_and_dicts():
     answers = [[0.25, 1, 0.5], {0: 0.25, 2: 1}]
     teacher = FunctionTeacherClassifier(lambda texts: answers).fit(X, y)
     np.testing.assert_array_equal(teacher.predict_proba(["a", "b"]), [[0.25, 1, 0.5], [0.25, 0, 1]])
+    for first in ([0.25, 1.0009, 0.5], {0: 0.25, 1: 1.0000001, 2: 0.5}, np.float32([0.25, 1, 0.5])):
+        for answers[:] in ([first, first], np.array([[0.25, 1.0009, 0.5]] * 2)):
+            np.testing.assert_array_equal(teacher.predict_proba(["a", "b"])[0], [0.25, 1, 0.5])
     for odd, message in [([0.2, 1.1, 0], "a number above 1"), (1, "the probability of each label")]:
         answers[1] = odd
         with pytest.raises(ValueError, match=message):

@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import BaseCrossValidator, PredefinedSplit, check_cv
 from tqdm import tqdm
 
 from skdistill._core.labels import check_probabilities
@@ -228,13 +228,34 @@ class SoftLabeler:
             disable=not self.verbose or shows_progress(self.teacher),
         )
 
+    def _check_fold(self, number: int, train: np.ndarray) -> None:
+        """Refuse training rows that lack a class; of several labels, one that is in some rows."""
+        assert self.y is not None
+        if self.y.ndim == 1:
+            kind, others = "class", "classes"
+            members = self.y[:, None] == self.classes
+        else:
+            kind, others = "label", "labels"
+            members = self.y > 0
+        lacking = np.flatnonzero(members.any(axis=0) & ~members[train].any(axis=0))
+        if len(lacking):
+            is_single = np.count_nonzero(members[:, lacking[0]]) == 1
+            advice = f"use stratified folds, use fewer folds, or drop rare {others}"
+            raise ValueError(
+                f"The training part of fold {number} has no text of {kind} "
+                f"{self.classes.tolist()[lacking[0]]!r}"
+                f"{', which has only one' if is_single else ''}; "
+                f"{f'add texts of this {kind}, or drop it' if is_single else advice}."
+            )
+
     def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:
         """Compute out-of-fold probabilities of the training rows.
 
         Parameters
         ----------
         cv : int, cross-validation generator or iterable of (train, held-out) rows
-            An int is the number of stratified folds.
+            An int is the number of stratified folds; with several labels, texts with the same
+            rarest label are dealt out to the folds one after the other.
 
         Returns
         -------
@@ -257,17 +278,11 @@ class SoftLabeler:
                 "it without FrozenEstimator, or leave teacher_cv at None."
             )
         rows, parts = [], []
-        folds = check_cv(cv, self.y, classifier=True).split(self.X, self.y)
-        for number, (train, held_out) in enumerate(folds):
-            lacking = np.setdiff1d(np.unique(self.y), self.y[train])
-            if len(lacking):
-                is_single = np.count_nonzero(self.y == lacking[0]) == 1
-                advice = "use stratified folds, use fewer folds, or drop rare classes"
-                raise ValueError(
-                    f"The training part of fold {number} has no text of class "
-                    f"{lacking.tolist()[0]!r}{', which has only one' if is_single else ''}; "
-                    f"{'add texts of this class, or drop it' if is_single else advice}."
-                )
+        splitter = check_cv(cv, self.y, classifier=True)
+        if self.y.ndim == 2 and isinstance(cv, Integral):  # a KFold, which would not shuffle
+            splitter = _deal_out(self.y, splitter)
+        for number, (train, held_out) in enumerate(splitter.split(self.X, self.y)):
+            self._check_fold(number, train)
             fold = SoftLabeler(
                 self.teacher,
                 [self.X[row] for row in train],
@@ -341,6 +356,17 @@ def _by_block(texts: Texts, wanted: np.ndarray) -> Iterator[np.ndarray]:
     number = np.searchsorted(ends, np.arange(len(wanted)), side="right")
     for block in np.unique(number[wanted]):
         yield wanted & (number == block)
+
+
+def _deal_out(y: np.ndarray, splitter: BaseCrossValidator) -> PredefinedSplit:
+    """Divide rows with several labels so that each fold has its share of the rare ones."""
+    next(splitter.split(y))  # refuses more folds than rows
+    n_texts = y.sum(axis=0)
+    rarest = np.where(y > 0, n_texts, len(y) + 1).argmin(axis=1)
+    rarest[~y.any(axis=1)] = -1
+    folds = np.empty(len(y), dtype=int)
+    folds[np.lexsort((*y.T, rarest))] = np.arange(len(y)) % splitter.get_n_splits()
+    return PredefinedSplit(folds)
 
 
 class _Answers:

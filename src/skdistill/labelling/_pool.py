@@ -147,6 +147,11 @@ def check_unlabeled(
 
     That is possible if they are not in a pool and there are as many of them as labelled texts. A
     pool on disk is not loaded into memory. `name` is that of the texts in error messages.
+
+    Raises
+    ------
+    ValueError
+        If they are an iterator that is at its end, as from the second fit of a search on.
     """
     if X_unlabeled is None:
         return []
@@ -155,6 +160,11 @@ def check_unlabeled(
             return CheckedTexts(X_unlabeled.texts, name)
         return check_texts(X_unlabeled.texts, name=name, allow_empty=True)
     texts = check_texts(X_unlabeled, name=name, allow_empty=True)
+    if not len(texts) and isinstance(X_unlabeled, Iterator):
+        raise ValueError(
+            f"{name} is an iterator without texts, or at its end: it can be read once, and a "
+            "search or cross-validation fits more than once. Pass skdistill.TextPool(list(...))."
+        )
     if len(texts) == n_labeled:
         warn(
             f"X_unlabeled has exactly as many rows as X ({n_labeled}), so cross-validation would "

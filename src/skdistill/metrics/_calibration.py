@@ -1,6 +1,7 @@
 """Calibration error, and temperature scaling to reduce it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,8 @@ from skdistill._core.labels import check_probabilities, check_same_length
 # Smaller probabilities are raised to this value, so that their logarithm is finite.
 _PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
 TEMPERATURE_RANGE = (0.05, 20.0)
+# How close to an end of its range a temperature counts as outside.
+_NEAR = 1.01
 
 
 def expected_calibration_error(
@@ -222,6 +225,21 @@ def temperature_of(logits: np.ndarray, codes: np.ndarray) -> float:
     bounds = tuple(np.log(TEMPERATURE_RANGE))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
+
+
+def end_of_range(temperature: float) -> Literal["low", "high"] | None:
+    """Return the end of its range at which a temperature lies, because no other fits better.
+
+    Examples
+    --------
+    >>> from skdistill.metrics._calibration import end_of_range, fit_temperature
+    >>> end_of_range(fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 0]))  # right in all texts
+    'low'
+    """
+    low, high = TEMPERATURE_RANGE
+    if temperature < low * _NEAR:
+        return "low"
+    return "high" if temperature > high / _NEAR else None
 
 
 def apply_temperature(proba: ArrayLike, temperature: float) -> np.ndarray:

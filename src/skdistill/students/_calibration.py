@@ -12,14 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from skdistill._core.estimators import LogitClassifier
 from skdistill._core.label_columns import find_labels
 from skdistill._core.texts import check_texts
-from skdistill.metrics._calibration import TEMPERATURE_RANGE, temperature_of
+from skdistill.metrics._calibration import TEMPERATURE_RANGE, end_of_range, temperature_of
 from skdistill.metrics._scores import Measurement
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary
 
 # With fewer texts, chance would determine the temperature.
 _MIN_TEXTS = 10
-# How close to an end of its range a temperature counts as outside.
-_NEAR = 1.01
 
 # The type of each entry of `calibration_`.
 _ENTRIES = {"temperature": float, "n_texts": int, "error_before": float, "error_after": float}
@@ -156,13 +154,13 @@ class CalibratableStudent(LogitClassifier):
             temperature = temperature_of(np.column_stack([np.zeros_like(yes), yes]), codes.ravel())
         else:
             temperature = temperature_of(logits, codes)
-        low, high = TEMPERATURE_RANGE
-        if temperature < low * _NEAR:
+        end = end_of_range(temperature)
+        if end == "low":
             raise ValueError(
                 f"No temperature fits, because the student makes no errors on the {len(codes)} "
                 "texts; pass more texts that neither it nor its teacher was trained on."
             )
-        if temperature > high / _NEAR:
+        if end == "high":
             raise ValueError(
                 "No temperature fits, because the student's probabilities do not agree with y at "
                 "all; check that y contains the labels of X, in the same order."

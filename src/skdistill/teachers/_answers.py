@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from skdistill._core.label_columns import as_rows, by_name, columns_in_order, columns_of
+from skdistill._core.labels import ROUNDING
 from skdistill._core.texts import from_tensors
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
@@ -86,10 +87,10 @@ class AnswerReader:
         if table.shape != proba.shape or table.dtype.kind not in "fiu":
             return proba, np.ones(len(rows), dtype=bool)
         totals = np.ones(len(table)) if self._multilabel else table.sum(axis=1, dtype=np.float64)
-        highest = 1 if self._multilabel else 1 + _TOLERANCE
+        highest = 1 + (ROUNDING if self._multilabel else _TOLERANCE)
         right = np.logical_and.reduce((table >= 0) & (table <= highest), axis=1)
         right &= np.abs(totals - 1) <= _TOLERANCE
-        proba[right] = table[right] / totals[right, None]
+        proba[right] = np.minimum(table[right] / totals[right, None], 1)
         return proba, ~right
 
     def _read_row(self, row: Any) -> np.ndarray:
@@ -146,9 +147,9 @@ class AnswerReader:
         if not np.isfinite(values).all() or (values < 0).any():
             raise ValueError(f"{_short(row)} contains a negative or non-finite number")
         if self._multilabel:
-            if (values > 1).any():
+            if (values > 1 + ROUNDING).any():
                 raise ValueError(f"{_short(row)} contains a number above 1")
-            return values
+            return np.minimum(values, 1)
         total = values.sum()
         if abs(total - 1) > _TOLERANCE + 1e-9:
             raise ValueError(f"{_short(row)} sums to {total:.6g}, not to 1")

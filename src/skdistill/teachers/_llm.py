@@ -15,15 +15,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
+from skdistill._core.exceptions import warn
 from skdistill._core.label_columns import as_labels
 from skdistill._core.texts import check_texts
-from skdistill.metrics._calibration import apply_temperature, fit_temperature
+from skdistill.metrics._calibration import apply_temperature, end_of_range, fit_temperature
 from skdistill.storage._store import check_memory_location
 from skdistill.teachers._given_classes import check_given_classes, read_labels
 from skdistill.teachers.llm._batches import read_answers, write_requests
 from skdistill.teachers.llm._budget import check_prices
 from skdistill.teachers.llm._memory import AnswerMemory, make_folder
-from skdistill.teachers.llm._prompt import Prompt
+from skdistill.teachers.llm._prompt import Prompt, draw_examples
 from skdistill.teachers.llm._questions import METHODS
 from skdistill.teachers.llm._session import Settings, Work, ask_all, estimate
 
@@ -52,7 +53,8 @@ class LLMTeacherClassifier(TextClassifier):
         prompt of its own, whose answers are paid for separately.
     n_calibration : int, default=0
         Number of labelled texts that `fit` draws and asks for, to calibrate the probabilities with
-        a temperature. 0 leaves them as they are.
+        a temperature. 0 leaves them as they are; so does a model that is right about all these
+        texts, with a warning.
     base_url : str, default=None
         The server's address, such as ``"http://127.0.0.1:8000/v1"``. None is the environment
         variable ``OPENAI_BASE_URL``, or the service of OpenAI. The server gets the key in the
@@ -266,7 +268,7 @@ class LLMTeacherClassifier(TextClassifier):
         columns, codes = self._read_labels(texts, y)
         order = np.argsort(columns)
         rng = check_random_state(self.random_state)
-        chosen = self._draw_examples(codes, len(columns), rng)
+        chosen = draw_examples(codes, len(columns), self.examples_per_class, rng)
         names = columns if self.classes is None else check_given_classes(self.classes)
         labels = tuple(str(label) for label in names.tolist())
         self._folder = None if self.memory is not None else make_folder(self)
@@ -288,7 +290,16 @@ class LLMTeacherClassifier(TextClassifier):
         if not len(rows):
             raise ValueError("All labelled texts are examples; none is left to calibrate with.")
         proba = self.predict_proba([texts[row] for row in rows])
-        self.temperature_ = fit_temperature(proba, np.argsort(self._order)[codes[rows]])
+        codes = np.argsort(self._order)[codes[rows]]
+        temperature = fit_temperature(proba, codes)
+        if end_of_range(temperature) is None:
+            self.temperature_ = temperature
+            return
+        n_right = np.count_nonzero(proba.argmax(axis=1) == codes)
+        warn(
+            f"No temperature fits, because the model is right about {n_right} of the {len(rows)} "
+            "texts of n_calibration; its probabilities stay as they are."
+        )
 
     def _read_labels(self, texts: list[str], y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the labels in the order of the prompt, and the number of each text's label."""
@@ -304,13 +315,6 @@ class LLMTeacherClassifier(TextClassifier):
                 "what they mean, or pass their names as classes, in sorted order."
             )
         return columns, codes
-
-    def _draw_examples(self, codes: np.ndarray, n_classes: int, rng: Any) -> np.ndarray:
-        """Return the rows of the examples, in random order."""
-        if not self.examples_per_class:
-            return np.empty(0, dtype=np.int64)
-        rows = [rng.permutation(np.flatnonzero(codes == number)) for number in range(n_classes)]
-        return rng.permutation(np.concatenate([some[: self.examples_per_class] for some in rows]))
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float32]:
         """Ask for all texts that have no answers in `memory`, and return all probabilities.

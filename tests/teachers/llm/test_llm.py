@@ -290,16 +290,27 @@ def test_examples_are_drawn_with_a_seed(server):
 
 def test_probabilities_can_be_calibrated(tmp_path, server):
     options = {"n_calibration": 30, "random_state": 0, "memory": tmp_path}
-    teacher = make(server, **options, examples_per_class=1).fit(TEXTS, Y)
+    other = {"calm": "loud", "loud": "calm"}
+    # The model is right about seven of eight, as it says, but for the draw, and two of three.
+    y, worse = ([other[Y[i]] if i % n == 0 else Y[i] for i in range(len(Y))] for n in (8, 3))
+    teacher = make(server, **options, examples_per_class=1).fit(TEXTS, y)
     assert server.n_requests == 30
     assert not {*server.texts} & {text for text, _ in teacher.examples_}
-    assert teacher.temperature_ < 1  # all answers are right, so they are underconfident
+    assert 0.5 < teacher.temperature_ < 2
+    assert teacher.temperature_ != 1
     plain = np.float32([[0.875, 0.125]])
     np.testing.assert_allclose(
         teacher.predict_proba(["a"]), apply_temperature(plain, teacher.temperature_), rtol=1e-5
     )
-    wrong = make(server, n_calibration=30, random_state=0).fit(TEXTS, Y[::-1])
-    assert wrong.temperature_ > 1
+    assert make(server, n_calibration=30, random_state=0).fit(TEXTS, worse).temperature_ > 1.3
+
+
+@pytest.mark.parametrize(("y", "n_right"), [(Y, 20), (Y[::-1], 0)])
+def test_a_model_that_is_always_right_or_wrong_keeps_its_probabilities(server, y, n_right):
+    with pytest.warns(UserWarning, match=f"right about {n_right} of the 20 texts of n_calibration"):
+        teacher = make(server, n_calibration=20, random_state=0).fit(TEXTS, y)
+    assert teacher.temperature_ == 1
+    np.testing.assert_allclose(teacher.predict_proba(["a"]), [[0.875, 0.125]])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 # One character is one token for nearly all models, and no two labels begin with the same one.
 _KEYS = string.ascii_uppercase + string.ascii_lowercase + string.digits
 _DEFAULT_INSTRUCTIONS = "Choose the label of a text."
@@ -148,3 +150,11 @@ def _places(names: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
     exact = {name: place for place, name in enumerate(names)}
     lower = {name.lower(): place for name, place in exact.items()}
     return exact, lower if len(lower) == len(exact) else {}
+
+
+def draw_examples(codes: np.ndarray, n_classes: int, n_per_class: int, rng: Any) -> np.ndarray:
+    """Return the rows of so many examples of each class, in random order."""
+    if not n_per_class:
+        return np.empty(0, dtype=np.int64)
+    rows = [rng.permutation(np.flatnonzero(codes == number)) for number in range(n_classes)]
+    return rng.permutation(np.concatenate([some[:n_per_class] for some in rows]))
