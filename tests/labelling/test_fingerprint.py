@@ -20,6 +20,14 @@ X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
 
 
+def ask(texts):
+    return [[0.9, 0.1] if "good" in text else [0.2, 0.8] for text in texts]
+
+
+def ask_again(texts):
+    return [[0.8, 0.2] if "good" in text else [0.1, 0.9] for text in texts]
+
+
 def test_fingerprints_are_the_same_in_another_process():
     code = (
         "import numpy as np; from sklearn.frozen import FrozenEstimator; "
@@ -42,6 +50,7 @@ def test_fingerprint_of_a_frozen_teacher_is_what_it_learned():
     other = FrozenEstimator(make_tfidf_baseline().fit(X, Y[::-1]))
     assert teacher_fingerprint(one, X, Y) == teacher_fingerprint(same, X[:2], Y[:2])
     assert teacher_fingerprint(one, X, Y) != teacher_fingerprint(other, X, Y)
+    assert teacher_fingerprint(FrozenEstimator(one), X, Y) == teacher_fingerprint(one, X, Y)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +67,30 @@ def test_a_teacher_that_learns_nothing_has_one_fingerprint_frozen_or_not(classes
     assert teacher_fingerprint(FrozenEstimator(other.fit(X, y)), X, y) != key
 
 
+@pytest.mark.parametrize("y", [Y, np.eye(2, dtype=int)[[0, 1, 0, 1]]], ids=["one", "several"])
+def test_a_pipeline_that_ends_in_one_has_one_fingerprint_frozen_or_not(y):
+    def make(func, transform=sorted):
+        return make_pipeline(FunctionTransformer(transform), FunctionTeacherClassifier(func))
+
+    key = teacher_fingerprint(make(ask), X, y)
+    for rows in (slice(4), slice(2)):
+        frozen = FrozenEstimator(make(ask).fit(X[rows], y[rows]))
+        assert teacher_fingerprint(frozen, X, None) == teacher_fingerprint(frozen, X, y) == key
+    for other in (make(ask_again), make(ask, list)):
+        assert teacher_fingerprint(FrozenEstimator(other.fit(X, y)), X, y) != key
+
+
+def test_a_vote_of_frozen_teachers_has_one_fingerprint_frozen_or_not():
+    def make(y, weights=None):
+        parts = [FrozenEstimator(make_tfidf_baseline().fit(X, y)), FunctionTeacherClassifier(ask)]
+        return VotingClassifier([*zip("ab", parts, strict=True)], voting="soft", weights=weights)
+
+    key = teacher_fingerprint(make(Y), X, Y)
+    assert teacher_fingerprint(FrozenEstimator(make(Y).fit(X, Y)), X, None) == key
+    for other in (make(Y[::-1]), make(Y, [1, 2])):
+        assert teacher_fingerprint(FrozenEstimator(other.fit(X, Y)), X, Y) != key
+
+
 def test_a_function_of_a_fitted_model_counts_by_what_the_model_has_learned():
     models = [make_tfidf_baseline().fit(X, y) for y in (Y, Y, Y[::-1])]
     keys = [
@@ -65,14 +98,6 @@ def test_a_function_of_a_fitted_model_counts_by_what_the_model_has_learned():
         for model in models
     ]
     assert keys[0] == keys[1] != keys[2]
-
-
-def ask(texts):
-    return [[0.9, 0.1] if "good" in text else [0.2, 0.8] for text in texts]
-
-
-def ask_again(texts):
-    return [[0.8, 0.2] if "good" in text else [0.1, 0.9] for text in texts]
 
 
 class Service(ClassifierMixin, BaseEstimator):

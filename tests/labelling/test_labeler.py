@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from _faults import HashTeacher, call_in_process, finish, hashed_proba, needs_posix, notes, start
 from skdistill import (
+    CascadeClassifier,
     DistilledMLPClassifier,
     FunctionTeacherClassifier,
     TextPool,
@@ -580,3 +581,24 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.array([ast.literal_eval(text.partition(" of ")[2]) for text in X])
 
     predict_proba = predict
+
+
+def test_a_pipeline_that_ends_in_a_function_is_asked_once_frozen_or_not(tmp_path):
+    asked = []
+
+    def ask(texts):
+        asked.extend(texts)
+        return [[0.9, 0.1] if "soup" in text else [0.1, 0.9] for text in texts]
+
+    X = [f"{'soup' if i % 2 else 'bus'} number {i}" for i in range(20)]
+    y = ["food" if i % 2 else "travel" for i in range(20)]
+    pipeline = make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(ask))
+    student = DistilledMLPClassifier(pipeline, memory=tmp_path, max_epochs=1).fit(X, y)
+    frozen = FrozenEstimator(clone(pipeline).fit(X, y))
+    student.set_params(teacher=frozen).fit(X, y).fit(X)
+    cascade = CascadeClassifier(student, max_teacher_rate=1).fit(X, y)
+    assert sorted(asked) == sorted(X)
+    new = [f"soup and bus {i}" for i in range(30)]
+    for _ in range(2):
+        cascade.predict(new)
+    assert len(asked) == len({*asked}) <= 50

@@ -12,7 +12,7 @@ from sklearn.utils import get_tags
 from skdistill._core.label_columns import as_labels, names_or_numbers
 from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
-from skdistill.labelling._teacher import clone_teacher, learns_nothing
+from skdistill.labelling._teacher import clone_teacher, last_step, learns_nothing
 
 # Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
 # counts its calls, for example.
@@ -79,9 +79,16 @@ def _current_fingerprint(
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
     if isinstance(teacher, FrozenEstimator):
-        if not learns_nothing(teacher.estimator):
-            return describe(teacher)
-        return describe(getattr(teacher.estimator, PROTOCOL)(None, None, None))
+        inner = teacher.estimator
+        while isinstance(inner, FrozenEstimator):  # as a cascade freezes a frozen teacher
+            inner = inner.estimator
+        if learns_nothing(inner):
+            return describe(getattr(inner, PROTOCOL)(None, None, None))
+        if not ignores_rows(inner) or not hasattr(inner, "classes_"):
+            return describe(FrozenEstimator(inner))
+        is_table = bool(getattr(last_step(inner), "multilabel_", False))
+        labels = as_labels(inner.classes_).tolist(), is_table
+        return describe((clone_teacher(inner), labels), is_fitted=False)
     recipe = clone_teacher(teacher)
     if hasattr(recipe, PROTOCOL):
         labels = y if learns_nothing(recipe) else _plain(y)  # with the names of columns, or plain

@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skdistill._core.labels import check_same_length
+from skdistill.labelling._teacher import last_step
 
 # Positions in texts, with the probabilities of these texts.
 Parts = Iterator[tuple[np.ndarray, np.ndarray]]
@@ -51,17 +52,8 @@ def answers_in_parts(teacher: Any) -> PredictInParts | None:
 
 def shows_progress(teacher: Any) -> bool:
     """Return whether a teacher that answers in parts has a progress bar of its own."""
-    teacher = _last_step(teacher)
+    teacher = last_step(teacher)
     return hasattr(teacher, "_predict_in_parts") and bool(getattr(teacher, "verbose", 0))
-
-
-def _last_step(teacher: Any) -> Any:
-    """Return what is inside a frozen estimator and at the end of a pipeline."""
-    if isinstance(teacher, FrozenEstimator):
-        return _last_step(teacher.estimator)
-    if isinstance(teacher, Pipeline) and teacher.steps:
-        return _last_step(teacher.steps[-1][1])
-    return teacher
 
 
 def _after_transformers(
@@ -74,7 +66,7 @@ def _after_transformers(
 
 def _size_of_parts(teacher: Any) -> int | None:
     """Return the least number of texts that a part of a teacher is asked for at a time."""
-    teacher = _last_step(teacher)
+    teacher = last_step(teacher)
     if isinstance(teacher, VotingClassifier):
         parts = getattr(teacher, "estimators_", None) or [part for _, part in teacher.estimators]
         sizes = [size for size in map(_size_of_parts, parts) if size is not None]

@@ -60,6 +60,24 @@ def learns_nothing(teacher: Any) -> bool:
     return getattr(teacher, "_learns_nothing", False)
 
 
+def last_step(teacher: Any) -> Any:
+    """Return what is inside a frozen estimator and at the end of a pipeline.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdistill import make_tfidf_baseline
+    >>> from skdistill.labelling._teacher import last_step
+    >>> type(last_step(FrozenEstimator(make_tfidf_baseline()))).__name__
+    'LogisticRegression'
+    """
+    if isinstance(teacher, FrozenEstimator):
+        return last_step(teacher.estimator)
+    if isinstance(teacher, Pipeline) and teacher.steps:
+        return last_step(teacher.steps[-1][1])
+    return teacher
+
+
 def voters(teacher: Any) -> Iterator[Any]:
     """Iterate over the classifiers that vote, in ensembles of ensembles, too; or over the teacher.
 
@@ -137,7 +155,9 @@ def learns_columns(teacher: BaseEstimator) -> bool:
 def own_classes(teacher: Any, text: str) -> tuple[np.ndarray, bool]:
     """Return the classes of a fitted teacher, and whether a text may have several labels."""
     name = "the teacher's classes_"
-    if gives_several_labels(teacher, text):
+    last = last_step(teacher)  # which may know, so that nothing is asked
+    several = False if isinstance(last, VotingClassifier) else getattr(last, "multilabel_", None)
+    if gives_several_labels(teacher, text) if several is None else several:
         names = teacher.classes_
         if isinstance(names, list):  # for each column its values, and no names
             return np.arange(len(names)), True
