@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from named_answers import TABLES, NamedAnswers
 from skdistill import (
+    CascadeClassifier,
     DistilledMLPClassifier,
     FunctionTeacherClassifier,
     TextPool,
@@ -349,6 +351,34 @@ def test_a_function_is_asked_for_each_text_once(several):
     assert table["accuracy"].tolist() == [1.0]
     assert 0 < table["texts_per_second"][0] < np.inf
     assert table["calibration_error"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "vote", "cascade", "cascade in a pipeline"])
+def test_whatever_passes_texts_on_to_a_function_asks_for_each_once(kind):
+    asked = []
+
+    def func(texts):
+        asked.extend(texts)
+        return [[0.9, 0.1] if "soup" in text else [0.1, 0.9] for text in texts]
+
+    X = [f"{word} {number}" for number in range(20) for word in ("soup", "train")]
+    y = ["food", "travel"] * 20
+    function = FunctionTeacherClassifier(func).fit(X, y)
+    student = make_tfidf_baseline().fit(X[:20], y[19::-1])  # always wrong
+    cascade = CascadeClassifier(
+        FrozenEstimator(student), FrozenEstimator(function), max_teacher_rate=1
+    ).fit(X[:20], y[:20])
+    model = {
+        "pipeline": make_pipeline(FunctionTransformer(), function),
+        "vote": VotingClassifier([("f", FrozenEstimator(function))], voting="soft").fit(X, y),
+        "cascade": cascade,
+        "cascade in a pipeline": make_pipeline(FunctionTransformer(), cascade),
+    }[kind]
+    asked.clear()
+    texts = ["unknown", *X[:20]]
+    table = compare({kind: FrozenEstimator(model)}, None, None, texts, ["travel", *y[:20]])
+    assert sorted(asked) == sorted(texts)
+    assert table["accuracy"][0] == 1
 
 
 def test_columns_of_test_labels_are_those_of_frozen_classifiers_in_any_order():

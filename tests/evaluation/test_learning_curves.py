@@ -6,8 +6,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, learning_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from skdistill import LearningCurvesDisplay, make_tfidf_baseline
+from skdistill import FunctionTeacherClassifier, LearningCurvesDisplay, make_tfidf_baseline
 from skdistill.displays._style import LINE_STYLES
 
 
@@ -136,3 +138,23 @@ def test_what_cannot_be_drawn_is_refused(texts):
         LearningCurvesDisplay([1, 2], {"a": [0.5, 0.6]}).plot()
     with pytest.raises(ValueError, match=r"test_scores\['a'\] .* got shape \(1, 1\)"):
         LearningCurvesDisplay([1, 2], {"a": [[0.5]]}).plot()
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, lambda t: make_pipeline(FunctionTransformer(), t)])
+def test_a_function_is_asked_for_each_text_once(texts, wrap):
+    X, y = (part[:60] for part in texts)
+    asked = []
+
+    def func(some):
+        asked.extend(some)
+        return [y[X.index(text)] for text in some]
+
+    display = LearningCurvesDisplay.from_estimators(
+        {"function": wrap(FunctionTeacherClassifier(func)), "LR": make_tfidf_baseline()},
+        X,
+        y,
+        train_sizes=[20, 30],
+        cv=3,
+    )
+    assert sorted(asked) == sorted(X)
+    assert display.test_scores["function"].tolist() == [[1.0] * 3] * 2

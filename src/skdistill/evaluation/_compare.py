@@ -144,8 +144,9 @@ def compare(
         - ``n_bytes``: the size of the file that joblib writes; missing if the classifier cannot be
           pickled, as with a lambda;
         - ``texts_per_second``: the speed of ``predict`` on this machine, the median of repeated
-          runs; a :class:`~skdistill.FunctionTeacherClassifier`, whose answers may cost, is asked
-          for each text once;
+          runs; a teacher whose answers may cost, such as a
+          :class:`~skdistill.FunctionTeacherClassifier`, alone or in a pipeline, vote or cascade, is
+          asked for each text once;
         - ``fit_seconds``: the training time, including the teacher's labelling if `fit` does it;
           missing for a frozen classifier.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import (
@@ -33,6 +33,7 @@ from skdistill.displays._style import (
 )
 from skdistill.evaluation._model_table import check_columns
 from skdistill.evaluation._unlabeled import unlabeled_for
+from skdistill.labelling._fingerprint import ignores_rows
 from skdistill.labelling._pool import TextPool, as_pool
 
 if TYPE_CHECKING:
@@ -174,8 +175,8 @@ class LearningCurvesDisplay(Display):
         ----------
         estimators : dict of str to classifier
             Unfitted classifiers over raw texts, by name, such as a student, its teacher and its
-            twin. A :class:`~sklearn.frozen.FrozenEstimator` is not trained, so its curve is flat;
-            it must not have seen any text of `X`.
+            twin. A :class:`~sklearn.frozen.FrozenEstimator`, or a teacher that learns nothing, is
+            not trained, so its curve is flat; it must not have seen any text of `X`.
         X : sequence of str, of length n_texts
             Labelled texts.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
@@ -266,23 +267,26 @@ def _train_curves(
     verbose: int,
     **options: Any,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the numbers of texts and the scores of the models that are not frozen."""
+    """Return the numbers of texts and the scores of the models that learn from them."""
     scores = {}
     for name, estimator in progress_bar(
         estimators.items(), desc="learning curves", unit="model", disable=not verbose
     ):
-        if not isinstance(estimator, FrozenEstimator):
+        if not ignores_rows(estimator):
             with unlabeled_for(estimator, pool) as (model, params):
                 sizes, _, scores[name] = learning_curve(model, texts, y, params=params, **options)
     if not scores:
-        raise ValueError("All estimators are frozen; pass at least one that can be trained.")
+        raise ValueError(
+            "All estimators are frozen or learn nothing; pass at least one that can be trained."
+        )
     return sizes, scores
 
 
 def _score_on_splits(
-    estimator: FrozenEstimator, texts: list[str], y: np.ndarray, splits: list[Any], scoring: Any
+    estimator: Any, texts: list[str], y: np.ndarray, splits: list[Any], scoring: Any
 ) -> list[float]:
-    """Score a frozen model on the held-out texts of each split."""
+    """Score a model that learns nothing more on the held-out texts of each split."""
+    estimator = clone(estimator).fit(texts, y)
     scorer = check_scoring(estimator, scoring)
     return [scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits]
 

@@ -21,10 +21,11 @@ from skdistill._core.files import replacing
 from skdistill._core.format import align, format_bytes
 from skdistill._core.label_columns import as_labels
 from skdistill._core.multilabel import class_names, has_labels, predict_columns
+from skdistill.labelling._parts import answers_in_parts
+from skdistill.labelling._teacher import last_step
 from skdistill.metrics._fidelity import retention
 from skdistill.metrics._scores import Measurement
 from skdistill.students._cascade import CascadeClassifier
-from skdistill.teachers._function import FunctionTeacherClassifier
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class Predictions:
         says that the model was fitted on these columns.
         """
         classes = class_names(model, names, by_place=by_place)
-        if isinstance(model, FunctionTeacherClassifier):  # each answer may cost
+        if _may_cost(model):
             start = time.perf_counter()
             answers = predict_columns(model, X, classes)
             seconds = time.perf_counter() - start
-            if model.multilabel_:
+            if getattr(last_step(model), "multilabel_", False):
                 return cls((answers > 0.5).astype(np.int64), answers, None, seconds)
             return cls(classes[answers.argmax(axis=1)], answers, classes, seconds)
         labels = as_labels(model.predict(X), name="predictions", classes=classes)
@@ -73,6 +74,14 @@ class Predictions:
         """Predict the most probable class of each text."""
         proba, classes = np.asarray(proba), np.asarray(classes)
         return cls(classes[proba.argmax(axis=1)], proba, classes)
+
+
+def _may_cost(model: Any) -> bool:
+    """Return whether each answer may cost, so that none should be asked for twice."""
+    last = last_step(model)
+    if isinstance(last, CascadeClassifier):
+        return last.teacher_ is not None and answers_in_parts(last.teacher_) is not None
+    return answers_in_parts(model) is not None
 
 
 def measure_model(
