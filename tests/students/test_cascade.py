@@ -693,3 +693,26 @@ def test_a_teacher_without_probabilities_is_not_loaded(tmp_path):
     for teacher, name in ((votes, "Pipeline"), (FrozenEstimator(votes), "Pipeline"), ("a", "str")):
         with pytest.raises(TypeError, match=f"teacher {name} has no method predict_proba"):
             CascadeClassifier.load(tmp_path, teacher)
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_student_that_is_calibrated_later_voids_the_threshold(topics, tmp_path, is_loaded):
+    X, y = topics
+    student = make_student(max_epochs=5).fit(X[:100], y[:100])
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X[:100], y[:100]))
+    cascade = CascadeClassifier(FrozenEstimator(student), teacher).fit(X[100:160], y[100:160])
+    if is_loaded:
+        cascade.save(tmp_path / "cascade")
+        cascade = CascadeClassifier.load(tmp_path / "cascade", teacher)
+        student = cascade.student_.estimator
+    before = cascade.predict_proba(X[160:])
+    student.calibrate(X[100:160], y[100:160])
+    for use in (cascade.predict, cascade.predict_proba, cascade.asks_teacher):
+        with pytest.raises(ValueError, match="calibrated after the cascade was"):
+            use(X[160:])
+    for use in (cascade.summary, lambda: cascade.save(tmp_path / "other")):
+        with pytest.raises(ValueError, match="fit the cascade again"):
+            use()
+    assert cascade.fit(X[100:160], y[100:160]).predict_proba(X[160:]).shape == before.shape
+    del cascade._calibration  # as in a pickle of an earlier version
+    assert cascade.asks_teacher(X[160:]).shape == (len(X) - 160,)

@@ -81,6 +81,9 @@ class CalibratableStudent(LogitClassifier):
         text without known features, the student predicts the class frequencies of its training
         labels, which need no calibration: such texts are ignored here.
 
+        Calibrate before you fit a :class:`~skdistill.CascadeClassifier` of the student, because its
+        threshold is one of probabilities.
+
         A second call starts again from the logits before the first, so the result depends only on
         its own texts.
 

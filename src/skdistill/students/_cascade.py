@@ -26,10 +26,12 @@ from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students.cascade._folder import SAVED, read_cascade, unwrapped, write_cascade
 from skdistill.students.cascade._parts import (
     ask,
+    calibration_of,
     check_classes,
     check_predict_proba,
     check_reject,
     check_rows,
+    check_unchanged,
     classes_of,
     fit_parts,
     make_labeler,
@@ -269,9 +271,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
                 curve["agreement"].to_numpy(), len(held_out), self.target_agreement, self.confidence
             )
         chosen = curve.iloc[row]
-        self.classes_ = classes
+        self.classes_, self.curve_ = classes, curve
         self.student_, self.teacher_ = student, teacher
-        self.curve_ = curve
+        self._calibration = calibration_of(student)
         self.threshold_ = float(chosen["threshold"])
         self.teacher_rate_ = float(chosen["teacher_rate"])
         self.agreement_ = float(chosen["agreement"])
@@ -293,7 +295,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             True if the student's highest probability is below `threshold_`. Without a teacher,
             these texts are rejected.
         """
-        check_is_fitted(self)
+        check_unchanged(self)
         proba = predict_columns(self.student_, check_texts(X), self.classes_)
         asks: np.ndarray = proba.max(axis=1) < self.threshold_
         return asks
@@ -312,13 +314,12 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             Class probabilities. Columns follow `classes_`. Without a teacher, all are the
             student's.
         """
-        check_is_fitted(self)
+        check_unchanged(self)
         texts = check_texts(X)
         proba = np.array(predict_columns(self.student_, texts, self.classes_))
         asked = np.flatnonzero(proba.max(axis=1) < self.threshold_)
         if len(asked) and self.teacher_ is not None:
-            asked_texts = [texts[row] for row in asked]
-            proba[asked] = self._ask(asked_texts)
+            proba[asked] = self._ask([texts[row] for row in asked])
         return proba
 
     def _ask(self, texts: list[str]) -> Any:
@@ -353,7 +354,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             Figures of the validation texts and, with `target_agreement`, the guarantee, one
             sentence a line.
         """
-        check_is_fitted(self)
+        check_unchanged(self)
         others = "rejected" if self.teacher_ is None else "passed on to the teacher"
         summary = (
             f"The student classifies {1 - self.teacher_rate_:.1%} of the validation texts; the "
@@ -418,7 +419,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         OSError
             If the disk is full or the folder is not writable.
         """
-        check_is_fitted(self)
+        check_unchanged(self)
         now = {name: getattr(self, name) for name in SAVED}
         figures = {
             "threshold": None if self.threshold_ == inf else self.threshold_,
@@ -475,9 +476,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             check_classes("teacher", teacher, student.classes_, "the student")
         cascade = cls(student, teacher, **stored.parameters)
         cascade._fitted_with = stored.parameters
-        cascade.classes_ = student.classes_
+        cascade.classes_, cascade.curve_ = student.classes_, stored.curve
         cascade.student_, cascade.teacher_ = student, teacher
-        cascade.curve_ = stored.curve
+        cascade._calibration = calibration_of(student)
         for name, value in stored.figures.items():
             setattr(cascade, f"{name}_", value)
         return cascade

@@ -29,6 +29,7 @@ from skdistill.labelling._teacher import (
     fit_teacher,
     gives_probabilities,
     is_numbered,
+    last_step,
     needs_no_labels,
     weight_parameter,
 )
@@ -93,6 +94,25 @@ def split_rows(
         random_state=check_random_state(random_state),
     )
     return training, validation
+
+
+def calibration_of(student: Any) -> Any:
+    """Return how a student was calibrated, or None."""
+    return getattr(last_step(student), "calibration_", None)
+
+
+def check_unchanged(cascade: Any) -> None:
+    """Refuse a cascade that is not fitted, or whose student has been calibrated since.
+
+    The threshold is one of the probabilities before.
+    """
+    check_is_fitted(cascade)
+    now = calibration_of(cascade.student_)
+    if getattr(cascade, "_calibration", now) != now:  # old pickles lack it
+        raise ValueError(
+            "The student was calibrated after the cascade was fitted, so its threshold does not "
+            "hold for the new probabilities; fit the cascade again."
+        )
 
 
 def check_rows(params: dict[str, Any], texts: list[str]) -> np.ndarray | None:
