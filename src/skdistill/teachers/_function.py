@@ -97,7 +97,8 @@ class FunctionTeacherClassifier(TextClassifier):
     counts by name and version. Comments, docstrings of functions, and variables that the function
     itself changes, do not count, nor do files and environment variables that it reads. If the
     function refers to an object with unknown content, such as the client of a service, `memory`
-    requires a `version`.
+    requires a `version`. Set one, too, if an object keeps a count in itself, as with
+    ``self.n_calls += 1``: its number at the first request counts.
 
     `fit` and `memory` depend on the labels but not on the texts, so the folds of a cross-validation
     share their answers.
