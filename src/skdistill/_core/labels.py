@@ -20,7 +20,7 @@ from skdistill._core.texts import as_floats, from_tensors
 
 # Rows of probabilities to check at a time.
 _BLOCK = 4_096
-# By how much a probability may exceed 1: sums of numbers in float32 or with three digits do.
+# By how much a probability may exceed 1: a sum of float32 numbers, or of rounded ones, may.
 ROUNDING = 1e-3
 # In the words of scikit-learn's checks.
 _NO_LABELS = "This classifier requires y to be passed, but the target y is None."

@@ -229,7 +229,7 @@ class SoftLabeler:
         )
 
     def _check_fold(self, number: int, train: np.ndarray) -> None:
-        """Refuse training rows that lack a class; of several labels, one that is in some rows."""
+        """Refuse training rows without a class or label that other rows have."""
         assert self.y is not None
         if self.y.ndim == 1:
             kind, others = "class", "classes"
