@@ -83,6 +83,9 @@ def test_survivors_are_listed_and_an_interrupted_run_resumes(tmp_path, monkeypat
     )
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "hatch_build.py").touch()
+    kernel = tmp_path / mutants.PACKAGE / "runtime/_native.so"
+    kernel.parent.mkdir()
+    kernel.touch()
     for name in ("mutants.py", "mutations.py"):
         shutil.copy(HERE / name, test.parents[1])
     equivalent = "metrics/_sign.py: return (x > 0) - (x < 0) -> return (x > 0) - (x <= 0)"

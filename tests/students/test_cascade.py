@@ -211,7 +211,7 @@ def test_weights_reach_the_teacher_cut_to_its_rows(topics, routing):
     with pytest.raises(TypeError, match="X_unlabeled"):  # a frozen student learns from nothing
         cascade.fit(X, y, sample_weight=weights, X_unlabeled=["a text"])
     assert len(WeighedTeacher.weights) == 3
-    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    training, _ = split_rows(X, np.unique(y, return_inverse=True)[1], 0.1, 0)
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])
 
@@ -227,7 +227,7 @@ def test_weights_reach_meta_estimators(topics, routing):
             student.set_fit_request(sample_weight=True)
         cascade = CascadeClassifier(student, make_tfidf_baseline(), random_state=0)
         cascade.fit(texts, y, sample_weight=np.arange(1.0, 121.0))
-    training, _ = split_rows(120, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    training, _ = split_rows(texts, np.unique(y, return_inverse=True)[1], 0.1, 0)
     halves = np.concatenate(WeighedTeacher.weights)
     assert sorted(halves.tolist()) == sorted((training + 1.0).tolist())
 
@@ -247,7 +247,7 @@ def test_weights_reach_the_last_step_of_the_student_and_the_teacher(topics, name
     weights, WeighedTeacher.weights = np.arange(120.0), []
     student = make_pipeline(TfidfVectorizer(), WeighedTeacher())
     CascadeClassifier(student, WeighedTeacher(), random_state=0).fit(texts, y, **{name: weights})
-    training, _ = split_rows(120, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    training, _ = split_rows(texts, np.unique(y, return_inverse=True)[1], 0.1, 0)
     assert len(WeighedTeacher.weights) == 2
     for found in WeighedTeacher.weights:
         np.testing.assert_array_equal(found, weights[training])
@@ -255,15 +255,16 @@ def test_weights_reach_the_last_step_of_the_student_and_the_teacher(topics, name
 
 def unsure_pair():
     """Return texts whose long ones a student gets wrong, and whose last third is mislabelled."""
-    texts = ["a", "b", "a b c", "b b c"] * 30 + ["a b c", "b b c"] * 30
+    starts = ["a", "b", "a b c", "b b c"] * 30 + ["a b c", "b b c"] * 30
+    texts = [f"{start} #{number}" for number, start in enumerate(starts)]
     labels = ["left", "right"] * 60 + ["right", "left"] * 30
     student, teacher = (
         FunctionTeacherClassifier(func, classes=["left", "right"], batch_size=1000)
         for func in (
             lambda texts: [
                 [0.45 + 0.1 * (text[0] == "b"), 0.55 - 0.1 * (text[0] == "b")]
-                if len(text) > 1
-                else [float(text == "a"), float(text == "b")]
+                if " b" in text
+                else [float(text[0] == "a"), float(text[0] == "b")]
                 for text in texts
             ],
             lambda texts: [[float(text[0] == "a"), float(text[0] == "b")] for text in texts],
@@ -319,7 +320,7 @@ def test_what_a_ready_pair_cannot_use_is_refused(params, error, message):
 
 
 def test_without_labels_one_text_on_each_side_is_enough():
-    training, validation = split_rows(2, None, 0.1, 0)
+    training, validation = split_rows(["a", "b"], None, 0.1, 0)
     assert sorted([*training, *validation]) == [0, 1]
     assert len(training) == len(validation) == 1
 
@@ -327,7 +328,7 @@ def test_without_labels_one_text_on_each_side_is_enough():
 def test_a_threshold_is_not_chosen_on_texts_without_weight():
     student, teacher, texts, labels = unsure_pair()
     cascade = CascadeClassifier(student, teacher, validation_fraction=0.02, random_state=0)
-    held_out = split_rows(180, np.array(labels) == "right", 0.02, 0)[1]
+    held_out = split_rows(texts, np.array(labels) == "right", 0.02, 0)[1]
     weights = np.ones(180)
     weights[held_out] = 0
     with pytest.raises(ValueError, match="sample_weight of all 4 validation texts is 0"):
@@ -341,7 +342,7 @@ def test_a_student_with_teachers_of_folds_cascades(topics):
     cascade = CascadeClassifier(student, random_state=0).fit(X, y)
     assert sorted(CountedTeacher.sizes) == [360, 360, 360, 540]
     alone = make_student(CountedTeacher(), teacher_cv=3)
-    training, _ = split_rows(600, np.unique(y, return_inverse=True)[1], 0.1, 0)
+    training, _ = split_rows(X, np.unique(y, return_inverse=True)[1], 0.1, 0)
     alone.fit([X[row] for row in training], y[training])
     np.testing.assert_array_equal(cascade.student_.predict_proba(X), alone.predict_proba(X))
 
@@ -493,7 +494,7 @@ def test_a_cascade_teaches_a_student(frozen_pair):
 def test_another_seed_holds_other_rows_out(topics):
     X, y = topics
     codes = np.unique(y, return_inverse=True)[1]
-    first, again, other = (split_rows(600, codes, 0.1, seed)[1] for seed in (0, 0, 1))
+    first, again, other = (split_rows(X, codes, 0.1, seed)[1] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert len({*first} & {*other}) < 20
     curves = [
@@ -530,7 +531,8 @@ def test_unlabelled_texts_are_not_cut_even_if_they_are_as_many_as_the_labelled(
 def test_parameters_reach_the_student_cut_to_its_rows(topics, routing):
     X, y = topics
     proba = make_tfidf_baseline().fit(X, y).predict_proba(X)
-    pool = {"X_unlabeled": TextPool(X[:500]), "unlabeled_proba": proba[:500]}
+    others = [f"{text} again" for text in X[:500]]
+    pool = {"X_unlabeled": TextPool(others), "unlabeled_proba": proba[:500]}
     with sklearn.config_context(enable_metadata_routing=routing):
         cascade = CascadeClassifier(make_student(), make_tfidf_baseline(), random_state=0)
         cascade.fit(X, y, teacher_proba=proba, **pool)
@@ -586,13 +588,39 @@ def test_a_vote_that_numbers_the_labels_takes_a_fitted_cascade(frozen_pair):
 @pytest.mark.parametrize(("n_texts", "n_held_out"), [(4, 2), (20, 2), (60, 3)])
 def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_out):
     codes = np.tile([0, 1], n_texts // 2)
-    training, held_out = split_rows(n_texts, codes, 0.05, 0)
+    training, held_out = split_rows([*map(str, range(n_texts))], codes, 0.05, 0)
     assert len(held_out) == n_held_out
     assert sorted([*training, *held_out]) == [*range(n_texts)]
     for rows in (training, held_out):
         assert set(codes[rows]) == {0, 1}
     with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
-        split_rows(3, np.array([0, 1, 1]), 0.05, 0)
+        split_rows([*"abc"], np.array([0, 1, 1]), 0.05, 0)
+
+
+def test_texts_that_are_held_out_are_not_trained_on_in_other_rows():
+    texts = [f"text {number % 40}" for number in range(120)]
+    for codes in (None, np.tile([0, 1], 60)):
+        training, held_out = split_rows(texts, codes, 0.1, 0)
+        assert not {texts[row] for row in training} & {texts[row] for row in held_out}
+        assert len(held_out) == 12
+        assert len(training) == sum(text not in {texts[r] for r in held_out} for text in texts)
+    with pytest.warns(UserWarning, match="X repeats so many texts"):
+        training, held_out = split_rows(["a", "b"] * 20, np.tile([0, 1], 20), 0.1, 0)
+    assert sorted([*training, *held_out]) == [*range(40)]
+
+
+@pytest.mark.parametrize("given", ["to fit", "to the student"])
+def test_held_out_texts_in_the_pool_are_warned_of(topics, given):
+    X, y = topics
+    student = make_student(make_tfidf_baseline(), max_epochs=1)
+    cascade = CascadeClassifier(student, random_state=0)
+    params = {"X_unlabeled": X} if given == "to fit" else {}
+    if given == "to the student":
+        student.set_params(unlabeled=TextPool(X))
+    with pytest.warns(UserWarning, match="60 of the 60 texts that are held out .* X_unlabeled"):
+        cascade.fit(X, y, **params)
+    student.set_params(unlabeled=TextPool(["another text"]))
+    assert cascade.fit(X, y).student_.transfer_size_ == 541
 
 
 class NamesColumns(ClassifierMixin, BaseEstimator):
@@ -608,8 +636,9 @@ class NamesColumns(ClassifierMixin, BaseEstimator):
 
 
 def test_a_table_from_the_teacher_is_read_by_its_names():
-    X, y = ["a warm soup", "fresh bread", "a fast train", "late train"] * 10, ["food"] * 2
-    y = np.array((y + ["travel"] * 2) * 10)
+    starts = ["a warm soup", "fresh bread", "a fast train", "late train"] * 10
+    X = [f"{start} {number}" for number, start in enumerate(starts)]
+    y = np.array((["food"] * 2 + ["travel"] * 2) * 10)
     cascade = CascadeClassifier(make_tfidf_baseline(), NamesColumns(), random_state=0).fit(X, y)
     assert cascade.curve(X, y)["accuracy"].iloc[-1] == 1
     cascade.threshold_ = np.inf  # asks the teacher for every text
@@ -687,7 +716,8 @@ def test_a_teacher_without_probabilities_is_refused_before_anything_is_fitted(mo
 
 
 def test_a_teacher_without_probabilities_is_not_loaded(tmp_path):
-    X, y = ["soup", "train"] * 20, ["a", "b"] * 20
+    X = [f"{word} {number}" for number in range(20) for word in ("soup", "train")]
+    y = ["a", "b"] * 20
     CascadeClassifier(make_student(make_tfidf_baseline())).fit(X, y).save(tmp_path)
     votes = make_votes().fit(X, y)
     for teacher, name in ((votes, "Pipeline"), (FrozenEstimator(votes), "Pipeline"), ("a", "str")):

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import Bunch
 
 from skdistill.labelling._changes import Without
@@ -31,6 +32,8 @@ _WITHOUT_EFFECT: dict[str, tuple[type, ...]] = {
     "n_jobs": (int, types.NoneType),
     "memory": (str, os.PathLike, joblib.Memory, types.NoneType),
 }
+# What a fitted search records of clock times and of what it did not choose.
+_RECORDS = ("cv_results_", "refit_time_")
 # Modules whose objects, such as locks and pools, have no content that changes an answer.
 _WITHOUT_CONTENT = frozenset({"_thread", "concurrent", "threading", "logging", "queue"})
 # The protocol's name: a method, of an object or a function, that returns what identifies it.
@@ -230,6 +233,9 @@ class _Description:
         if self._is_fitted:
             state = dict(value.__getstate__())
             state.pop("_stop_words_id", None)  # a memory address, in vectorizers
+            is_search = isinstance(value, BaseSearchCV)
+            for name in _RECORDS if is_search else getattr(value, "_records", ()):
+                state.pop(name, None)
             if "_fit_X" in state:  # the search tree of nearest neighbours counts its calls
                 state.pop("_tree", None)
         else:

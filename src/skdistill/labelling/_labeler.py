@@ -32,6 +32,7 @@ from skdistill.labelling._teacher import (
     explain_errors,
     fit_teacher,
     has_frozen_part,
+    last_step,
     learns_nothing,
     own_classes,
     release_memory,
@@ -61,7 +62,8 @@ class SoftLabeler:
         Labels of `X`: ones and zeros in the multilabel case, None for a teacher that needs no
         labels (see `needs_no_labels`).
     classes : ndarray of shape (n_labels,) or None, default=None
-        The labels of the columns of `y` in the multilabel case; None numbers them.
+        The labels of the columns of `y` in the multilabel case; None numbers them. Without `y`,
+        those of a teacher that gives one label per text, which is then not asked for them.
     sample_weight : ndarray of shape (n_labeled,) or None, default=None
         Weights to pass to the teacher's `fit`.
     memory : folder, joblib.Memory or None, default=None
@@ -116,6 +118,8 @@ class SoftLabeler:
 
     @cached_property
     def _form(self) -> tuple[np.ndarray, bool]:
+        if self.y is None and self._columns is not None:
+            return self._columns, False
         if self.y is None:
             teacher = self.fitted_teacher()
             with explain_errors(teacher):
@@ -129,7 +133,7 @@ class SoftLabeler:
         """The labels to fit the teacher on; with their names, if it only reads the names."""
         if self.y is None or self._columns is None or self._columns.dtype.kind != "U":
             return self.y
-        is_table = self.y.ndim == 2 and learns_nothing(self.teacher)
+        is_table = self.y.ndim == 2 and learns_nothing(last_step(self.teacher))
         return LabelTable(self.y, self._columns) if is_table else self.y
 
     def label(self, texts: Texts) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, clone
 
 from skdistill._core.labels import check_probabilities, weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
+from skdistill._core.texts import check_texts
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.text._streams import JoinedTexts, Texts
 
@@ -151,7 +152,8 @@ def make_transfer_set(
         if augmenter is not None:
             originals = [*X, *pool]
             augmenter = clone(augmenter).fit(originals)
-            blocks.append(augmenter.augment(originals))
+            name = f"{type(augmenter).__name__}.augment(X)"
+            blocks.append(check_texts(augmenter.augment(originals), name=name, allow_empty=True))
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)

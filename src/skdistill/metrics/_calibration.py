@@ -233,7 +233,7 @@ def end_of_range(temperature: float) -> Literal["low", "high"] | None:
     Examples
     --------
     >>> from skdistill.metrics._calibration import end_of_range, fit_temperature
-    >>> end_of_range(fit_temperature([[0.9, 0.1]] * 4, [0, 0, 0, 0]))  # right in all texts
+    >>> end_of_range(fit_temperature([[0.8, 0.2], [0.3, 0.7]], [0, 1]))  # right in all texts
     'low'
     """
     low, high = TEMPERATURE_RANGE

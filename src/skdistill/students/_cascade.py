@@ -233,7 +233,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             training, validation = np.arange(0), np.arange(len(texts))
         else:
             training, validation = split_rows(
-                len(texts), codes, self.validation_fraction, self.random_state
+                texts, codes, self.validation_fraction, self.random_state
             )
         student_params = params_of_student(self, student, params, texts, training)
         if not is_ready:
@@ -246,9 +246,8 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         if labeler is not None and labels is None:
             classes = classes_of(labeler)
         check_reject(self.reject, classes)
-        source = "the teacher" if labels is None else "y"
         for name, part in (("student", student), ("teacher", teacher)):
-            check_classes(name, part, classes, source)
+            check_classes(name, part, classes, "the teacher" if labels is None else "y")
         validation = rows_with_weight(validation, weights)
         held_out = [texts[row] for row in validation]
         known = None if codes is None else codes[validation]
@@ -274,11 +273,10 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         self.classes_, self.curve_ = classes, curve
         self.student_, self.teacher_ = student, teacher
         self._calibration = calibration_of(student)
-        self.threshold_ = float(chosen["threshold"])
-        self.teacher_rate_ = float(chosen["teacher_rate"])
-        self.agreement_ = float(chosen["agreement"])
+        for name in ("threshold", "teacher_rate", "agreement"):
+            setattr(self, f"{name}_", float(chosen[name]))
         self._fitted_with = {name: getattr(self, name) for name in SAVED}
-        self._memory = memory  # one that is loaded asks without it
+        self._memory = memory
         return self
 
     def asks_teacher(self, X: Iterable[str]) -> NDArray[np.bool_]:
@@ -297,8 +295,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         """
         check_unchanged(self)
         proba = predict_columns(self.student_, check_texts(X), self.classes_)
-        asks: np.ndarray = proba.max(axis=1) < self.threshold_
-        return asks
+        return np.asarray(proba.max(axis=1) < self.threshold_)
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.floating]:
         """Predict class probabilities with the student or, for texts it is unsure of, the teacher.
@@ -482,6 +479,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         for name, value in stored.figures.items():
             setattr(cascade, f"{name}_", value)
         return cascade
+
+    def __getstate__(self) -> dict[str, Any]:  # another machine does not have the memory
+        return {**super().__getstate__(), "_memory": None}
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, which passes all parameters of `fit` to the student.

@@ -50,6 +50,8 @@ class FittedStudent(CloningMixin, CalibratableStudent):
     transfer_size_: int
     n_parameters_: int
     _record: dict[str, Any]
+    # Attributes with dates and clock times, which do not change predictions.
+    _records: ClassVar = ("history_", "_record")
     _trained_with: dict[str, Any]
     _counts: np.ndarray | None
     _fitted_architecture: dict[str, Any]

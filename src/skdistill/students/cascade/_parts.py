@@ -19,10 +19,12 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skdistill._core.exceptions import warn
 from skdistill._core.label_columns import as_labels, columns_in_order
 from skdistill._core.labels import check_labels, check_same_length
 from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._missing_teacher import MissingTeacher
+from skdistill.labelling._pool import as_pool
 from skdistill.labelling._teacher import (
     clone_teacher,
     explain_errors,
@@ -75,9 +77,14 @@ def read_labels(y: Any, n_texts: int, teacher: Any, *, by_agreement: bool) -> tu
 
 
 def split_rows(
-    n_texts: int, codes: np.ndarray | None, fraction: float, random_state: Any
+    texts: list[str], codes: np.ndarray | None, fraction: float, random_state: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those to hold out, with each class among both."""
+    """Return the rows to train on and those to hold out, with each class among both.
+
+    Rows whose text is held out in another row are in neither, because a student would know it; if
+    then too few are left, they are trained on, with a warning.
+    """
+    n_texts = len(texts)
     n_classes = 1 if codes is None else int(codes.max()) + 1
     n_held_out = max(ceil(fraction * n_texts), n_classes)
     rarest = 2 if codes is None else np.bincount(codes).min()
@@ -92,6 +99,14 @@ def split_rows(
         test_size=n_held_out,
         stratify=codes,
         random_state=check_random_state(random_state),
+    )
+    held_out = {texts[row] for row in validation}
+    new = training[[texts[row] not in held_out for row in training]]
+    if len(new) >= n_classes and (codes is None or len({*codes[new]}) == n_classes):
+        return new, validation
+    warn(
+        "X repeats so many texts that the student is trained on those that are held out to choose "
+        "the threshold, so neither it nor a guarantee by target_agreement holds for new texts."
     )
     return training, validation
 
@@ -171,7 +186,25 @@ def params_of_student(
             taken |= {name: others.pop(name) for name in params if "__" in name}
     taken |= process_routing(cascade, "fit", **others).student.fit
     separate = {name: taken.pop(name) for name in [*taken] if _parameter(name) in _SEPARATE}
+    if not isinstance(student, FrozenEstimator):
+        for name in separate:
+            if _parameter(name) == "X_unlabeled":
+                separate[name] = as_pool(separate[name])
+        _warn_of_known_texts({*texts} - {texts[row] for row in training}, student, separate)
     return _check_method_params(texts, taken, indices=training) | separate
+
+
+def _warn_of_known_texts(held_out: set[str], student: Any, params: dict[str, Any]) -> None:
+    """Warn if texts on which to choose the threshold are in the student's pool, too."""
+    pools = [pool for name, pool in params.items() if _parameter(name) == "X_unlabeled"]
+    pool = next((p for p in pools if p is not None), getattr(last_step(student), "unlabeled", None))
+    n_known = 0 if pool is None else len(held_out.intersection(pool))
+    if n_known:
+        warn(
+            f"{n_known:,} of the {len(held_out):,} texts that are held out to choose the threshold "
+            "are also in X_unlabeled. The student learns them, so the threshold, and a guarantee "
+            "by target_agreement, do not hold for new texts; leave the texts of X out of it."
+        )
 
 
 def _parameter(name: str) -> str:
@@ -248,16 +281,19 @@ def check_reject(reject: Any, classes: np.ndarray) -> None:
         )
 
 
-def make_labeler(teacher: Any, texts: list[str], labels: Any, *, memory: Any) -> SoftLabeler:
+def make_labeler(
+    teacher: Any, texts: list[str], labels: Any, *, memory: Any, classes: np.ndarray | None = None
+) -> SoftLabeler:
     """Return what asks the fitted teacher, but not for what the memory knows."""
     frozen = teacher if isinstance(teacher, FrozenEstimator) else FrozenEstimator(teacher)
-    return SoftLabeler(frozen, texts, labels, memory=memory)
+    return SoftLabeler(frozen, texts, labels, classes=classes, memory=memory)
 
 
 def ask(teacher: Any, texts: list[str], classes: np.ndarray, *, memory: Any = None) -> Any:
     """Return the teacher's probabilities; those in a table with names are aligned by them."""
     if memory is not None:
-        return make_labeler(teacher, texts, None, memory=memory).label(texts)
+        labeler = make_labeler(teacher, texts, None, memory=memory, classes=classes)
+        return labeler.label(texts)
     with explain_errors(teacher):
         answers = teacher.predict_proba(texts)
     return columns_in_order(answers, classes, name="teacher.predict_proba(texts)")
