@@ -32,7 +32,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Most tests do not train their teachers for long enough, and tiny models read few tokens.
     config.addinivalue_line("filterwarnings", "ignore:The teacher has hardly learned anything")
-    config.addinivalue_line("filterwarnings", "ignore:On the labelled texts, the teacher's most")
+    config.addinivalue_line("filterwarnings", "ignore:On the labelled texts, the teacher's")
     config.addinivalue_line("filterwarnings", "ignore:About .* of the texts have .* tokens or more")
 
 

@@ -9,12 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, make_tfidf_baseline
-from skdistill.labelling._fingerprint import teacher_fingerprint
+from skdistill.labelling._fingerprint import fitted_fingerprint, teacher_fingerprint
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -89,6 +89,22 @@ def test_a_vote_of_frozen_teachers_has_one_fingerprint_frozen_or_not():
     assert teacher_fingerprint(FrozenEstimator(make(Y).fit(X, Y)), X, None) == key
     for other in (make(Y[::-1]), make(Y, [1, 2])):
         assert teacher_fingerprint(FrozenEstimator(other.fit(X, Y)), X, Y) != key
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda C: GridSearchCV(make_tfidf_baseline(), {"logisticregression__C": [1, C]}, cv=2),
+        lambda C: DistilledMLPClassifier(make_tfidf_baseline(C=C), max_epochs=1, random_state=0),
+    ],
+    ids=["search", "student"],
+)
+def test_clock_times_of_equal_fits_do_not_count(make):
+    one, same, other = (make(C).fit(X * 3, [*Y] * 3) for C in (10, 10, 1000))
+    assert fitted_fingerprint(one) == fitted_fingerprint(same) != fitted_fingerprint(other)
+    frozen = [FrozenEstimator(model) for model in (one, same, other)]
+    keys = [teacher_fingerprint(model, X, Y) for model in frozen]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_function_of_a_fitted_model_counts_by_what_the_model_has_learned():

@@ -58,7 +58,8 @@ STACK = StackingClassifier([("words", make_tfidf_baseline())], cv=2)
 )
 def test_a_stack_teaches_although_it_shows_its_method_once_fitted_only(teacher):
     assert gives_probabilities(teacher)
-    texts, labels = X * 4, np.tile(Y, 4)
+    texts = [f"{text} {number}" for number in range(4) for text in X]
+    labels = np.tile(Y, 4)
     student = DistilledMLPClassifier(teacher, max_epochs=2, random_state=0).fit(texts, labels)
     expected = clone(teacher).fit(texts, labels).predict_proba(texts)
     by_hand = DistilledMLPClassifier(max_epochs=2, random_state=0, augmenter=None)

@@ -1,11 +1,18 @@
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import (
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_val_predict,
+)
 
 from skdistill import TextAugmenter, make_tfidf_baseline
 from skdistill.labelling._labeler import SoftLabeler
@@ -332,3 +339,51 @@ def test_what_the_probabilities_come_from_is_kept(options, sources):
     assert counts["labelled"] == len(X)
     assert counts["unlabelled"] == len(options.get("X_unlabeled", []))
     assert (counts["augmented"] > 0) == ("augmenter" in options)
+
+
+class Makes(BaseEstimator):
+    def __init__(self, made):
+        self.made = made
+
+    def fit(self, X):
+        return self
+
+    def augment(self, X):
+        return self.made
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series, iter])
+def test_made_texts_may_be_in_any_container(noisy, container):
+    transfer = make_noisy(noisy, augmenter=Makes(["one", "two"]))
+    again = make_noisy(noisy, augmenter=Holds(container))
+    assert list(transfer.texts) == list(again.texts)
+    np.testing.assert_array_equal(transfer.proba, again.proba)
+
+
+class Holds(Makes):
+    def augment(self, X):
+        return self.made(["one", "two"])
+
+
+def test_made_texts_that_are_none_are_refused_before_the_teacher_is_asked(noisy):
+    Recorded.fitted.clear()
+    with pytest.raises(ValueError, match=r"Makes\.augment\(X\)\[1\]"):
+        make_noisy(noisy, augmenter=Makes(["one", None]))
+    assert Recorded.fitted == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"class_weight": {"no class": 1}},
+        {"class_weight": {0: -1}},
+        {"teacher_cv": ShuffleSplit(3, random_state=0)},
+        {"teacher_cv": TimeSeriesSplit(3)},
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_before_the_teacher_is_asked(noisy, options):
+    Recorded.fitted.clear()
+    with pytest.raises(ValueError, match=r"class_weight|holds out"):
+        make_noisy(noisy, **options)
+    assert Recorded.fitted == []

@@ -1,6 +1,7 @@
 """A student with a teacher behind it: threshold, curve, parameters, errors."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -746,3 +747,50 @@ def test_a_student_that_is_calibrated_later_voids_the_threshold(topics, tmp_path
     assert cascade.fit(X[100:160], y[100:160]).predict_proba(X[160:]).shape == before.shape
     del cascade._calibration  # as in a pickle of an earlier version
     assert cascade.asks_teacher(X[160:]).shape == (len(X) - 160,)
+
+
+def test_a_pickled_cascade_does_not_need_the_memory(topics, tmp_path):
+    X, y = topics
+    memory = tmp_path / "memory"
+    student = make_student(make_tfidf_baseline(), memory=memory)
+    cascade = CascadeClassifier(student, random_state=0).fit(X, y)
+    cascade.threshold_ = 2.0  # asks the teacher for every text
+    loaded = pickle.loads(pickle.dumps(cascade))
+    shutil.rmtree(memory)
+    np.testing.assert_allclose(
+        loaded.predict_proba(X), cascade.teacher_.predict_proba(X), rtol=1e-5
+    )
+    assert not memory.exists()
+
+
+class Service(ClassifierMixin, BaseEstimator):
+    """An own teacher with a fingerprint, whose answers are paid for."""
+
+    asked: list[str] = []
+
+    def __skdistill_fingerprint__(self, X, y, sample_weight):
+        return "service"
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        self.asked.extend(X)
+        return np.tile([0.6, 0.3, 0.1], (len(X), 1))
+
+
+def test_a_service_is_asked_for_nothing_that_the_memory_knows(topics, tmp_path):
+    X, y = topics
+    Service.asked.clear()
+    student = make_student(Service(), memory=tmp_path, max_epochs=1)
+    with pytest.warns(UserWarning, match="no better than chance"):
+        cascade = CascadeClassifier(student, random_state=0).fit(X[:100], y[:100])
+    cascade.threshold_ = 2.0
+    cascade.predict(X[:100])
+    Service.asked.clear()
+    cascade.predict(X[:100])
+    assert Service.asked == []

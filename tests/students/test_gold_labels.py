@@ -61,8 +61,21 @@ def test_weights_decide_whether_a_teacher_is_at_chance():
         labels.warn_of_chance(proba, np.repeat([0.5, 1.0], 50))
 
 
-def test_unknown_and_several_labels_have_no_chance_to_compare_with():
+def test_unknown_labels_have_no_chance_to_compare_with():
     proba = np.tile([0.1, 0.9], (100, 1))
     Labels.unknown(np.array([0, 1]), False, n_rows=100).warn_of_chance(proba, None)
-    several = Labels.gold(np.tile([[1, 0], [0, 1]], (50, 1)), n_rows=100)
-    several.warn_of_chance(proba, None)
+
+
+def test_several_labels_are_compared_by_rank():
+    codes = np.array([[1, 0, 1], [0, 1, 1]] * 50)  # all have the last
+    labels = Labels.gold(codes, n_rows=100)
+    low = codes / 10  # all below one half, and yet in the right order
+    labels.warn_of_chance(low, None)
+    for proba in (np.full((100, 3), 0.9), low[:, [1, 0, 2]]):
+        with pytest.warns(UserWarning, match=r"mean ROC AUC 0\.[05]0\)"):
+            labels.warn_of_chance(proba, None)
+    turned = np.where(np.arange(100)[:, None] < 50, low, low[:, [1, 0, 2]])
+    labels.warn_of_chance(turned, np.repeat([1.0, 0.0], 50))
+    with pytest.warns(UserWarning, match="no better than chance"):
+        labels.warn_of_chance(turned, np.repeat([0.0, 1.0], 50))
+    Labels.gold(np.ones((60, 2), int), n_rows=60).warn_of_chance(np.full((60, 2), 0.5), None)

@@ -379,3 +379,11 @@ def test_names_that_cannot_be_listed_are_refused(name):
     labels = np.array(["a", name])
     with pytest.raises(ValueError, match=r"The label '.*' cannot be listed in a column"):
         write_labels(np.eye(2), labels)
+
+
+def test_a_teacher_with_its_columns_in_another_order_is_warned_of():
+    teacher = FrozenEstimator(make_teacher().fit(TEXTS, LABELS))
+    student = make_student(teacher=teacher, max_epochs=1)
+    with pytest.warns(UserWarning, match=r"no better than chance \(mean ROC AUC 0\.[0-5]"):
+        student.fit(TEXTS, LABELS[:, [1, 2, 0]])
+    student.fit(TEXTS, LABELS)

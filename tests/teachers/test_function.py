@@ -159,6 +159,18 @@ def test_several_labels_are_read_from_arrays_and_dicts():
             teacher.predict_proba(["a", "b"])
 
 
+def test_names_of_several_labels_reach_the_end_of_a_pipeline():
+    y = pd.DataFrame(np.eye(6, 2, dtype=int), columns=["calm", "loud"])
+
+    def ask_by_name(texts):
+        return [{"loud": 0.9, "calm": 0.2} for _ in texts]
+
+    pipeline = make_pipeline(FunctionTransformer(), FunctionTeacherClassifier(ask_by_name))
+    for teacher in (FunctionTeacherClassifier(ask_by_name), pipeline):
+        student = DistilledMLPClassifier(teacher, max_epochs=1, random_state=0).fit(X, y)
+        assert student.classes_.tolist() == ["calm", "loud"]
+
+
 POOL = [f"text {number}" for number in range(500)]
 
 

@@ -172,15 +172,22 @@ class SoftLabeler:
     def _label_with_memory(self, answers: "_Answers", texts: Texts, store: SoftLabelStore) -> None:
         """Take answers from a store; ask the teacher for the others, and store them."""
         key = teacher_fingerprint(self.teacher, self.X, self._lesson, self.sample_weight)
-        is_complete = answers.look_up_all(store, key)
+        is_complete = self._look_up(answers, store, key)
         if not is_complete:
             with store.turn(key, compress(texts, answers.wanted)):
                 # Other processes may have labelled them meanwhile.
-                is_complete = answers.look_up_all(store, key)
+                is_complete = self._look_up(answers, store, key)
                 if not is_complete:
                     self._ask_and_keep(answers, texts, store, key)
         if is_complete:
             self._progress(answers, n_known=len(answers)).close()
+
+    def _look_up(self, answers: "_Answers", store: SoftLabelStore, key: str) -> bool:
+        """Look up answers of any fit or, if there is one, of this; return whether all are known."""
+        if self._fitted is None:
+            return answers.look_up_all(store, key)
+        answers.look_up(store, key, self._fit_fingerprint)
+        return answers.n_known == len(answers)
 
     def _ask_and_keep(
         self, answers: "_Answers", texts: Texts, store: SoftLabelStore, key: str
@@ -189,7 +196,7 @@ class SoftLabeler:
 
         If a fit is random, the next one is another teacher, whose answers must not be mixed in.
         """
-        fit = self._fit_fingerprint()
+        fit = self._fit_fingerprint
         answers.look_up(store, key, fit)
         ask = partial(self._ask, folder=store.folder(key), is_kept=True)
         try:
@@ -213,6 +220,7 @@ class SoftLabeler:
         finally:
             note_changes(key, self.teacher, self.X, self._lesson, self.sample_weight)
 
+    @cached_property
     def _fit_fingerprint(self) -> str:
         """Fit the teacher, and return what tells this fit from others."""
         fit = fitted_fingerprint(self.fitted_teacher())
@@ -252,7 +260,7 @@ class SoftLabeler:
                 f"{f'add texts of this {kind}, or drop it' if is_single else advice}."
             )
 
-    def label_held_out(self, cv: Any) -> tuple[np.ndarray, np.ndarray]:
+    def label_held_out(self, cv: Any) -> np.ndarray:
         """Compute out-of-fold probabilities of the training rows.
 
         Parameters
@@ -263,14 +271,13 @@ class SoftLabeler:
 
         Returns
         -------
-        rows : ndarray of shape (n_held_out,)
-            The held-out rows, ascending.
-        proba : ndarray of shape (n_held_out, n_classes), dtype float32
+        proba : ndarray of shape (n_labeled, n_classes), dtype float32
 
         Raises
         ------
         ValueError
-            If the teacher is frozen, a row is held out twice, or there are no labels.
+            If the teacher is frozen, there are no labels, a row is held out twice or never, or a
+            fold lacks a class.
         """
         if self.y is None:
             raise ValueError(
@@ -281,12 +288,23 @@ class SoftLabeler:
                 "teacher_cv fits the teacher on parts of the rows, but the teacher is frozen. Pass "
                 "it without FrozenEstimator, or leave teacher_cv at None."
             )
-        rows, parts = [], []
         splitter = check_cv(cv, self.y, classifier=True)
         if self.y.ndim == 2 and isinstance(cv, Integral):  # a KFold, which would not shuffle
             splitter = _deal_out(self.y, splitter)
-        for number, (train, held_out) in enumerate(splitter.split(self.X, self.y)):
+        folds = [*splitter.split(self.X, self.y)]
+        for number, (train, _) in enumerate(folds):
             self._check_fold(number, train)
+        rows = np.concatenate([held_out for _, held_out in folds])
+        n_distinct, reason = len(np.unique(rows)), "it must hold out each row once, as KFold does"
+        if n_distinct < len(rows):
+            raise ValueError(f"teacher_cv={cv!r} holds out a row twice; {reason}.")
+        if n_distinct < len(self.X):
+            raise ValueError(
+                f"teacher_cv={cv!r} holds out only {n_distinct} of the {len(self.X)} rows; "
+                f"{reason}."
+            )
+        parts = []
+        for train, held_out in folds:
             fold = SoftLabeler(
                 self.teacher,
                 [self.X[row] for row in train],
@@ -296,15 +314,8 @@ class SoftLabeler:
                 memory=self.memory,
                 verbose=self.verbose,
             )
-            rows.append(held_out)
             parts.append(fold.label([self.X[row] for row in held_out]))
-        order = np.argsort(np.concatenate(rows), kind="stable")
-        held_out = np.concatenate(rows)[order]
-        if len(np.unique(held_out)) < len(held_out):
-            raise ValueError(
-                f"teacher_cv={cv!r} holds out a row twice; it must hold out each row once."
-            )
-        return held_out, np.concatenate(parts)[order]
+        return np.concatenate(parts)[np.argsort(rows)]
 
     def _ask(
         self, texts: Texts, wanted: np.ndarray, folder: Path, *, is_kept: bool

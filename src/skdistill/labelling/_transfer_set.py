@@ -143,6 +143,7 @@ def make_transfer_set(
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
         known[1] = check(unlabeled_proba, n_rows=len(pool), name="unlabeled_proba", rows=pool_name)
+    _weights(classes, codes, np.empty((0, len(classes))), class_weight, sample_weight)  # or refuse
     sources = _name_sources(known, pool, labeler, augmenter)
     if labeler is None:
         _check_nothing_to_label(pool, known[1], augmenter, pool_name)
@@ -235,12 +236,7 @@ def _complete(
     """Label the blocks without probabilities; the first block contains the labelled texts."""
     known = list(known)
     if teacher_cv is not None and known[0] is None:
-        rows, known[0] = labeler.label_held_out(teacher_cv)
-        if len(rows) < len(blocks[0]):
-            raise ValueError(
-                f"teacher_cv={teacher_cv!r} holds out only {len(rows)} of the {len(blocks[0])} "
-                "rows; it must hold out each row once, as KFold does."
-            )
+        known[0] = labeler.label_held_out(teacher_cv)
     wanted = [i for i, proba in enumerate(known) if proba is None]
     if wanted:
         # The user's texts are one block, and those that were made of them another.

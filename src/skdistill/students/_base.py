@@ -177,9 +177,10 @@ class DistilledClassifier(
         machines need a `memory` folder that all of them can access. Inside a parallel search, each
         worker labels the texts of its own candidates. We test Loky, Dask and Ray.
         """
+        from skdistill._core.torch import resolve_device
         from skdistill.students.training._batches import make_datasets
 
-        texts = check_texts(X)
+        texts, device = check_texts(X), resolve_device(self.device)
         check_memory_location(self.memory)
         check_no_fit_callbacks(self.callbacks)
         row_weights = None
@@ -225,7 +226,7 @@ class DistilledClassifier(
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = encode(plan.vocabulary, transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
-        recipe = self._recipe(schedule, seed, labels.multilabel)
+        recipe = self._recipe(schedule, seed, device, labels.multilabel)
         parts = getattr(X_unlabeled, "parts", transfer.parts)
         plan, choice = self._choose_plan(plan, dataset, recipe, parts)
         if labeler is not None and teacher_proba is None and choice is not None and not len(pool):
@@ -388,8 +389,7 @@ class DistilledClassifier(
             earlier_history=history,
         )
 
-    def _recipe(self, schedule: TrainingSchedule, seed: int, multilabel: bool) -> "Recipe":
-        from skdistill._core.torch import resolve_device
+    def _recipe(self, schedule: TrainingSchedule, seed: int, device: Any, multi: bool) -> "Recipe":
         from skdistill.students.training._loop import Recipe
 
         return Recipe(
@@ -397,10 +397,10 @@ class DistilledClassifier(
             batch_size=schedule.batch_size,
             lr=schedule.lr,
             seed=seed,
-            device=resolve_device(self.device),
+            device=device,
             loss=self.loss,
             temperature=self.temperature,
-            multilabel=multilabel,
+            multilabel=multi,
             patience=self.n_iter_no_change,
             callbacks=deepcopy(self.callbacks) if self.callbacks else (),
             verbose=self.verbose,

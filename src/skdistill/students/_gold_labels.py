@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logit
+from sklearn.metrics import roc_auc_score
 
 from skdistill._core.exceptions import warn
 from skdistill._core.labels import check_labels
@@ -78,17 +79,26 @@ class Labels:
     def warn_of_chance(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """Warn if probabilities of the labelled texts agree with the labels no better than chance.
 
-        If a text may have several labels, the most probable ones are not known without a threshold.
+        Labels of which a text may have several are compared by rank, without a threshold.
         """
-        if not self.known or self.multilabel or len(self.codes) < _ENOUGH_TEXTS:
+        if not self.known or len(self.codes) < _ENOUGH_TEXTS:
             return
         weights = np.ones(len(proba)) if sample_weight is None else sample_weight
-        kappa = cohens_kappa(self.codes[:, None], proba.argmax(axis=1)[:, None], weights)
-        if kappa < _LITTLE_AGREEMENT:
+        if self.multilabel:
+            area = _mean_area(self.codes, proba, weights)
+            is_chance = area < 0.5 + _LITTLE_AGREEMENT / 2
+            found = f"probabilities agree with y no better than chance (mean ROC AUC {area:.2f})"
+        else:
+            kappa = cohens_kappa(self.codes[:, None], proba.argmax(axis=1)[:, None], weights)
+            is_chance = kappa < _LITTLE_AGREEMENT
+            found = (
+                "most probable classes agree with y no better than chance (Cohen's kappa "
+                f"{kappa:z.2f})"
+            )
+        if is_chance:
             warn(
-                "On the labelled texts, the teacher's most probable classes agree with y no better "
-                f"than chance (Cohen's kappa {kappa:z.2f}), and the student learns what it says. "
-                "Check that its columns are in the order of classes_, or use another teacher."
+                f"On the labelled texts, the teacher's {found}, and the student learns what it "
+                "says. Check that its columns are in the order of classes_, or use another teacher."
             )
 
     def log_prior(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -115,3 +125,15 @@ class Labels:
         if self.multilabel:
             return logit(np.clip(shares, floor, 1 - floor)).astype(np.float32)
         return np.log(np.maximum(shares, floor)).astype(np.float32)
+
+
+def _mean_area(codes: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> float:
+    """Return the mean area under the ROC curve of the labels that some texts have and some lack."""
+    counted = weights > 0
+    codes, proba, weights = codes[counted], proba[counted], weights[counted]
+    areas = [
+        roc_auc_score(code, column, sample_weight=weights)
+        for code, column in zip(codes.T, proba.T, strict=True)
+        if 0 < code.sum() < len(code)
+    ]
+    return float(np.mean(areas)) if areas else 1.0

@@ -14,11 +14,10 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdistill._core.estimators import TextClassifier, fit_context
-from skdistill._core.exceptions import warn
+from skdistill._core.estimators import TextClassifier, all_or_nothing, fit_context
 from skdistill._core.label_columns import as_labels
 from skdistill._core.texts import check_texts
-from skdistill.metrics._calibration import apply_temperature, end_of_range, fit_temperature
+from skdistill.metrics._calibration import apply_temperature
 from skdistill.storage._store import check_memory_location
 from skdistill.teachers._given_classes import check_given_classes, read_labels
 from skdistill.teachers.llm._batches import read_answers, write_requests
@@ -26,6 +25,7 @@ from skdistill.teachers.llm._budget import check_prices
 from skdistill.teachers.llm._memory import AnswerMemory, make_folder
 from skdistill.teachers.llm._prompt import Prompt, draw_examples
 from skdistill.teachers.llm._questions import METHODS
+from skdistill.teachers.llm._readings import find_temperature
 from skdistill.teachers.llm._session import Settings, Work, ask_all, estimate
 
 
@@ -264,6 +264,13 @@ class LLMTeacherClassifier(TextClassifier):
             If `y` is missing, contradicts `classes`, or parameters are invalid.
         """
         texts = check_texts(X)
+        # Answers are kept by their prompt: also those of an earlier fit, or of one that fails.
+        folder = getattr(self, "_folder", None)
+        self._folder = make_folder(self) if folder is None and self.memory is None else folder
+        return self._fit(texts, y)
+
+    @all_or_nothing
+    def _fit(self, texts: list[str], y: Any) -> Self:
         check_prices(self.prices, self.max_cost)
         columns, codes = self._read_labels(texts, y)
         order = np.argsort(columns)
@@ -271,7 +278,6 @@ class LLMTeacherClassifier(TextClassifier):
         chosen = draw_examples(codes, len(columns), self.examples_per_class, rng)
         names = columns if self.classes is None else check_given_classes(self.classes)
         labels = tuple(str(label) for label in names.tolist())
-        self._folder = None if self.memory is not None else make_folder(self)
         self._order = order
         self._prompt = Prompt(
             labels, self.instructions, tuple((texts[row], int(codes[row])) for row in chosen)
@@ -290,16 +296,7 @@ class LLMTeacherClassifier(TextClassifier):
         if not len(rows):
             raise ValueError("All labelled texts are examples; none is left to calibrate with.")
         proba = self.predict_proba([texts[row] for row in rows])
-        codes = np.argsort(self._order)[codes[rows]]
-        temperature = fit_temperature(proba, codes)
-        if end_of_range(temperature) is None:
-            self.temperature_ = temperature
-            return
-        n_right = np.count_nonzero(proba.argmax(axis=1) == codes)
-        warn(
-            f"No temperature fits, because the model is right about {n_right} of the {len(rows)} "
-            "texts of n_calibration; its probabilities stay as they are."
-        )
+        self.temperature_ = find_temperature(proba, np.argsort(self._order)[codes[rows]])
 
     def _read_labels(self, texts: list[str], y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the labels in the order of the prompt, and the number of each text's label."""

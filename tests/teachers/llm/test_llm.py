@@ -305,6 +305,26 @@ def test_probabilities_can_be_calibrated(tmp_path, server):
     assert make(server, n_calibration=30, random_state=0).fit(TEXTS, worse).temperature_ > 1.3
 
 
+def test_a_calibration_that_fails_leaves_no_teacher_and_loses_no_answer():
+    broken = [True]
+
+    def refuse(number, body, sent):
+        return error(401) if broken and number >= 15 else sent
+
+    with ChatServer(answer, refuse) as server:
+        teacher = make(server, n_calibration=30, random_state=0, max_concurrency=1)
+        with pytest.raises(PermissionError):
+            teacher.fit(TEXTS, Y)
+        with pytest.raises(NotFittedError):
+            teacher.predict_proba(["a"])
+        broken.clear()
+        n_asked = server.n_requests
+        for _ in range(2):
+            with pytest.warns(UserWarning, match="right about 30 of the 30 texts"):
+                teacher.fit(TEXTS, Y)
+        assert server.n_requests - n_asked == 15
+
+
 @pytest.mark.parametrize(("y", "n_right"), [(Y, 20), (Y[::-1], 0)])
 def test_a_model_that_is_always_right_or_wrong_keeps_its_probabilities(server, y, n_right):
     with pytest.warns(UserWarning, match=f"right about {n_right} of the 20 texts of n_calibration"):

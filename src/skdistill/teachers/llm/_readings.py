@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skdistill._core.exceptions import warn
+from skdistill.metrics._calibration import end_of_range, fit_temperature
 from skdistill.teachers.llm._prompt import Prompt
 
 # What may surround a key in a token: white space, quotes, and the marks of some tokenizers.
@@ -172,3 +174,16 @@ def _none_of_labels(choice: dict[str, Any], reason: str = "is none of the labels
     if message.get("reasoning_content") or message.get("reasoning"):
         reason += ", after thoughts"
     return f"{written} {reason}"
+
+
+def find_temperature(proba: np.ndarray, codes: np.ndarray) -> float:
+    """Return the temperature that calibrates answers best, or 1 with a warning if none fits."""
+    temperature = fit_temperature(proba, codes)
+    if end_of_range(temperature) is None:
+        return temperature
+    n_right = np.count_nonzero(proba.argmax(axis=1) == codes)
+    warn(
+        f"No temperature fits, because the model is right about {n_right} of the {len(codes)} "
+        "texts of n_calibration; its probabilities stay as they are."
+    )
+    return 1.0
