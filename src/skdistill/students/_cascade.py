@@ -131,17 +131,16 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
     Examples
     --------
     >>> from skdistill import CascadeClassifier, DistilledMLPClassifier, make_tfidf_baseline
-    >>> X = ["warm soup", "fresh bread", "warm bread", "fast train", "late train", "fast bus"] * 5
+    >>> nouns = ["soup", "bread", "rice", "train", "bus", "boat"]
+    >>> X = [f"{word} {noun}" for word in "warm late good cheap small".split() for noun in nouns]
     >>> y = ["food", "food", "food", "travel", "travel", "travel"] * 5
     >>> student = DistilledMLPClassifier(make_tfidf_baseline(C=10), random_state=0)
     >>> cascade = CascadeClassifier(student, max_teacher_rate=0.2, random_state=0).fit(X, y)
     >>> cascade.predict(["hot soup", "my bus"])
     array(['food', 'travel'], dtype='<U6')
-    >>> cascade.teacher_rate_
-    0.0
     >>> cascade = cascade.set_params(target_agreement=0.8, validation_fraction=0.5).fit(X, y)
     >>> print(cascade.summary())
-    The student classifies 100.0% of the validation texts; the others are passed on to the teacher.
+    The student classifies 80.0% of the validation texts; the others are passed on to the teacher.
     It differs from the teacher on 0.0% of all validation texts.
     On similar texts, this is at most 20%, with a confidence of 95%.
     """
