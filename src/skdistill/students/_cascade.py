@@ -71,8 +71,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         teacher's answers, as if a person classified the rejected texts.
     validation_fraction : float, default=0.1
         Share of the texts on which to choose the threshold. Neither student nor teacher is trained
-        on them. If both are a :class:`~sklearn.frozen.FrozenEstimator`, the threshold is chosen on
-        all texts; they must not have been trained on any of them.
+        on them, or on rows that repeat them. If both are a
+        :class:`~sklearn.frozen.FrozenEstimator`, the threshold is chosen on all texts; they must
+        not have been trained on any of them.
     teacher_cost : float, default=100.0
         Cost of a prediction by the teacher, relative to one by the student. It only affects the
         curves.
