@@ -62,6 +62,9 @@ def fitted_fingerprint(teacher: BaseEstimator) -> str | None:
     """
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
+    inner = _thawed(teacher)
+    if hasattr(inner, PROTOCOL) and not learns_nothing(inner):
+        teacher = inner  # has one fingerprint, frozen or not, if its own does not depend on rows
     if ignores_rows(teacher):
         return ""
     try:
@@ -79,11 +82,11 @@ def _current_fingerprint(
     if isinstance(teacher, SharedTeacher):
         teacher = teacher.estimator
     if isinstance(teacher, FrozenEstimator):
-        inner = teacher.estimator
-        while isinstance(inner, FrozenEstimator):  # as a cascade freezes a frozen teacher
-            inner = inner.estimator
+        inner = _thawed(teacher)
         if learns_nothing(inner):
             return describe(getattr(inner, PROTOCOL)(None, None, None))
+        if hasattr(inner, PROTOCOL) and ignores_rows(inner, X, _plain(y), sample_weight):
+            return describe(getattr(inner, PROTOCOL)(None, None, None), is_fitted=False)
         if not ignores_rows(inner) or not hasattr(inner, "classes_"):
             return describe(FrozenEstimator(inner))
         is_table = bool(getattr(last_step(inner), "multilabel_", False))
@@ -97,6 +100,13 @@ def _current_fingerprint(
     if ignores_rows(recipe, X, _plain(y), sample_weight):
         return describe((recipe, _labels(y)), is_fitted=False)
     return describe((recipe, X, _plain(y), sample_weight), is_fitted=False)
+
+
+def _thawed(teacher: Any) -> Any:
+    """Return what is frozen, also twice, as a cascade freezes a frozen teacher."""
+    while isinstance(teacher, FrozenEstimator):
+        teacher = teacher.estimator
+    return teacher
 
 
 def ignores_rows(teacher: Any, *rows: Any) -> bool:
