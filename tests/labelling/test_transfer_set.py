@@ -201,6 +201,7 @@ def test_teacher_cv_fits_no_further_teacher_unless_one_is_needed(noisy):
 def test_given_probabilities_are_not_made_again_by_teacher_cv(noisy):
     proba = np.tile([0.2, 0.3, 0.5], (60, 1))
     transfer = make_noisy(noisy, teacher_cv=3, teacher_proba=proba, X_unlabeled=POOL)
+    assert not transfer.hard_weight.any()
     np.testing.assert_array_equal(transfer.proba[:60], np.float32(proba))
     assert [len(X) for X in Recorded.fitted] == [60]
 
