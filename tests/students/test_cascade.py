@@ -594,8 +594,13 @@ def test_each_class_is_held_out_and_learned_from_few_texts_too(n_texts, n_held_o
     assert sorted([*training, *held_out]) == [*range(n_texts)]
     for rows in (training, held_out):
         assert set(codes[rows]) == {0, 1}
-    with pytest.raises(ValueError, match="Holding out 2 of 3 texts"):
-        split_rows([*"abc"], np.array([0, 1, 1]), 0.05, 0)
+    for codes, fraction, n in (
+        ([0, 1, 1], 0.05, 2),
+        ([0] + [1] * 9, 0.3, 3),
+        ([0, 0, 1, 1], 0.7, 3),
+    ):
+        with pytest.raises(ValueError, match=f"Holding out {n} of {len(codes)} texts"):
+            split_rows([*map(str, range(len(codes)))], np.array(codes), fraction, 0)
 
 
 def test_texts_that_are_held_out_are_not_trained_on_in_other_rows():
