@@ -21,7 +21,6 @@ from skdistill import (
     DistilledRNNClassifier,
     TransformerTeacherClassifier,
 )
-from skdistill._core.epoch_tasks import check_no_fit_callbacks
 
 STUDENTS = [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
 
@@ -242,8 +241,6 @@ def test_callbacks_of_scikit_learn_among_those_of_skorch_are_refused(rows):
         make_student(callbacks=[Copies(), monitor]).fit(*rows)
     with pytest.raises(TypeError, match="FitCallback protocol"):
         make_student().set_callbacks(Copies())
-    check_no_fit_callbacks(None)
-    check_no_fit_callbacks([("copies", Copies()), Copies])
 
 
 def test_watched_students_are_pickled_and_predict_without_torch(rows, tmp_path):

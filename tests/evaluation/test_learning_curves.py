@@ -1,5 +1,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -9,7 +11,12 @@ from sklearn.model_selection import StratifiedKFold, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdistill import FunctionTeacherClassifier, LearningCurvesDisplay, make_tfidf_baseline
+from skdistill import (
+    DistilledMLPClassifier,
+    FunctionTeacherClassifier,
+    LearningCurvesDisplay,
+    make_tfidf_baseline,
+)
 from skdistill.displays._style import LINE_STYLES
 
 
@@ -157,4 +164,24 @@ def test_a_function_is_asked_for_each_text_once(texts, wrap):
         cv=3,
     )
     assert sorted(asked) == sorted(X)
+    assert display.test_scores["function"].tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame])
+def test_names_of_several_labels_reach_a_function_that_answers_by_name(container):
+    X = [f"word{i % 5} more{i % 3}" for i in range(60)]
+    y = container(
+        {"b": [int(i % 5 == 0) for i in range(60)], "a": [i % 3 and 1 for i in range(60)]}
+    )
+
+    def func(some):
+        return [{"a": float("more0" not in text), "b": float("word0" in text)} for text in some]
+
+    teacher = FunctionTeacherClassifier(func)
+    display = LearningCurvesDisplay.from_estimators(
+        {"function": teacher, "student": DistilledMLPClassifier(teacher, max_epochs=1)},
+        *(X, y),
+        train_sizes=[20, 30],
+        cv=3,
+    )
     assert display.test_scores["function"].tolist() == [[1.0] * 3] * 2

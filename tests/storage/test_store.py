@@ -124,6 +124,8 @@ def test_memory_must_name_a_folder(tmp_path):
     assert check_memory_location(joblib.Memory(tmp_path, verbose=0)) == tmp_path
     with pytest.raises(TypeError, match=r"memory must be a folder or a joblib.Memory, not int"):
         check_memory_location(3)
+    with pytest.raises(ValueError, match=r"memory is an empty string; pass a folder, or None"):
+        check_memory_location("")
     (tmp_path / "a.txt").touch()
     for path in ("a.txt", "a.txt/cache"):
         with pytest.raises(NotADirectoryError, match=r"^memory='.*' cannot be a folder, because"):

@@ -474,6 +474,21 @@ def test_a_student_that_is_fitted_on_labels_rejects(topics):
         cascade.set_params(reject="none").fit(X, numbers)
 
 
+def test_a_label_for_rejected_texts_is_checked_before_the_teacher_is_asked(topics):
+    asked = []
+
+    def answer(texts):
+        asked.extend(texts)
+        return says_all_right(texts)
+
+    student = make_student(FunctionTeacherClassifier(answer))
+    with pytest.raises(
+        TypeError, match="reject=-1 and the label 'cooking' must be both strings or"
+    ):
+        CascadeClassifier(student, reject=-1).fit(*topics)
+    assert not asked
+
+
 def test_a_student_without_its_teacher_is_loaded_to_reject(topics, tmp_path):
     X, y = topics
     student = make_student(make_tfidf_baseline(), max_epochs=2).fit(X[:300], y[:300])

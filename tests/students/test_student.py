@@ -20,6 +20,7 @@ from skdistill import (
     DistilledCNNClassifier,
     DistilledMLPClassifier,
     DistilledRNNClassifier,
+    FunctionTeacherClassifier,
     TextPool,
     make_tfidf_baseline,
 )
@@ -760,6 +761,45 @@ def test_embeddings_that_no_teacher_has_are_refused_before_it_is_fitted():
 
     with pytest.raises(ValueError, match="needs a teacher with token embeddings"):
         make_student(teacher=Untouched(), embedding_init="teacher").fit(["a", "b"], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_parameters": 20}, "n_parameters=20 is too small; this network needs at least"),
+        ({"n_parameters": 99, "hash_buckets": 99, "ngram_range": (1, 2)}, "n_parameters=99 is too"),
+        ({"ngram_range": (1,)}, r"ngram_range=\(1,\) must be a pair of integers"),
+        ({"ngram_range": (1, 2, 3)}, r"ngram_range=\(1, 2, 3\) must be a pair of integers"),
+        ({"ngram_range": ("a", "b")}, r"ngram_range=\('a', 'b'\) must be a pair of integers"),
+        ({"ngram_range": (1, 1.5)}, r"ngram_range=\(1, 1.5\) must be a pair of integers"),
+        ({"callbacks": [3]}, "callbacks contains 3, which is not a skorch callback"),
+        ({"callbacks": [("name", 3)]}, r"callbacks contains \('name', 3\)"),
+        ({"callbacks": ["EarlyStopping"]}, "callbacks contains 'EarlyStopping'"),
+        ({"early_stopping": True, "validation_fraction": 0.9}, "early_stopping holds out 6 of 6"),
+        ({"memory": ""}, "memory is an empty string"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_before_the_teacher_is_asked(params, message, tmp_path):
+    asked = []
+
+    def answer(texts):
+        asked.extend(texts)
+        return [[0.5, 0.5]] * len(texts)
+
+    options = {"n_parameters": None} | params
+    student = make_student(FunctionTeacherClassifier(answer), **options)
+    with pytest.raises((ValueError, TypeError), match=message):
+        student.fit(["a", "b", "c", "d"], [0, 1, 0, 1], X_unlabeled=["e", "f"])
+    assert not asked
+
+
+def test_made_texts_may_be_enough_to_hold_out_a_part():
+    X, y, options = ["aa xx", "bb xx", "cc xx", "dd xx"], [0, 1, 0, 1], {"validation_fraction": 0.8}
+    student = make_student(make_tfidf_baseline(), early_stopping=True, **options)
+    with pytest.raises(ValueError, match="early_stopping holds out 4 of 4 texts"):
+        student.fit(X, y)
+    assert student.set_params(augmenter=Again()).fit(X, y).transfer_size_ == 8
 
 
 def write_chinese(y):

@@ -1,9 +1,7 @@
 """Report the epochs of a fit to scikit-learn's callbacks as tasks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
-
-from sklearn.callback import FitCallback
 
 
 class EpochTasks:
@@ -101,21 +99,3 @@ class EpochTasks:
     def close(self) -> None:
         """End the fit; the estimator must have all its fitted attributes."""
         self._fit.call_on_fit_task_end(**self._shown, reconstruction_attributes={})
-
-
-def check_no_fit_callbacks(callbacks: Iterable[Any] | None) -> None:
-    """Refuse scikit-learn's callbacks in a student's parameter `callbacks`, which takes skorch's.
-
-    Raises
-    ------
-    TypeError
-        If one of them is a scikit-learn callback.
-    """
-    for callback in callbacks or ():
-        if isinstance(callback, FitCallback):
-            name = type(callback).__name__
-            raise TypeError(
-                f"callbacks contains a {name}, a scikit-learn callback, but the parameter takes "
-                f"skorch callbacks. Pass it to set_callbacks instead, as in "
-                f"student.set_callbacks({name}(...))."
-            )

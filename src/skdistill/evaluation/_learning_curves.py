@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
@@ -15,10 +16,10 @@ from sklearn.model_selection import (
     check_cv,
     learning_curve,
 )
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 
 from skdistill._core.format import format_count
-from skdistill._core.label_columns import as_labels, names_or_numbers
+from skdistill._core.label_columns import as_labels, label_names, names_or_numbers
 from skdistill._core.labels import check_same_length
 from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
@@ -227,13 +228,15 @@ class LearningCurvesDisplay(Display):
         if not estimators:
             raise ValueError("estimators is empty; pass at least one classifier.")
         texts = check_texts(X)
-        table, y = y, as_labels(y)
-        check_same_length(len(texts), len(y), names=("X", "y"))
+        names, codes = label_names(y), as_labels(y)
+        check_same_length(len(texts), len(codes), names=("X", "y"))
         for name, estimator in estimators.items():
-            if y.ndim == 2 and isinstance(estimator, FrozenEstimator):
-                check_columns(name, estimator, names_or_numbers(table, y.shape[1]))
+            if codes.ndim == 2 and isinstance(estimator, FrozenEstimator):
+                check_columns(name, estimator, names_or_numbers(y, codes.shape[1]))
         first = next(iter(estimators.values()))
-        splits = list(check_cv(cv, y, classifier=is_classifier(first)).split(texts, y))
+        splits = list(check_cv(cv, codes, classifier=is_classifier(first)).split(texts, codes))
+        # A teacher may look at the names of several labels.
+        y = codes if names is None else pd.DataFrame(codes, columns=names)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         sizes, trained = _train_curves(
             estimators,
@@ -262,7 +265,7 @@ class LearningCurvesDisplay(Display):
 def _train_curves(
     estimators: Mapping[str, Any],
     texts: list[str],
-    y: np.ndarray,
+    y: np.ndarray | pd.DataFrame,
     pool: TextPool | None,
     verbose: int,
     **options: Any,
@@ -283,12 +286,19 @@ def _train_curves(
 
 
 def _score_on_splits(
-    estimator: Any, texts: list[str], y: np.ndarray, splits: list[Any], scoring: Any
+    estimator: Any,
+    texts: list[str],
+    y: np.ndarray | pd.DataFrame,
+    splits: list[Any],
+    scoring: Any,
 ) -> list[float]:
     """Score a model that learns nothing more on the held-out texts of each split."""
     estimator = clone(estimator).fit(texts, y)
     scorer = check_scoring(estimator, scoring)
-    return [scorer(estimator, [texts[row] for row in test], y[test]) for _, test in splits]
+    return [
+        scorer(estimator, [texts[row] for row in test], _safe_indexing(y, test))
+        for _, test in splits
+    ]
 
 
 def _name_of(scoring: Any) -> str:

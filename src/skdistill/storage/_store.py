@@ -282,6 +282,8 @@ def check_memory_location(memory: Any) -> Path | None:
     ------
     TypeError
         If `memory` is not None, a folder or a `joblib.Memory`.
+    ValueError
+        If it is an empty string, which would be the working directory.
     NotADirectoryError
         If the folder is a file, or would be inside a file.
     """
@@ -291,6 +293,8 @@ def check_memory_location(memory: Any) -> Path | None:
         return None
     if not isinstance(memory, str | os.PathLike):
         raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
+    if memory == "":
+        raise ValueError("memory is an empty string; pass a folder, or None to keep no answers.")
     location = Path(memory).absolute()  # a teacher may change the working directory
     for path in (location, *location.parents):
         if path.is_file():

@@ -18,9 +18,8 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import _check_sample_weight
 
-from skdistill._core.epoch_tasks import EpochTasks, check_no_fit_callbacks
+from skdistill._core.epoch_tasks import EpochTasks
 from skdistill._core.estimators import all_or_nothing, fit_context
-from skdistill._core.exceptions import warn
 from skdistill._core.texts import check_texts
 from skdistill.augment._automatic import choose_augmenter
 from skdistill.card._facts import name_teacher, training_parameters
@@ -32,6 +31,7 @@ from skdistill.metrics._losses import LOSSES
 from skdistill.runtime._kernel import encode
 from skdistill.runtime._model_file import StoredModel
 from skdistill.storage._store import check_memory_location
+from skdistill.students._doubts import warn_of_distance, warn_of_single_words
 from skdistill.students._fitted import FittedStudent
 from skdistill.students._gold_labels import Labels
 from skdistill.students._parameters import StudentParameters
@@ -39,11 +39,11 @@ from skdistill.students.training._embedding_init import find_embedding_source, i
 from skdistill.students.training._schedule import (
     TrainingSchedule,
     choose_sizes,
+    count_held_out,
     fit_budget,
     make_schedule,
 )
 from skdistill.text._ragged import Ragged
-from skdistill.text._repetition import MOSTLY_SINGLE, share_of_single_words
 from skdistill.text._streams import Texts
 from skdistill.text._vocabulary import Vocabulary
 
@@ -55,10 +55,6 @@ if TYPE_CHECKING:
 
 # Number of texts whose length sizes depend on.
 _SAMPLE = 1_000
-# A student without unlabelled texts is warned of if it covers less than this share of the way from
-# one answer to all texts to the teacher's answers. With 1,000 labels, four of six data sets are
-# below it, on which the student loses 5 to 12 points; on the two above, 4 and 9.
-_NEAR = 0.6
 
 
 class DistilledClassifier(
@@ -182,7 +178,6 @@ class DistilledClassifier(
 
         texts, device = check_texts(X), resolve_device(self.device)
         check_memory_location(self.memory)
-        check_no_fit_callbacks(self.callbacks)
         row_weights = None
         if sample_weight is not None:
             row_weights = _check_sample_weight(
@@ -195,7 +190,10 @@ class DistilledClassifier(
             self._unlabeled_or(X_unlabeled), n_labeled=len(texts), name=pool_name
         )
         if self.analyzer != "char":
-            _warn_of_single_words(texts, pool, self.analyzer)
+            warn_of_single_words(texts, pool, self.analyzer)
+        augmenter = self._choose_augmenter(teacher_proba, texts, pool)
+        if self.early_stopping and augmenter is None:
+            count_held_out(len(texts) + len(pool), self.validation_fraction)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         transfer = make_transfer_set(
             texts,
@@ -203,7 +201,7 @@ class DistilledClassifier(
             labels.codes,
             labeler=labeler,
             X_unlabeled=pool,
-            augmenter=self._choose_augmenter(teacher_proba, texts, pool),
+            augmenter=augmenter,
             teacher_proba=teacher_proba,
             unlabeled_proba=unlabeled_proba,
             teacher_cv=self.teacher_cv,
@@ -230,7 +228,7 @@ class DistilledClassifier(
         parts = getattr(X_unlabeled, "parts", transfer.parts)
         plan, choice = self._choose_plan(plan, dataset, recipe, parts)
         if labeler is not None and teacher_proba is None and choice is not None and not len(pool):
-            _warn_of_distance(choice)
+            warn_of_distance(choice)
         learned = partial(self._learned, labels, plan, ids, self._make_record(transfer, labels))
         n_epochs = schedule.max_epochs + self.gold_epochs
         tasks = EpochTasks(self, n_epochs, learned, X=texts, y=labels.y, sample_weight=row_weights)
@@ -270,11 +268,19 @@ class DistilledClassifier(
         return choose_augmenter(self.augmenter, self.teacher, texts, pool, analyzer=self.analyzer)
 
     def _check_parameters(self, labels: Labels) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Check the parameters; return the options of the network and of the vocabulary."""
+        """Check the parameters; return the options of the network and of the vocabulary.
+
+        Whatever can be refused is refused here, before the teacher is paid for its answers.
+        """
         labels.check_enough_for(LOSSES[self.loss])
         if self.embedding_init == "teacher":
             find_embedding_source(self.teacher)
-        return self._architecture(), self._vocabulary_options()
+        self._check_callbacks()
+        architecture = self._architecture()
+        if self.n_parameters is not None:
+            log_prior = np.zeros(len(labels.classes))
+            self._split_budget(self.n_parameters, log_prior, architecture, n_available=2)
+        return architecture, self._vocabulary_options()
 
     def _choose_sizes(self, texts: list[str], labels: Labels) -> tuple[int, int]:
         """Return the vocabulary size and the width of the embedding, without `n_parameters`."""
@@ -311,17 +317,29 @@ class DistilledClassifier(
         """Determine the network's size from the parameters or from the budget `n_parameters`."""
         if self.n_parameters is None:
             return Plan(vocabulary, architecture, log_prior)
-        n_listed, embedding_dim = fit_budget(
-            self.n_parameters,
-            lambda size, dim: self._count_parameters(
-                log_prior, size, **{**architecture, "embedding_dim": dim}
-            ),
-            n_available=len(vocabulary) - self.hash_buckets,
-            n_classes=len(log_prior),
-            hash_buckets=self.hash_buckets,
+        n_listed, embedding_dim = self._split_budget(
+            self.n_parameters, log_prior, architecture, len(vocabulary) - self.hash_buckets
         )
         vocabulary = vocabulary.select(np.arange(1, n_listed))
         return Plan(vocabulary, {**architecture, "embedding_dim": embedding_dim}, log_prior)
+
+    def _split_budget(
+        self,
+        n_parameters: int,
+        log_prior: np.ndarray,
+        architecture: dict[str, Any],
+        n_available: int,
+    ) -> tuple[int, int]:
+        """Return the rows and the width of the embedding; at most `n_available` rows are used."""
+        return fit_budget(
+            n_parameters,
+            lambda size, dim: self._count_parameters(
+                log_prior, size, **{**architecture, "embedding_dim": dim}
+            ),
+            n_available=n_available,
+            n_classes=len(log_prior),
+            hash_buckets=self.hash_buckets,
+        )
 
     @classmethod
     def _count_parameters(cls, log_prior: np.ndarray, n_features: int, **architecture: Any) -> int:
@@ -462,32 +480,6 @@ class DistilledClassifier(
             teacher is None or get_tags(teacher).classifier_tags.multi_label
         )
         return tags
-
-
-def _warn_of_single_words(texts: list[str], pool: Texts, analyzer: Any) -> None:
-    split = analyzer if callable(analyzer) else None
-    share = share_of_single_words(texts, pool, split=split)
-    if share > MOSTLY_SINGLE:
-        warn(
-            f"In a sample of the texts, {share:.0%} of the words occur only once (if many texts "
-            "contain a script without spaces, of the words in it), so words are poor features. "
-            "Check that these are texts, not identifiers; if their language is written without "
-            'spaces, use analyzer="char".',
-        )
-
-
-def _warn_of_distance(choice: "Choice") -> None:
-    """Say before the training that the student will stay far behind its teacher."""
-    if choice.fidelity is None or choice.constant in (None, 1):
-        return
-    if choice.fidelity - choice.constant < _NEAR * (1 - choice.constant):
-        warn(
-            f"After a first training, the student gave its teacher's answer to "
-            f"{choice.fidelity:.0%} of the texts held out, of which the most frequent answer alone "
-            f"is right for {choice.constant:.0%}. It is likely to be several points less accurate "
-            "than the teacher. Pass unlabelled texts as X_unlabeled, which helps most; or keep the "
-            "teacher, or let a CascadeClassifier ask it where the student is in doubt.",
-        )
 
 
 @dataclass(frozen=True)

@@ -224,6 +224,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         student, teacher = make_pair(self.student, self.teacher, self.reject)
         by_agreement = self.target_agreement is not None
         classes, codes = read_labels(y, len(texts), teacher, by_agreement=by_agreement)
+        check_reject(self.reject, classes)
         labels = None if codes is None else classes[codes]
         weights = check_rows(params, texts)
         is_ready = isinstance(student, FrozenEstimator) and isinstance(
@@ -238,14 +239,13 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         student_params = params_of_student(self, student, params, texts, training)
         if not is_ready:
             rows = texts, labels, weights, training
-            share = self.teacher is None
-            teacher = fit_parts(student, teacher, *rows, student_params, share=share)
+            teacher = fit_parts(student, teacher, *rows, student_params, share=self.teacher is None)
         memory, labeler = getattr(student, "memory", None), None
         if teacher is not None:
             labeler = make_labeler(teacher, texts, labels, memory=memory)
         if labeler is not None and labels is None:
             classes = classes_of(labeler)
-        check_reject(self.reject, classes)
+            check_reject(self.reject, classes)
         for name, part in (("student", student), ("teacher", teacher)):
             check_classes(name, part, classes, "the teacher" if labels is None else "y")
         validation = rows_with_weight(validation, weights)

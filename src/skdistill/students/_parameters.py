@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from joblib import Memory
+from sklearn.callback import FitCallback
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdistill.labelling._pool import TextPool
@@ -115,6 +116,22 @@ class StudentParameters:
             )
         return self.unlabeled if X_unlabeled is None else X_unlabeled
 
+    def _check_callbacks(self) -> None:
+        for item in self.callbacks or ():
+            callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+            if isinstance(callback, FitCallback):
+                name = type(callback).__name__
+                raise TypeError(
+                    f"callbacks contains a {name}, a scikit-learn callback, but the parameter "
+                    "takes skorch callbacks. Pass it to set_callbacks instead, as in "
+                    f"student.set_callbacks({name}(...))."
+                )
+            if not hasattr(callback, "on_epoch_end"):
+                raise TypeError(
+                    f"callbacks contains {item!r:.60}, which is not a skorch callback, nor a pair "
+                    "of a name and one."
+                )
+
     def _poolings(self, known: tuple[str, ...]) -> tuple[str, ...]:
         pooling = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not pooling or len(set(pooling)) < len(pooling) or not set(pooling) <= set(known):
@@ -135,7 +152,12 @@ class StudentParameters:
         return values
 
     def _vocabulary_options(self) -> dict[str, Any]:
-        min_n, max_n = self.ngram_range
+        sizes = tuple(self.ngram_range)
+        if len(sizes) != 2 or not all(isinstance(size, Integral) for size in sizes):
+            raise ValueError(
+                f"ngram_range={self.ngram_range!r:.60} must be a pair of integers, such as (1, 2)."
+            )
+        min_n, max_n = sizes
         if not 1 <= min_n <= max_n:
             raise ValueError(
                 f"ngram_range={self.ngram_range!r:.60} must be a pair with 1 <= min_n <= max_n."

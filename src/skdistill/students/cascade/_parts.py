@@ -271,10 +271,12 @@ def check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None
         )
 
 
-def check_reject(reject: Any, classes: np.ndarray) -> None:
-    """Refuse a label that cannot be in one array with the classes."""
+def check_reject(reject: Any, classes: np.ndarray | None) -> None:
+    """Refuse a label that cannot be in one array with the classes, as far as these are known."""
+    if reject is None or classes is None:
+        return
     label = classes.tolist()[0]
-    if reject is not None and isinstance(reject, str) != isinstance(label, str):
+    if isinstance(reject, str) != isinstance(label, str):
         raise TypeError(
             f"reject={reject!r} and the label {label!r} must be both strings or both numbers, "
             "because they are in one array of predictions."

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from skdistill.students.training._schedule import count_held_out
 from skdistill.text._ragged import Ragged
 from skdistill.text._vocabulary import UNKNOWN
 
@@ -70,12 +71,8 @@ class TransferDataset(Dataset[Any]):
         """
         has_weight = self.targets["sample_weight"].numpy()[self.rows] > 0
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(has_weight))
-        n_held_out = ceil(fraction * len(rows))
-        if n_held_out == len(rows):
-            raise ValueError(
-                f"early_stopping holds out {n_held_out} of {len(rows)} texts with a known feature "
-                "and a weight, which leaves none to train on; pass more texts, or turn it off."
-            )
+        known = "texts with a known feature and a weight"
+        n_held_out = count_held_out(len(rows), fraction, what=known)
         if self.targets["label"].ndim == 1:
             winners = self.targets["proba"].numpy()[self.rows[rows]].argmax(axis=1)
             is_alone = np.bincount(winners)[winners] == 1

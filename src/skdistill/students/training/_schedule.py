@@ -123,6 +123,38 @@ def choose_sizes(texts: Sequence[str], *, n_classes: int, narrow: int) -> tuple[
     return _LARGE_VOCABULARY if is_long else _VOCABULARY, width
 
 
+def count_held_out(n_texts: int, fraction: float, *, what: str = "texts") -> int:
+    """Compute how many texts early stopping holds out.
+
+    Parameters
+    ----------
+    n_texts : int
+        Number of texts.
+    fraction : float
+        Share of them to hold out; the result is rounded up.
+    what : str, default="texts"
+        What to call them in the message.
+
+    Raises
+    ------
+    ValueError
+        If none is left to train on.
+
+    Examples
+    --------
+    >>> from skdistill.students.training._schedule import count_held_out
+    >>> count_held_out(25, 0.1)
+    3
+    """
+    n_held_out = ceil(fraction * n_texts)
+    if n_held_out == n_texts:
+        raise ValueError(
+            f"early_stopping holds out {n_held_out} of {n_texts} {what}, which leaves none to "
+            "train on; pass more texts, hold out a smaller validation_fraction, or turn it off."
+        )
+    return n_held_out
+
+
 def fit_budget(
     n_parameters: int,
     count: Callable[[int, int], int],
