@@ -57,6 +57,8 @@ def auto_n_copies(n_texts: int) -> int:
 def free_mask(units: Units) -> str:
     """Return ``"[MASK]"`` or, if the texts contain the word in it, a symbol that they do not.
 
+    A student's analyzer may reduce words such as "masked" to their stem, or read parts of words.
+
     >>> from skdistill.augment._augmenter import free_mask
     >>> from skdistill.text._units import Units
     >>> free_mask(Units.read(["No word is hidden"], "word"))
@@ -65,7 +67,7 @@ def free_mask(units: Units) -> str:
     '▢'
     """
     distinct = "\n".join(units.before + units.core + units.after)
-    word = r"(?<!\w)mask(?!\w)" if units.separator else "[mask]"
+    word = "mask" if units.separator else "[mask]"
     if re.search(word, distinct, re.IGNORECASE) is None:
         return "[MASK]"
     return next(symbol for symbol in _SYMBOLS if symbol not in distinct)
@@ -105,9 +107,10 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     mask_token : str, default="auto"
         The text that replaces a masked word. ``"auto"`` is ``"[MASK]"``, which the tokenizers of
         BERT and similar models recognise. Most other models, and all students, read it as the word
-        "mask". If this word occurs in the texts, ``"auto"`` is therefore a symbol that does not,
-        such as ``"▢"``; with ``analyzer="char"``, if one of its letters does. For other teachers,
-        pass their ``tokenizer.mask_token``, such as ``"<mask>"``. An empty string deletes the word.
+        "mask". If this word occurs in the texts, alone or in another such as "masked", ``"auto"``
+        is therefore a symbol that does not, such as ``"▢"``; with ``analyzer="char"``, if one of
+        its letters does. For other teachers, pass their ``tokenizer.mask_token``, such as
+        ``"<mask>"``. An empty string deletes the word.
     analyzer : {"word", "char"}, default="word"
         With ``"word"``, units are separated by white space. Punctuation around a word is kept when
         the word is masked or replaced. With ``"char"``, units are characters, and white space
