@@ -572,6 +572,21 @@ def test_numbers_as_labels_are_printed_as_they_are(tmp_path, lines_in, capsys):
     assert capsys.readouterr().out == "1234567.0\n2.0\n"
 
 
+def test_numbers_beyond_int64_are_one_column_of_parquet(tmp_path, small_parts, capsys):
+    labels = np.array([3, 2**63] * 10, dtype=np.uint64)
+    student = DistilledMLPClassifier(max_epochs=40, random_state=0)
+    student.fit(["soup", "bus"] * 10, labels).save(tmp_path / "model.skd")
+    texts = ["soup", "soup", "bus", "bus", "soup", "bus"]  # parts of one label and of two
+    source, target = write(tmp_path / "in.parquet", texts), tmp_path / "out.parquet"
+    assert predict(tmp_path / "model.skd", source, target) == 0
+    assert read(target)["label"] == [3, 3, 2**63, 2**63, 3, 2**63]
+    for texts in (["bus", "unheard-of"], ["bus", "bus", "unheard-of"]):  # in one part, in two
+        source = write(tmp_path / "in.parquet", texts)
+        options = ["--threshold", 0.9, "--reject", "-1", "--force"]
+        assert predict(tmp_path / "model.skd", source, target, *options) == 1
+        assert "label contains negative numbers and others of 2**63" in capsys.readouterr().err
+
+
 def test_a_file_says_what_was_done(model, tmp_path, capsys):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.tsv"
     assert predict(model, source, target, "--proba") == 0

@@ -51,7 +51,7 @@ class Parquet(TableFile):
         pa, pq = _import_arrow()
         table = pa.Table.from_batches([rows.whole])
         for name, values in added.items():
-            table = table.append_column(name, pa.array(values))
+            table = table.append_column(name, _to_column(pa, name, values))
         pq.write_table(table, file)
 
     def from_texts(self, column: str, texts: list[str]) -> Rows:
@@ -63,12 +63,42 @@ class Parquet(TableFile):
     def join(self, parts: list[Path], file: BinaryIO) -> None:
         """Concatenate parts into one file."""
         pa, pq = _import_arrow()
+        schemas = [pq.read_schema(part) for part in parts]
+        large = {field.name for own in schemas for field in own if field.type == pa.uint64()}
+        for number, own in enumerate(schemas):
+            for place, field in enumerate(own):
+                if field.name in large and field.type == pa.int64():
+                    own = own.set(place, field.with_type(pa.uint64()))
+            schemas[number] = own
         # A column that is empty throughout a part has no type there.
-        schema = pa.unify_schemas([pq.read_schema(part) for part in parts])
+        schema = pa.unify_schemas(schemas)
         with pq.ParquetWriter(file, schema) as writer:
             for part in parts:
                 with pq.ParquetFile(part) as table:
-                    writer.write_table(table.read().cast(schema))
+                    rows = table.read()
+                try:
+                    writer.write_table(rows.cast(schema))
+                except pa.ArrowInvalid:
+                    raise _no_common_type(" or ".join(sorted(large))) from None
+
+
+def _to_column(pa: Any, name: str, values: list[Any]) -> Any:
+    """Return an Arrow column; whole numbers are int64 or, if that is too small, uint64."""
+    try:
+        return pa.array(values)
+    except OverflowError:
+        pass
+    try:
+        return pa.array(values, pa.uint64())
+    except (OverflowError, pa.ArrowInvalid):
+        raise _no_common_type(name) from None
+
+
+def _no_common_type(name: str) -> ValueError:
+    return ValueError(
+        f"The column {name} contains negative numbers and others of 2**63 or more, which have no "
+        "common type in parquet; write a csv or jsonl file."
+    )
 
 
 def _row_size(file: "ParquetFile") -> int:
