@@ -181,6 +181,32 @@ def helper(text): return "soup" in text
 helper.calls = 0
 """
 # Objects that are changed in one part, of which the others count.
+ASKING = """
+class Client:
+    def __init__(self, prompt):
+        self.prompt = prompt
+        self.check(prompt)
+        self.n_calls, self.usage = 0, {"tokens": 0, "words": {}}
+        self.log: list = []
+        self.last = None
+    def check(self, prompt): pass
+    def reset(self): self.n_calls = 0
+    def ask(self, T):
+        self.n_calls += 1
+        self.usage["tokens"] += len(T)
+        self.usage["words"][T] = self.n_calls
+        self.note(T)
+        return self.prompt + self.ending
+    def note(self, T):
+        self.last = T
+        def write(): self.log.append(T)
+        write()
+    @property
+    def ending(self):
+        self.n_endings = self.n_endings + 1
+        return "."
+    n_endings = 0
+"""
 CHANGED_IN_PART = {
     "attribute": CLIENT + "client = Client()\ndef ask(T): client.last = T; return client.add",
     "count": CLIENT + "client = Client()\ndef ask(T): client.n = client.n + 1; return client.add",
@@ -231,6 +257,46 @@ class Model:
 class Space: pass
 ask = Model().ask
 """,
+    "object of a method": ASKING + "ask = Client('soup').ask",
+    "object that is called": ASKING.replace("def ask", "def __call__") + "ask = Client('soup')",
+    "object whose method is called": ASKING
+    + "client = Client('soup')\ndef ask(T): return client.ask(T)",
+    "object in a closure": ASKING
+    + """
+def make(client):
+    return lambda T: client.ask(T)
+ask = make(Client("soup"))
+""",
+    "object of an object": ASKING
+    + """
+class Retrying:
+    def __init__(self, client): self.client = client; self.n_tries = 0
+    def ask(self, T): self.n_tries += 1; return self.client.ask(T)
+ask = Retrying(Client("soup")).ask
+""",
+    "object of a subclass": ASKING
+    + """
+class Named(Client):
+    total = 0
+    def __init__(self, name):
+        super().__init__(name)
+        self.n = self.m = 0
+    def ask(self, T):
+        self.total += 1; self.n += 1; self.m = T
+        return super().ask(T)
+ask = Named("soup").ask
+""",
+    "defaults": """
+def ask(T, word="soup", asked=[], *, seen={}):
+    asked.append(T); seen[T] = word
+    return word
+""",
+    "default in a closure": """
+def ask(T, word="soup", asked=[]):
+    def note(): asked.append(T)
+    note()
+    return word
+""",
     "slice": 'log = []\nword = "soup"\ndef ask(T): log[:1] = [T]; return word',
     "method named as a list's": CLIENT + "client = Client()\ndef ask(T): return client.add(T)",
     "such a method of an attribute": CLIENT
@@ -251,6 +317,43 @@ def test_what_is_changed_in_one_part_counts_by_the_others(case):
     assert describe(edited.ask) != before
     cell.ask("a text")
     assert describe(cell.ask) == before
+
+
+SETTINGS = {
+    "an argument": "self.word = word",
+    "an argument by name": "self.word = by_name['style']",
+    "one of two targets": "self.n, self.word = 0, word",
+    "two targets": "self.word = self.n = word",
+    "one of two values": "self.word = word or ''",
+    "a value under a condition": "self.word = '' if word is None else word",
+    "a statement under a condition": "if word == 'soup': self.word = 'soup'",
+    "another attribute": "self.given = word; self.word = self.given",
+    "another method": "self.word = ''; self.set(word)",
+    "another method that fills": "self.word = []; self.add(word)",
+    "another method that writes an item": "self.word = {}; self.put(word)",
+    "the caller": "",
+}
+
+
+@pytest.mark.parametrize("made_of", SETTINGS)
+def test_a_setting_of_an_object_counts_even_if_a_method_changes_it(made_of):
+    source = f"""
+class Client:
+    def __init__(self, word, **by_name):
+        print(word)
+        {SETTINGS[made_of]}
+    def set(self, word): self.word = word
+    def add(self, word): self.word.append(word)
+    def put(self, word): self.word["a"] = word
+    def ask(self, T):
+        self.word = self.word[:100]
+        return self.word
+client = Client("soup", style="soup")
+if {made_of == "the caller"}: client.word = "soup"
+ask = client.ask
+"""
+    keys = [describe(run(source.replace('"soup"', word)).ask) for word in ('"soup"', '"bread"')]
+    assert keys[0] != keys[1]
 
 
 def test_describing_runs_no_code_of_the_user():

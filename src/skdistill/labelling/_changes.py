@@ -5,8 +5,10 @@ import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from types import MemberDescriptorType
+from types import CodeType, FunctionType, MemberDescriptorType
 from typing import Any
+
+from skdistill.labelling._owners import installed_name
 
 LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 ATTRIBUTE_LOADS = {"LOAD_ATTR", "LOAD_METHOD"}
@@ -25,6 +27,8 @@ _CHANGING_METHODS = frozenset(
     )
 )
 _CONTAINERS = (list, dict, set, deque, bytearray)
+# What may come between the targets of one assignment.
+_BETWEEN_TARGETS = ("SWAP", "COPY", "UNPACK_SEQUENCE", "UNPACK_EX")
 # Stands for an item whose key only the running code knows.
 _SOME = object()
 # Stands for a variable that the code assigns to.
@@ -70,6 +74,19 @@ class Without:
     hidden: tuple[tuple[Any, _Step], ...]
 
 
+def instructions_of(code: CodeType, *, inner: bool = True) -> Iterator[dis.Instruction]:
+    """Yield the bytecode of a function and, if wanted, of the functions inside it."""
+    cells = {*code.co_cellvars, *code.co_freevars}
+    for step in dis.get_instructions(code):
+        # From Python 3.13, LOAD_FAST also hands a cell to an inner function.
+        is_cell = step.opname.startswith("LOAD_FAST") and step.argval in cells
+        if step.opname != "EXTENDED_ARG" and not is_cell:
+            yield step
+    for constant in code.co_consts if inner else ():
+        if isinstance(constant, CodeType):
+            yield from instructions_of(constant)
+
+
 def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
     """Find what bytecode changes.
 
@@ -84,6 +101,16 @@ def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
     ...     print(change.name, change.steps, change.by_method)
     settings (('attribute', 'state'), ('item', 'n')) False
     asked () True
+    """
+    for is_change, path in paths_in(instructions):
+        if is_change:
+            yield path
+
+
+def paths_in(instructions: Iterable[dis.Instruction]) -> Iterator[tuple[bool, Change]]:
+    """Yield the ways to what bytecode changes, and to attributes, which may be methods it calls.
+
+    The first of each pair says whether it is a change.
     """
     # All parts of an expression, as in `self.log.append(1)`, begin at the same place.
     paths: dict[Any, Change] = {}
@@ -100,8 +127,9 @@ def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
             paths[place] = Change("local", name[-1] if isinstance(name, tuple) else name)
         elif operation in ATTRIBUTE_LOADS and path is not None:
             if name in _CHANGING_METHODS:
-                yield Change(path.kind, path.name, path.steps, by_method=True)
+                yield True, Change(path.kind, path.name, path.steps, by_method=True)
             paths[place] = _longer(path, ("attribute", name))
+            yield False, paths[place]
         elif _takes_item(step) and path is not None:
             key = _SOME if operation == "BINARY_SLICE" else _key(before)
             paths[place] = _longer(path, ("item", key))
@@ -109,11 +137,11 @@ def changes_in(instructions: Iterable[dis.Instruction]) -> Iterator[Change]:
             callee = "" if path is None or path.steps else path.name
             paths[place] = Change("result", callee)
         elif operation in _STORES:
-            yield Change(_STORES[operation], name)
+            yield True, Change(_STORES[operation], name)
         elif operation in _PART_STORES and path is not None:
             if not _is_in_place(before):  # else the part was read before, and the path contains it
                 path = _longer(path, _stored_part(step, before))
-            yield path
+            yield True, path
         if operation not in ("COPY", "SWAP", "CACHE"):
             before = step
 
@@ -231,6 +259,21 @@ def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
     return None if positions is None else (positions.lineno, positions.col_offset)
 
 
+def without_calls(value: Any, shown: Any, ways: Iterable[tuple[_Step, ...]]) -> Any:
+    """Return `shown` without what methods of the value, or of its parts, change of their objects.
+
+    `shown` is the value, or what `without_changes` returned for it, and each way ends with a
+    method's name.
+    """
+    if shown is not value and not isinstance(shown, Without):
+        return shown
+    reached = [found for way in ways for found in _reached(value, way)]
+    hidden = [part for owner, name in reached for part in hidden_by_call(owner, name)]
+    if not hidden:
+        return shown
+    return Without(value, (*getattr(shown, "hidden", ()), *hidden))
+
+
 def class_changes(owner: type, changes: Iterable[Change]) -> Iterator[Change]:
     """Yield the changes that methods make to their class; the steps begin at the class.
 
@@ -247,3 +290,124 @@ def class_changes(owner: type, changes: Iterable[Change]) -> Iterator[Change]:
         is_own = is_class or (change.name == "self" and len(steps) + change.by_method > 1)
         if steps and is_own:
             yield Change(change.kind, change.name, steps, change.by_method)
+
+
+def hidden_by_call(owner: Any, name: str) -> list[tuple[Any, _Step]]:
+    """Return the parts of an object, and of its own parts, that a method of it changes.
+
+    Only attributes count that start alike in all objects of a class: one that ``__init__`` sets
+    from its arguments may be a setting, and so may one that other methods change. Objects of
+    installed packages are left out.
+
+    Examples
+    --------
+    >>> from skdistill.labelling._changes import hidden_by_call
+    >>> class Client:
+    ...     def __init__(self, budget):
+    ...         self.budget = budget
+    ...         self.n_calls = 0
+    ...     def ask(self, texts):
+    ...         self.n_calls += 1
+    ...         self.budget -= len(texts)
+    >>> [step for _, step in hidden_by_call(Client(3), "ask")]
+    [('attribute', 'n_calls')]
+    """
+    calls = _calls_from(owner, name)
+    called = {function.__code__ for _, function in calls}
+    hidden: dict[tuple[int, _Step], tuple[Any, _Step]] = {}
+    for holder, function in calls:
+        for is_change, path in _paths_of_self(function):
+            rest = without_changes(holder, [path]) if is_change else None
+            if not isinstance(rest, Without):
+                continue
+            (owner, step) = rest.hidden[0]
+            *_, place = (n for n, (kind, _) in enumerate(path.steps) if kind == "attribute")
+            attribute = step if step[0] == "attribute" else path.steps[place]
+            of = owner if step[0] == "attribute" else _follow(holder, path.steps[:place])[-1]
+            if _starts_alike(type(of), attribute[1], called):
+                hidden[id(owner), step] = owner, step
+    return [*hidden.values()]
+
+
+def _calls_from(owner: Any, name: str) -> list[tuple[Any, FunctionType]]:
+    """Return a method and those that it calls, each with its object."""
+    found: list[tuple[Any, FunctionType]] = []
+    waiting: list[tuple[Any, Any]] = [(owner, name)]
+    reached: set[tuple[int, CodeType]] = set()
+    while waiting:
+        holder, name = waiting.pop()
+        if installed_name(type(holder)) is not None:
+            continue
+        # Those of base classes may be called by `super`.
+        for function in [_function_in(vars(base).get(name)) for base in type(holder).__mro__]:
+            if function is None or (id(holder), function.__code__) in reached:
+                continue
+            reached.add((id(holder), function.__code__))
+            found.append((holder, function))
+            for is_change, path in _paths_of_self(function):
+                if not is_change:
+                    waiting += _reached(holder, path.steps)
+    return found
+
+
+def _reached(value: Any, steps: tuple[_Step, ...]) -> list[tuple[Any, Any]]:
+    """Return the owner of the attribute at the end of a way, and its name, if there is one."""
+    owners = _follow(value, steps[:-1])
+    return [(owners[-1], steps[-1][1])] if len(owners) == len(steps) else []
+
+
+def _paths_of_self(function: FunctionType) -> Iterator[tuple[bool, Change]]:
+    """Yield the ways in a method that begin at its object."""
+    for is_change, path in paths_in(instructions_of(function.__code__)):
+        is_self = (path.name,) == function.__code__.co_varnames[:1]
+        if is_self and path.kind in ("local", "cell") and path.steps:
+            yield is_change, path
+
+
+def _function_in(entry: Any) -> FunctionType | None:
+    entry = getattr(entry, "fget", entry)
+    return entry if isinstance(entry, FunctionType) else None
+
+
+def _starts_alike(owner: type, name: str, called: set[CodeType]) -> bool:
+    """Return whether an attribute is the same in all objects until one of these methods runs."""
+    is_set = False
+    for base in owner.__mro__:
+        is_set |= name in vars(base)
+        for function in map(_function_in, vars(base).values()):
+            if function is None or function.__code__ in called:
+                continue
+            is_assigned = False
+            for is_change, path in _paths_of_self(function):
+                if is_change and ("attribute", name) in path.steps:
+                    is_assigned = True
+                    if path.by_method or path.steps[-1] != ("attribute", name):
+                        return False
+            if is_assigned and not _is_constant(function, name):
+                return False
+            is_set |= is_assigned and function.__name__ == "__init__"
+    return is_set
+
+
+def _is_constant(method: FunctionType, name: str) -> bool:
+    """Return whether a method sets an attribute to what does not depend on arguments or objects."""
+    own = method.__code__.co_varnames[:1]
+    is_read = is_over = False  # whether the statement reads a variable, and whether it has ended
+    before = ""
+    for step in instructions_of(method.__code__):
+        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        operation = step.opname
+        loads_self = operation.startswith("LOAD_FAST") and names == own
+        is_store = operation.startswith(("STORE", "DELETE"))
+        if is_over and not (loads_self or is_store or operation in _BETWEEN_TARGETS):
+            is_read = is_over = False
+        if operation.startswith(("LOAD_FAST", "LOAD_DEREF", "STORE_FAST_LOAD")):
+            is_read |= not loads_self
+        elif operation in ATTRIBUTE_LOADS:
+            is_read |= before.startswith("LOAD_FAST")
+        elif operation == "STORE_ATTR" and step.argval == name and is_read:
+            return False
+        # The value of a call that nothing uses ends a statement; of `a or b`, a is thrown away.
+        is_over |= is_store or (operation == "POP_TOP" and "CALL" in before)
+        before = operation
+    return True

@@ -18,6 +18,9 @@ from skdistill.labelling._changes import (
     Change,
     changes_in,
     class_changes,
+    instructions_of,
+    paths_in,
+    without_calls,
     without_changes,
 )
 from skdistill.labelling._owners import installed_version, module_file, source_of
@@ -62,8 +65,10 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     {'asked': <class 'list'>, 'prompt': 'food or travel?'}
     """
     code, variables = function.__code__, function.__globals__
-    instructions = [*_instructions(code)]
-    changes = [*changes_in(instructions)]
+    instructions = [*instructions_of(code)]
+    paths = [*paths_in(instructions)]
+    changes = [path for is_change, path in paths if is_change]
+    ways = {path: None for is_change, path in paths if not is_change}
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     closure = {name: _content(cell) for name, cell in cells}
     imported = _imported(instructions, variables.get("__package__"))
@@ -71,13 +76,38 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     parts = [each for each in changes if each.name in imported and (each.steps or each.by_method)]
     own = [each for each in changes if each.kind == "cell" and each.name in closure]
     changed = {each.name for each in changes if each.kind == "variable"}
+    defaults, is_filled = _defaults(function, changes)
+    if is_filled:
+        changed.add(function.__qualname__)
     return {
         "code": _code_parts(code, function.__doc__),
-        "default": (function.__defaults__, function.__kwdefaults__),
-        "closure": _used(instructions, imported | closure, parts + own, is_local=True),
-        "global": _referenced(instructions, variables, changes),
+        "default": defaults,
+        "closure": _used(instructions, imported | closure, parts + own, ways, is_local=True),
+        "global": _referenced(instructions, variables, changes, ways),
         **_initial(variables, changed),
     }
+
+
+def _defaults(function: FunctionType, changes: list[Change]) -> tuple[Any, bool]:
+    """Return a function's defaults without what it changes, and whether there is any of that."""
+    code, is_filled = function.__code__, False
+    own = [*changes_in(instructions_of(code, inner=False))]
+    own += [each for each in changes if each.kind == "cell"]
+
+    def shown(name: str, value: Any) -> Any:
+        nonlocal is_filled
+        rest = without_changes(value, [each for each in own if each.name == name])
+        is_filled |= rest is not value
+        return rest
+
+    values = function.__defaults__
+    if values is not None:
+        names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+        values = tuple(map(shown, names, values))
+    by_name = function.__kwdefaults__
+    if by_name is not None:
+        by_name = {name: shown(name, value) for name, value in by_name.items()}
+    return (values, by_name), is_filled
 
 
 def class_parts(owner: type) -> dict[str, Any]:
@@ -87,7 +117,7 @@ def class_parts(owner: type) -> dict[str, Any]:
     see `function_parts`.
     """
     functions = [f for entry in vars(owner).values() if (f := _function_of(entry)) is not None]
-    codes = [[*_instructions(function.__code__)] for function in functions]
+    codes = [[*instructions_of(function.__code__)] for function in functions]
     used = {step.argval for code in codes for step in code if step.opname in ATTRIBUTE_LOADS}
     changes = [each for code in codes for each in class_changes(owner, changes_in(code))]
     entries = {
@@ -196,7 +226,7 @@ def _schema(owner: type) -> dict[str, Any]:
         annotate = vars(owner).get(name)
         if isinstance(annotate, FunctionType):  # from Python 3.14; we do not run it
             code = annotate.__code__
-            names = _referenced([*_instructions(code)], annotate.__globals__, [])
+            names = _referenced([*instructions_of(code)], annotate.__globals__, [])
             found["__annotations__"] = _code_parts(code), names
     # Python makes empty ones at the first use.
     return {name: entry for name, entry in found.items() if entry is not None and entry != {}}
@@ -243,20 +273,11 @@ def _code_parts(code: CodeType, docstring: str | None = None) -> tuple[Any, ...]
     )
 
 
-def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    cells = {*code.co_cellvars, *code.co_freevars}
-    for step in dis.get_instructions(code):
-        # From Python 3.13, LOAD_FAST also hands a cell to an inner function.
-        is_cell = step.opname.startswith("LOAD_FAST") and step.argval in cells
-        if step.opname != "EXTENDED_ARG" and not is_cell:
-            yield step
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _instructions(constant)
-
-
 def _referenced(
-    instructions: list[dis.Instruction], variables: dict[str, Any], changes: list[Change]
+    instructions: list[dis.Instruction],
+    variables: dict[str, Any],
+    changes: list[Change],
+    ways: Iterable[Change] = (),
 ) -> dict[str, Any]:
     """Return the global values that bytecode refers to, by name; builtins are left out."""
     found: dict[str, Any] = {}
@@ -269,22 +290,26 @@ def _referenced(
     own = [each for each in changes if each.kind == "variable"]
     known = {*variables, *builtins, *(each.name for each in own if not each.steps)}
     loaded = {step.argval for step in instructions if step.opname in LOADS}
-    return found | dict.fromkeys(loaded - known, _ABSENT) | _used(instructions, variables, own)
+    found |= dict.fromkeys(loaded - known, _ABSENT)
+    return found | _used(instructions, variables, own, ways)
 
 
 def _used(
     instructions: list[dis.Instruction],
     variables: dict[str, Any],
     changes: list[Change],
+    ways: Iterable[Change],
     *,
     is_local: bool = False,
 ) -> dict[str, Any]:
-    """Return the values of those variables that bytecode uses, by name, without what changes."""
+    """Return the values of those variables that bytecode uses, by name, without what changes.
+
+    `ways` lead to attributes that the bytecode reads.
+    """
     found: dict[str, Any] = {}
     readers = _READERS & {step.argval for step in instructions if step.opname in _NAMES}
-    by_variable: dict[str, list[Change]] = {}
-    for change in changes:
-        by_variable.setdefault(change.name, []).append(change)
+    by_variable = _by_name(changes)
+    ways_from = _by_name(each for each in ways if (each.kind == "variable") is not is_local)
     for position, step in enumerate(instructions):
         if not step.opname.startswith(_LOCAL_LOADS) if is_local else step.opname not in LOADS:
             continue
@@ -301,11 +326,20 @@ def _used(
         own = [each for each in by_variable.get(name, ()) if each.steps[: len(way)] == way]
         own = [each.after(len(way)) for each in own]
         # A function that loads a module again does not change it.
-        value = without_changes(value, [each for each in own if each.steps or not is_module])
+        shown = without_changes(value, [each for each in own if each.steps or not is_module])
+        calls = [each.steps for each in ways_from.get(name, ()) if each.steps[: len(way)] == way]
+        value = without_calls(value, shown, [steps[len(way) :] for steps in calls if steps != way])
         if readers and isinstance(value, FunctionType):
             value = value, value.__doc__, value.__annotations__
         if value is not CHANGING:
             found[path] = value
+    return found
+
+
+def _by_name(paths: Iterable[Change]) -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for path in paths:
+        found.setdefault(path.name, []).append(path)
     return found
 
 
@@ -435,7 +469,7 @@ def module_parts(module: ModuleType) -> tuple[str, dict[str, str], dict[str, Any
         change
         for function in functions
         if function is not None and function.__globals__ is variables
-        for change in changes_in(_instructions(function.__code__))
+        for change in changes_in(instructions_of(function.__code__))
         if change.kind == "variable"
     ]
     values = {

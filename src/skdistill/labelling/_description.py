@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import Bunch
 
-from skdistill.labelling._changes import Without
+from skdistill.labelling._changes import Without, hidden_by_call
 from skdistill.labelling._code import class_parts, function_parts, module_parts
 from skdistill.labelling._owners import find_named, installed_name, installed_version
 from skdistill.labelling._teacher import learns_nothing
@@ -185,8 +185,7 @@ class _Description:
 
     def _add_compound(self, value: Any) -> None:
         if type(value) is Without:
-            for owner, part in value.hidden:
-                self._hidden.setdefault(id(owner), (owner, set()))[1].add(part)
+            self._hide(value.hidden)
             self.add(value.value)
         elif type(value) in (list, tuple):
             shown = [part for place, part in enumerate(value) if self._counts(value, "item", place)]
@@ -211,6 +210,10 @@ class _Description:
             self._add_code(value)
         else:
             self._add_object(value)
+
+    def _hide(self, parts: Iterable[tuple[Any, tuple[str, Any]]]) -> None:
+        for owner, part in parts:
+            self._hidden.setdefault(id(owner), (owner, set()))[1].add(part)
 
     def _counts(self, owner: Any, kind: str, name: Any) -> bool:
         """Return whether an attribute or item counts, because the code does not change it."""
@@ -291,6 +294,8 @@ class _Description:
         elif isinstance(value, np.dtype):
             self._write("dtype", repr(value.descr).encode())
         elif kind in _WRAPPERS:
+            if kind is types.MethodType:
+                self._hide(hidden_by_call(value.__self__, value.__name__))
             with self._inside(f"a {kind.__name__}", is_fitted=True):
                 self._add_all(kind.__name__, [getattr(value, name) for name in _WRAPPERS[kind]])
         else:
@@ -298,6 +303,7 @@ class _Description:
 
     def _add_reduced(self, value: Any) -> None:
         """Add an object by what pickle stores of it."""
+        self._hide(hidden_by_call(value, "__call__"))
         reduce = copyreg.dispatch_table.get(type(value))
         try:
             reduced = value.__reduce_ex__(4) if reduce is None else reduce(value)

@@ -108,8 +108,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
     the teacher least. A teacher that is no better than its student is therefore never used.
 
     If the student has a `memory`, the teacher's answers at prediction are kept there, too, so that
-    no text is paid for twice in a cross-validation. A cascade that was saved and loaded does
-    without it.
+    no text is paid for twice in a cross-validation. A cascade from a file or a pickle does without.
 
     `target_agreement` guarantees agreement with the teacher, not correct labels, and only on texts
     from the same source as the validation texts. `fit` lowers the threshold as long as the lower

@@ -68,9 +68,9 @@ def read_labels(y: Any, n_texts: int, teacher: Any, *, by_agreement: bool) -> tu
     """Return the classes and the number of each text's class; None if they are not needed."""
     if y is None and by_agreement and needs_no_labels(teacher):
         return None, None
-    if y is not None and is_multilabel(as_labels(y)):
+    if y is not None and is_multilabel(labels := as_labels(y)):
         raise ValueError(
-            f"A cascade takes one label per text, but y has shape {np.shape(y)}. Use the student "
+            f"A cascade takes one label per text, but y has shape {labels.shape}. Use the student "
             "without a cascade, or a cascade for each column."
         )
     return check_labels(y, n_rows=n_texts)
