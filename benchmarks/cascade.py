@@ -2,9 +2,10 @@
 
     SKDISTILL_DATA=folder python benchmarks/cascade.py --teacher emotion=folder/of/a/teacher
 
-Student and teacher are those of `quality.py`. The threshold is chosen on validation rows, which
-neither was trained on; accuracies are those of the test rows, the means over seeds. A text's cost
-is the time of its answer, in units of the student's, both measured here on the same texts.
+Student and teacher are those of `quality.py` or, for data that it lacks, the defaults. The
+threshold is chosen on validation rows, which neither was trained on; accuracies are those of the
+test rows, the means over seeds. A text's cost is the time of its answer, in units of the student's,
+both measured here on the same texts.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from common.corpora import load_corpus
-from common.setting import SoftLabels, load_teacher
+from common.setting import TEACHERS, SoftLabels, load_teacher
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -36,16 +37,14 @@ def seconds_a_text(model, texts, repeats):
     return float(np.median(times))
 
 
-def run(student, soft, data, rates):
+def run(student, teacher, data, rates):
     """Choose a threshold for each rate on validation rows, and apply it to test rows."""
-    teacher_cost = seconds_a_text(soft.teacher, data.X_test, 1) / seconds_a_text(
-        student, data.X_test, 9
-    )
+    teacher_cost = seconds_a_text(teacher, data.X_test, 1) / seconds_a_text(student, data.X_test, 9)
     rows = []
     for rate in rates:
         cascade = CascadeClassifier(
             FrozenEstimator(student),
-            soft.teacher,
+            teacher,
             max_teacher_rate=rate,
             teacher_cost=teacher_cost,
         ).fit(data.X_val, data.y_val)
@@ -61,7 +60,7 @@ def run(student, soft, data, rates):
         )
     return {
         "student": 100 * student.score(data.X_test, data.y_test),
-        "teacher": 100 * float((soft.teacher.predict(data.X_test) == data.y_test).mean()),
+        "teacher": 100 * float((teacher.predict(data.X_test) == data.y_test).mean()),
         "teacher_cost": teacher_cost,
         "curve": rows,
     }
@@ -99,14 +98,17 @@ def main():
     data = load_corpus(options.data)
     ready = dict(pair.split("=", 1) for pair in options.teacher)
     teacher = load_teacher(options.data, data, options.work / "teachers", ready, options.precision)
-    soft = SoftLabels(options.data, data, teacher, options.work / "soft_labels")
+    frozen, memory = FrozenEstimator(teacher), options.work / "soft_labels"
+    student, given = DistilledMLPClassifier(frozen, memory=memory, verbose=1), {}
+    if options.data in TEACHERS:
+        soft = SoftLabels(options.data, data, teacher, memory)
+        student = clone(STUDENT)
+        given = {"teacher_proba": soft.train, **soft.extra("soft + augmented")}
     runs = []
     for seed in range(options.seeds):
-        student = clone(STUDENT).set_params(random_state=seed)
-        student.fit(
-            data.X_train, data.y_train, teacher_proba=soft.train, **soft.extra("soft + augmented")
-        )
-        runs.append(run(student, soft, data, RATES))
+        student = clone(student).set_params(random_state=seed)
+        student.fit(data.X_train, data.y_train, **given)
+        runs.append(run(student, frozen, data, RATES))
     print_table(runs)
     options.output.write_text(json.dumps({"data": options.data, "runs": runs}, indent=1) + "\n")
 

@@ -115,6 +115,6 @@ def load_teacher(name, data, folder, ready, precision):
     if not (path / "config.json").exists():
         teacher = TransformerTeacherClassifier(
             base_model(), checkpoint_dir=folder / "checkpoints" / name, random_state=0, verbose=1
-        ).set_params(**TEACHERS[name])
+        ).set_params(**TEACHERS.get(name, {}))
         teacher.fit(data.X_train, data.y_train).save_pretrained(path)
     return TransformerTeacherClassifier.from_finetuned(path, precision=precision)
