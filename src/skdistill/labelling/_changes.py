@@ -5,6 +5,7 @@ import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import CodeType, FunctionType, MemberDescriptorType
 from typing import Any
 
@@ -320,12 +321,12 @@ def hidden_by_call(owner: Any, name: str) -> list[tuple[Any, _Step]]:
             rest = without_changes(holder, [path]) if is_change else None
             if not isinstance(rest, Without):
                 continue
-            (owner, step) = rest.hidden[0]
-            *_, place = (n for n, (kind, _) in enumerate(path.steps) if kind == "attribute")
-            attribute = step if step[0] == "attribute" else path.steps[place]
-            of = owner if step[0] == "attribute" else _follow(holder, path.steps[:place])[-1]
+            part, step = of, attribute = rest.hidden[0]
+            if step[0] == "item":  # of a dict or list that is an attribute
+                *_, place = (n for n, (kind, _) in enumerate(path.steps) if kind == "attribute")
+                of, attribute = _follow(holder, path.steps[:place])[-1], path.steps[place]
             if _starts_alike(type(of), attribute[1], called):
-                hidden[id(owner), step] = owner, step
+                hidden[id(part), step] = part, step
     return [*hidden.values()]
 
 
@@ -356,12 +357,15 @@ def _reached(value: Any, steps: tuple[_Step, ...]) -> list[tuple[Any, Any]]:
     return [(owners[-1], steps[-1][1])] if len(owners) == len(steps) else []
 
 
-def _paths_of_self(function: FunctionType) -> Iterator[tuple[bool, Change]]:
-    """Yield the ways in a method that begin at its object."""
-    for is_change, path in paths_in(instructions_of(function.__code__)):
-        is_self = (path.name,) == function.__code__.co_varnames[:1]
-        if is_self and path.kind in ("local", "cell") and path.steps:
-            yield is_change, path
+@lru_cache(maxsize=1024)
+def _paths_of_self(function: FunctionType) -> list[tuple[bool, Change]]:
+    """Return the ways in a method that begin at its object."""
+    own = function.__code__.co_varnames[:1]
+    return [
+        (is_change, path)
+        for is_change, path in paths_in(instructions_of(function.__code__))
+        if (path.name,) == own and path.kind in ("local", "cell") and path.steps
+    ]
 
 
 def _function_in(entry: Any) -> FunctionType | None:
