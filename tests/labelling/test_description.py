@@ -333,6 +333,11 @@ SETTINGS = {
     "another method that writes an item": "self.word = {}; self.put(word)",
     "the caller": "",
 }
+METHODS = {
+    "another method": "def set(self, word): self.word = word",
+    "another method that fills": "def add(self, word): self.word.append(word)",
+    "another method that writes an item": "def put(self, word): self.word['a'] = word",
+}
 
 
 @pytest.mark.parametrize("made_of", SETTINGS)
@@ -342,9 +347,7 @@ class Client:
     def __init__(self, word, **by_name):
         print(word)
         {SETTINGS[made_of]}
-    def set(self, word): self.word = word
-    def add(self, word): self.word.append(word)
-    def put(self, word): self.word["a"] = word
+    {METHODS.get(made_of, "")}
     def ask(self, T):
         self.word = self.word[:100]
         return self.word

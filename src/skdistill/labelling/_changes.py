@@ -120,12 +120,15 @@ def paths_in(instructions: Iterable[dis.Instruction]) -> Iterator[tuple[bool, Ch
         name, operation = step.argval, step.opname
         place = _start(step)
         path = paths.get(place)
+        if path is None and before is not None and before.opname.count("_FAST") == 2:
+            # From Python 3.13, one instruction loads two variables, at the place of the first.
+            path = Change("local", before.argval[-1])
         if operation in LOADS:
             paths[place] = Change("variable", name)
         elif operation == "LOAD_DEREF":
             paths[place] = Change("cell", name)
         elif operation.startswith("LOAD_FAST"):
-            paths[place] = Change("local", name[-1] if isinstance(name, tuple) else name)
+            paths[place] = Change("local", name[0] if isinstance(name, tuple) else name)
         elif operation in ATTRIBUTE_LOADS and path is not None:
             if name in _CHANGING_METHODS:
                 yield True, Change(path.kind, path.name, path.steps, by_method=True)
