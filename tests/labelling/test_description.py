@@ -46,6 +46,8 @@ TABLE = np.arange(12.0).reshape(3, 4)
 EQUAL = {
     "strides": (np.asfortranarray(TABLE), TABLE),
     "slices": (np.arange(24.0)[::2].reshape(3, 4), 2 * TABLE),
+    "order of bytes": (TABLE.astype(">f8"), TABLE),
+    "order of bytes of fields": (np.zeros(2, [("a", ">i4")]), np.zeros(2, [("a", "i4")])),
     "strings of an array": (np.array(["a", "bc"], dtype=object), np.array(["a", "bc"], object)),
     "sets": ({"a", "b", "c"}, {"c", "b", "a"}),
     "keys of several types": ({1: "a", "b": 2, None: 3}, {1: "a", "b": 2, None: 3}),
@@ -257,6 +259,9 @@ class Model:
 class Space: pass
 ask = Model().ask
 """,
+    "first argument of a partial": "from functools import partial\n"
+    + ASKING
+    + "ask = partial(Client.ask, Client('soup'))",
     "object of a method": ASKING + "ask = Client('soup').ask",
     "object that is called": ASKING.replace("def ask", "def __call__") + "ask = Client('soup')",
     "object whose method is called": ASKING

@@ -3,6 +3,7 @@
 import copyreg
 import functools
 import hashlib
+import inspect
 import os
 import pickle
 import sys
@@ -158,6 +159,8 @@ class _Description:
         if array.dtype.names is not None:  # by field, without the bytes between fields
             self._add_all("fields", [(name, array[name]) for name in array.dtype.names])
             return
+        # A compressed joblib file keeps the values, but not the order of bytes.
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         self._write("array", f"{array.dtype.descr} {array.shape}".encode())
         self._hash.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
 
@@ -294,8 +297,7 @@ class _Description:
         elif isinstance(value, np.dtype):
             self._write("dtype", repr(value.descr).encode())
         elif kind in _WRAPPERS:
-            if kind is types.MethodType:
-                self._hide(hidden_by_call(value.__self__, value.__name__))
+            self._hide(_hidden_by(value))
             with self._inside(f"a {kind.__name__}", is_fitted=True):
                 self._add_all(kind.__name__, [getattr(value, name) for name in _WRAPPERS[kind]])
         else:
@@ -366,6 +368,17 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
     typing.NewType: ("__name__", "__supertype__"),
     typing.TypeVar: ("__name__", "__bound__", "__constraints__"),
 }
+
+
+def _hidden_by(value: Any) -> list[tuple[Any, tuple[str, Any]]]:
+    """Return what a method changes of its object, which may be the argument of a partial."""
+    if isinstance(value, types.MethodType):
+        return hidden_by_call(value.__self__, value.__name__)
+    if not isinstance(value, functools.partial) or not value.args:
+        return []
+    owner, name = value.args[0], getattr(value.func, "__name__", "")
+    is_method = inspect.getattr_static(type(owner), name, None) is value.func
+    return hidden_by_call(owner, name) if is_method else []
 
 
 def _name(value: Any) -> str:
