@@ -296,6 +296,7 @@ def ask(T, word="soup", asked=[], *, seen={}):
     asked.append(T); seen[T] = word
     return word
 """,
+    "object that is a default": ASKING + "def ask(T, client=Client('soup')): return client.ask(T)",
     "default in a closure": """
 def ask(T, word="soup", asked=[]):
     def note(): asked.append(T)
@@ -337,8 +338,26 @@ SETTINGS = {
     "another method that fills": "self.word = []; self.add(word)",
     "another method that writes an item": "self.word = {}; self.put(word)",
     "the caller": "",
+    "any name": "self.word = ''; [setattr(self, key, word) for key in ['word']]",
+    "names of a dict": "self.word = ''; vars(self).update(word=word)",
+    "a class method": "self.word = ''",
+    "a copy": "self.word = ''",
 }
 METHODS = {
+    "any name": "",
+    "a class method": """
+    @classmethod
+    def of(cls, word):
+        made = cls.__new__(cls)
+        made.word = word
+        return made
+""",
+    "a copy": """
+    def with_word(self, word):
+        new = copy.copy(self)
+        new.word = word
+        return new
+""",
     "another method": "def set(self, word): self.word = word",
     "another method that fills": "def add(self, word): self.word.append(word)",
     "another method that writes an item": "def put(self, word): self.word['a'] = word",
@@ -357,10 +376,13 @@ class Client:
         self.word = self.word[:100]
         return self.word
 client = Client("soup", style="soup")
+if {made_of == "a class method"}: client = Client.of("soup")
+if {made_of == "a copy"}: client = client.with_word("soup")
 if {made_of == "the caller"}: client.word = "soup"
 ask = client.ask
 """
-    keys = [describe(run(source.replace('"soup"', word)).ask) for word in ('"soup"', '"bread"')]
+    words = '"soup"', '"bread"'
+    keys = [describe(run(source.replace('"soup"', word), copy=copy).ask) for word in words]
     assert keys[0] != keys[1]
 
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skdistill import DistilledMLPClassifier, FunctionTeacherClassifier, make_tfidf_baseline
-from skdistill.labelling._fingerprint import fitted_fingerprint, teacher_fingerprint
+from skdistill.labelling._fingerprint import fitted_fingerprint, note_changes, teacher_fingerprint
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
@@ -195,3 +195,43 @@ def test_a_composite_that_ignores_its_rows_counts_by_its_parts_and_labels(name):
 def test_a_composite_with_a_part_that_learns_counts_by_its_rows(teacher):
     keys = {teacher_fingerprint(teacher, X, Y), teacher_fingerprint(teacher, X[:2], Y[:2])}
     assert len(keys) == 2
+
+
+def test_another_object_that_starts_where_one_ended_has_another_fingerprint():
+    class Client:
+        def __init__(self, model):
+            self.model = model
+
+        def ask(self, texts):
+            if self.model == "large":
+                self.model = "small"  # as after a limit of a service
+            return [[0.5, 0.5]] * len(texts)
+
+    large, small = (
+        FunctionTeacherClassifier(Client(m).ask, classes=[0, 1]) for m in ("large", "small")
+    )
+    key = teacher_fingerprint(large, ["a"], None)
+    large.func(["a"])
+    note_changes(key, large, ["a"], None)
+    again = FunctionTeacherClassifier(large.func.__self__.ask, classes=[0, 1])
+    assert teacher_fingerprint(again, ["a"], None) == key
+    assert teacher_fingerprint(small, ["a"], None) != key
+
+
+@pytest.mark.parametrize("made", ["vectorize", "frompyfunc"])
+def test_what_a_function_makes_of_itself_loses_no_answers(made):
+    def score(text):
+        return float("soup" in text)
+
+    def ask(texts):
+        ask.ready = ask.ready or (np.frompyfunc(score, 1, 1) if made == "frompyfunc" else fast)
+        found = np.array([float(ask.ready(text)) for text in texts])
+        return np.c_[found, 1 - found]
+
+    fast = np.vectorize(score, otypes=[float])
+    ask.ready = None
+    teacher = FunctionTeacherClassifier(ask, classes=[0, 1])
+    key = teacher_fingerprint(teacher, ["a"], None)
+    ask(["a"])
+    note_changes(key, teacher, ["a"], None)
+    assert teacher_fingerprint(teacher, ["a"], None) == key

@@ -474,6 +474,23 @@ def test_a_student_that_is_fitted_on_labels_rejects(topics):
         cascade.set_params(reject="none").fit(X, numbers)
 
 
+@pytest.mark.parametrize("reject", [5, -1, np.int64(5), np.uint64(5)])
+@pytest.mark.parametrize("labels", [[7, 9], [2**63 + 1, 2**64 - 1]])
+def test_unsigned_labels_stay_whole_beside_the_label_for_rejected_texts(labels, reject):
+    X = [f"{word} {i}" for i in range(40) for word in ("soup", "bus")]
+    y = np.array(labels * 40, dtype=np.uint64)
+    cascade = CascadeClassifier(make_student(), reject=reject, random_state=0)
+    if reject == -1 and labels[0] > 9:
+        with pytest.raises(ValueError, match=r"reject=-1 is negative and the label 18446744"):
+            cascade.fit(X, y)
+        return
+    cascade.fit(X, y)
+    cascade.threshold_ = 0.0
+    assert cascade.predict(["soup", "bus"]).tolist() == labels
+    cascade.threshold_ = 2.0
+    assert cascade.predict(["soup"]).tolist() == [int(reject)]
+
+
 def test_a_label_for_rejected_texts_is_checked_before_the_teacher_is_asked(topics):
     asked = []
 

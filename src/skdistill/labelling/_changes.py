@@ -30,6 +30,9 @@ _CHANGING_METHODS = frozenset(
 _CONTAINERS = (list, dict, set, deque, bytearray)
 # What may come between the targets of one assignment.
 _BETWEEN_TARGETS = ("SWAP", "COPY", "UNPACK_SEQUENCE", "UNPACK_EX")
+# With these, code sets attributes of any name.
+_BY_NAME = frozenset(("setattr", "vars", "__dict__", "__setattr__"))
+_OF_PICKLE = frozenset(("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__"))
 # Stands for an item whose key only the running code knows.
 _SOME = object()
 # Stands for a variable that the code assigns to.
@@ -381,9 +384,12 @@ def _starts_alike(owner: type, name: str, called: set[CodeType]) -> bool:
     is_set = False
     for base in owner.__mro__:
         is_set |= name in vars(base)
-        for function in map(_function_in, vars(base).values()):
+        for entry in vars(base).values():
+            function = _function_in(getattr(entry, "__func__", entry))
             if function is None or function.__code__ in called:
                 continue
+            if _may_assign_elsewhere(function, name):
+                return False
             is_assigned = False
             for is_change, path in _paths_of_self(function):
                 if is_change and ("attribute", name) in path.steps:
@@ -394,6 +400,25 @@ def _starts_alike(owner: type, name: str, called: set[CodeType]) -> bool:
                 return False
             is_set |= is_assigned and function.__name__ == "__init__"
     return is_set
+
+
+def _may_assign_elsewhere(function: FunctionType, name: str) -> bool:
+    """Return whether a function sets an attribute of another object, or any that it is given.
+
+    The methods of pickle also do that, but only with what was an object's state before.
+    """
+    if function.__name__ in _OF_PICKLE:
+        return False
+    own = function.__code__.co_varnames[:1]
+    before = ()
+    for step in instructions_of(function.__code__):
+        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        if step.opname in LOADS | ATTRIBUTE_LOADS and step.argval in _BY_NAME:
+            return True
+        if step.opname == "STORE_ATTR" and step.argval == name and before[-1:] != own:
+            return True
+        before = names if step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")) else ()
+    return False
 
 
 def _is_constant(method: FunctionType, name: str) -> bool:

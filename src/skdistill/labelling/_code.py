@@ -76,7 +76,7 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     parts = [each for each in changes if each.name in imported and (each.steps or each.by_method)]
     own = [each for each in changes if each.kind == "cell" and each.name in closure]
     changed = {each.name for each in changes if each.kind == "variable"}
-    defaults, is_filled = _defaults(function, changes)
+    defaults, is_filled = _defaults(function, changes, ways)
     if is_filled:
         changed.add(function.__qualname__)
     return {
@@ -88,7 +88,9 @@ def function_parts(function: FunctionType) -> dict[str, Any]:
     }
 
 
-def _defaults(function: FunctionType, changes: list[Change]) -> tuple[Any, bool]:
+def _defaults(
+    function: FunctionType, changes: list[Change], ways: Iterable[Change]
+) -> tuple[Any, bool]:
     """Return a function's defaults without what it changes, and whether there is any of that."""
     code, is_filled = function.__code__, False
     own = [*changes_in(instructions_of(code, inner=False))]
@@ -98,7 +100,8 @@ def _defaults(function: FunctionType, changes: list[Change]) -> tuple[Any, bool]
         nonlocal is_filled
         rest = without_changes(value, [each for each in own if each.name == name])
         is_filled |= rest is not value
-        return rest
+        calls = [each.steps for each in ways if each.name == name and each.kind != "variable"]
+        return without_calls(value, rest, calls)
 
     values = function.__defaults__
     if values is not None:

@@ -363,6 +363,7 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
     functools.partial: ("func", "args", "keywords"),
     functools.partialmethod: ("func", "args", "keywords"),
     types.MethodType: ("__self__", "__func__"),
+    np.vectorize: ("pyfunc", "otypes", "signature", "excluded"),
     functools.lru_cache(lambda: None).__class__: ("__wrapped__",),
     typing.ForwardRef: ("__forward_arg__",),
     typing.NewType: ("__name__", "__supertype__"),

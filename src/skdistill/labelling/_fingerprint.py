@@ -1,5 +1,7 @@
 """Fingerprints of teachers: hashes of everything that their probabilities depend on."""
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,10 @@ from skdistill.labelling._description import PROTOCOL, describe
 from skdistill.labelling._shared_teacher import SharedTeacher
 from skdistill.labelling._teacher import clone_teacher, last_step, learns_nothing
 
-# Fingerprints that a teacher has after it was asked, and those it had before. They differ if it
-# counts its calls, for example.
-_aliases: dict[str, str] = {}
+# Fingerprints that a teacher has after it was asked, and those it had before, which differ if it
+# counts its calls, for example. They are those of its objects only: another one that starts in this
+# state may give other answers.
+_aliases: dict[str, tuple[str, list[Callable[[], Any]]]] = {}
 
 
 def teacher_fingerprint(
@@ -38,7 +41,9 @@ def teacher_fingerprint(
         If a part of the teacher cannot be described. The message names it.
     """
     key = _current_fingerprint(teacher, X, y, sample_weight)
-    return _aliases.get(key, key)
+    before, objects = _aliases.get(key, (key, []))
+    own = {*map(id, _objects_of(teacher))}
+    return before if any(id(find()) in own for find in objects) else key
 
 
 def note_changes(
@@ -49,9 +54,30 @@ def note_changes(
     sample_weight: np.ndarray | None = None,
 ) -> None:
     """Keep a teacher's fingerprint although answering has changed something that it refers to."""
-    key = _current_fingerprint(teacher, X, y, sample_weight)
+    try:
+        key = _current_fingerprint(teacher, X, y, sample_weight)
+    except TypeError:
+        return  # the answers are kept; a next fit says what cannot be described before it asks
     if key != fingerprint:
-        _aliases[key] = fingerprint
+        _aliases[key] = fingerprint, [*map(_reference, _objects_of(teacher))]
+
+
+def _objects_of(teacher: BaseEstimator) -> list[Any]:
+    """Return a teacher and the functions and other objects among its parameters.
+
+    A method counts as its object.
+    """
+    values = [teacher, *teacher.get_params(deep=True).values()]
+    owners = [getattr(value, "__self__", value) for value in values]
+    return [owner for owner in owners if hasattr(owner, "__dict__") or hasattr(owner, "__slots__")]
+
+
+def _reference(value: Any) -> Callable[[], Any]:
+    """Return a function that finds an object as long as it exists."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return lambda: value
 
 
 def fitted_fingerprint(teacher: BaseEstimator) -> str | None:

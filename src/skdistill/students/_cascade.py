@@ -40,6 +40,7 @@ from skdistill.students.cascade._parts import (
     read_labels,
     rows_with_weight,
     split_rows,
+    with_rejected,
 )
 
 
@@ -338,7 +339,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         proba = self.predict_proba(X)
         labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
         if self.teacher_ is None:
-            labels = np.where(proba.max(axis=1) < self.threshold_, np.array(self.reject), labels)
+            labels = with_rejected(labels, proba.max(axis=1) < self.threshold_, self.reject)
         return labels
 
     def summary(self) -> str:

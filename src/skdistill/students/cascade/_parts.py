@@ -281,6 +281,21 @@ def check_reject(reject: Any, classes: np.ndarray | None) -> None:
             f"reject={reject!r} and the label {label!r} must be both strings or both numbers, "
             "because they are in one array of predictions."
         )
+    largest = int(classes.max()) if classes.dtype.kind == "u" else 0
+    if largest >= 2**63 and reject < 0:
+        raise ValueError(
+            f"reject={reject!r} is negative and the label {largest} is too large for signed "
+            "integers; pass a number that is not negative."
+        )
+
+
+def with_rejected(labels: np.ndarray, is_unsure: np.ndarray, reject: Any) -> np.ndarray:
+    """Return labels with `reject` in the place of the unsure ones; whole numbers stay whole."""
+    label = np.array(reject)
+    if labels.dtype.kind == "u" and label.dtype.kind == "i":  # NumPy would make floats of both
+        label = label.astype(np.uint64) if label >= 0 else label
+        labels = labels if label >= 0 else labels.astype(np.int64)
+    return np.where(is_unsure, label, labels)
 
 
 def make_labeler(
