@@ -291,6 +291,15 @@ class Named(Client):
         return super().ask(T)
 ask = Named("soup").ask
 """,
+    "object of a dataclass": """
+from dataclasses import dataclass
+@dataclass
+class Client:
+    prompt: str
+    def __post_init__(self): self.n = 0
+    def ask(self, T): self.n += 1; return self.prompt
+ask = Client("soup").ask
+""",
     "defaults": """
 def ask(T, word="soup", asked=[], *, seen={}):
     asked.append(T); seen[T] = word

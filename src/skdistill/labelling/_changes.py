@@ -398,7 +398,7 @@ def _starts_alike(owner: type, name: str, called: set[CodeType]) -> bool:
                         return False
             if is_assigned and not _is_constant(function, name):
                 return False
-            is_set |= is_assigned and function.__name__ == "__init__"
+            is_set |= is_assigned and function.__name__ in ("__init__", "__post_init__")
     return is_set
 
 
