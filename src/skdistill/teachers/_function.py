@@ -96,9 +96,9 @@ class FunctionTeacherClassifier(TextClassifier):
     global variables, functions, classes and modules that it refers to. Code of installed packages
     counts by name and version. Comments, docstrings of functions, and what the function itself
     changes, do not count, nor do files and environment variables that it reads. With a method, as
-    in ``func=client.ask``, that includes attributes such as ``self.n_calls`` that it changes, unless
-    ``__init__`` sets them from its arguments. If the function refers to an object with unknown
-    content, such as the client of a service, `memory` requires a `version`.
+    in ``func=client.ask``, that includes attributes that it changes, such as ``self.n_calls``,
+    unless ``__init__`` sets them from its arguments. If the function refers to an object with
+    unknown content, such as the client of a service, `memory` requires a `version`.
 
     `fit` and `memory` depend on the labels but not on the texts, so the folds of a cross-validation
     share their answers.
