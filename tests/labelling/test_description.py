@@ -395,6 +395,22 @@ ask = client.ask
     assert keys[0] != keys[1]
 
 
+def test_a_method_that_changes_another_object_hides_nothing_of_its_own():
+    source = """
+class Reply: pass
+class Client:
+    word = ""
+    def ask(self, T):
+        reply = Reply()
+        reply.word = T
+        return self.word
+client = Client()
+client.word = "soup"
+ask = client.ask
+"""
+    assert describe(run(source).ask) != describe(run(source.replace("soup", "bread")).ask)
+
+
 def test_describing_runs_no_code_of_the_user():
     source = """
 class Client:
