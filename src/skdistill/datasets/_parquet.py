@@ -79,6 +79,8 @@ class Parquet(TableFile):
                 try:
                     writer.write_table(rows.cast(schema))
                 except pa.ArrowInvalid:
+                    if not large:
+                        raise
                     raise _no_common_type(" or ".join(sorted(large))) from None
 
 
@@ -87,11 +89,10 @@ def _to_column(pa: Any, name: str, values: list[Any]) -> Any:
     try:
         return pa.array(values)
     except OverflowError:
-        pass
-    try:
-        return pa.array(values, pa.uint64())
-    except (OverflowError, pa.ArrowInvalid):
-        raise _no_common_type(name) from None
+        try:
+            return pa.array(values, pa.uint64())
+        except (OverflowError, pa.ArrowInvalid):
+            raise _no_common_type(name) from None
 
 
 def _no_common_type(name: str) -> ValueError:
