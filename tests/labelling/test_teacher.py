@@ -165,6 +165,24 @@ def test_a_part_that_takes_no_weights_by_their_name_is_told(classifier, rows, na
         fit_teacher(make_pipeline(FunctionTransformer(), vote), rows, Y, WEIGHTS)
 
 
+def test_a_teacher_that_declines_weights_gets_none_without_a_word():
+    with sklearn.config_context(enable_metadata_routing=True):
+        unwilling = Recorder().set_fit_request(sample_weight=False)
+        vote = VotingClassifier([("a", unwilling), ("b", unwilling)], voting="soft")
+        for teacher in (unwilling, make_pipeline(FunctionTransformer(), unwilling)):
+            fitted = fit_teacher(teacher, X, Y, WEIGHTS)
+            assert getattr(fitted, "steps", [("", fitted)])[-1][1].weight_ is None
+        assert weights_of(fit_teacher(vote, X, Y, WEIGHTS)) == [None, None]
+        willing = Recorder().set_fit_request(sample_weight=True)
+        assert fit_teacher(willing, X, Y, WEIGHTS).weight_ == 9.0
+        # A vote hands weights to all of its parts or to none.
+        vote = VotingClassifier([("a", unwilling), ("b", willing)], voting="soft")
+        with pytest.warns(UserWarning, match="^Recorder, a part of the teacher VotingClassifier, "):
+            assert weights_of(fit_teacher(vote, X, Y, WEIGHTS)) == [None, None]
+    # Without routing, requests do not count, as in scikit-learn.
+    assert fit_teacher(unwilling, X, Y, WEIGHTS).weight_ == 9.0
+
+
 def test_a_teacher_that_takes_no_weights_is_told_once_in_a_search():
     student = DistilledMLPClassifier(
         make_pipeline(make_tfidf_baseline()[0], KNeighborsClassifier(1)), max_epochs=1

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
@@ -293,7 +293,8 @@ def fit_teacher(
         return _fit(teacher, X, y)
     name = weight_parameter(teacher)
     if name is None:
-        _warn_of_weights(teacher)
+        if not _declines_weights(teacher):
+            _warn_of_weights(teacher)
         return _fit(teacher, X, y)
     if has_fit_parameter(teacher, name):
         return _fit(teacher, X, y, **{name: sample_weight})
@@ -357,6 +358,8 @@ def _warn_of_weights(teacher: BaseEstimator) -> None:
 
 def weight_parameter(teacher: BaseEstimator) -> str | None:
     """Return the parameter of `fit` for sample weights, also of a meta-estimator; None without."""
+    if _declines_weights(teacher):
+        return None
     if has_fit_parameter(teacher, "sample_weight") or isinstance(teacher, FrozenEstimator):
         return "sample_weight"
     names = {*map(weight_parameter, _parts_with_weights(teacher))}
@@ -366,6 +369,16 @@ def weight_parameter(teacher: BaseEstimator) -> str | None:
     (name,) = names or {None}
     prefix = f"{teacher.steps[-1][0]}__" if isinstance(teacher, Pipeline) else ""
     return None if name is None else f"{prefix}{name}"
+
+
+def _declines_weights(teacher: BaseEstimator) -> bool:
+    """Tell whether `set_fit_request(sample_weight=False)` was called on all that learn."""
+    if not get_config()["enable_metadata_routing"]:
+        return False
+    if parts := _parts_with_weights(teacher):
+        return all(map(_declines_weights, parts))
+    requests = getattr(teacher.get_metadata_routing(), "fit", None)
+    return requests is not None and requests.requests.get("sample_weight") is False
 
 
 def _parts_with_weights(teacher: BaseEstimator) -> list[BaseEstimator]:
