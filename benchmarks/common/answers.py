@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
 from common.corpora import load_corpus
 from common.setting import TEACHERS, SoftLabels, base_model, load_teacher, make_augmenter
 from skdistill import TransformerTeacherClassifier
 from skdistill.augment._new_words import place_words
+from skdistill.labelling._labeler import SoftLabeler
 
 # Probabilities below this are noise of the teacher's arithmetic.
 MIN_PROBA = 1e-7
@@ -78,6 +80,8 @@ def ask(
 ) -> Bunch:
     """Fine-tune a teacher and ask it for all texts, unless its answers are there.
 
+    Answers are kept as they come, so that an interrupted call asks for the others alone.
+
     Parameters
     ----------
     name : str
@@ -108,10 +112,16 @@ def ask(
         start = time.perf_counter()
         teacher.fit(data.X_train, data.y_train)
         answers = {"seconds": time.perf_counter() - start, "n_parameters": teacher.n_parameters_}
-        teacher.set_params(precision=precision)
+        labeler = SoftLabeler(
+            FrozenEstimator(teacher.set_params(precision=precision)),
+            data.X_train,
+            data.y_train,
+            memory=path.parent.with_name("soft_labels"),
+            verbose=1,
+        )
         for part in PARTS:
             texts = data[f"X_{part}"]
-            proba = teacher.predict_proba(texts) if texts else np.empty((0, len(teacher.classes_)))
+            proba = labeler.label(texts) if texts else np.empty((0, len(teacher.classes_)))
             answers[part] = np.log(np.maximum(proba, MIN_PROBA)).astype(np.float16)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".partial.npz")

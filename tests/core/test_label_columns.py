@@ -146,6 +146,12 @@ def test_lists_of_names_are_refused_with_the_tool_to_use(y):
         ([b"a"], r"y\[0\] is of type bytes"),
         ([1, Decimal(2)], r"y\[1\] is of type Decimal"),
         (["a", "b\0"], r"y\[1\] is 'b\\x00', which ends in a NUL"),
+        (
+            ["a", "caf\udce9"],
+            r"y\[1\] is 'caf\\udce9', with half of a surrogate pair \(.udce9\), which ",
+        ),
+        (np.array(["é", "\ud83d"]), r"y\[1\] is '\\ud83d', with half of a surrogate pair"),
+        (pd.Series(["\ud83d", "é"], dtype=object), r"y\[0\] is '\\ud83d', with half of a surrog"),
         (np.array(["a\0", 1j], dtype=object)[1:], r"y\[0\] is of type complex"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -452,7 +458,12 @@ def test_columns_that_count_are_no_names_but_may_come_in_another_order():
         np.testing.assert_array_equal(found, table.to_numpy())
 
 
-def test_names_that_numpy_would_shorten_are_refused():
-    table = pd.DataFrame({"a": [1, 0], "a\0": [0, 1]})
-    with pytest.raises(ValueError, match=r"y\.columns\[1\] is 'a\\x00', which ends in a NUL"):
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("a\0", r"'a\\x00', which ends in a NUL"), ("\udce9", r"'\\udce9', with half of a surrog")],
+)
+def test_names_that_cannot_be_kept_are_refused(name, fault):
+    table = pd.DataFrame(np.eye(2, dtype=int), columns=pd.Index(["a", name], dtype=object))
+    with pytest.raises(ValueError, match=rf"y\.columns\[1\] is {fault}"):
         label_names(table)
+    assert label_names(table.set_axis(["a", "é🙂"], axis=1)).tolist() == ["a", "é🙂"]

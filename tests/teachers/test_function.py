@@ -105,6 +105,25 @@ def test_answers_of_several_labels_are_never_labels(answer, fault):
         teacher.predict_proba(["a"])
 
 
+@pytest.mark.parametrize("kind", ["Int64", "int64[pyarrow]", "object", "float64", "list"])
+def test_a_missing_label_does_not_spoil_the_others(kind):
+    """pandas makes floats of a column of integers of which one is missing."""
+    answers = [3, None, 11]
+    if kind != "list":
+        answers = pd.Series(answers, dtype=kind)
+    teacher = FunctionTeacherClassifier(lambda texts: answers, classes=[3, 11]).fit(X)
+    message = r"for 1 of the 3 texts .*texts\[1\], 'b': (None|nan|<NA>) is neither a label nor prob"
+    with pytest.raises(ValueError, match=message):
+        teacher.predict_proba([*"abc"])
+
+
+@pytest.mark.parametrize("column", [[0.5, np.nan], [np.inf, np.nan], [1.0, 3.0]])
+def test_floats_are_no_integers_without_a_reason(column):
+    teacher = FunctionTeacherClassifier(lambda texts: pd.Series(column), classes=[1, 3]).fit(X)
+    with pytest.raises(ValueError, match=rf"{column[0]} is one number; return the probability of"):
+        teacher.predict_proba([*"ab"])
+
+
 @pytest.mark.parametrize("as_given", [list, np.array])
 def test_rounded_answers_are_normalised(as_given):
     rows = [[0.33, 0.66], [0.3, 0.65], [0.55, 0.5], [0.5, 0.5]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skdistill._core.texts import as_floats, as_list, is_missing, plain
+from skdistill._core.texts import as_floats, as_list, check_storable, is_missing, plain
 
 # Arrays of booleans, integers, floats and strings are labels already.
 _PLAIN = "biufU"
@@ -35,9 +35,9 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     Raises
     ------
     ValueError
-        If a label is missing, is a list of names, or is of no type for labels; if some labels are
-        strings and others are not; or if the columns have the same name or are not the known
-        labels. The message names the row or the columns.
+        If a label is missing, is a list of names, is of no type for labels, or contains half of a
+        surrogate pair; if some labels are strings and others are not; or if the columns have the
+        same name or are not the known labels. The message names the row or the columns.
     TypeError
         If `y` is not iterable, is a single string, or is a lazy table.
 
@@ -75,6 +75,8 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, np.dtype) and not isinstance(y, np.ma.MaskedArray | np.generic):
         if dtype.kind in _PLAIN:
+            if dtype.kind == "U":
+                check_storable(np.ravel(y).tolist(), name)
             return _finite(np.asarray(y), name)
         if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
             raise _not_a_label(y.flat[0], name, 0)
@@ -95,13 +97,13 @@ def label_names(y: Any) -> np.ndarray | None:
     Raises
     ------
     ValueError
-        If a name ends in a NUL character.
+        If a name ends in a NUL character or contains half of a surrogate pair.
     """
     columns = columns_of(y)
     if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
     names = [*map(column_name, columns)]
-    _refuse_nul(names, "y.columns")
+    check_storable(names, "y.columns")
     return np.array(names)
 
 
@@ -394,7 +396,7 @@ def columns_of(y: Any) -> list[Any] | None:
 def _from_values(values: list[Any], name: str) -> np.ndarray:
     kinds = set(map(type, values))
     if kinds <= {str}:
-        _refuse_nul(values, name)
+        check_storable(values, name)
         return np.array(values, dtype=str)
     if any(issubclass(kind, _SEVERAL) for kind in kinds):
         return _from_rows(values, name)
@@ -410,8 +412,9 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
                 f"earlier row is {first!r:.40}. Make all labels strings, or all numbers."
             )
     if isinstance(first, str):
-        _refuse_nul(values, name)
-        return np.array([*map(plain, values)])
+        values = [*map(plain, values)]
+        check_storable(values, name)
+        return np.array(values)
     array = np.asarray(values)
     if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
         return _finite(array, name)
@@ -452,16 +455,6 @@ def _is_label(value: Any) -> bool:
     if isinstance(value, np.generic):
         return value.dtype.kind in _PLAIN
     return isinstance(value, str | int | float)
-
-
-def _refuse_nul(values: list[str], name: str) -> None:
-    """Refuse strings that NumPy would shorten, so that two labels might become one."""
-    for row, value in enumerate(values):
-        if value.endswith("\0"):
-            raise ValueError(
-                f"{name}[{row}] is {str(value)!r:.60}, which ends in a NUL character; remove it, "
-                "because NumPy does not keep it."
-            )
 
 
 def _is_text(value: Any) -> bool:

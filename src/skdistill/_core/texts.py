@@ -1,9 +1,12 @@
 """Check columns of texts from any container; only NumPy is imported."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_texts(
@@ -107,6 +110,38 @@ def from_tensors(values: Any) -> Any:
 def plain(value: Any) -> str:
     """Return a value as a string; a member of a string enumeration is the string it equals."""
     return str.__str__(value) if isinstance(value, str) else str(value)
+
+
+def half_of_pair(text: str) -> str:
+    r"""Return what is wrong with a text that no file can contain; an empty string if nothing is.
+
+    Examples
+    --------
+    >>> from skdistill._core.texts import half_of_pair
+    >>> half_of_pair("caf\udce9")
+    'half of a surrogate pair (\\udce9)'
+    """
+    if text.isascii() or (found := _SURROGATE.search(text)) is None:
+        return ""
+    return f"half of a surrogate pair (\\u{ord(found[0]):04x})"
+
+
+def check_storable(labels: list[str], name: str) -> None:
+    """Refuse labels that NumPy would shorten, so that two might become one, or no file can hold."""
+    joined = "".join(labels)
+    if joined.isascii() and "\0" not in joined:
+        return
+    for row, label in enumerate(labels):
+        if label.endswith("\0"):
+            raise ValueError(
+                f"{name}[{row}] is {label!r:.60}, which ends in a NUL character; remove it, "
+                "because NumPy does not keep it."
+            )
+        if fault := half_of_pair(label):
+            raise ValueError(
+                f"{name}[{row}] is {label!r:.60}, with {fault}, which files cannot contain. It is "
+                "a byte of another encoding: decode the labels with theirs, or rename this one."
+            )
 
 
 def is_missing(value: Any) -> bool:

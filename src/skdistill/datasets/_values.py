@@ -1,16 +1,14 @@
 """Single values of a table: characters that no text has, labels, and marks for several labels."""
 
 import ast
-import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from skdistill._core.texts import is_missing
+from skdistill._core.texts import half_of_pair, is_missing
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _YES = {"1", "1.0", "true", "yes"}
 _NO = {"0", "0.0", "false", "no"}
 # The fault of a label that is missing.
@@ -36,9 +34,7 @@ def damage_of(text: str) -> str:
     """
     if "\0" in text:
         return "the character NUL"
-    if text.isascii() or (found := _SURROGATE.search(text)) is None:
-        return ""
-    return f"half of a surrogate pair (\\u{ord(found[0]):04x})"
+    return half_of_pair(text)
 
 
 def folded(text: str) -> str:

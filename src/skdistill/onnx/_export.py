@@ -18,7 +18,7 @@ import skdistill
 from skdistill._core.files import replacing
 from skdistill._core.texts import check_texts
 from skdistill.onnx._graph import ML, PAD, GraphWriter, add_network
-from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words, is_encodable
+from skdistill.onnx._strings import add_tokenizer, check_tokenizable, encodable_words
 from skdistill.runtime._kinds import KINDS
 from skdistill.runtime._model_file import StoredModel
 from skdistill.serving import CompiledClassifier, as_compiled
@@ -90,9 +90,8 @@ def export_onnx(
         If `student` is neither a student nor a CompiledClassifier.
     ValueError
         If this student's graph cannot take strings, if `texts` is required but missing, if a label
-        contains a lone surrogate or is too large for int64, or if a probability differs by more
-        than 1e-5, or than 1e-3 for a recurrent student, whose steps multiply rounding errors. No
-        file is written in these cases.
+        is too large for int64, or if a probability differs by more than 1e-5, or than 1e-3 for a
+        recurrent student, whose steps multiply rounding errors. No file is written in these cases.
 
     See Also
     --------
@@ -261,12 +260,6 @@ def _labels(classes: np.ndarray) -> tuple[np.ndarray | None, Any]:
     """Return the labels, if ONNX has their type, and the value that means "no label"."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
-        for value in values:
-            if not is_encodable(value):
-                raise ValueError(
-                    f"The label {value!r:.60} contains a lone surrogate, which ONNX cannot store; "
-                    "rename the label in y and fit again."
-                )
         return np.array(values, dtype=object), np.array("", dtype=object)
     if all(isinstance(value, bool) for value in values):
         return np.array(values), False

@@ -7,14 +7,12 @@ that lower-casing leaves unchanged, and the marks in the student's vocabulary. A
 detects all other texts.
 """
 
-import re
-
 import numpy as np
 
+from skdistill._core.texts import half_of_pair
 from skdistill.onnx._graph import ML, PAD, GraphWriter
 from skdistill.text._vocabulary import UNKNOWN, Vocabulary, split_words
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANKS = " \t\n\r\N{NO-BREAK SPACE}"
 # The basic multilingual plane without control characters and surrogates.
 _PLANE = [*map(chr, [*range(32, 127), *range(160, 0xD800), *range(0xE000, 0xFFFF)])]
@@ -136,14 +134,9 @@ def _look_up(graph: GraphWriter, vocabulary: Vocabulary, words: str) -> str:
 
 
 def encodable_words(vocabulary: Vocabulary) -> dict[str, int]:
-    """Return the ids of the words that ONNX can store."""
+    """Return the ids of the words that ONNX can store: those without half a surrogate pair."""
     numbered = enumerate(vocabulary.features, start=UNKNOWN + 1)
-    return {word: number for number, word in numbered if is_encodable(word)}
-
-
-def is_encodable(text: str) -> bool:
-    """Return whether a string has no lone surrogates, which ONNX strings cannot contain."""
-    return not _SURROGATE.search(text)
+    return {word: number for number, word in numbered if not half_of_pair(word)}
 
 
 def _range_of(graph: GraphWriter, flat: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import MetaEstimatorMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import TextClassifier, fit_context
@@ -22,7 +22,6 @@ from skdistill._core.multilabel import predict_columns
 from skdistill._core.texts import check_texts
 from skdistill.labelling._teacher import CloningMixin, GivesProbabilities
 from skdistill.metrics._cascade_curve import cascade_curve
-from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students.cascade._folder import SAVED, read_cascade, unwrapped, write_cascade
 from skdistill.students.cascade._parts import (
     ask,
@@ -32,6 +31,7 @@ from skdistill.students.cascade._parts import (
     check_reject,
     check_rows,
     check_unchanged,
+    choose_row,
     classes_of,
     fit_parts,
     make_labeler,
@@ -148,6 +148,9 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
 
     multilabel_ = False
 
+    # It reaches the student by the routing below, which asks the student whether it wants it.
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "student": [GivesProbabilities()],
         "teacher": [GivesProbabilities(), None],
@@ -184,7 +187,14 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Iterable[str], y: ArrayLike | None = None, **params: Any) -> Self:
+    def fit(
+        self,
+        X: Iterable[str],
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> Self:
         """Fit teacher and student, and choose the threshold on held-out texts.
 
         Parameters
@@ -193,11 +203,13 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             Texts.
         y : array-like of shape (n_texts,), default=None
             Labels of `X`. Not needed with `target_agreement` if the teacher needs none.
+        sample_weight : array-like of shape (n_texts,) or None, default=None
+            Weights of the texts, for student, teacher and validation figures. With
+            `target_agreement`, the figures only leave out texts of weight 0, because its guarantee
+            is about numbers of texts.
         **params : dict
-            Parameters of the student's `fit`, such as `X_unlabeled`. Those with a row for each of
-            `X` are restricted to the training rows. The teacher also gets `sample_weight`.
-            These weights count in the validation figures, too, but with `target_agreement` only
-            to leave out texts of weight 0, because its guarantee is about numbers of texts.
+            Other parameters of the student's `fit`, such as `X_unlabeled`. Those with a row for
+            each of `X` are restricted to the training rows.
 
         Returns
         -------
@@ -221,15 +233,15 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             If no threshold guarantees `target_agreement`, so that the student classifies no text.
         """
         texts = check_texts(X)
+        if sample_weight is not None:
+            params["sample_weight"] = sample_weight
         student, teacher = make_pair(self.student, self.teacher, self.reject)
         by_agreement = self.target_agreement is not None
         classes, codes = read_labels(y, len(texts), teacher, by_agreement=by_agreement)
         check_reject(self.reject, classes)
         labels = None if codes is None else classes[codes]
         weights = check_rows(params, texts)
-        is_ready = isinstance(student, FrozenEstimator) and isinstance(
-            teacher, FrozenEstimator | None
-        )
+        is_ready = all(isinstance(part, FrozenEstimator | None) for part in (student, teacher))
         if is_ready:
             training, validation = np.arange(0), np.arange(len(texts))
         else:
@@ -262,14 +274,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
             # A guarantee counts texts.
             sample_weight=None if by_agreement or weights is None else weights[validation],
         )
-        if self.target_agreement is None:
-            allowed = curve[curve["teacher_rate"] <= self.max_teacher_rate]
-            row = int(allowed["accuracy"].to_numpy().argmax())
-        else:
-            row = choose_by_agreement(
-                curve["agreement"].to_numpy(), len(held_out), self.target_agreement, self.confidence
-            )
-        chosen = curve.iloc[row]
+        chosen = curve.iloc[choose_row(self, curve, len(held_out))]
         self.classes_, self.curve_ = classes, curve
         self.student_, self.teacher_ = student, teacher
         self._calibration = calibration_of(student)
@@ -333,8 +338,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
         Returns
         -------
         y : ndarray of shape (n_texts,)
-            The most probable classes. Without a teacher, `reject` for texts that the student is
-            unsure of.
+            The most probable classes; `reject` for unsure texts if there is no teacher.
         """
         proba = self.predict_proba(X)
         labels: np.ndarray = self.classes_[proba.argmax(axis=1)]
@@ -429,11 +433,7 @@ class CascadeClassifier(CloningMixin, MetaEstimatorMixin, TextClassifier):
 
     @classmethod
     def load(
-        cls,
-        folder: str | PathLike[str],
-        teacher: Any = None,
-        *,
-        reject: str | float | None = None,
+        cls, folder: str | PathLike[str], teacher: Any = None, *, reject: str | float | None = None
     ) -> Self:
         """Load a fitted cascade from a folder written by :meth:`save`.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from skdistill._core.label_columns import as_rows, by_name, columns_in_order, columns_of
 from skdistill._core.labels import ROUNDING
-from skdistill._core.texts import from_tensors
+from skdistill._core.texts import as_list, from_tensors, is_missing
 
 # Rows are normalised if their sum differs from 1 by no more: two digits per class are enough.
 _TOLERANCE = 0.05
@@ -111,17 +111,18 @@ class AnswerReader:
 
     def _from_label(self, label: Any) -> np.ndarray:
         label = label.item() if isinstance(label, np.generic) else label
+        if is_missing(label):
+            raise ValueError(f"{_short(label)} is neither a label nor probabilities")
         if isinstance(label, float) and not any(isinstance(c, float) for c in self._columns):
             raise ValueError(f"{_short(label)} is one number; return the probability of each class")
-        if self._multilabel and label is not None:
+        if self._multilabel:
             raise ValueError(f"{_short(label)} is one label; return the probability of each label")
         try:
             known = label in self._position
         except TypeError:
             known = False
         if not known:
-            reason = "neither a label nor probabilities" if label is None else self._no_class()
-            raise ValueError(f"{_short(label)} is {reason}")
+            raise ValueError(f"{_short(label)} is {self._no_class()}")
         values = np.zeros(len(self._columns))
         values[self._position[label]] = 1
         return values
@@ -161,15 +162,28 @@ def _as_rows(answers: Any) -> Any:
     if isinstance(answers, str | bytes | Mapping):
         return None
     answers = as_rows(answers)
-    if hasattr(answers, "to_numpy"):  # a data frame or a column of labels
-        answers = np.asarray(answers)
+    if hasattr(answers, "to_numpy"):
+        # NumPy would make floats of a nullable column of integers of which one is missing.
+        is_nullable = columns_of(answers) is None and not isinstance(answers.dtype, np.dtype)
+        answers = as_list(answers) if is_nullable else np.asarray(answers)
     answers = from_tensors(answers)
+    if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype.kind == "f":
+        return _integers(answers)
     if isinstance(answers, np.ndarray):
         return answers if answers.ndim in (1, 2) else None
     try:
         return [*answers]
     except TypeError:
         return None
+
+
+def _integers(column: np.ndarray) -> Any:
+    """Return the integers, and None, of which pandas made floats; any other floats as they are."""
+    missing = np.isnan(column)
+    known = column[~missing]
+    if not missing.any() or not (np.isfinite(known) & (known == np.floor(known))).all():
+        return column
+    return [None if value != value else int(value) for value in column.tolist()]
 
 
 def _short(value: Any) -> str:

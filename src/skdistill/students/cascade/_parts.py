@@ -4,6 +4,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -35,6 +36,7 @@ from skdistill.labelling._teacher import (
     needs_no_labels,
     weight_parameter,
 )
+from skdistill.metrics._risk_control import choose_by_agreement
 from skdistill.students.cascade._folder import unwrapped
 
 # Parameters of `fit` with a row per text.
@@ -258,6 +260,15 @@ def check_predict_proba(name: str, part: Any) -> None:
         )
 
 
+def choose_row(cascade: Any, curve: pd.DataFrame, n_texts: int) -> int:
+    """Return the row of a cascade's curve that its parameters ask for."""
+    if cascade.target_agreement is not None:
+        agreement = curve["agreement"].to_numpy()
+        return choose_by_agreement(agreement, n_texts, cascade.target_agreement, cascade.confidence)
+    allowed = curve[curve["teacher_rate"] <= cascade.max_teacher_rate]
+    return int(allowed["accuracy"].to_numpy().argmax())
+
+
 def check_classes(name: str, part: Any, classes: np.ndarray, other: str) -> None:
     """Refuse a student or a teacher that has other classes than `other`; None passes."""
     if part is None:
@@ -281,12 +292,16 @@ def check_reject(reject: Any, classes: np.ndarray | None) -> None:
             f"reject={reject!r} and the label {label!r} must be both strings or both numbers, "
             "because they are in one array of predictions."
         )
-    largest = int(classes.max()) if classes.dtype.kind == "u" else 0
-    if largest >= 2**63 and reject < 0:
-        raise ValueError(
-            f"reject={reject!r} is negative and the label {largest} is too large for signed "
-            "integers; pass a number that is not negative."
-        )
+    alone = np.append(np.zeros(len(classes), dtype=bool), True)
+    known = [*classes.tolist(), reject]
+    predicted = with_rejected(np.append(classes, classes[:1]), alone, reject)
+    for before, after in zip(known, predicted.tolist(), strict=True):
+        if before != after and before == before:  # NaN stays NaN
+            raise ValueError(
+                f"reject={reject!r} and labels such as {known[0]} are in one array of predictions, "
+                f"of type {predicted.dtype}, which makes {after} of {before}; pass another number "
+                f"of the labels' type, {classes.dtype}."
+            )
 
 
 def with_rejected(labels: np.ndarray, is_unsure: np.ndarray, reject: Any) -> np.ndarray:
