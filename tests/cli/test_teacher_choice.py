@@ -9,6 +9,7 @@ from skdistill.cli import _teacher_choice as _teacher_choice
 from skdistill.cli._teacher_choice import (
     default_teacher,
     is_fine_tuned,
+    load_fine_tuned,
     short_name,
     teacher_settings,
 )
@@ -39,6 +40,24 @@ def test_a_checkpoint_is_finished_if_it_knows_just_these_classes(ready_teacher, 
     assert not is_fine_tuned(ready_teacher, np.array(["cooking", "sailing", "steam"]))
     assert not is_fine_tuned(ready_teacher, np.array(CLASSES[:2]))
     assert not is_fine_tuned(tiny_checkpoint, np.array(CLASSES))
+
+
+def test_labels_that_were_numbers_are_strings_as_in_files(ready_teacher, topics, tmp_path):
+    expected = TransformerTeacherClassifier.from_finetuned(ready_teacher, [10, 2, 0])
+    expected.save_pretrained(tmp_path / "numbers")
+    assert is_fine_tuned(tmp_path / "numbers", ["0", "10", "2"])
+    found = load_fine_tuned(tmp_path / "numbers", max_length=16)
+    assert found.classes_.tolist() == ["0", "10", "2"]
+    assert found.max_length_ == 16
+    proba = expected.set_params(max_length=16).predict_proba(topics[0][:20])
+    np.testing.assert_array_equal(found.predict_proba(topics[0][:20]), proba[:, [0, 2, 1]])
+
+
+def test_labels_of_which_a_text_has_several_keep_the_order_of_the_outputs(topics, tmp_path):
+    tagger = make_checkpoint(
+        tmp_path, topics[0], head=CLASSES[::-1], problem_type="multi_label_classification"
+    )
+    assert load_fine_tuned(tagger).classes_.tolist() == CLASSES[::-1]
 
 
 def test_one_label_a_text_and_several_are_not_the_same(ready_teacher, topics, tmp_path):

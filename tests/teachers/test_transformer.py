@@ -912,7 +912,7 @@ class TestFromFinetuned:
         names = np.array(["trains", "cooking", "sailing"])
         assert teacher.predict(topics[0][:30]).tolist() == names[logits.argmax(axis=1)].tolist()
 
-    def test_given_classes(self, finetuned_checkpoint, topics):
+    def test_given_classes(self, finetuned_checkpoint, topics, tmp_path):
         default = TransformerTeacherClassifier.from_finetuned(finetuned_checkpoint)
         numbered = TransformerTeacherClassifier.from_finetuned(
             finetuned_checkpoint, classes=[30, 10, 20], device="cpu", max_length=32
@@ -921,6 +921,10 @@ class TestFromFinetuned:
         assert numbered.max_length_ == 32
         X = topics[0][:30]
         np.testing.assert_array_equal(default.predict_proba(X), numbered.predict_proba(X))
+        numbered.save_pretrained(tmp_path)
+        again = TransformerTeacherClassifier.from_finetuned(tmp_path, device="cpu", max_length=32)
+        assert again.classes_.tolist() == [10, 20, 30]
+        np.testing.assert_array_equal(again.predict_proba(X), numbered.predict_proba(X))
 
     @pytest.mark.parametrize("dtype", ["int8", "uint64"])
     def test_the_type_of_labels_is_saved(self, dtype, finetuned_checkpoint, rows, tmp_path):

@@ -25,6 +25,7 @@ from skdistill.cli._narrator import Narrator
 from skdistill.cli._teacher_choice import (
     default_teacher,
     is_fine_tuned,
+    load_fine_tuned,
     short_name,
     teacher_settings,
 )
@@ -313,7 +314,7 @@ def _train_teacher(
     tell.step(f"Teacher {name}: " + ("already fine-tuned" if is_ready else "fine-tuning"))
     seconds = None
     if is_ready:
-        teacher = TransformerTeacherClassifier.from_finetuned(weights, verbose=_bars())
+        teacher = load_fine_tuned(weights, verbose=_bars())
     else:
         settings = teacher_settings(len(texts.X_train), is_default=demo.teacher is None)
         if not demo.full:  # as few passes as teach it something

@@ -130,8 +130,7 @@ def _ask_teacher(
 ) -> "Answers":
     """Return the teacher's probabilities, with columns in the order of the student's classes."""
     from skdistill.card._figures import Answers
-    from skdistill.cli._teacher_choice import is_fine_tuned
-    from skdistill.teachers._transformer import TransformerTeacherClassifier
+    from skdistill.cli._teacher_choice import is_fine_tuned, load_fine_tuned
 
     if not is_fine_tuned(arguments.teacher, sorted(classes), multilabel=multilabel):
         wanted = f"{len(classes)} labels" if multilabel else f"classes {', '.join(classes)}"
@@ -140,7 +139,7 @@ def _ask_teacher(
             "`skdistill fit --save-teacher` or a teacher's save_pretrained wrote."
         )
     has_bars = sys.stderr is not None and sys.stderr.isatty() and not arguments.quiet
-    teacher = TransformerTeacherClassifier.from_finetuned(arguments.teacher, verbose=int(has_bars))
+    teacher = load_fine_tuned(arguments.teacher, verbose=int(has_bars))
     known = [*map(str, teacher.classes_.tolist())]
     proba = teacher.predict_proba(texts)
     # Several labels may have no names, or other ones; then their order counts.

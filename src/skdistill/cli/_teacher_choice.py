@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdistill.teachers._transformer import TransformerTeacherClassifier
 
 # With few texts an epoch has few steps, so the teacher needs more epochs. The default teacher is
 # small enough for twice the usual learning rate. With 3,000 training docstrings this reaches 71.5 %
@@ -52,6 +55,21 @@ def is_fine_tuned(weights: str, classes: Collection[str], *, multilabel: bool = 
     if multilabel:
         return config.num_labels == len(classes)
     return sorted(config.id2label.values()) == [*classes]
+
+
+def load_fine_tuned(weights: str, **params: Any) -> "TransformerTeacherClassifier":
+    """Load a teacher that `is_fine_tuned`; its labels become strings, as those in files are."""
+    from skdistill.teachers._transformer import TransformerTeacherClassifier
+    from skdistill.teachers.huggingface._heads import has_several_labels
+    from skdistill.teachers.huggingface._loading import load_config
+
+    config = load_config(weights)
+    labels = (
+        None
+        if has_several_labels(config)
+        else [name for _, name in sorted(config.id2label.items())]
+    )
+    return TransformerTeacherClassifier.from_finetuned(weights, labels, **params)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from skdistill.cli._narrator import Narrator
 from skdistill.cli._teacher_choice import (
     default_teacher,
     is_fine_tuned,
+    load_fine_tuned,
     short_name,
     teacher_settings,
 )
@@ -347,9 +348,7 @@ def _choose_teacher(job: Job, data: Texts, tell: Narrator) -> Any:
                 "--lr and --batch-size have no effect; remove them or choose another teacher."
             )
         tell.step(f"Teacher {name}: already fine-tuned for these {data.noun}")
-        return FrozenEstimator(
-            TransformerTeacherClassifier.from_finetuned(weights, **length, verbose=verbose)
-        )
+        return FrozenEstimator(load_fine_tuned(weights, **length, verbose=verbose))
     tell.step(f"Teacher {name}: fine-tuning on the labelled texts")
     settings = teacher_settings(len(data.labelled.texts), is_default=job.teacher is None)
     teacher = TransformerTeacherClassifier(

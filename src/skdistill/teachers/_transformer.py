@@ -426,10 +426,8 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         classes : sequence of labels, default=None
             The labels, in the order of the model's outputs. None takes the names in the
             checkpoint's configuration or, if it has none, the integers 0 to n_classes - 1. For a
-            model that predicts several labels per text, `classes_` are the numbers of the outputs,
-            and `classes` sets the names in the configuration. For a text-to-text model, `classes`
-            are the labels that it was fine-tuned to write, in any order; None takes the names in
-            the configuration, which a teacher saved by `save_pretrained` has.
+            text-to-text model, the labels that it was fine-tuned to write, in any order; None takes
+            the names in the configuration, which a teacher saved by `save_pretrained` has.
         **params
             Other parameters of the constructor, such as `max_length` or `device`.
 
@@ -458,11 +456,11 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             labels = finetuned_labels(name, config, head, classes)
             multilabel = head == "classification" and has_several_labels(config)
             outputs = Outputs.of(labels, multilabel)
-            renamed = head == "text-to-text" or (multilabel and classes is not None)
+            renamed = head == "text-to-text" or classes is not None
             model, tokenizer = load_finetuned(
                 name, teacher.revision, head, **(label_entries(labels) if renamed else {})
             )
-            if renamed or classes is not None:
+            if renamed:
                 record_label_type(model.config, labels)
         teacher.__dict__.update(teacher._learned(tokenizer, outputs, model, []))
         return teacher
