@@ -47,8 +47,21 @@ def test_a_teacher_at_chance_is_warned_of_from_fifty_texts_on():
     always_a = np.tile([0.9, 0.1], (60, 1))
     with pytest.warns(UserWarning, match=r"no better than chance \(Cohen's kappa 0\.00\)"):
         labels.warn_of_chance(always_a, None)
+    almost = always_a[:48] + np.linspace(0, 0.01, 96).reshape(48, 2)
     few = Labels.gold(["a", "a", "b"] * 16, n_rows=48)
-    few.warn_of_chance(always_a[:48], None)
+    few.warn_of_chance(almost, None)
+    with pytest.warns(UserWarning, match=r"no better than chance \(Cohen's kappa 0\.00\)"):
+        Labels.gold(["a", "a", "b"] * 20, n_rows=60).warn_of_chance(
+            np.tile(almost[:30], (2, 1)), None
+        )
+
+
+@pytest.mark.parametrize("y", [["a", "b"], np.eye(2, dtype=int)], ids=["one", "several"])
+def test_a_teacher_that_answers_all_texts_alike_is_warned_of(y):
+    labels = Labels.gold(y, n_rows=2)
+    with pytest.warns(UserWarning, match="no better than chance"):
+        labels.warn_of_chance(np.tile([0.9, 0.1], (2, 1)), None)
+    labels.warn_of_chance(np.array([[0.9, 0.1], [0.8, 0.2]]), None)
 
 
 def test_weights_decide_whether_a_teacher_is_at_chance():

@@ -52,6 +52,7 @@ from skdistill.labelling._description import describe
 from skdistill.labelling._fingerprint import teacher_fingerprint
 from skdistill.teachers import _base as _transformer
 from skdistill.teachers import _transformer as teacher_module
+from skdistill.teachers._doubts import warn_of_doubts
 from skdistill.teachers._transformer import is_finetuned
 from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _int8 as _int8
@@ -674,7 +675,7 @@ class TestNumberOfSteps:
 
     def test_a_teacher_that_learned_nothing_says_so(self, tiny_checkpoint, topics, recwarn):
         texts, labels = topics
-        message = "hardly learned anything.* Raise max_epochs, or choose another lr"
+        message = "little better than by chance.* Raise max_epochs, or choose another lr"
         with pytest.warns(UserWarning, match=message) as caught:
             quick(tiny_checkpoint, max_epochs=1, lr=1e-9).fit(texts[:100], labels[:100])
         assert caught[0].filename == __file__
@@ -682,6 +683,12 @@ class TestNumberOfSteps:
         warnings.simplefilter("always")
         quick(tiny_checkpoint, max_epochs=3, random_state=2).fit(texts[:400], labels[:400])
         assert not recwarn.list
+
+    def test_little_agreement_is_below_a_fifth(self):
+        with pytest.warns(UserWarning, match=r"better than by chance \(Cohen's kappa 0\.19\)"):
+            warn_of_doubts(0.19, [], None, None, Progress())
+        for kappa in (0.2, np.nan):
+            warn_of_doubts(kappa, [], None, None, Progress())
 
     @staticmethod
     def agreement(monkeypatch, targets, logits, weights):

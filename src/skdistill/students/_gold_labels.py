@@ -79,9 +79,11 @@ class Labels:
     def warn_of_chance(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """Warn if probabilities of the labelled texts agree with the labels no better than chance.
 
-        Labels of which a text may have several are compared by rank, without a threshold.
+        Labels of which a text may have several are compared by rank, without a threshold. Fewer
+        than 50 texts are too few to tell, unless all get the same probabilities.
         """
-        if not self.known or len(self.codes) < _ENOUGH_TEXTS:
+        is_constant = bool((proba == proba[:1]).all())
+        if not self.known or (len(self.codes) < _ENOUGH_TEXTS and not is_constant):
             return
         weights = np.ones(len(proba)) if sample_weight is None else sample_weight
         if self.multilabel:

@@ -318,7 +318,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         -----
         UserWarning
             If a tenth of the texts or more are longer than `max_length`. If the fitted teacher
-            answers no better than chance on its own training texts, of which at most 256 are tried.
+            answers little better than by chance on its own training texts, of which 256 are tried.
             If TF-IDF and logistic regression are better than the teacher on the texts that
             `early_stopping` sets aside, of which there must be 50 or more.
         """
