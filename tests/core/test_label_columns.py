@@ -458,6 +458,13 @@ def test_columns_that_count_are_no_names_but_may_come_in_another_order():
         np.testing.assert_array_equal(found, table.to_numpy())
 
 
+@pytest.mark.parametrize(("name", "shown"), [(b"b", "b'b'"), (None, "(None|nan)"), (np.nan, "nan")])
+def test_columns_without_a_name_or_with_bytes_as_name_are_refused(name, shown):
+    table = pd.DataFrame(np.eye(2, dtype=int), columns=pd.Index(["a", name], dtype=object))
+    with pytest.raises(ValueError, match=rf"^y\.columns\[1\] is {shown}; name it with a string or"):
+        label_names(table)
+
+
 @pytest.mark.parametrize(
     ("name", "fault"),
     [("a\0", r"'a\\x00', which ends in a NUL"), ("\udce9", r"'\\udce9', with half of a surrog")],

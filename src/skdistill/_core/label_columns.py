@@ -97,11 +97,15 @@ def label_names(y: Any) -> np.ndarray | None:
     Raises
     ------
     ValueError
-        If a name ends in a NUL character or contains half of a surrogate pair.
+        If a name is missing, is bytes, ends in a NUL character, or contains half of a surrogate
+        pair.
     """
     columns = columns_of(y)
     if columns is None or len(columns) < 2 or not _have_names(columns):
         return None
+    for number, column in enumerate(columns):
+        if is_missing(column) or isinstance(column, bytes):
+            raise ValueError(f"y.columns[{number}] is {column}; name it with a string or a number.")
     names = [*map(column_name, columns)]
     check_storable(names, "y.columns")
     return np.array(names)
