@@ -52,6 +52,12 @@ def pytest_collection_modifyitems(config, items):
             )
 
 
+@pytest.fixture(autouse=True)
+def each_epoch_is_saved(monkeypatch):
+    """Let teachers save every epoch: those of tiny models are shorter than saving them."""
+    monkeypatch.setattr("skdistill.teachers.huggingface._checkpoints.SAVING_SHARE", 1)
+
+
 @pytest.fixture(scope="session")
 def data_folder():
     """The folder of real data sets; tests that use it carry the marker ``data``."""

@@ -238,12 +238,14 @@ def test_lazy_tables_are_refused():
 def test_columns_numbered_in_order_are_not_taken_for_names():
     table = pd.DataFrame([[0.1, 0.9]])
     rows = [row for _, row in table.iterrows()]
-    as_strings = np.unique([*map(str, range(11))])  # "10" before "2"
-    eleven = pd.DataFrame([np.arange(11)])
-    assert columns_in_order(eleven, as_strings, name="p") is eleven
     for classes in (np.array([0, 1]), np.array(["no", "yes"]), np.array([True, False])):
         assert columns_in_order(table, classes, name="p") is table
         assert columns_in_order(rows, classes, name="p") is rows
+    as_strings = np.unique([*map(str, range(11))])  # "10" before "2"
+    with pytest.raises(
+        ValueError, match="columns of p are numbered from 0, so they may be in order"
+    ):
+        columns_in_order(pd.DataFrame([np.arange(11)]), as_strings, name="p")
     for classes in (np.array([1, 0]), np.array(["1", "0"]), np.array([1.0, 0.0])):
         with pytest.raises(ValueError, match=r"columns of p are numbered from 0, .* name the col"):
             columns_in_order(table, classes, name="p")

@@ -113,6 +113,7 @@ def _strike_training(point, call):
     """Arrange for this process's end, at a point of the training by name."""
     from skdistill.teachers.huggingface import _checkpoints, _finetune, _trainer
 
+    _checkpoints.SAVING_SHARE = 1  # save every epoch, however short it is
     if point == "weights half written":
         _tear_weights(call=call)
         return

@@ -596,6 +596,17 @@ def test_a_fitted_estimator_is_the_same_after_saving_and_use(tmp_path, teacher):
     assert describe(FrozenEstimator(other)) != before
 
 
+def test_a_random_state_is_its_numbers_to_come():
+    """Other files than pickles keep no seed sequence, from which `spawn` alone draws."""
+    given, other = np.random.RandomState(0), np.random.RandomState()
+    assert describe(other) != describe(given)
+    other.set_state(given.get_state())
+    assert describe(other) == describe(given)
+    other.normal()  # which keeps a second number
+    given.uniform(size=2)
+    assert describe(other) != describe(given)
+
+
 def test_what_has_no_content_is_named_in_a_short_error():
     with open(__file__) as file:
         cell = run("def clean(texts): return client.ask(texts)", client=file)

@@ -45,12 +45,12 @@ def test_probabilities_stand_in_for_unknown_labels(multilabel):
 def test_a_teacher_at_chance_is_warned_of_from_fifty_texts_on():
     labels = Labels.gold(["a", "a", "b"] * 20, n_rows=60)
     always_a = np.tile([0.9, 0.1], (60, 1))
-    with pytest.warns(UserWarning, match=r"no better than chance \(Cohen's kappa 0\.00\)"):
+    with pytest.warns(UserWarning, match=r"little better than by chance \(Cohen's kappa 0\.00\)"):
         labels.warn_of_chance(always_a, None)
     almost = always_a[:48] + np.linspace(0, 0.01, 96).reshape(48, 2)
     few = Labels.gold(["a", "a", "b"] * 16, n_rows=48)
     few.warn_of_chance(almost, None)
-    with pytest.warns(UserWarning, match=r"no better than chance \(Cohen's kappa 0\.00\)"):
+    with pytest.warns(UserWarning, match=r"little better than by chance \(Cohen's kappa 0\.00\)"):
         Labels.gold(["a", "a", "b"] * 20, n_rows=60).warn_of_chance(
             np.tile(almost[:30], (2, 1)), None
         )
@@ -59,7 +59,7 @@ def test_a_teacher_at_chance_is_warned_of_from_fifty_texts_on():
 @pytest.mark.parametrize("y", [["a", "b"], np.eye(2, dtype=int)], ids=["one", "several"])
 def test_a_teacher_that_answers_all_texts_alike_is_warned_of(y):
     labels = Labels.gold(y, n_rows=2)
-    with pytest.warns(UserWarning, match="no better than chance"):
+    with pytest.warns(UserWarning, match="little better than by chance"):
         labels.warn_of_chance(np.tile([0.9, 0.1], (2, 1)), None)
     labels.warn_of_chance(np.array([[0.9, 0.1], [0.8, 0.2]]), None)
 
@@ -89,6 +89,6 @@ def test_several_labels_are_compared_by_rank():
             labels.warn_of_chance(proba, None)
     turned = np.where(np.arange(100)[:, None] < 50, low, low[:, [1, 0, 2]])
     labels.warn_of_chance(turned, np.repeat([1.0, 0.0], 50))
-    with pytest.warns(UserWarning, match="no better than chance"):
+    with pytest.warns(UserWarning, match="little better than by chance"):
         labels.warn_of_chance(turned, np.repeat([0.0, 1.0], 50))
     Labels.gold(np.ones((60, 2), int), n_rows=60).warn_of_chance(np.full((60, 2), 0.5), None)

@@ -215,6 +215,16 @@ def test_what_cannot_calibrate_says_why(mlp, data, topics):
     assert mlp.calibration_ is None
 
 
+def test_probabilities_that_are_too_even_say_why(mlp):
+    logits = np.eye(3, dtype=np.float32)[np.arange(30) % 3] / 1_000
+    codes = np.arange(30) % 3
+    codes[0] = 1
+    with pytest.raises(ValueError, match=r"too even\. It was trained for too few epochs"):
+        mlp._find_temperature(logits, codes)
+    with pytest.raises(ValueError, match="makes no errors on the 29 texts"):
+        mlp._find_temperature(logits[1:], codes[1:])
+
+
 def test_labels_of_another_form_say_why(mlp, data):
     X, Y = make_texts(50)
     student = DistilledMLPClassifier(**SMALL).fit(X, Y)

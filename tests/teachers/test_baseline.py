@@ -18,6 +18,33 @@ def test_it_is_scikit_learns_defaults(topics):
     np.testing.assert_array_equal(baseline.predict_proba(texts), plain.predict_proba(texts))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("आज मेरा अच्छा दिन रोटी।", ["आज", "मेरा", "अच्छा", "दिन", "रोटी"]),
+        ("நண்பர் நகரம்", ["நண்பர்", "நகரம்"]),
+        ("བཀྲ་ཤིས།", ["བཀྲ", "ཤིས"]),
+        ("cafe\u0301 a\u0301b", ["cafe\u0301", "a\u0301b"]),
+        ("می\u200cروم", ["می\u200cروم"]),
+    ],
+    ids=["Hindi", "Tamil", "Tibetan", "decomposed", "Persian"],
+)
+def test_words_contain_their_combining_marks(text, words):
+    vectorizer = make_tfidf_baseline()["tfidfvectorizer"]
+    assert vectorizer.build_analyzer()(text) == words
+    assert vectorizer.set_params(token_pattern=r"\w").build_analyzer()("a b") == ["a", "b"]
+    assert vectorizer.set_params(tokenizer=str.split).build_analyzer()("a, b") == ["a,", "b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Don't stop: snake_case, naïve 🙂 x 12", "日本語 ÀB\xa0c1 a-b", "\0 ab"]
+)
+def test_words_without_marks_are_scikit_learns(text):
+    expected = TfidfVectorizer(ngram_range=(1, 2)).build_analyzer()(text)
+    vectorizer = make_tfidf_baseline()["tfidfvectorizer"].set_params(ngram_range=(1, 2))
+    assert vectorizer.build_analyzer()(text) == expected
+
+
 def test_c_reaches_the_classifier_and_changes_the_model(topics):
     texts, labels = topics
     weak = make_tfidf_baseline(C=0.01).fit(texts, labels)[-1].coef_

@@ -54,6 +54,7 @@ from skdistill.teachers import _base as _transformer
 from skdistill.teachers import _transformer as teacher_module
 from skdistill.teachers._doubts import warn_of_doubts
 from skdistill.teachers._transformer import is_finetuned
+from skdistill.teachers.huggingface import _checkpoints as _checkpoints
 from skdistill.teachers.huggingface import _finetune as _finetune
 from skdistill.teachers.huggingface import _int8 as _int8
 from skdistill.teachers.huggingface import _losses as _losses
@@ -631,6 +632,12 @@ class TestWeights:
         assert same_weights(one, scaled)
         assert not same_weights(one, quick(tiny_checkpoint).fit(*rows))
 
+    def test_weights_that_are_all_zero_together_are_refused(self, tiny_checkpoint, rows):
+        weights = np.where(rows[1] == "trains", 1.0, 0.0)
+        teacher = quick(tiny_checkpoint, class_weight={"trains": 0})
+        with pytest.raises(ValueError, match="sample_weight times class_weight, are 0"):
+            teacher.fit(*rows, sample_weight=weights)
+
     @pytest.mark.parametrize("class_weight", [{"trains": 5}, "balanced"])
     def test_class_weight_is_a_weight_of_rows(self, tiny_checkpoint, rows, class_weight):
         by_class = quick(tiny_checkpoint, class_weight=class_weight).fit(*rows)
@@ -929,8 +936,11 @@ class TestFromFinetuned:
         X = topics[0][:30]
         np.testing.assert_array_equal(default.predict_proba(X), numbered.predict_proba(X))
         numbered.save_pretrained(tmp_path)
-        again = TransformerTeacherClassifier.from_finetuned(tmp_path, device="cpu", max_length=32)
+        again = TransformerTeacherClassifier.from_finetuned(tmp_path, device="cpu")
         assert again.classes_.tolist() == [10, 20, 30]
+        assert again.max_length == again.max_length_ == 32
+        shorter = TransformerTeacherClassifier.from_finetuned(tmp_path, max_length=8)
+        assert shorter.max_length == shorter.max_length_ == 8
         np.testing.assert_array_equal(again.predict_proba(X), numbered.predict_proba(X))
 
     @pytest.mark.parametrize("dtype", ["int8", "uint64"])
@@ -1153,6 +1163,37 @@ class TestCheckpoints:
             straight = quick(tiny_checkpoint, **params).fit(*rows)
             assert same_weights(resumed, straight)
             assert resumed.history_ == straight.history_
+
+    @pytest.mark.parametrize(("share", "saved"), [(1e-9, [1, 4]), (1, [1, 2, 3, 4])])
+    def test_saving_takes_a_bounded_share_of_the_time(
+        self, tiny_checkpoint, rows, tmp_path, monkeypatch, share, saved
+    ):
+        monkeypatch.setattr(_checkpoints, "SAVING_SHARE", share)
+        complete, epochs = _checkpoints.Checkpoints.complete, []
+
+        def spy(self, checkpoint, progress, best, model):
+            epochs.append(progress.epoch)
+            complete(self, checkpoint, progress, best, model)
+
+        monkeypatch.setattr(_checkpoints.Checkpoints, "complete", spy)
+        teacher = quick(tiny_checkpoint, max_epochs=4, checkpoint_dir=tmp_path).fit(*rows)
+        assert epochs == saved
+        assert same_weights(clone(teacher).fit(*rows), teacher)
+        assert epochs == saved
+
+    def test_a_checkpoint_is_due_after_nine_times_as_long_as_saving_took(
+        self, tmp_path, monkeypatch
+    ):
+        clock = iter([10.0, 12.0, 29.9, 30.0, 30.0])
+        monkeypatch.setattr(_checkpoints, "SAVING_SHARE", 0.1)
+        monkeypatch.setattr(_checkpoints.time, "perf_counter", lambda: next(clock))
+        checkpoints = _checkpoints.Checkpoints(tmp_path, "0" * 32)
+        checkpoints.open(0)
+        assert checkpoints.are_due()
+        (checkpoints.folder / "checkpoint-1").mkdir()
+        checkpoints.complete(checkpoints.folder / "checkpoint-1", Progress(), None, None)
+        assert not checkpoints.are_due()
+        assert checkpoints.are_due()
 
     def test_keeps_the_best_weights_across_an_interruption(
         self, tiny_checkpoint, rows, tmp_path, interrupt, monkeypatch

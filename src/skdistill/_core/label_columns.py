@@ -142,9 +142,9 @@ def are_reordered(columns: Iterable[Any], classes: Iterable[Any]) -> bool:
 
 
 def _refuse_ambiguous(columns: Iterable[Any], classes: np.ndarray, name: str) -> None:
-    """Refuse columns 0, 1, 2, ... if the classes are these numbers in an order of their own."""
+    """Refuse columns 0, 1, 2, ... if the classes are these numbers, or digits, in another order."""
     known = classes.tolist()
-    if known != sorted(known) and _are_same([*columns], known):
+    if are_reordered(columns, known):
         raise ValueError(
             f"The columns of {name} are numbered from 0, so they may be in order or be named after "
             f"the classes {known!s:.200}. Pass an array with its columns in the order of the "

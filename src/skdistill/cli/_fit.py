@@ -119,7 +119,7 @@ def _add_teacher_options(fit: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=_options.file_path,
         metavar="DIR",
-        help="save it after each epoch, to resume; --save-teacher DIR at the end",
+        help="save it after epochs, to resume; --save-teacher DIR at the end",
     )
     teacher.add_argument(
         "--cache",

@@ -294,6 +294,9 @@ class _Description:
             rows.sort_indices()
             indices = rows.indices.astype(np.int64), rows.indptr.astype(np.int64)
             self._add_all("sparse", (value.format, value.shape, rows.data, *indices))
+        elif isinstance(value, np.random.RandomState):
+            # Pickles also contain the seed of generators made from it, which skops does not keep.
+            self._add_all("random state", value.get_state())
         elif isinstance(value, np.dtype):
             self._write("dtype", repr(value.descr).encode())
         elif kind in _WRAPPERS:

@@ -158,6 +158,12 @@ class CalibratableStudent(LogitClassifier):
         else:
             temperature = temperature_of(logits, codes)
         end = end_of_range(temperature)
+        is_right = np.all((logits > 0) == codes if self.multilabel_ else logits.argmax(1) == codes)
+        if end == "low" and not is_right:
+            raise ValueError(
+                "No temperature fits, because the student's probabilities are too even. It was "
+                "trained for too few epochs: raise max_epochs and fit it again."
+            )
         if end == "low":
             raise ValueError(
                 f"No temperature fits, because the student makes no errors on the {len(codes)} "

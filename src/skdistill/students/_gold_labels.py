@@ -12,8 +12,9 @@ from skdistill._core.labels import check_labels
 from skdistill.metrics._fidelity import cohens_kappa
 from skdistill.metrics._losses import Loss
 
-# Cohen's kappa of the teacher and the gold labels below which the teacher may as well guess.
-_LITTLE_AGREEMENT = 0.1
+# Cohen's kappa of the teacher and the gold labels below which the teacher may as well guess: less
+# is "slight" agreement to Landis and Koch (1977).
+_LITTLE_AGREEMENT = 0.2
 # With fewer texts, a good teacher may agree so little by chance.
 _ENOUGH_TEXTS = 50
 
@@ -77,7 +78,7 @@ class Labels:
             )
 
     def warn_of_chance(self, proba: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        """Warn if probabilities of the labelled texts agree with the labels no better than chance.
+        """Warn if probabilities agree with the labels of the texts little better than by chance.
 
         Labels of which a text may have several are compared by rank, without a threshold. Fewer
         than 50 texts are too few to tell, unless all get the same probabilities.
@@ -89,12 +90,14 @@ class Labels:
         if self.multilabel:
             area = _mean_area(self.codes, proba, weights)
             is_chance = area < 0.5 + _LITTLE_AGREEMENT / 2
-            found = f"probabilities agree with y no better than chance (mean ROC AUC {area:.2f})"
+            found = (
+                f"probabilities agree with y little better than by chance (mean ROC AUC {area:.2f})"
+            )
         else:
             kappa = cohens_kappa(self.codes[:, None], proba.argmax(axis=1)[:, None], weights)
             is_chance = kappa < _LITTLE_AGREEMENT
             found = (
-                "most probable classes agree with y no better than chance (Cohen's kappa "
+                "most probable classes agree with y little better than by chance (Cohen's kappa "
                 f"{kappa:z.2f})"
             )
         if is_chance:

@@ -34,6 +34,8 @@ from skdistill.teachers.huggingface._heads import (
     has_several_labels,
     label_entries,
     record_label_type,
+    record_max_length,
+    recorded_params,
 )
 from skdistill.teachers.huggingface._inference import TokenisedTexts, tokenise, whole_words
 from skdistill.teachers.huggingface._loading import (
@@ -118,9 +120,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         layers in a copy, which is made at the first prediction and never saved. GPT-2 has no linear
         layers and is refused.
     checkpoint_dir : str or path-like, default=None
-        Folder in which to save each epoch. If you call ``fit`` again with the same texts, labels,
-        weights and parameters, it resumes from the last epoch, or loads the result if training was
-        complete. None saves nothing.
+        Folder in which to save epochs, in a tenth of the time at most. If you call ``fit`` again
+        with the same texts, labels, weights and parameters, it resumes from the last one saved, or
+        loads the result if training was complete. None saves nothing.
     trainer_args : dict, default=None
         Additional ``TrainingArguments``; they override those of this class.
     random_state : int, RandomState instance or None, default=None
@@ -295,8 +297,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         X : iterable of str, of length n_texts
             Texts.
         y : array-like of shape (n_texts,) or (n_texts, n_labels)
-            Class labels of any sortable type. If a text may have several labels, an array with one
-            column per label and the values 0 and 1.
+            Class labels. If a text may have several, ones and zeros with one column per label.
         sample_weight : array-like of shape (n_texts,), default=None
             Weight of each text in the loss, not negative. None gives each text the weight 1.
 
@@ -399,12 +400,14 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
     def _learned(
         self, tokenizer: Any, outputs: Outputs, model: Any, history: list[dict[str, float]]
     ) -> dict[str, Any]:
+        max_length = usable_length(model, tokenizer, self.max_length)
+        record_max_length(model.config, max_length)
         return {
             "model_": model.eval(),
             "tokenizer_": tokenizer,
             "classes_": outputs.classes,
             "multilabel_": outputs.multilabel,
-            "max_length_": usable_length(model, tokenizer, self.max_length),
+            "max_length_": max_length,
             "n_parameters_": sum(weight.numel() for weight in model.parameters()),
             "history_": history,
             "_columns": outputs.columns,
@@ -429,7 +432,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
             text-to-text model, the labels that it was fine-tuned to write, in any order; None takes
             the names in the configuration, which a teacher saved by `save_pretrained` has.
         **params
-            Other parameters of the constructor, such as `max_length` or `device`.
+            Other parameters of the constructor; `max_length` is by default the saved teacher's.
 
         Returns
         -------
@@ -453,6 +456,7 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         with quiet(teacher.verbose):
             config = load_config(name, teacher.revision)
             head = choose_head(name, config, teacher.head)
+            teacher.set_params(**recorded_params(config) | params)
             labels = finetuned_labels(name, config, head, classes)
             multilabel = head == "classification" and has_several_labels(config)
             outputs = Outputs.of(labels, multilabel)

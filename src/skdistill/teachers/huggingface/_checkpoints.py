@@ -1,13 +1,15 @@
-"""Checkpoints of each epoch; only the same fine-tuning can resume from them."""
+"""Checkpoints of epochs; only the same fine-tuning can resume from them."""
 
 import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from safetensors import SafetensorError
 from skdistill._core.exceptions import warn
 from skdistill._core.files import explaining_writes, replacing
 
+# The largest share of the time that is spent on checkpoints. With 48 texts, saving MiniLM takes as
+# long as its epochs of three steps, or longer.
+SAVING_SHARE = 0.1
 _TRAINING_FILE = "training.json"
 _EPOCH_FILE = "epochs.json"
 # Files of the Trainer that are needed to go on, but not for the result.
@@ -76,6 +81,13 @@ class Checkpoints:
         self.root = Path(root)
         self.fingerprint = fingerprint
         self.folder = self.root / f"training-{fingerprint[:16]}"
+        self._saving_since = inf
+        self._due = 0.0
+
+    def are_due(self) -> bool:
+        """Return whether to save now, so that saving takes a tenth of the time at most."""
+        self._saving_since = time.perf_counter()
+        return self._saving_since >= self._due
 
     def open(self, seed: int) -> int:
         """Create the folder if needed and return the seed that this training started with.
@@ -132,6 +144,8 @@ class Checkpoints:
                 if path.is_file()
             }
             _write_json(checkpoint / _EPOCH_FILE, asdict(progress) | {"files": files})
+        now = time.perf_counter()
+        self._due = now + (now - self._saving_since) * (1 / SAVING_SHARE - 1)
 
     def best_weights(self, checkpoint: Path, progress: Progress) -> Path:
         """Return the folder with the weights of the best epoch."""

@@ -80,7 +80,13 @@ def row_weights(
         refuse_class_weight(class_weight)
     if class_weight is None:
         return weights
-    return weights * weigh_classes(class_weight, classes, codes, weights)[codes]
+    weights = weights * weigh_classes(class_weight, classes, codes, weights)[codes]
+    if not weights.any():
+        raise ValueError(
+            "The weights of all texts, sample_weight times class_weight, are 0; give some texts, "
+            "and their classes, a positive weight."
+        )
+    return weights
 
 
 def split(

@@ -57,7 +57,7 @@ class Setting:
     device : torch.device
         Where to train.
     checkpoints : Checkpoints or None
-        Where to save each epoch and from where to resume.
+        Where to save epochs and from where to resume.
     tasks : EpochTasks or None
         Receives a copy of the model and the history after each epoch, and may stop the training.
     min_steps : int

@@ -13,6 +13,7 @@ _CLASSIFIER = "ForSequenceClassification"
 # the one of Python's numbers; and how to read labels of a kind.
 _LABEL_TYPE = "skdistill_label_type"
 _LABEL_DTYPE = "skdistill_label_dtype"
+_MAX_LENGTH = "skdistill_max_length"
 _READERS: dict[str, Callable[[str], Any]] = {
     "b": {"False": False, "True": True}.__getitem__,
     "i": int,
@@ -207,6 +208,17 @@ def record_label_type(config: Any, labels: np.ndarray) -> None:
     dtype = None if is_default else labels.dtype.name
     if dtype != getattr(config, _LABEL_DTYPE, None):
         setattr(config, _LABEL_DTYPE, dtype)
+
+
+def record_max_length(config: Any, n_tokens: int) -> None:
+    """Write how many tokens of a text a teacher reads into a configuration."""
+    setattr(config, _MAX_LENGTH, n_tokens)
+
+
+def recorded_params(config: Any) -> dict[str, Any]:
+    """Return the parameters of a saved teacher that its answers depend on, as far as recorded."""
+    n_tokens = getattr(config, _MAX_LENGTH, None)
+    return {"max_length": n_tokens} if isinstance(n_tokens, int) and n_tokens > 0 else {}
 
 
 def _names(config: Any) -> np.ndarray:

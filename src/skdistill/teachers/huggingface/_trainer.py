@@ -138,6 +138,9 @@ class Epochs(TrainerCallback):
         if self.tasks is not None:
             self.tasks.end(self._state)
             control.should_training_stop |= self.tasks.stopped
+        is_last = control.should_training_stop or state.global_step >= state.max_steps
+        if self.checkpoints is not None and control.should_save:
+            control.should_save = self.checkpoints.are_due() or is_last
 
     def _state(self) -> tuple[Any, list[dict[str, Any]]]:
         model = deepcopy(self.model)  # training continues in place
