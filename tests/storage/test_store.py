@@ -130,7 +130,23 @@ def test_memory_must_name_a_folder(tmp_path):
     for path in ("a.txt", "a.txt/cache"):
         with pytest.raises(NotADirectoryError, match=r"^memory='.*' cannot be a folder, because"):
             check_memory_location(tmp_path / path)
+    with pytest.raises(NotADirectoryError, match=r"because '/dev/null' is not one; pass a f"):
+        check_memory_location("/dev/null/cache")
+    with pytest.raises(ValueError, match=r"memory='a\\x00' contains a NUL character"):
+        check_memory_location("a\0")
     assert check_memory_location(tmp_path / "new/cache") == tmp_path / "new/cache"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "loop", "dangling"])
+def test_a_memory_that_cannot_be_created_is_named(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere/at/all")
+    store = SoftLabelStore(check_memory_location(tmp_path / name))
+    with (
+        pytest.raises(OSError, match=rf"{name}' could not be written: .* and try again; existing"),
+        store.turn("key", ["a"]),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("method", ["write", "append"])  # a shard and a journal

@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from skdistill._core.exceptions import warn
-from skdistill._core.files import replacing
+from skdistill._core.files import explaining_writes, replacing
 from skdistill.storage._journal import append_block, read_blocks
 
 _DIGEST = "S16"
@@ -95,7 +95,8 @@ class SoftLabelStore:
         At the end, journals become shards, those of killed processes included.
         """
         folder = self.folder(teacher_key)
-        folder.mkdir(parents=True, exist_ok=True)
+        with explaining_writes(self.location):
+            folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock(teacher_key)
         try:
             lock.acquire(blocking=False)
@@ -283,7 +284,7 @@ def check_memory_location(memory: Any) -> Path | None:
     TypeError
         If `memory` is not None, a folder or a `joblib.Memory`.
     ValueError
-        If it is an empty string, which would be the working directory.
+        If it is an empty string, which would be the working directory, or contains a NUL.
     NotADirectoryError
         If the folder is a file, or would be inside a file.
     """
@@ -295,11 +296,13 @@ def check_memory_location(memory: Any) -> Path | None:
         raise TypeError(f"memory must be a folder or a joblib.Memory, not {type(memory).__name__}.")
     if memory == "":
         raise ValueError("memory is an empty string; pass a folder, or None to keep no answers.")
+    if "\0" in os.fspath(memory):
+        raise ValueError(f"memory={memory!r} contains a NUL character, which no folder's name may.")
     location = Path(memory).absolute()  # a teacher may change the working directory
     for path in (location, *location.parents):
-        if path.is_file():
+        if os.path.exists(path) and not os.path.isdir(path):
             raise NotADirectoryError(
-                f"memory={str(location)!r} cannot be a folder, because {str(path)!r} is a file; "
+                f"memory={str(location)!r} cannot be a folder, because {str(path)!r} is not one; "
                 "pass a folder, which need not exist."
             )
     return location
