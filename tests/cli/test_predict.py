@@ -370,6 +370,28 @@ def test_a_killed_prediction_goes_on(model, tmp_path, small_parts, monkeypatch, 
 
 
 @needs_posix
+@pytest.mark.parametrize("name", ["part-000001", "part-000001.hash"])
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-1], None])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_damaged_part_is_made_again(
+    model, tmp_path, small_parts, monkeypatch, capsys, kind, damage, name
+):
+    source, target = write(tmp_path / "in.jsonl", TEXTS), tmp_path / f"out.{kind}"
+    call_in_process(predict_until_killed, (model, source, target), 3)
+    part = tmp_path / f"out.{kind}.partial" / name
+    if damage is None:
+        part.unlink()
+    else:
+        part.write_bytes(damage(part.read_bytes()))
+    sizes = count_calls(monkeypatch)
+    assert predict(model, source, target) == 0
+    assert sizes == [2, 2]
+    told = "part-000001 is damaged and made again" in capsys.readouterr().err
+    assert told == (name.endswith(".hash") or damage is not None)
+    assert read(target)["label"] == CompiledClassifier.load(model).predict(TEXTS).tolist()
+
+
+@needs_posix
 @pytest.mark.parametrize("change", ["input", "option"])
 def test_parts_of_another_job_are_not_used(model, tmp_path, small_parts, monkeypatch, change):
     source, target = write(tmp_path / "in.csv", TEXTS), tmp_path / "out.csv"

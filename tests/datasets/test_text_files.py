@@ -46,6 +46,11 @@ ODD_FILES = {
     "a surplus field": ("csv", b"text,n\na,1\nb,2,x\n", "line 3 has 3 fields, but the header"),
     "a surplus field in each row": ("csv", b"text,n\na,1,x\nb,2,y\n", "line 2 has 3 fields, but"),
     "commas at the ends": ("csv", b"text,n\na,1,\nb,2,\n", "line 2 has 3 fields, but the"),
+    "commas at all ends": ("csv", b"text,n,\na,1,\nb,2, \n", ["a", "b"]),
+    "a surplus field beside commas at all ends": (
+        "csv", b"text,n,,\na,1,,\nb,really,2,\n", "line 3 has '2' in a last column without a name; "
+        "name it, or quote fields that contain a comma"),
+    "an index without a name": ("csv", b",text\n0,a\n1,b\n", ["a", "b"]),
     "a surplus field after line breaks": ("csv", b'text,n\n"a\nb\nc",1,x\n', "line 2 has 3 fields"),
     "a surplus field of a later row": ("csv", b'text,n\n"a\nb",1\nc,2\nd,e,3\n', "line 5 has 3"),
     "a header with line breaks": ("csv", b'text,"n\nm"\na,1,x\n', "line 3 has 3 fields"),

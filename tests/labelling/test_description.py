@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import enum
 import functools
 import os
 import pickle
@@ -662,6 +663,9 @@ def test_an_object_may_say_what_it_is():
     assert describe(cell.f) == named != before
 
 
+Topic = enum.Enum("Topic", ["FOOD", "TRAVEL", "SPORT", "HEALTH"])
+
+
 def values_to_describe():
     cell, rows = run(CELL), (X, Y)
     return {
@@ -672,6 +676,7 @@ def values_to_describe():
         "tf-idf": TfidfVectorizer(min_df=2).fit(*rows),
         "pipeline": make_tfidf_baseline().fit(*rows),
         "set": {"b", "a"},
+        "members": frozenset(Topic),
         "dict": {1: "x", "y": 2},
     }
 
@@ -682,6 +687,13 @@ sys.path.insert(0, sys.argv[1])
 from test_description import *
 print({name: describe(value) for name, value in values_to_describe().items()})
 """
+
+
+def test_members_of_an_enumeration_are_their_class_name_and_value():
+    same = enum.Enum("Topic", ["FOOD", "TRAVEL", "SPORT", "HEALTH"])
+    other = enum.Enum("Topic", [("FOOD", 1), ("TRAVEL", 3)])
+    assert describe(same.FOOD) == describe(Topic.FOOD) != describe(Topic.TRAVEL)
+    assert describe(other.TRAVEL) != describe(enum.Enum("Topic", ["FOOD", "TRAVEL"]).TRAVEL)
 
 
 def test_hashes_are_the_same_in_all_processes():

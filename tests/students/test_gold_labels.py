@@ -56,6 +56,15 @@ def test_a_teacher_at_chance_is_warned_of_from_fifty_texts_on():
         )
 
 
+def test_a_teacher_that_says_the_contrary_is_warned_of_from_ten_texts_on():
+    proba = np.array([[0.1, 0.9], [0.8, 0.2]] * 5)
+    with pytest.warns(UserWarning, match=r"Cohen's kappa -1\.00"):
+        Labels.gold(["a", "b"] * 5, n_rows=10).warn_of_chance(proba, None)
+    Labels.gold(["a", "b"] * 4, n_rows=8).warn_of_chance(proba[:8], None)
+    # Half of one class and a quarter of the other right: no more than luck.
+    Labels.gold(["a", "a", "b", "b", "b"] * 2, n_rows=10).warn_of_chance(proba, None)
+
+
 @pytest.mark.parametrize("y", [["a", "b"], np.eye(2, dtype=int)], ids=["one", "several"])
 def test_a_teacher_that_answers_all_texts_alike_is_warned_of(y):
     labels = Labels.gold(y, n_rows=2)

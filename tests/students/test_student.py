@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter, UserList
+from numbers import Integral
 
 import joblib
 import numpy as np
@@ -878,3 +879,25 @@ def test_weights_of_any_type_make_one_teacher(split, tmp_path):
     assert len([*(tmp_path / "soft_labels").iterdir()]) == 1
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize(
+    "Student", [DistilledMLPClassifier, DistilledCNNClassifier, DistilledRNNClassifier]
+)
+def test_whole_numbers_may_be_those_of_numpy(Student, topics, tmp_path):
+    X, y = topics[0][:60], topics[1][:60]
+    given = {"n_parameters": 9_000, "hash_buckets": 16, "n_filters": 4, "context_window": 3}
+    options = {"max_epochs": 1, "ngram_range": (1, 2), "random_state": 0}
+    numbers = [
+        name
+        for name, kinds in Student._parameter_constraints.items()
+        if any(getattr(kind, "type", None) is Integral for kind in kinds)
+    ]
+    assert {"vocabulary_size", "embedding_dim", "batch_size"} < {*numbers}
+    for name in numbers:
+        params = options | {name: given.get(name, 2)}
+        expected = Student(**params).fit(X, y)
+        found = Student(**params | {name: np.int64(params[name])}).fit(X, y)
+        found.save(tmp_path / "student.skd")
+        found = Student.load(tmp_path / "student.skd")
+        np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))

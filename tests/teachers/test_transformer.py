@@ -632,6 +632,18 @@ class TestWeights:
         assert same_weights(one, scaled)
         assert not same_weights(one, quick(tiny_checkpoint).fit(*rows))
 
+    def test_numbers_may_be_those_of_numpy(self, tiny_checkpoint, rows, tmp_path):
+        params = {"max_length": 16, "batch_size": 8, "max_epochs": 1, "random_state": 0, "lr": 0.01}
+        as_numpy = {name: np.array(value)[()] for name, value in params.items()}
+        assert not isinstance(as_numpy["max_length"], int)
+        found = TransformerTeacherClassifier(
+            tiny_checkpoint, **as_numpy, checkpoint_dir=tmp_path / "epochs", precision="fp32"
+        ).fit(*rows)
+        found.save_pretrained(tmp_path / "saved")
+        assert TransformerTeacherClassifier.from_finetuned(tmp_path / "saved").max_length == 16
+        expected = TransformerTeacherClassifier(tiny_checkpoint, **params, precision="fp32")
+        assert same_weights(found, expected.fit(*rows))
+
     def test_weights_that_are_all_zero_together_are_refused(self, tiny_checkpoint, rows):
         weights = np.where(rows[1] == "trains", 1.0, 0.0)
         teacher = quick(tiny_checkpoint, class_weight={"trains": 0})

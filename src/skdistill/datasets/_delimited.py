@@ -46,7 +46,7 @@ class Delimited(TableFile):
             sep, names = self._read_header(lines, source)
             check_columns(source, names, columns)
             places = {name: names.index(name) for name in columns}
-            rows = _full_rows(lines, sep, len(names), source)
+            rows = _full_rows(lines, sep, names, source)
             for part in in_parts(rows, size, _length):
                 numbers, found = [number for number, _ in part], [row for _, row in part]
                 values = {name: [row[i] for row in found] for name, i in places.items()}
@@ -200,10 +200,11 @@ def _parse(lines: _Lines, sep: str) -> Iterator[list[str]]:
 
 
 def _full_rows(
-    lines: _Lines, sep: str, n_fields: int, source: Source
+    lines: _Lines, sep: str, names: list[str], source: Source
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows and the lines on which they start; refuse bad rows, skip blank ones."""
     n_blank, is_lenient = 0, source.options.skip_bad_rows
+    n_fields, n_named = len(names), 1 + max(i for i, name in enumerate(names) if name or not i)
     while True:
         try:
             for row in _parse(lines, sep):
@@ -218,6 +219,14 @@ def _full_rows(
                         lines.first,
                         f"has {n_found}, but the header has {n_fields}",
                         f"quote fields that contain {name}",
+                    )
+                elif any(map(str.strip, row[n_named:])):
+                    # As if a field contained the separator, and the header ended in one.
+                    value = next(filter(str.strip, row[n_named:]))
+                    source.refuse_row(
+                        lines.first,
+                        f"has {value!r:.60} in a last column without a name",
+                        f"name it, or quote fields that contain {_NAMES.get(sep, repr(sep))}",
                     )
                 else:
                     source.left_out.n_blank += n_blank

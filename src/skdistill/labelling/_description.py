@@ -1,6 +1,7 @@
 """Hashes of values by content: the same in every process, whatever the order of sets."""
 
 import copyreg
+import enum
 import functools
 import hashlib
 import inspect
@@ -136,6 +137,9 @@ class _Description:
             self._add_array(np.ma.getmaskarray(value))
         elif kind in (np.ndarray, np.memmap) or isinstance(value, np.generic):
             self._add_array(np.asarray(value))
+        elif isinstance(value, enum.Enum):
+            # Not as part of itself: members of a set come in another order in each process.
+            self._add_all("member", (kind, value.name, value.value))
         elif kind is type and installed_name(value):
             self._add_all("class", installed_name(value))
         else:

@@ -157,10 +157,10 @@ class DistilledClassifier(
         Warns
         -----
         UserWarning
-            If most words occur only once. If the teacher agrees with `y` little better than by
-            chance, of 50 texts or more, or if it answers all texts alike. If there are no
-            unlabelled texts and, after a first training, the student agrees with its teacher on few
-            of the texts held out.
+            With 50 texts or more, if most words occur only once, or if the teacher agrees with `y`
+            little better than by chance; with fewer, if it answers all alike, or most of ten or
+            more against `y`. If there are no unlabelled texts and, after a first training, the
+            student agrees with its teacher on few of the texts held out.
 
         Notes
         -----

@@ -17,6 +17,8 @@ from skdistill.metrics._losses import Loss
 _LITTLE_AGREEMENT = 0.2
 # With fewer texts, a good teacher may agree so little by chance.
 _ENOUGH_TEXTS = 50
+# But not by chance say the contrary.
+_FEW_TEXTS, _CONTRARY = 10, -0.5
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ class Labels:
         """Warn if probabilities agree with the labels of the texts little better than by chance.
 
         Labels of which a text may have several are compared by rank, without a threshold. Fewer
-        than 50 texts are too few to tell, unless all get the same probabilities.
+        than 50 texts are too few to tell, unless all get the same probabilities, or most of ten or
+        more another label than their own.
         """
-        is_constant = bool((proba == proba[:1]).all())
-        if not self.known or (len(self.codes) < _ENOUGH_TEXTS and not is_constant):
+        if not self.known:
             return
+        is_clear = len(self.codes) >= _ENOUGH_TEXTS or bool((proba == proba[:1]).all())
         weights = np.ones(len(proba)) if sample_weight is None else sample_weight
         if self.multilabel:
             area = _mean_area(self.codes, proba, weights)
@@ -96,11 +99,12 @@ class Labels:
         else:
             kappa = cohens_kappa(self.codes[:, None], proba.argmax(axis=1)[:, None], weights)
             is_chance = kappa < _LITTLE_AGREEMENT
+            is_clear |= len(self.codes) >= _FEW_TEXTS and kappa < _CONTRARY
             found = (
                 "most probable classes agree with y little better than by chance (Cohen's kappa "
                 f"{kappa:z.2f})"
             )
-        if is_chance:
+        if is_chance and is_clear:
             warn(
                 f"On the labelled texts, the teacher's {found}, and the student learns what it "
                 "says. Check that its columns are in the order of classes_, or use another teacher."

@@ -82,9 +82,9 @@ class TransformerTeacherClassifier(CallbackSupportMixin, TransformerClassifier):
         checkpoint's ``config.json``: models such as ``T5ForConditionalGeneration``, and so the
         plain ``t5-small``, write the label; all others use a classification layer.
     max_length : int, default=128
-        Maximum number of tokens per text, special tokens included; longer texts are truncated, and
-        a warning says so if they are a tenth or more of the texts. The model's own limit applies if
-        it is lower.
+        Maximum number of tokens per text, special tokens included; longer texts are truncated. A
+        warning says so if a tenth of the texts or more have so many tokens. The model's own limit
+        applies if it is lower.
     max_epochs : int or "auto", default="auto"
         Maximum number of passes over the labelled texts. ``"auto"`` makes 4, or more if these have
         fewer than 300 steps: a pretrained model learns little from fewer, whatever the texts.

@@ -141,11 +141,13 @@ def _write_part(
 ) -> None:
     kind = TABLES[kind_of(job.target, TABLES)]
     with replacing(path) as file:
-        if not is_compressed(job.target):
+        if is_compressed(job.target):
+            with compressed(file) as inner:
+                kind.write(inner, rows, added, header)
+        else:
             kind.write(file, rows, added, header)
-            return
-        with compressed(file) as inner:
-            kind.write(inner, rows, added, header)
+    with replacing(_hash_of(path)) as file:
+        file.write(_file_hash(path).encode())
 
 
 def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
@@ -161,12 +163,17 @@ def _check_names(rows: Rows, columns: Columns, source: Source) -> None:
 
 
 def _keep_parts_of(job: dict[str, Any], folder: Path) -> int:
-    """Remove the parts of any other job from the folder, and record this job.
+    """Remove damaged parts and those of any other job from the folder, and record this job.
 
     Return the number of parts that are left.
     """
     path, content = folder / "job.json", json.dumps(job, indent=1).encode("utf-8", "surrogatepass")
     if path.exists() and path.read_bytes() == content and job["input"] is not None:
+        for part in _parts_in(folder):
+            hashed = _hash_of(part)
+            if not hashed.is_file() or hashed.read_bytes() != _file_hash(part).encode():
+                print(f"skdistill predict: {part} is damaged and made again", file=sys.stderr)
+                part.unlink()
         return len(_parts_in(folder))
     for part in _parts_in(folder):
         part.unlink()
@@ -177,6 +184,11 @@ def _keep_parts_of(job: dict[str, Any], folder: Path) -> int:
 
 def _parts_in(folder: Path) -> list[Path]:
     return [*folder.glob("part-??????")]
+
+
+def _hash_of(part: Path) -> Path:
+    """Return the file that tells whether a part is what was written."""
+    return part.with_suffix(".hash")
 
 
 def _identity(path: str) -> list[Any]:

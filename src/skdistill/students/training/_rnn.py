@@ -50,8 +50,9 @@ class RNNNetwork(TextNetwork):
         )
         self.pooling = pooling
         layer = {"gru": nn.GRU, "lstm": nn.LSTM}[cell]
+        # A search may set NumPy's integers, which these layers refuse.
         self.directions = nn.ModuleList(
-            layer(embedding_dim, hidden_dim) for _ in range(1 + bidirectional)
+            layer(int(embedding_dim), int(hidden_dim)) for _ in range(1 + bidirectional)
         )
 
     def represent(self, vectors: Tensor, rows: Tensor, offsets: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import TrainingArguments
 
@@ -90,6 +91,8 @@ def training_arguments(
     by_length: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
     if not by_length.keys() <= _KNOWN:
         by_length = {"group_by_length": True}  # transformers 5.0
+    # A search may set NumPy's scalars, which a data loader and JSON refuse.
+    chosen = {k: v.item() if isinstance(v, np.generic) else v for k, v in chosen.items()}
     unknown = sorted(chosen.keys() - _KNOWN)
     if unknown:
         raise ValueError(

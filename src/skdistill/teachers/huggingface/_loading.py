@@ -301,7 +301,7 @@ def usable_length(model: Any, tokenizer: Any, max_length: int) -> int:
     Models such as RoBERTa number positions from ``padding_idx + 1``, so they have fewer usable
     positions than the ``max_position_embeddings`` of their configuration.
     """
-    limit = min(max_length, tokenizer.model_max_length)
+    limit = int(min(max_length, tokenizer.model_max_length))
     positions = getattr(model.config, "max_position_embeddings", None) or 0
     if positions <= 0:
         return limit
