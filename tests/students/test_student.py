@@ -555,7 +555,7 @@ def test_empty_texts_among_the_training_texts_are_allowed(split):
         ({"X": ["a", "b", float("nan"), "d"]}, ValueError, r"X\[2\] is missing"),
         ({"X": ["a", 1, "c", "d"]}, TypeError, r"X\[1\] is int"),
         ({"X": pd.DataFrame({"a": list("abcd"), "b": list("abcd")})}, ValueError, r"\(4, 2\)"),
-        ({"X": ["", " ", "", ""]}, ValueError, "All texts are empty"),
+        ({"X": ["", " ", "", ""]}, ValueError, "all texts are empty or have fewer words"),
         ({"y": [0, 1, 0]}, ValueError, "X and y must have the same number of rows"),
         ({"y": [0, 0, 0, 0]}, ValueError, "needs at least 2 classes"),
         ({"y": None}, ValueError, "requires y"),

@@ -308,7 +308,8 @@ class DistilledClassifier(
         vocabulary = Vocabulary.build(transfer.texts, size, weights=counts, **options)
         if not vocabulary.features:
             raise ValueError(
-                "All texts are empty, so there are no features to learn; pass non-empty texts."
+                "There are no features to learn, because all texts are empty or have fewer words "
+                f"than the shortest n-grams of ngram_range={self.ngram_range!r}; pass others."
             )
         return vocabulary
 

@@ -353,12 +353,12 @@ class LLMTeacherClassifier(TextClassifier):
             model=self.model,
             base_url=self.base_url,
             method=self._method,
-            n_samples=self.n_samples,
+            n_samples=int(self.n_samples),
             max_concurrency=self.max_concurrency,
             max_texts=self.max_texts,
             max_cost=self.max_cost,
             prices=self.prices,
-            timeout=self.timeout,
+            timeout=float(self.timeout),
             max_retries=self.max_retries,
             verbose=int(self.verbose),
         )
@@ -472,7 +472,7 @@ class LLMTeacherClassifier(TextClassifier):
         object
             The value whose hash is the key of a student's `memory`.
         """
-        asked = "llm", self.model, self.instructions, self.method, self.n_samples
+        asked = "llm", self.model, self.instructions, self.method, int(self.n_samples)
         learned: Any = None
         if hasattr(self, "classes_"):
             if not self._learns_nothing:

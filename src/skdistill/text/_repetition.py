@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from math import ceil
 
+import numpy as np
+
 from skdistill.text._streams import Texts
 from skdistill.text._vocabulary import split_words
 
@@ -26,7 +28,7 @@ _WITHOUT_SPACES = re.compile(
 def share_of_single_words(
     *parts: Texts, split: Callable[[str], Iterable[str]] | None = None
 ) -> float:
-    """Compute the share of words that occur once in up to 300 evenly spaced texts.
+    """Compute the share of words that occur once in up to 300 texts, spread over all.
 
     Of texts on disk, which are slow to read, the first are taken.
 
@@ -59,8 +61,11 @@ def share_of_single_words(
     if n_texts < _MIN_TEXTS:
         return 0.0
     step = ceil(n_texts / _N_TEXTS)
+    rng = np.random.default_rng(0)
     samples = [
-        texts[::step] if isinstance(texts, list) else islice(texts, ceil(len(texts) / step))
+        [texts[row] for row in _spread(len(texts), step, rng)]
+        if isinstance(texts, list)
+        else islice(texts, ceil(len(texts) / step))
         for texts in parts
     ]
     sample = [*chain.from_iterable(samples)]
@@ -77,3 +82,10 @@ def share_of_single_words(
         return 0.0
     n_words = counts.total()
     return sum(n == 1 for n in counts.values()) / n_words if n_words else 0.0
+
+
+def _spread(n_texts: int, step: int, rng: np.random.Generator) -> list[int]:
+    """Draw one of each `step` rows: at equal distances, all might be of one of two languages."""
+    first = np.arange(0, n_texts, step)
+    rows: list[int] = np.minimum(first + rng.integers(step, size=len(first)), n_texts - 1).tolist()
+    return rows

@@ -1,5 +1,6 @@
 import threading
 
+import numpy as np
 import pytest
 
 from skdistill.teachers.llm._budget import (
@@ -29,6 +30,10 @@ def test_what_an_answer_does_not_say_counts_as_the_most():
 def test_prices_are_two_numbers(prices):
     with pytest.raises(ValueError, match="prices must be two numbers"):
         check_prices(prices, None)
+
+
+def test_prices_may_be_numbers_of_numpy():
+    check_prices((np.float32(0.1), np.int64(2)), None)
 
 
 def test_a_limit_needs_prices():

@@ -159,6 +159,7 @@ def test_waiting_ends_when_another_request_has_failed():
         (error(400, "too long"), RejectedError, r"rejects the request \(400: too long\)"),
         ((422, {}, b'{"detail": "bad field"}'), RejectedError, r"\(422: bad field\)"),
         (error(429, "no money", code="insufficient_quota"), ConnectionError, "check the account"),
+        (error(402, "Insufficient Balance"), ConnectionError, "check the account"),
     ],
 )  # fmt: skip
 def test_what_cannot_succeed_ends_at_once(monkeypatch, caplog, trouble, kind, message):

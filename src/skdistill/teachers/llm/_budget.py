@@ -1,6 +1,7 @@
 """Tokens and what they cost; a budget that is never exceeded."""
 
 import threading
+from numbers import Real
 from typing import Any
 
 # Bytes of text per token, on average; chat templates add some tokens per message.
@@ -17,7 +18,7 @@ def check_prices(prices: Any, max_cost: float | None) -> None:
             "prices=(0.15, 0.60)."
         )
     if prices is not None and not (
-        len(prices) == 2 and all(isinstance(price, int | float) and price >= 0 for price in prices)
+        len(prices) == 2 and all(isinstance(price, Real) and float(price) >= 0 for price in prices)
     ):
         raise ValueError(
             "prices must be two numbers, the prices of a million input and output tokens, but is "

@@ -208,7 +208,7 @@ class ChatClient:
             raise ValueError(
                 f"{where} has no model {self.model!r} ({failure.reason}); check model and base_url."
             )
-        if failure.status == 429:
+        if failure.status in (402, 429):
             raise ConnectionError(f"{where} answers no more ({failure.reason}); check the account.")
         raise RejectedError(f"{where} rejects the request ({failure.reason}).")
 
