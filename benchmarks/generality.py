@@ -163,8 +163,9 @@ def accuracy(predicted, data: Bunch) -> float:
 class Cell:
     """One regime and seed: its rows, its teacher and the runs of all models."""
 
-    def __init__(self, regime: Regime, seed: int, split: str, work: Path):
+    def __init__(self, regime: Regime, seed: int, split: str, work: Path, precision: str = "auto"):
         self.seed = seed
+        self.precision = precision
         self.data = regime.load(split, seed)
         name = f"{regime}, {seed}".replace(" + ", "+").replace(", ", "_").replace(" ", "_")
         self.folder = work / "teachers" / name
@@ -179,11 +180,14 @@ class Cell:
                 teacher = TransformerTeacherClassifier(
                     base_model(),
                     checkpoint_dir=self.checkpoints,
+                    precision=self.precision,
                     random_state=self.seed,
                     verbose=1,
                 )
                 teacher.fit(self.data.X_train, self.data.y_train).save_pretrained(self.folder)
-            self._teacher = TransformerTeacherClassifier.from_finetuned(self.folder)
+            self._teacher = TransformerTeacherClassifier.from_finetuned(
+                self.folder, precision=self.precision
+            )
         return self._teacher
 
     def run_teacher(self) -> dict:
@@ -302,6 +306,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("test", "validation"), default="test")
     parser.add_argument("--setfit", metavar="PYTHON", help="a Python that has SetFit installed")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="auto", help="of teachers, such as bf16")
     parser.add_argument("--work", type=Path, default=Path("generality-work"))
     parser.add_argument("--output", type=Path, default=HERE / "results" / "generality.json")
     parser.add_argument("--table", action="store_true", help="only print what was run")
@@ -313,7 +318,7 @@ def main() -> None:
         for regime in wanted:
             if options.labels and str(regime).split(", ")[1] not in options.labels:
                 continue
-            cell = Cell(regime, seed, options.split, options.work)
+            cell = Cell(regime, seed, options.split, options.work, options.precision)
             if seed and len(cell.data.X_train) > options.max_rows:
                 continue
             for model, run in cell.runs(options.setfit).items():

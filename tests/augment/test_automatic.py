@@ -33,11 +33,12 @@ def n_words(texts):
 @pytest.mark.parametrize(
     ("texts", "n_copies", "n_new_words"),
     [
-        (["a b c d"] * 5, 10, 60),  # 20 words: at most ten copies, and all of the words
+        (["a b"], 100, 60),  # 2 words: at most a hundred copies, and all of the words
+        (["a b c d"] * 5, 24, 60),  # 20 words: 490 in copies, and all of the words
         (["a b c d"] * 50, 2, 60),  # 200 words: 400 in copies, 300 in words
         (["a b c d"] * 200, 0, 40),  # 800 words: the 200 that are left are less than a copy
         (["a b c d"] * 249, 0, 0),
-        ([""] * 3, 10, 60),
+        ([""] * 3, 100, 60),
     ],
 )
 def test_new_texts_fill_up_the_number_of_words(monkeypatch, texts, n_copies, n_new_words):
@@ -193,6 +194,30 @@ def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
     assert 60 < student.fit(texts, labels, teacher_proba=proba).transfer_size_ <= 120
     student.set_params(augmenter=None)
     assert student.fit(texts, labels).transfer_size_ == 60
+
+
+def test_a_teacher_reads_a_mask_and_its_student_a_symbol():
+    texts, asked = ["a warm soup with ▢", "a late bus to town"] * 10, set()
+
+    def know(batch):
+        asked.update(batch)
+        return [[0.9, 0.1] if "soup" in text or text == "mask" else [0.1, 0.9] for text in batch]
+
+    teacher = FunctionTeacherClassifier(know, classes=["food", "travel"])
+    made = AutomaticAugmenter(5, ["mask", "snow"])
+    student = DistilledMLPClassifier(teacher, augmenter=made, max_epochs=1, random_state=0)
+    features = {*student.fit(texts).vocabulary_}
+    assert any("[MASK]" in text for text in asked)
+    assert not any("▣" in text for text in asked)
+    assert {"mask", "▢", "▣"} <= features
+    assert not {"[", "]"} & features
+    # A mask takes the place of one word.
+    assert made.fit(texts).for_student(["a [MASK] soup", "mask", "[MASK]!"]) == [
+        "a ▢ soup",
+        "mask",
+        "▢!",
+    ]
+    assert AutomaticAugmenter(0, ["mask"]).fit(texts).for_student(["mask"]) == ["mask"]
 
 
 def test_what_is_made_of_texts_held_out_is_left_out():

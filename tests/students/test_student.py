@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter, UserList
 from numbers import Integral
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -48,6 +49,15 @@ def make_small(student_class, teacher=None, **params):
     exact = {"dropout": 0.0, "word_dropout": 0.0, "batch_size": 1000, "lr": 0.01}
     shared = {"max_epochs": 12, "random_state": 0, "vocabulary_size": 60}
     return student_class(teacher, **SMALL[student_class] | shared | exact | params)
+
+
+def test_sizes_depend_on_the_mean_over_all_texts():
+    labels = SimpleNamespace(classes=["a", "b"])
+    short, long = ["a short text"] * 1_000, ["word " * 400] * 1_000
+    student = DistilledMLPClassifier()
+    assert student._choose_sizes(short, labels) == (5_000, 16)
+    assert student._choose_sizes(short + long, labels) == (20_000, 64)
+    assert student._choose_sizes(long[:1] + short * 2, labels) == (5_000, 16)
 
 
 class Again(BaseEstimator):

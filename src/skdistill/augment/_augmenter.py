@@ -70,7 +70,12 @@ def free_mask(units: Units) -> str:
     word = "mask" if units.separator else "[mask]"
     if re.search(word, distinct, re.IGNORECASE) is None:
         return "[MASK]"
-    return next(symbol for symbol in _SYMBOLS if symbol not in distinct)
+    return free_symbol(distinct)
+
+
+def free_symbol(text: str) -> str:
+    """Return a symbol that a text lacks."""
+    return next(symbol for symbol in _SYMBOLS if symbol not in text)
 
 
 class TextAugmenter(DocumentationLinkMixin, BaseEstimator):

@@ -139,6 +139,7 @@ def make_transfer_set(
         multilabel=codes.ndim == 2,
     )
     known: list[np.ndarray | None] = [None, None]
+    maker: Any = None
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
@@ -152,12 +153,14 @@ def make_transfer_set(
     else:
         if augmenter is not None:
             originals = [*X, *pool]
-            augmenter = clone(augmenter).fit(originals)
-            name = f"{type(augmenter).__name__}.augment(X)"
-            blocks.append(check_texts(augmenter.augment(originals), name=name, allow_empty=True))
+            maker = clone(augmenter).fit(originals)
+            name = f"{type(maker).__name__}.augment(X)"
+            blocks.append(check_texts(maker.augment(originals), name=name, allow_empty=True))
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
+        if hasattr(maker, "for_student"):
+            blocks[-1] = maker.for_student(blocks[-1])
     parts = [part for part in known if part is not None and len(part)]
     # A table of probabilities can take most of the memory: copy it only if there are several.
     proba = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -183,7 +186,7 @@ def make_transfer_set(
             "augmented": n_others - len(pool),
         },
         sources=sources,
-        parts=None if augmenter is None else _parts_of(augmenter, len(proba)),
+        parts=None if maker is None else _parts_of(maker, len(proba)),
     )
 
 

@@ -285,8 +285,10 @@ class DistilledClassifier(
 
     def _choose_sizes(self, texts: list[str], labels: Labels) -> tuple[int, int]:
         """Return the vocabulary size and the width of the embedding, without `n_parameters`."""
+        rows = np.random.default_rng(0).permutation(len(texts))[:_SAMPLE]
+        sample = [texts[row] for row in rows]  # the first may be all of one source
         size, width = choose_sizes(
-            texts[:_SAMPLE], n_classes=len(labels.classes), narrow=self._narrow_embedding
+            sample, n_classes=len(labels.classes), narrow=self._narrow_embedding
         )
         return (
             size if self.vocabulary_size == "auto" else self.vocabulary_size,

@@ -256,6 +256,19 @@ def test_max_cost_stops_before_it_is_exceeded(tmp_path, server):
     assert server.n_requests == 40
 
 
+def test_any_error_says_how_many_answers_are_kept(tmp_path):
+    def trouble(number, body, given):
+        return error(402, "Insufficient Balance") if number >= 20 else given
+
+    with ChatServer(answer, trouble) as server:
+        teacher = make(server, memory=tmp_path, max_concurrency=1).fit(["a"])
+        with pytest.raises(ConnectionError, match="check the account") as caught:
+            teacher.predict(TEXTS)
+        [note] = caught.value.__notes__
+        n_kept = int(note.split(" of 40 texts have their answers; repeat the call")[0])
+        assert 15 <= n_kept <= 20
+
+
 def test_an_estimate_asks_nothing(tmp_path, server):
     teacher = make(server, memory=tmp_path, prices=(1.0, 2.0)).fit(["a"])
     found = teacher.estimate(TEXTS * 2)

@@ -169,6 +169,12 @@ def _ask_open(
             f"{error} {n_kept + n_good:,} of {len(work.digests):,} texts have their answers; raise "
             "max_cost to ask for the rest."
         ) from None
+    except BaseException as error:
+        error.add_note(
+            f"{n_kept + n_good:,} of {len(work.digests):,} texts have their answers; repeat the "
+            "call to ask for the rest."
+        )
+        raise
     _tell_doubts(asker, n_good, settings)
     if odd:
         raise ValueError(_complaint({int(work.first[i]): odd[i] for i in odd}, texts, n_good))
