@@ -19,9 +19,9 @@ from skdistill.text._streams import Texts
 # Words that the teacher reads in all, in original and new texts: on a CPU, MiniLM takes about as
 # long to label 30,000 tweets as it takes to learn from a few hundred.
 _N_WORDS = 600_000
-# Half of what the originals leave is for copies. Accuracy on unseen questions of TREC-6 with at most
-# ten copies of each, and with as many as this: 44.4 and 46.6 with 8 labels a class, COPIES with 200,
-# 82.5 and 83.0 with 1,000 labels.
+# Half of what the originals leave is for copies. Accuracy on unseen questions of TREC-6 with ten
+# copies of each at most and with as many as this (means over seeds): 44.4 and 46.6 with 8 labels a
+# class, 69.9 and 73.5 with 200 labels, 82.5 and 83.3 with 1,000.
 _MAX_COPIES = 100
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
