@@ -211,13 +211,6 @@ def test_a_teacher_reads_a_mask_and_its_student_a_symbol():
     assert not any("▣" in text for text in asked)
     assert {"mask", "▢", "▣"} <= features
     assert not {"[", "]"} & features
-    # A mask takes the place of one word.
-    assert made.fit(texts).for_student(["a [MASK] soup", "mask", "[MASK]!"]) == [
-        "a ▢ soup",
-        "mask",
-        "▢!",
-    ]
-    assert AutomaticAugmenter(0, ["mask"]).fit(texts).for_student(["mask"]) == ["mask"]
 
 
 def test_what_is_made_of_texts_held_out_is_left_out():

@@ -185,6 +185,13 @@ def test_tables_need_one_name_for_each_label():
 
 def test_numbers_beyond_the_signed_range_are_exact():
     assert as_labels([2**63 + 1, 5]).tolist() == [2**63 + 1, 5]
+    for large in (2**63 + 1, 7):
+        found = as_labels([np.int64(3), np.uint64(large)])
+        assert found.dtype.kind in "iu"
+        assert found.tolist() == [3, large]
+    assert as_labels([np.int64(-3), np.uint64(7)]).tolist() == [-3, 7]
+    with pytest.raises(ValueError, match="64 bits"):
+        as_labels([np.int64(-3), np.uint64(2**63)])
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 from enum import Enum
 from functools import partial
@@ -264,10 +265,19 @@ def test_the_rounding_of_bfloat16_is_no_excuse_for_a_larger_error():
         check_probabilities(row, n_rows=1, n_classes=2, name="p")
 
 
-@pytest.mark.parametrize("proba", [[{"a": 1.0}, {"b": 1.0}], [[1.0], [0.5, 0.5]]])
-def test_what_is_no_table_of_numbers_is_named(proba):
+def test_what_is_no_table_of_numbers_is_named():
     with pytest.raises(ValueError, match="p must be a table of numbers: "):
-        check_probabilities(proba, n_rows=2, n_classes=2, name="p")
+        check_probabilities([{"a": 1.0}, {"b": 1.0}], n_rows=2, n_classes=2, name="p")
+
+
+@pytest.mark.parametrize("row", [None, [], 0.5, [1.0], (0.2, 0.3, 0.5)])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_row_of_another_length_is_named(row, number):
+    table = [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+    table[number] = row
+    message = rf"^p\[{number}\] is {re.escape(str(row))}, not a row of 2 numbers like others"
+    with pytest.raises(ValueError, match=message):
+        check_probabilities(table, n_rows=3, n_classes=2, name="p")
 
 
 @pytest.mark.parametrize(

@@ -335,6 +335,9 @@ SEVERAL = [LabelColumns(), *(LabelColumns(is_list=True, separator=mark) for mark
         (("food",), "tuple"),
         ({"food"}, "set"),
         (["\\d"], "list"),
+        ([1, 2], "list"),
+        ((1, 2), "tuple"),
+        ({1: 2}, "dict"),
         (np.array(["food", "travel"]), "list"),
     ],
     ids=str,
@@ -348,7 +351,9 @@ def test_a_list_written_as_text_is_no_label(tmp_path, label, kind, columns):
         read_labelled(file_source(path), "text", columns)
 
 
-@pytest.mark.parametrize("label", ["[unk]", "(a)", "['", "('a')", "[1]", "it's (not) 'a'", "['a]"])
+@pytest.mark.parametrize(
+    "label", ["[unk]", "(a)", "['", "('a')", "[1]", "(a, b)", "it's (not) 'a'", "['a]"]
+)
 def test_a_label_in_brackets_is_a_label(tmp_path, label):
     path = tmp_path / "in.csv"
     pd.DataFrame({"text": ["x", "y"], "label": ["a", label]}).to_csv(path, index=False)

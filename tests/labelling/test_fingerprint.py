@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -216,6 +217,27 @@ def test_another_object_that_starts_where_one_ended_has_another_fingerprint():
     again = FunctionTeacherClassifier(large.func.__self__.ask, classes=[0, 1])
     assert teacher_fingerprint(again, ["a"], None) == key
     assert teacher_fingerprint(small, ["a"], None) != key
+
+
+def test_a_cached_property_counts_by_its_code():
+    def client(weight):
+        class Client:
+            @cached_property
+            def table(self):
+                return {"soup": weight}
+
+            def ask(self, texts):
+                return [[self.table.get(text, 0.5), 0.5] for text in texts]
+
+        return Client()
+
+    def key(owner):
+        return teacher_fingerprint(FunctionTeacherClassifier(owner.ask, classes=[0, 1]), ["a"], Y)
+
+    used, other = client(0.5), client(0.5)
+    used.ask(["soup"])
+    assert "table" in vars(used)
+    assert key(used) == key(other) != key(client(0.25))
 
 
 @pytest.mark.parametrize("made", ["vectorize", "frompyfunc"])

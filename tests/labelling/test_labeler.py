@@ -224,6 +224,22 @@ def test_other_classes_are_an_error():
         label_texts(teacher, X, Y, TEXTS)
 
 
+def test_labels_that_lack_a_class_cost_no_answers(tmp_path):
+    asked = []
+
+    def know(texts):
+        asked.extend(texts)
+        return [[0.5, 0.25, 0.25]] * len(texts)
+
+    teacher = FunctionTeacherClassifier(know, classes=["neg", "pos", "rare"])
+    y = np.array([*Y[:3], "rare"])
+    expected = label_texts(teacher, X, y, TEXTS, memory=tmp_path)
+    with pytest.raises(ValueError, match="differ from those of y"):
+        label_texts(teacher, X[:3], y[:3], TEXTS, memory=tmp_path)
+    np.testing.assert_array_equal(label_texts(teacher, X, y, TEXTS, memory=tmp_path), expected)
+    assert len(asked) == len({*TEXTS})
+
+
 NUMBERING = {
     "vote": lambda model: VotingClassifier([("model", model)], voting="soft").fit(X * 5, [*Y] * 5),
     "stack": lambda model: StackingClassifier([("model", model)], cv=2).fit(X * 5, [*Y] * 5),

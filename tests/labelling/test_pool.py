@@ -150,7 +150,7 @@ def test_a_report_takes_the_students_pool(data):
 
 def test_a_fitted_students_pickle_leaves_the_texts_out_and_says_so(data):
     X, y, _ = data
-    texts = [f"a very long text, number {i}" for i in range(2000)]
+    texts = [f"a very long text, {'page' if i % 2 else 'line'} {i}" for i in range(2000)]
     student = make_student(TextPool(texts), max_epochs=1).fit(X, y)
     assert len(pickle.dumps(student)) < 20_000
     again = pickle.loads(pickle.dumps(student))

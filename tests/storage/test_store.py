@@ -232,8 +232,6 @@ def save_journal(proba):
 
 # Files that can be read but are not what the store has written, and why.
 WRONG = {
-    "three classes": (save_shard(digests=DIGESTS, proba=GOOD[:, [0, 0, 1]]), "of 3 classes, not 2"),
-    "journal of three classes": (save_journal(GOOD[:, [0, 0, 1]]), "of 3 classes, not 2"),
     "nan": (save_shard(digests=DIGESTS, proba=GOOD * np.float32("nan")), "is no number"),
     "infinite": (save_shard(digests=DIGESTS, proba=GOOD * np.float32("inf")), "is no number"),
     "journal with nan": (save_journal(GOOD * np.float32("nan")), "is no number"),
@@ -268,6 +266,24 @@ def test_a_readable_but_wrong_file_is_set_aside(tmp_path, kind):
     )
     store.clear("key")
     assert {path.name for path in store.folder("key").iterdir()} <= {"lock"}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".journal"])
+def test_answers_of_another_number_of_classes_are_left_alone(tmp_path, suffix):
+    store, digests = SoftLabelStore(tmp_path), np.sort(digest_texts(["a", "b", "c"]))
+    three = GOOD[:, [0, 0, 1]]
+    store.write("key", {"c": row("c")})
+    path = store.folder("key") / f"-other{suffix}"
+    if suffix == ".npz":
+        np.savez(path, digests=DIGESTS, proba=three)
+    else:
+        append_block(path, DIGESTS, three)
+    numbers, proba = store.find("key", digests, n_classes=2)
+    np.testing.assert_array_equal(proba, [row("c")])
+    assert bytes(digests[numbers[0]]) == bytes(digest_texts(["c"])[0])
+    numbers, proba = store.find("key", digests, n_classes=3)
+    np.testing.assert_array_equal(proba, three)
+    assert path.exists()
 
 
 @pytest.mark.filterwarnings("ignore:The cache file")

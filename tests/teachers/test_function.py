@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections import namedtuple
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -401,9 +402,10 @@ def test_cross_validation_asks_for_each_text_once(tmp_path, params):
     teacher = FunctionTeacherClassifier(answer, **params)
     student = DistilledMLPClassifier(teacher, memory=tmp_path, max_epochs=1, random_state=0)
     labels = np.array(["no", "yes"] * 180)
-    pool = TextPool(POOL[360:])
-    cross_validate(student, POOL[:360], labels, cv=3, params={"X_unlabeled": pool})
-    assert sorted(asked) == sorted(POOL)
+    texts = [f"{word} {text}" for word, text in zip(cycle(labels), POOL, strict=False)]
+    pool = TextPool(texts[360:])
+    cross_validate(student, texts[:360], labels, cv=3, params={"X_unlabeled": pool})
+    assert sorted(asked) == sorted(texts)
 
 
 def test_an_edited_function_is_asked_again_and_a_version_prevents_it(tmp_path):

@@ -80,6 +80,17 @@ def test_scripts_that_write_spaces_and_names_in_those_that_do_not_are_no_alarm()
     assert share_of_single_words(named) < 0.2
 
 
+@pytest.mark.parametrize(
+    "form", ["photo_{}.pdf", "user{}@mail.example.com", "GET /item{}.html 200"]
+)
+def test_what_nearly_all_texts_contain_does_not_hide_names_that_never_recur(form):
+    names = [form.format(f"{i * 7919 % 10**6:06d}") for i in range(200)]
+    assert share_of_single_words(names) == 1
+    # A word in three of four texts may tell the class, so it counts.
+    classes = [f"{'late' if i % 4 else 'new'} {name}" for i, name in enumerate(names)]
+    assert share_of_single_words(classes) == 0.5
+
+
 @pytest.mark.parametrize("n_texts", [50, 300, 1000])
 def test_words_between_spaces_recur(n_texts):
     assert share_of_single_words(make_topics(n_texts)[0]) < 0.2

@@ -1,6 +1,7 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -420,11 +421,12 @@ def _from_values(values: list[Any], name: str) -> np.ndarray:
         check_storable(values, name)
         return np.array(values)
     array = np.asarray(values)
-    if array.dtype.kind in "biu" or not all(isinstance(value, int) for value in values):
+    if array.dtype.kind in "biu" or not all(isinstance(value, Integral) for value in values):
         return _finite(array, name)
+    # NumPy makes floats of small and of very large integers, or of its signed and unsigned ones.
+    integers = [*map(int, values)]
     try:
-        # NumPy makes floats of small and of very large integers together.
-        return np.array(values, dtype=np.uint64)
+        return np.array(integers, dtype=np.int64 if max(integers) < 2**63 else np.uint64)
     except OverflowError:
         raise ValueError(
             f"{name} has integers that do not fit in 64 bits; convert them to strings."

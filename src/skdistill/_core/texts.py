@@ -1,6 +1,7 @@
 """Check columns of texts from any container; only NumPy is imported."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -192,4 +193,18 @@ def as_floats(values: Any, *, name: str) -> np.ndarray:
             return np.array(numbers, dtype=np.float64).reshape(array.shape)
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     except (TypeError, ValueError) as error:
+        _refuse_odd_row(values, name)
         raise ValueError(f"{name} must be a table of numbers: {error!s:.100}.") from None
+
+
+def _refuse_odd_row(values: Any, name: str) -> None:
+    """Name the first row that has not as many numbers as most others."""
+    if not isinstance(values, list | tuple) or not values:
+        return
+    lengths = [len(row) if hasattr(row, "__len__") else -1 for row in values]
+    length = Counter(lengths).most_common(1)[0][0]
+    for number, row in enumerate(values):
+        if lengths[number] != length >= 0:
+            raise ValueError(
+                f"{name}[{number}] is {row!r:.60}, not a row of {length} numbers like others."
+            )

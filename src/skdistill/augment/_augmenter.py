@@ -1,7 +1,6 @@
 """Make new texts: mask or replace words, cut out n-grams, exchange the ends of texts."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -24,6 +23,7 @@ from skdistill._core.progress import progress_bar
 from skdistill._core.texts import check_texts
 from skdistill.augment._cuts import inside_ngrams, splice
 from skdistill.augment._roles import RoleWords, learn_roles, roles_of_tags
+from skdistill.text._masks import free_mask
 from skdistill.text._ragged import Ragged
 from skdistill.text._units import Units, kept_offsets, single_spaced
 
@@ -37,9 +37,6 @@ _MAX_COPIES = 20
 # Number of characters of the copies that are made at a time.
 _CHUNK = 1_000_000
 
-# Symbols that are no part of a word: geometric shapes, then characters for private use.
-_SYMBOLS = [*map(chr, range(0x25A2, 0x2600)), *map(chr, range(0xE000, 0xF900))]
-
 # Mean number of characters per word above which white space hardly separates words.
 _LONG_WORDS = 20
 
@@ -52,30 +49,6 @@ def auto_n_copies(n_texts: int) -> int:
     [20, 9, 1]
     """
     return int(np.clip(round(_N_AUGMENTED / n_texts), 1, _MAX_COPIES))
-
-
-def free_mask(units: Units) -> str:
-    """Return ``"[MASK]"`` or, if the texts contain the word in it, a symbol that they do not.
-
-    A student's analyzer may reduce words such as "masked" to their stem, or read parts of words.
-
-    >>> from skdistill.augment._augmenter import free_mask
-    >>> from skdistill.text._units import Units
-    >>> free_mask(Units.read(["No word is hidden"], "word"))
-    '[MASK]'
-    >>> free_mask(Units.read(["A face-mask"], "word"))
-    '▢'
-    """
-    distinct = "\n".join(units.before + units.core + units.after)
-    word = "mask" if units.separator else "[mask]"
-    if re.search(word, distinct, re.IGNORECASE) is None:
-        return "[MASK]"
-    return free_symbol(distinct)
-
-
-def free_symbol(text: str) -> str:
-    """Return a symbol that a text lacks."""
-    return next(symbol for symbol in _SYMBOLS if symbol not in text)
 
 
 class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
@@ -114,8 +87,9 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         BERT and similar models recognise. Most other models, and all students, read it as the word
         "mask". If this word occurs in the texts, alone or in another such as "masked", ``"auto"``
         is therefore a symbol that does not, such as ``"▢"``; with ``analyzer="char"``, if one of
-        its letters does. For other teachers, pass their ``tokenizer.mask_token``, such as
-        ``"<mask>"``. An empty string deletes the word.
+        its letters does. If only made texts contain it, because `word_vectors` put it into them,
+        students read such a symbol where the teacher reads the mask. For other teachers, pass their
+        ``tokenizer.mask_token``, such as ``"<mask>"``. An empty string deletes the word.
     analyzer : {"word", "char"}, default="word"
         With ``"word"``, units are separated by white space. Punctuation around a word is kept when
         the word is masked or replaced. With ``"char"``, units are characters, and white space

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 
-from skdistill.augment._augmenter import TextAugmenter, free_symbol
+from skdistill.augment._augmenter import TextAugmenter
 from skdistill.augment._new_words import place_words
 from skdistill.labelling._teacher import voters
 from skdistill.labelling._transfer_set import HELD_OUT, LEFT_OUT, TRAINING
@@ -56,6 +56,8 @@ class AutomaticAugmenter(BaseEstimator):
 
     Attributes
     ----------
+    mask_token_ : str
+        The text that replaces a masked word; empty if there are no copies.
     parts_ : ndarray of shape (n_texts + n_made,)
         Of the texts passed to `augment` and those it made, in this order: `TRAINING`, `HELD_OUT` or
         `LEFT_OUT`, which is made of texts held out.
@@ -78,6 +80,7 @@ class AutomaticAugmenter(BaseEstimator):
         self.copier_ = None
         if self.n_copies:
             self.copier_ = TextAugmenter(n_copies=self.n_copies, splice_p=_SPLICE_P).fit(X)
+        self.mask_token_ = "" if self.copier_ is None else self.copier_.mask_token_
         return self
 
     def augment(self, X: list[str]) -> list[str]:
@@ -96,18 +99,6 @@ class AutomaticAugmenter(BaseEstimator):
             parts_of_made.pop(text, None)
         self.parts_ = np.array([*parts, *parts_of_made.values()])
         return [*parts_of_made]
-
-    def for_student(self, made: list[str]) -> list[str]:
-        """Return the texts made, for a student to read, once a teacher has read and labelled them.
-
-        The student would read the teacher's mask as the word "mask", which may be a new word, and
-        its brackets as punctuation. It gets a single symbol instead.
-        """
-        if self.copier_ is None:
-            return made
-        mask = self.copier_.mask_token_
-        symbol = free_symbol("".join({*chain.from_iterable(made)}))
-        return [text.replace(mask, symbol) for text in made]
 
     def _copy(self, texts: list[str]) -> list[str]:
         return self.copier_.augment(texts) if self.copier_ is not None and texts else []

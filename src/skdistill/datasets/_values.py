@@ -77,12 +77,13 @@ def _written_container(label: str) -> str:
     Examples
     --------
     >>> from skdistill.datasets._values import _written_container
-    >>> [_written_container(label) for label in ("['food']", "[unk]", "[1]")]
-    ['list', '', '']
+    >>> [_written_container(label) for label in ("['food']", "[1, 2]", "[unk]", "[1]")]
+    ['list', 'list', '', '']
     """
     label = label.strip()
-    is_quoted = label[:1] + label[-1:] in ("[]", "{}", "()") and ("'" in label or '"' in label)
-    if not is_quoted or len(label) > _LONGEST_LIST:
+    # A number alone in brackets may be a name.
+    is_container = label[:1] + label[-1:] in ("[]", "{}", "()") and any(map(label.count, "'\",:"))
+    if not is_container or len(label) > _LONGEST_LIST:
         return ""
     try:
         with warnings.catch_warnings():

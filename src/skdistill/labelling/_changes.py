@@ -5,7 +5,7 @@ import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType, FunctionType, MemberDescriptorType
 from typing import Any
 
@@ -324,6 +324,8 @@ def hidden_by_call(owner: Any, name: str) -> list[tuple[Any, _Step]]:
     hidden: dict[tuple[int, _Step], tuple[Any, _Step]] = {}
     for holder, function in calls:
         for is_change, path in _paths_of_self(function):
+            if not is_change:
+                hidden |= {(id(of), step): (of, step) for of, step in _kept(holder, path.steps)}
             rest = without_changes(holder, [path]) if is_change else None
             if not isinstance(rest, Without):
                 continue
@@ -363,6 +365,16 @@ def _reached(value: Any, steps: tuple[_Step, ...]) -> list[tuple[Any, Any]]:
     return [(owners[-1], steps[-1][1])] if len(owners) == len(steps) else []
 
 
+def _kept(value: Any, steps: tuple[_Step, ...]) -> list[tuple[Any, _Step]]:
+    """Return the attribute at the end of a way if a `cached_property` has stored it."""
+    return [
+        (owner, ("attribute", name))
+        for owner, name in _reached(value, steps)
+        if isinstance(inspect.getattr_static(type(owner), name, None), cached_property)
+        and name in vars(owner)
+    ]
+
+
 @lru_cache(maxsize=1024)
 def _paths_of_self(function: FunctionType) -> list[tuple[bool, Change]]:
     """Return the ways in a method that begin at its object."""
@@ -375,7 +387,7 @@ def _paths_of_self(function: FunctionType) -> list[tuple[bool, Change]]:
 
 
 def _function_in(entry: Any) -> FunctionType | None:
-    entry = getattr(entry, "fget", entry)
+    entry = entry.func if isinstance(entry, cached_property) else getattr(entry, "fget", entry)
     return entry if isinstance(entry, FunctionType) else None
 
 

@@ -12,6 +12,7 @@ from skdistill._core.labels import check_probabilities, weigh_classes
 from skdistill._core.multilabel import refuse_class_weight
 from skdistill._core.texts import check_texts
 from skdistill.labelling._labeler import SoftLabeler
+from skdistill.text._masks import mask_for_students
 from skdistill.text._streams import JoinedTexts, Texts
 
 _logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def make_transfer_set(
         multilabel=codes.ndim == 2,
     )
     known: list[np.ndarray | None] = [None, None]
-    maker: Any = None
+    maker, originals = None, list[str]()
     if teacher_proba is not None:
         known[0] = check(teacher_proba, n_rows=len(X), name="teacher_proba")
     if unlabeled_proba is not None:
@@ -159,8 +160,9 @@ def make_transfer_set(
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
-        if hasattr(maker, "for_student"):
-            blocks[-1] = maker.for_student(blocks[-1])
+        if maker is not None:
+            mask = getattr(maker, "mask_token_", "")
+            blocks[-1] = mask_for_students([*blocks[-1]], originals, mask)
     parts = [part for part in known if part is not None and len(part)]
     # A table of probabilities can take most of the memory: copy it only if there are several.
     proba = parts[0] if len(parts) == 1 else np.concatenate(parts)

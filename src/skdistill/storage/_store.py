@@ -135,19 +135,20 @@ class SoftLabelStore:
         """Look up texts by their digests, which must be sorted and distinct.
 
         Return the positions in `digests` of the texts that are in the store, and their
-        probabilities, of shape (n_found, n_classes). A file that is damaged, or has another number
-        of classes, is renamed, with a warning.
+        probabilities, of shape (n_found, n_classes). A file of another number of classes contains
+        none of them; one that is damaged is renamed, with a warning.
         """
         numbers, parts = [np.empty(0, dtype=np.intp)], [np.empty((0, 0), dtype=np.float32)]
         for path in self._answers(teacher_key, fit) if len(digests) else ():
-            with _setting_damage_aside(path), _opened(path, n_classes) as (stored, load_proba):
+            with _setting_damage_aside(path), _opened(path) as (stored, load_proba):
                 positions = np.searchsorted(digests, stored).clip(max=len(digests) - 1)
                 known = digests[positions] == stored
                 if known.any():
                     rows = load_proba()[known]
-                    numbers.append(positions[known])
-                    parts.append(rows)
-                    n_classes = rows.shape[1]
+                    n_classes = n_classes or rows.shape[1]
+                    if rows.shape[1] == n_classes:
+                        numbers.append(positions[known])
+                        parts.append(rows)
         return np.concatenate(numbers), np.concatenate(parts[1:] or parts)
 
     def fits(self, teacher_key: str) -> list[str]:
@@ -360,9 +361,7 @@ def _as_arrays(labelled: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]
 
 
 @contextmanager
-def _opened(
-    path: Path, n_classes: int | None = None
-) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]:
+def _opened(path: Path) -> Iterator[tuple[np.ndarray, Callable[[], np.ndarray]]]:
     """Open a shard or journal; yield the digests of its texts, and what loads probabilities.
 
     Raise an error if these are of any other form than what was written.
@@ -370,14 +369,14 @@ def _opened(
     _refuse_folder(path)
     if path.suffix == ".journal":
         digests, proba = read_blocks(path)
-        yield digests.ravel().view(_DIGEST), lambda: _checked(proba, len(digests), n_classes)
+        yield digests.ravel().view(_DIGEST), lambda: _checked(proba, len(digests))
         return
     with path.open("rb") as file, _load(file) as shard:
         digests = shard["digests"]
         if not isinstance(digests, np.ndarray) or digests.dtype != np.uint8:
             raise ValueError("it contains no digests of texts")
         digests = digests.view(_DIGEST).ravel()
-        yield digests, lambda: _checked(shard["proba"], len(digests), n_classes)
+        yield digests, lambda: _checked(shard["proba"], len(digests))
 
 
 def _load(file: BinaryIO) -> np.lib.npyio.NpzFile:
@@ -388,14 +387,12 @@ def _load(file: BinaryIO) -> np.lib.npyio.NpzFile:
     return cast(np.lib.npyio.NpzFile, np.load(file, allow_pickle=False))
 
 
-def _checked(proba: Any, n_texts: int, n_classes: int | None) -> np.ndarray:
+def _checked(proba: Any, n_texts: int) -> np.ndarray:
     """Return probabilities that were read, if their form is what was written."""
     if not isinstance(proba, np.ndarray) or proba.dtype != np.float32 or proba.ndim != 2:
         raise ValueError("it contains no table of probabilities")
     if len(proba) != n_texts:
         raise ValueError(f"it has {n_texts} digests for {len(proba)} rows of probabilities")
-    if len(proba) and n_classes not in (None, proba.shape[1]):
-        raise ValueError(f"it has probabilities of {proba.shape[1]} classes, not {n_classes}")
     if not np.isfinite(proba).all():
         raise ValueError("it contains a probability that is no number")
     return proba
