@@ -81,7 +81,7 @@ memory : str, path-like, joblib.Memory or None, default=None
 class_weight : dict, "balanced" or None, default=None
     Weights of the classes in the student's loss. They weight texts but do not change the teacher's
     probabilities; to weight the teacher, set its own `class_weight`. ``"balanced"`` gives all
-    classes the same total weight; labelled texts count by their `sample_weight`.
+    classes the same total weight among the labelled texts, which count by their `sample_weight`.
 max_epochs : int or "auto", default="auto"
     Number of passes over the transfer set.
 gold_epochs : int, default=0
