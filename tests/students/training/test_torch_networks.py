@@ -266,6 +266,7 @@ def test_training_reads_long_texts_in_pieces(pooling, bidirectional, monkeypatch
     longest.clear()
     monkeypatch.setattr(rnn_module, "_LONGEST_PIECE", 3)
     in_pieces = network.represent(vectors, rows, offsets)
+    assert len(in_pieces) == len(offsets) - 1
     assert max(longest) == 3
     for row, text in enumerate(TEXTS):
         if not text:
