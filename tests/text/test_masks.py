@@ -32,4 +32,8 @@ def test_only_a_word_can_be_confused():
     made = ["a ▢ soup", "a <mask> soup", "mask"]
     assert mask_for_students(made, [], "▢") == made
     assert mask_for_students(made, [], "") == made
+    assert mask_for_students(["a blank soup", "a Blanket"], ["Blank"], "blank") == [
+        "a blank soup",
+        "a Blanket",
+    ]
     assert mask_for_students(made, [], "<mask>") == ["a ▢ soup", "a ▣ soup", "mask"]

@@ -81,9 +81,9 @@ def _written_container(label: str) -> str:
     ['list', 'list', '', '']
     """
     label = label.strip()
-    # A number alone in brackets may be a name.
-    is_container = label[:1] + label[-1:] in ("[]", "{}", "()") and any(map(label.count, "'\",:"))
-    if not is_container or len(label) > _LONGEST_LIST:
+    # Other text in brackets, a number alone, or one such as (1,234), is a name.
+    marks = {"[]": "'\",", "{}": "'\",:", "()": "'\""}.get(label[:1] + label[-1:], "")
+    if (label != "[]" and not any(map(label.count, marks))) or len(label) > _LONGEST_LIST:
         return ""
     try:
         with warnings.catch_warnings():

@@ -21,9 +21,9 @@ def warn_of_single_words(texts: list[str], pool: Texts, analyzer: Any) -> None:
     share = share_of_single_words(texts, pool, split=split)
     if share > MOSTLY_SINGLE:
         warn(
-            f"In a sample of the texts, {share:.0%} of the words occur only once (not counting "
-            "those in nearly all texts; if many texts contain a script without spaces, counting "
-            "only words in it), so words are poor features. "
+            f"In a sample of the texts, {share:.0%} of the words occur only once (if many texts "
+            "contain a script without spaces, of the words in it; in texts such as file names, "
+            "without what all have in common), so words are poor features. "
             "Check that these are texts, not identifiers; if their language is written without "
             'spaces, use analyzer="char".',
         )

@@ -42,6 +42,7 @@ def mask_for_students(made: list[str], originals: Iterable[str], mask: str) -> l
     originals : iterable of str
         The texts that they were made of.
     mask : str
+        If it is a plain word, it cannot be told from the same word in the texts, and stays.
 
     Examples
     --------
@@ -52,8 +53,10 @@ def mask_for_students(made: list[str], originals: Iterable[str], mask: str) -> l
     ['a [MASK] soup', 'a bus']
     """
     word = re.sub(r"[\W_]", "", mask)
-    others = "\n".join([*originals, *made]).replace(mask, "") if word else ""
-    if not word or re.search(re.escape(word), others, re.IGNORECASE) is None:
+    if word in ("", mask):
+        return made
+    others = "\n".join([*originals, *made]).replace(mask, "")
+    if re.search(re.escape(word), others, re.IGNORECASE) is None:
         return made
     symbol = _free_symbol(others)
     return [text.replace(mask, symbol) for text in made]

@@ -14,9 +14,9 @@ from skdistill.text._vocabulary import split_words
 # In samples of 50 to 300 texts, the share of words that occur once was at most 0.67 over eight
 # English data sets, and at least 0.79 for generated text like Chinese, Japanese and Thai.
 MOSTLY_SINGLE = 0.73
-# Words in more than this share of the texts tell nothing, such as the ends of file names. Without
-# them, the share of words that occur once rose by 0.03 at most over the eight data sets.
-_EVERYWHERE = 0.8
+# Words in so large a share of the texts tell nothing, such as the ends of file names. They do not
+# count if so many texts have no other word that recurs.
+_EVERYWHERE, _BARE = 0.99, 0.9
 _N_TEXTS = 300
 _MIN_TEXTS = 50
 # A text consists of such scripts if more than one in so many of its characters is of them.
@@ -46,19 +46,22 @@ def share_of_single_words(
     Returns
     -------
     float
-        The share among all occurrences of words, without punctuation and words that nearly all
-        texts contain; 0 if it cannot be judged. If most texts contain scripts without spaces, or 50
-        in the sample consist of them to a fifth, only words in these count: not what else recurs in
-        each text, such as the head of a log line, nor texts in another language.
+        The share among all occurrences of words, without punctuation; 0 if it cannot be judged. In
+        texts such as file names, what all of them contain does not count. If most texts contain
+        scripts without spaces, or 50 in the sample consist of them to a fifth, only words in these
+        count: not what else recurs in each text, such as the head of a log line, nor texts in
+        another language.
 
     Examples
     --------
     >>> from skdistill.text._repetition import share_of_single_words
-    >>> texts = [f"{'a late' if i % 2 else 'the'} order {i}" for i in range(60)]
+    >>> texts = [f"the {'late' if i % 2 else 'new'} order {i}" for i in range(60)]
     >>> share_of_single_words(texts)
-    0.4
+    0.25
     >>> share_of_single_words(texts[:49]), share_of_single_words(texts[:30], texts[30:])
-    (0.0, 0.4)
+    (0.0, 0.25)
+    >>> share_of_single_words([f"order_{i}.pdf" for i in range(60)])
+    1.0
     """
     n_texts = sum(map(len, parts))
     if n_texts < _MIN_TEXTS:
@@ -73,13 +76,14 @@ def share_of_single_words(
     ]
     sample = [*chain.from_iterable(samples)]
     rows = [_count_words(text, split) for text in sample]
-    n_containing = Counter(chain.from_iterable(rows))
     counts = Counter[str]()
     for row in rows:
         counts.update(row)
-    counts = Counter(
-        {w: n for w, n in counts.items() if n_containing[w] <= _EVERYWHERE * len(sample)}
-    )
+    n_containing = Counter(chain.from_iterable(rows))
+    everywhere = {w for w, n in n_containing.items() if n >= _EVERYWHERE * len(sample)}
+    n_bare = sum(all(counts[w] == 1 or w in everywhere for w in row) for row in rows)
+    if n_bare >= _BARE * len(sample):
+        counts = Counter({w: n for w, n in counts.items() if w not in everywhere})
     found = [len(_WITHOUT_SPACES.findall(text)) for text in sample]
     n_mostly = sum(_MANY * n > len(text) for n, text in zip(found, sample, strict=True))
     if 2 * sum(map(bool, found)) > len(sample) or n_mostly >= _MIN_TEXTS:
