@@ -91,6 +91,12 @@ def test_what_nearly_all_texts_contain_does_not_hide_names_that_never_recur(form
     assert share_of_single_words(classes) < MOSTLY_SINGLE
 
 
+@pytest.mark.parametrize(("n_others", "share"), [(20, 200 / 220), (22, 200 / 422), (100, 0.4)])
+def test_what_all_texts_contain_counts_unless_nine_tenths_are_nothing_else(n_others, share):
+    texts = [f"photo_{i}.pdf {'soup' if i < n_others else ''}" for i in range(200)]
+    assert share_of_single_words(texts) == pytest.approx(share)
+
+
 def test_numbers_beside_words_that_recur_are_no_alarm():
     paid, refused = "payment {} received from {}", "payment {} refused by {}"
     texts = [(paid if i % 10 else refused).format(3 * i, 3 * i + 1) for i in range(300)]
