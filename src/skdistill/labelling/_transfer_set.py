@@ -160,8 +160,7 @@ def make_transfer_set(
             _logger.info("augmentation made %s new texts", f"{len(blocks[-1]):,}")
             known.append(None)
         known = _complete(known, blocks, labeler, teacher_cv)
-        if maker is not None:
-            mask = getattr(maker, "mask_token_", "")
+        if isinstance(mask := getattr(maker, "mask_token_", None), str):
             blocks[-1] = mask_for_students([*blocks[-1]], originals, mask)
     parts = [part for part in known if part is not None and len(part)]
     # A table of probabilities can take most of the memory: copy it only if there are several.
