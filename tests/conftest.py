@@ -1,5 +1,6 @@
 """Fixtures shared by the tests: no network, two cores, small deterministic corpora."""
 
+import gc
 import os
 import signal
 import sys
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(
                 pytest.mark.skip(reason="needs servers of language models: make test-llm-server")
             )
+
+
+def pytest_collection_finish(session):
+    # Every fit of a Trainer collects garbage, which takes seconds where all packages are loaded.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

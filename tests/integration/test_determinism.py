@@ -1,6 +1,5 @@
 """Same seed, same bits: alone, in another process, beside other threads, for every estimator."""
 
-import gc
 import random
 
 import joblib
@@ -25,12 +24,10 @@ N_ROWS = 60
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_fits():
-    """Use one thread, and spare the Trainer's gc.collect()."""
+    """Use one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    gc.freeze()
     yield
-    gc.unfreeze()
     torch.set_num_threads(before)
 
 

@@ -1,7 +1,6 @@
 """Real faults: processes killed at exact points, full disks, Ctrl-C, many writers at once."""
 
 import errno
-import gc
 import json
 import multiprocessing
 import os
@@ -51,12 +50,10 @@ Y = np.array(["pos", "neg", "pos", "neg"])
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_fits():
-    """Use one thread, as the processes do, and spare the Trainer's gc.collect()."""
+    """Use one thread, as the processes do."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    gc.freeze()
     yield
-    gc.unfreeze()
     torch.set_num_threads(before)
 
 

@@ -1,4 +1,3 @@
-import gc
 import pickle
 import platform
 from collections import Counter
@@ -27,12 +26,10 @@ TOPICS = ["cooking", "sailing", "trains"]
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_fits():
-    """Use one thread, for two only slow so small a model, and spare the Trainer's gc.collect()."""
+    """Use one thread: two only slow so small a model."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    gc.freeze()
     yield
-    gc.unfreeze()
     torch.set_num_threads(before)
 
 
