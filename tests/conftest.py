@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests: no network, two cores, small deterministic corpora."""
+"""Fixtures shared by the tests: no network, one thread, small deterministic corpora."""
 
 import gc
 import os
@@ -6,10 +6,7 @@ import signal
 import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ["OMP_NUM_THREADS"] = "1"  # one of two workers on two cores
-else:
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["OMP_NUM_THREADS"] = "1"  # two only slow such small models, and two tests run at a time
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["NO_PROXY"] = "127.0.0.1"

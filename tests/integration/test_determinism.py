@@ -22,15 +22,6 @@ from skdistill.teachers.huggingface import _int8 as _int8
 N_ROWS = 60
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_fits():
-    """Use one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def corpus(topics):
     texts, labels = topics

@@ -48,15 +48,6 @@ X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_fits():
-    """Use one thread, as the processes do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def rows(topics):
     texts, labels = topics

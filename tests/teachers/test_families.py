@@ -1,6 +1,5 @@
 """What every family of transformers does as a teacher."""
 
-import gc
 import pickle
 import shutil
 from importlib.util import find_spec
@@ -40,17 +39,6 @@ def rows(topics):
 @pytest.fixture(scope="module")
 def odd_texts(topics):
     return [*topics[0][:30], "WIND and Sail", "zzz?", "</s> a <s> rail [SEP]", "wind " * 200]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_fits():
-    """Use one thread, for two only slow so small a model, and spare the Trainer's gc.collect()."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    gc.freeze()
-    yield
-    gc.unfreeze()
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -32,14 +32,6 @@ def quick(checkpoint, **params):
     return TransformerTeacherClassifier(checkpoint, **settings | params)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     settings = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -68,15 +68,6 @@ FAMILIES = ["bert", "roberta", "distilbert"]
 TOPICS = ["cooking", "sailing", "trains"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_fits():
-    """Use one thread: two only slow so small a model."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def family_checkpoint(request, tmp_path_factory, topics):
     folder = tmp_path_factory.mktemp(request.param)

@@ -24,15 +24,6 @@ from tiny_families import FAMILIES
 TOPICS = ["cooking", "sailing", "trains"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_fits():
-    """Use one thread: two only slow so small a model."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, topics):
     """The folder of a T5 of random weights, as it is published."""
