@@ -86,8 +86,10 @@ def test_identical_texts_are_labelled_once(log):
     assert calls(log) == ["fit", "label 4"]
 
 
-def test_nothing_to_label_needs_no_teacher(log):
-    assert label_texts(Counting(log), X, Y, []).shape == (0, 2)
+@pytest.mark.parametrize("with_memory", [False, True])
+def test_nothing_to_label_needs_no_teacher(log, tmp_path, with_memory):
+    memory = tmp_path / "soft_labels" if with_memory else None
+    assert label_texts(Counting(log), X, Y, [], memory=memory).shape == (0, 2)
     assert calls(log) == []
 
 

@@ -1,11 +1,13 @@
 """Whose code a module is."""
 
+import email.mime
 import importlib
+import sys
 
 import pytest
 import sklearn
 
-from skdistill.labelling._owners import installed_version
+from skdistill.labelling._owners import installed_version, module_file
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,11 @@ def test_python_itself_has_no_version_and_packages_have_theirs():
     assert installed_version("email.mime") == ""
     assert installed_version("sklearn.svm") == sklearn.__version__
     assert installed_version("__main__") is None
+
+
+def test_files_of_modules_are_found_without_an_import(monkeypatch):
+    name = "email.mime.nonmultipart"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    assert module_file(name).samefile(f"{email.mime.__path__[0]}/nonmultipart.py")
+    assert name not in sys.modules
+    assert module_file("email.mime").name == "__init__.py"

@@ -23,6 +23,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -47,6 +48,7 @@ from skdistill.labelling._teacher import (
 
 X = ["good", "bad", "good film", "bad film"]
 Y = np.array(["pos", "neg", "pos", "neg"])
+SEVERAL = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
 
 
 STACK = StackingClassifier([("words", make_tfidf_baseline())], cv=2)
@@ -302,7 +304,13 @@ def test_an_error_of_a_teacher_of_texts_is_left_as_it_is():
 def test_a_teacher_of_one_label_is_told_from_one_of_several():
     student = DistilledMLPClassifier(make_tfidf_baseline(), max_epochs=1)
     with pytest.raises(ValueError, match=r"The teacher Pipeline predicts one label .*OneVsRest"):
-        student.fit(X, np.array([[0, 1], [1, 1], [1, 0], [0, 0]]))
+        student.fit(X, SEVERAL)
+
+
+def test_another_error_of_a_teacher_of_several_labels_is_left_as_it_is():
+    teacher = OneVsRestClassifier(make_tfidf_baseline(C=-1))
+    with pytest.raises(ValueError, match=r"^The 'C' parameter of LogisticRegression must be"):
+        DistilledMLPClassifier(teacher, max_epochs=1).fit(X, SEVERAL)
 
 
 class Service(ClassifierMixin, BaseEstimator):

@@ -378,7 +378,6 @@ def _deal_out(y: np.ndarray, splitter: BaseCrossValidator) -> PredefinedSplit:
     next(splitter.split(y))  # refuses more folds than rows
     n_texts = y.sum(axis=0)
     rarest = np.where(y > 0, n_texts, len(y) + 1).argmin(axis=1)
-    rarest[~y.any(axis=1)] = -1
     folds = np.empty(len(y), dtype=int)
     folds[np.lexsort((*y.T, rarest))] = np.arange(len(y)) % splitter.get_n_splits()
     return PredefinedSplit(folds)

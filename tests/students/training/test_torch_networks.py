@@ -249,7 +249,8 @@ def test_pool_equals_a_loop(how):
 
 @pytest.mark.parametrize("pooling", [("max",), ("mean",), ("mean", "max")])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_training_reads_long_texts_in_pieces(pooling, bidirectional, monkeypatch):
+@pytest.mark.parametrize("longest_piece", [3, 4])
+def test_training_reads_long_texts_in_pieces(pooling, bidirectional, longest_piece, monkeypatch):
     network = make(RNNNetwork, hidden_dim=4, pooling=pooling, bidirectional=bidirectional)
     ids, offsets = flat(TEXTS)
     vectors, rows = network.embedding(ids), torch.repeat_interleave(offsets.diff())
@@ -264,15 +265,15 @@ def test_training_reads_long_texts_in_pieces(pooling, bidirectional, monkeypatch
     whole = network.represent(vectors, rows, offsets)
     assert max(longest) == 8
     longest.clear()
-    monkeypatch.setattr(rnn_module, "_LONGEST_PIECE", 3)
+    monkeypatch.setattr(rnn_module, "_LONGEST_PIECE", longest_piece)
     in_pieces = network.represent(vectors, rows, offsets)
     assert len(in_pieces) == len(offsets) - 1
-    assert max(longest) == 3
+    assert max(longest) == longest_piece
     for row, text in enumerate(TEXTS):
         if not text:
             assert not in_pieces[row].any()
             continue
-        pieces = network.embedding(torch.tensor(text)).split(3)
+        pieces = network.embedding(torch.tensor(text)).split(longest_piece)
         read = [states(network, piece) for piece in pieces]
         sizes = torch.tensor([len(piece) for piece in pieces])[:, None]
         expected = [
