@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, sqrt
 from typing import Literal
 
@@ -201,9 +202,9 @@ def fit_budget(
     (1000, 79)
     """
 
+    @cache
     def rows_that_fit(dim: int) -> int:
-        per_row = count(3, dim) - count(2, dim)
-        return 2 + (n_parameters - count(2 + hash_buckets, dim)) // per_row
+        return 2 + (n_parameters - count(2 + hash_buckets, dim)) // dim
 
     dim = max(
         round(sqrt(n_parameters / _FEATURES_PER_DIMENSION)),
