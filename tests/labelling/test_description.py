@@ -45,6 +45,10 @@ def run(source, **variables):
 
 TABLE = np.arange(12.0).reshape(3, 4)
 EQUAL = {
+    "numbers": (
+        [np.bool_(True), np.int8(-1), np.uint64(2**64 - 1), np.float64(0.1), {np.int64(2): 3}],
+        [True, -1, 2**64 - 1, 0.1, {2: 3}],
+    ),
     "strides": (np.asfortranarray(TABLE), TABLE),
     "slices": (np.arange(24.0)[::2].reshape(3, 4), 2 * TABLE),
     "order of bytes": (TABLE.astype(">f8"), TABLE),
@@ -78,7 +82,8 @@ def test_values_of_equal_content_are_equal(name):
     "values",
     [
         (TABLE, TABLE.reshape(4, 3), TABLE.astype(np.float32), TABLE + 1e-12, TABLE.tolist()),
-        (1, True, 1.0, "1", b"1", [1], None),
+        (1, True, 1.0, "1", b"1", [1], None, np.float32(1), np.array(1), np.timedelta64(1, "s")),
+        (np.float32(0.1), np.float64(0.1), np.float64("nan"), np.longdouble(0.1)),
         (["a", "bc"], ["ab", "c"], ["a", "b", "c"], [["a"], "bc"], [["a", "bc"]]),
         ({1: 2}, {2: 1}, {1, 2}, [1, 2], {}, set()),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}),  # a prompt may follow the order

@@ -34,6 +34,8 @@ _WITHOUT_EFFECT: dict[str, tuple[type, ...]] = {
     "n_jobs": (int, types.NoneType),
     "memory": (str, os.PathLike, joblib.Memory, types.NoneType),
 }
+# NumPy's numbers that are Python's: booleans, integers and double precision.
+_AS_PYTHONS = "?bBhHiIlLqQd"
 # What a fitted search records of clock times and of what it did not choose.
 _RECORDS = ("cv_results_", "refit_time_")
 # Modules whose objects, such as locks and pools, have no content that changes an answer.
@@ -125,6 +127,9 @@ class _Description:
 
     def add(self, value: Any) -> None:
         """Add a value to the hash."""
+        if isinstance(value, np.generic) and value.dtype.char in _AS_PYTHONS:
+            # A search tries np.float64(0.1); whoever types what it found means the same number.
+            value = value.item()
         kind = type(value)
         if kind is str or kind is np.str_:
             self._write("str", value.encode("utf-8", "surrogatepass"))
