@@ -84,7 +84,7 @@ def test_values_of_equal_content_are_equal(name):
         (TABLE, TABLE.reshape(4, 3), TABLE.astype(np.float32), TABLE + 1e-12, TABLE.tolist()),
         (1, True, 1.0, "1", b"1", [1], None, np.float32(1), np.array(1), np.timedelta64(1, "s")),
         (np.float32(0.1), np.float64(0.1), np.float64("nan"), np.longdouble(0.1)),
-        (["a", "bc"], ["ab", "c"], ["a", "b", "c"], [["a"], "bc"], [["a", "bc"]]),
+        (["a", "bc"], ("a", "bc"), ["ab", "c"], ["a", "b", "c"], [["a"], "bc"], [["a", "bc"]]),
         ({1: 2}, {2: 1}, {1, 2}, [1, 2], {}, set()),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}),  # a prompt may follow the order
         (sparse.csr_array(TABLE), sparse.csc_array(TABLE), sparse.csr_array(2 * TABLE)),
@@ -318,6 +318,8 @@ def ask(T, word="soup", asked=[]):
     note()
     return word
 """,
+    "copy by a slice": 'words = ["soup"]\ndef ask(T): return words[:].pop(), words[0:1].pop()',
+    "copy by a slice with a step": 'words = ["soup"]\ndef ask(T): return words[::-1].pop()',
     "slice": 'log = []\nword = "soup"\ndef ask(T): log[:1] = [T]; return word',
     "method named as a list's": CLIENT + "client = Client()\ndef ask(T): return client.add(T)",
     "such a method of an attribute": CLIENT

@@ -1,17 +1,12 @@
 """Turn labels from any container into an array, and find them among known ones, with NumPy only."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from skdistill._core.label_values import PLAIN, check_finite, from_values, not_a_label
 from skdistill._core.texts import as_floats, as_list, check_storable, is_missing, plain
-
-# Arrays of booleans, integers, floats and strings are labels already.
-_PLAIN = "biufU"
-# A row of one of these types holds several labels, or none.
-_SEVERAL = (list, tuple, set, frozenset, dict, np.ndarray)
 
 
 def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> np.ndarray:
@@ -75,19 +70,19 @@ def as_labels(y: Any, *, name: str = "y", classes: np.ndarray | None = None) -> 
     # A pandas column may have a dtype of NumPy, too.
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, np.dtype) and not isinstance(y, np.ma.MaskedArray | np.generic):
-        if dtype.kind in _PLAIN:
+        if dtype.kind in PLAIN:
             if dtype.kind == "U":
                 check_storable(np.ravel(y).tolist(), name)
-            return _finite(np.asarray(y), name)
+            return check_finite(np.asarray(y), name)
         if isinstance(y, np.ndarray) and dtype.kind in "mMS" and y.size:
-            raise _not_a_label(y.flat[0], name, 0)
+            raise not_a_label(y.flat[0], name, 0)
         if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1:
-            return _from_values(y[:, 0].tolist(), name)[:, np.newaxis]
+            return from_values(y[:, 0].tolist(), name)[:, np.newaxis]
     if isinstance(y, str | bytes | dict | set | frozenset) or (
         not isinstance(y, Iterable) and not hasattr(y, "__array__")
     ):
         raise TypeError(f"{name} must be a column of labels, not {type(y).__name__}.")
-    return _from_values(as_list(y), name)
+    return from_values(as_list(y), name)
 
 
 def label_names(y: Any) -> np.ndarray | None:
@@ -396,103 +391,3 @@ def columns_of(y: Any) -> list[Any] | None:
     if names is None and getattr(y, "ndim", 2) == 2:
         names = getattr(y, "columns", None)
     return None if names is None or callable(names) else list(names)
-
-
-def _from_values(values: list[Any], name: str) -> np.ndarray:
-    kinds = set(map(type, values))
-    if kinds <= {str}:
-        check_storable(values, name)
-        return np.array(values, dtype=str)
-    if any(issubclass(kind, _SEVERAL) for kind in kinds):
-        return _from_rows(values, name)
-    first = next((value for value in values if not is_missing(value)), None)
-    for row, value in enumerate(values):
-        if is_missing(value):
-            raise _missing(value, f"{name}[{row}]")
-        if not _is_label(value):
-            raise _not_a_label(value, name, row)
-        if isinstance(value, str) != isinstance(first, str):
-            raise ValueError(
-                f"{name} mixes strings and other labels: {name}[{row}] is {value!r:.40}, but an "
-                f"earlier row is {first!r:.40}. Make all labels strings, or all numbers."
-            )
-    if isinstance(first, str):
-        values = [*map(plain, values)]
-        check_storable(values, name)
-        return np.array(values)
-    array = np.asarray(values)
-    if array.dtype.kind in "biu" or not all(isinstance(value, Integral) for value in values):
-        return _finite(array, name)
-    # NumPy makes floats of small and of very large integers, or of its signed and unsigned ones.
-    integers = [*map(int, values)]
-    try:
-        return np.array(integers, dtype=np.int64 if max(integers) < 2**63 else np.uint64)
-    except OverflowError:
-        raise ValueError(
-            f"{name} has integers that do not fit in 64 bits; convert them to strings."
-        ) from None
-
-
-def _from_rows(values: list[Any], name: str) -> np.ndarray:
-    """Return rows of numbers, one for each label, as an array."""
-    first = next(row for row, value in enumerate(values) if isinstance(value, _SEVERAL))
-    for row, value in enumerate(values):
-        if is_missing(value):
-            raise _missing(value, f"{name}[{row}]")
-        is_row = isinstance(value, list | tuple | np.ndarray)
-        if not is_row or len(value) != len(values[0]) or any(map(_is_text, value)):
-            if isinstance(values[first], dict):
-                raise ValueError(
-                    f"{name}[{first}] is {values[first]!r:.60}, not a label; pass the value alone, "
-                    f"as in [row[{next(iter(values[first]), 'label')!r:.40}] for row in {name}]."
-                )
-            raise ValueError(
-                f"{name}[{first}] is {values[first]!r:.60}. For texts with several labels, pass "
-                "ones and zeros with one column per label, such as "
-                "sklearn.preprocessing.MultiLabelBinarizer returns."
-            )
-        for column, item in enumerate(value):
-            if is_missing(item):
-                raise _missing(item, f"{name}[{row}, {column}]")
-    return _finite(np.asarray(values), name)
-
-
-def _is_label(value: Any) -> bool:
-    if isinstance(value, np.generic):
-        return value.dtype.kind in _PLAIN
-    return isinstance(value, str | int | float)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _finite(y: np.ndarray, name: str) -> np.ndarray:
-    """Return labels, none of which may be NaN or infinite; long doubles become float64."""
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = np.argwhere(~np.isfinite(y))[0]
-        value, where = y[tuple(row)], f"{name}[{', '.join(map(str, row))}]"
-        if np.isnan(value):
-            raise _missing(np.nan, where)
-        raise ValueError(f"{where} is {value}; labels must be strings, integers or booleans.")
-    if y.dtype != np.longdouble:
-        return y
-    with np.errstate(over="ignore"):
-        narrow = y.astype(np.float64)
-    if (narrow != y).any():
-        raise ValueError(f"{name} has numbers that do not fit in float64; convert them to strings.")
-    return narrow
-
-
-def _missing(value: Any, where: str) -> ValueError:
-    advice = "drop rows without a label, or pass them as unlabelled texts"
-    if where.startswith("classes["):
-        advice = "leave it out"
-    return ValueError(f"{where} is missing ({value}); {advice}.")
-
-
-def _not_a_label(value: Any, name: str, row: int) -> ValueError:
-    return ValueError(
-        f"{name}[{row}] is of type {type(value).__name__}: {value!r:.60}. Unknown label type: "
-        "labels must be strings, integers or booleans."
-    )

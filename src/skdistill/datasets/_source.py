@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from skdistill._core.encodings import NotTextError, decoded, encoding_title, undecodable
+from skdistill.datasets._encodings import NotTextError, decoded, encoding_title, undecodable
 from skdistill.datasets._values import listed
 
 # How similar the name of a column must be to be proposed.

@@ -33,8 +33,8 @@ _BETWEEN_TARGETS = ("SWAP", "COPY", "UNPACK_SEQUENCE", "UNPACK_EX")
 # With these, code sets attributes of any name.
 _BY_NAME = frozenset(("setattr", "vars", "__dict__", "__setattr__"))
 _OF_PICKLE = frozenset(("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__"))
-# Stands for an item whose key only the running code knows.
-_SOME = object()
+# Stands for an item whose key only the running code knows, and for a slice.
+_SOME, _SLICE = object(), object()
 # Stands for a variable that the code assigns to.
 CHANGING = object()
 _ABSENT = object()
@@ -133,13 +133,13 @@ def paths_in(instructions: Iterable[dis.Instruction]) -> Iterator[tuple[bool, Ch
         elif operation.startswith("LOAD_FAST"):
             paths[place] = Change("local", name[0] if isinstance(name, tuple) else name)
         elif operation in ATTRIBUTE_LOADS and path is not None:
-            if name in _CHANGING_METHODS:
+            # The slice of a container is a copy.
+            if name in _CHANGING_METHODS and path.steps[-1:] != (("item", _SLICE),):
                 yield True, Change(path.kind, path.name, path.steps, by_method=True)
             paths[place] = _longer(path, ("attribute", name))
             yield False, paths[place]
         elif _takes_item(step) and path is not None:
-            key = _SOME if operation == "BINARY_SLICE" else _key(before)
-            paths[place] = _longer(path, ("item", key))
+            paths[place] = _longer(path, ("item", _key(step, before)))
         elif "CALL" in operation:
             callee = "" if path is None or path.steps else path.name
             paths[place] = Change("result", callee)
@@ -151,6 +151,18 @@ def paths_in(instructions: Iterable[dis.Instruction]) -> Iterator[tuple[bool, Ch
             yield True, path
         if operation not in ("COPY", "SWAP", "CACHE"):
             before = step
+
+
+def _start(step: dis.Instruction) -> Any:
+    """Return where the expression begins that an instruction is part of.
+
+    Without columns, as under ``python -X no_debug_ranges``, each instruction stands for itself, so
+    that no change is taken for one of something else on the line.
+    """
+    positions = step.positions
+    if positions is None or positions.col_offset is None:
+        return object()
+    return positions.lineno, positions.col_offset
 
 
 def without_changes(value: Any, changes: Iterable[Change]) -> Any:
@@ -195,8 +207,8 @@ def without_changes(value: Any, changes: Iterable[Change]) -> Any:
 
 def _known_steps(change: Change) -> tuple[_Step, ...]:
     """Return the steps before the first item with an unknown key."""
-    keys = [key for _, key in change.steps]
-    return change.steps[: keys.index(_SOME)] if _SOME in keys else change.steps
+    unknown = (n for n, (_, key) in enumerate(change.steps) if key in (_SOME, _SLICE))
+    return change.steps[: next(unknown, None)]
 
 
 def _follow(value: Any, steps: Iterable[_Step]) -> list[Any]:
@@ -242,28 +254,27 @@ def _longer(path: Change, step: _Step) -> Change:
 def _stored_part(step: dis.Instruction, before: dis.Instruction | None) -> _Step:
     if step.opname.endswith("ATTR"):
         return "attribute", step.argval
-    return "item", _SOME if step.opname == "STORE_SLICE" else _key(before)
+    return "item", _key(step, before)
 
 
 def _takes_item(step: dis.Instruction) -> bool:
     return step.opname in ("BINARY_SUBSCR", "BINARY_SLICE") or step.argrepr == "[]"
 
 
-def _key(before: dis.Instruction | None) -> Any:
+def _key(step: dis.Instruction, before: dis.Instruction | None) -> Any:
     """Return the key of an item, which the instruction before has loaded if it is a constant."""
-    if before is None or before.opname not in ("LOAD_CONST", "LOAD_SMALL_INT"):
+    operation = "" if before is None else before.opname
+    is_constant = operation in ("LOAD_CONST", "LOAD_SMALL_INT")
+    if step.opname.endswith("_SLICE") or operation == "BUILD_SLICE":
+        return _SLICE
+    if not is_constant or before is None:
         return _SOME
-    return before.argval
+    return _SLICE if isinstance(before.argval, slice) else before.argval
 
 
 def _is_in_place(before: dis.Instruction | None) -> bool:
     """Return whether a store ends an assignment such as ``+=``."""
     return before is not None and before.opname == "BINARY_OP" and before.argrepr.endswith("=")
-
-
-def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
-    positions = step.positions
-    return None if positions is None else (positions.lineno, positions.col_offset)
 
 
 def without_calls(value: Any, shown: Any, ways: Iterable[tuple[_Step, ...]]) -> Any:

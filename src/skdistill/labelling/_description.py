@@ -201,7 +201,7 @@ class _Description:
             self.add(value.value)
         elif type(value) in (list, tuple):
             shown = [part for place, part in enumerate(value) if self._counts(value, "item", place)]
-            self._add_all("list", shown)
+            self._add_all(type(value).__name__, shown)
         elif type(value) in (dict, types.MappingProxyType, Bunch):
             self._add_dict(value)
         elif type(value) in (set, frozenset):

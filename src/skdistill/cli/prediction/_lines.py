@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, TextIO
 
-from skdistill._core.encodings import ArrivingLines
 from skdistill._core.format import one_line
 from skdistill.cli.prediction._columns import Columns
+from skdistill.datasets._encodings import ArrivingLines
 from skdistill.datasets._files import no_rows, read_rows, warn_of_header
 from skdistill.datasets._source import Options, Rows, Source
 from skdistill.datasets._values import damage_of

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import pytest
 
-from skdistill._core.encodings import ArrivingLines, decoded, find_encoding, undecodable
+from skdistill.datasets._encodings import ArrivingLines, decoded, find_encoding, undecodable
 
 
 def read(content):

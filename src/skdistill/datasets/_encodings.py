@@ -74,7 +74,7 @@ def find_encoding(head: bytes, given: str | None = None) -> str:
 
     Examples
     --------
-    >>> from skdistill._core.encodings import find_encoding
+    >>> from skdistill.datasets._encodings import find_encoding
     >>> find_encoding(b"\xff\xfea\0"), find_encoding(b"a", "latin-1")
     ('utf-16', 'iso8859-1')
     """
@@ -168,7 +168,7 @@ def decoded(file: BinaryIO, encoding: str | None, newline: str) -> tuple[TextIOW
     Examples
     --------
     >>> from io import BytesIO
-    >>> from skdistill._core.encodings import decoded, undecodable
+    >>> from skdistill.datasets._encodings import decoded, undecodable
     >>> text, encoding = decoded(BytesIO(b"one\nna\xefve\n"), None, "\n")
     >>> encoding, [undecodable(line) for line in text] == [None, 0xef]
     ('utf-8', True)
@@ -200,7 +200,7 @@ class ArrivingLines:
     Examples
     --------
     >>> from io import BytesIO
-    >>> from skdistill._core.encodings import ArrivingLines
+    >>> from skdistill.datasets._encodings import ArrivingLines
     >>> list(ArrivingLines(BytesIO(b"one\r\n\nthree")))
     [['one', ''], ['three']]
     """
