@@ -339,6 +339,11 @@ SEVERAL = [LabelColumns(), *(LabelColumns(is_list=True, separator=mark) for mark
         ([], "list"),
         ({1: 2}, "dict"),
         (np.array(["food", "travel"]), "list"),
+        (np.array([1, -2]), "array"),
+        (np.array([[0.5, np.nan, 1e30]] * 2)[0], "array"),
+        (np.array([True, False]), "array"),
+        (frozenset({"food"}), "frozenset"),
+        ("array(['food', 'travel'], dtype='<U6')", "array"),
     ],
     ids=str,
 )
@@ -352,7 +357,19 @@ def test_a_list_written_as_text_is_no_label(tmp_path, label, kind, columns):
 
 
 @pytest.mark.parametrize(
-    "label", ["[unk]", "(a)", "['", "('a')", "[1]", "(1,234)", "it's (not) 'a'", "['a]"]
+    "label",
+    [
+        "[unk]",
+        "(a)",
+        "['",
+        "('a')",
+        "[1]",
+        "(1,234)",
+        "it's (not) 'a'",
+        "['a]",
+        "[a 1]",
+        "array(a)",
+    ],
 )
 def test_a_label_in_brackets_is_a_label(tmp_path, label):
     path = tmp_path / "in.csv"

@@ -1,6 +1,7 @@
 """Single values of a table: characters that no text has, labels, and marks for several labels."""
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +20,8 @@ IN_LABEL = "in the label"
 BINARY = "a binary label"
 # The fault of a label that was a list or the like; `str` has made a text of it.
 AS_TEXT = "written as text as label"
+# Containers that Python writes with their names.
+_NAMED = re.compile(r"(frozenset|array|Index)\((.+?)(, dtype=.*)?\)", re.DOTALL)
 # Longer cells are not read as Python code.
 _LONGEST_LIST = 2**16
 
@@ -77,10 +80,15 @@ def _written_container(label: str) -> str:
     Examples
     --------
     >>> from skdistill.datasets._values import _written_container
-    >>> [_written_container(label) for label in ("['food']", "[1, 2]", "[unk]", "[1]")]
-    ['list', 'list', '', '']
+    >>> [_written_container(label) for label in ("['food']", "[1, 2]", "[1 2]", "[unk]", "[1]")]
+    ['list', 'list', 'array', '', '']
     """
     label = label.strip()
+    numbers = label[1:-1].split()
+    if label[:1] + label[-1:] == "[]" and len(numbers) > 1 and all(map(_is_number, numbers)):
+        return "array"
+    if named := _NAMED.fullmatch(label):
+        return named[1] if _written_container(named[2]) else ""
     # Other text in brackets, a number alone, or one such as (1,234), is a name.
     marks = {"[]": "'\",", "{}": "'\",:", "()": "'\""}.get(label[:1] + label[-1:], "")
     if (label != "[]" and not any(map(label.count, marks))) or len(label) > _LONGEST_LIST:
@@ -92,6 +100,14 @@ def _written_container(label: str) -> str:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return ""
     return type(found).__name__ if isinstance(found, list | tuple | set | dict) else ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return word in ("True", "False")
+    return True
 
 
 class LabelKinds:
