@@ -76,6 +76,8 @@ def test_numbers_beyond_the_signed_range_are_exact():
         assert found.dtype.kind in "iu"
         assert found.tolist() == [3, large]
     assert as_labels([np.int64(-3), np.uint64(7)]).tolist() == [-3, 7]
+    for large in (np.int64(2**53 + 1), 2**63 + 1):
+        assert as_labels([np.bool_(True), large]).tolist() == [1, large]
     with pytest.raises(ValueError, match="64 bits"):
         as_labels([np.int64(-3), np.uint64(2**63)])
 

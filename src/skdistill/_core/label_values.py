@@ -59,7 +59,7 @@ def from_values(values: list[Any], name: str) -> np.ndarray:
         values = [*map(plain, values)]
         check_storable(values, name)
         return np.array(values)
-    if not all(isinstance(value, Integral) for value in values):
+    if not all(isinstance(value, Integral | np.bool_) for value in values):
         return check_finite(_as_floats(values, name), name)
     array = np.asarray(values)
     if array.dtype.kind in "biu":
