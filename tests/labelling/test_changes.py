@@ -4,12 +4,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from skdistill.labelling._changes import Change, changes_in
+from skdistill.labelling._changes import Change, changes_in, instructions_of
 
 
 def step(opname, argval, column):
     place = SimpleNamespace(lineno=1, col_offset=column)
     return SimpleNamespace(opname=opname, argval=argval, argrepr="", positions=place)
+
+
+def test_the_parts_of_long_arguments_are_no_instructions():
+    code = compile("".join(f"counts['{n}'] = 1\n" for n in range(300)), "<cell>", "exec")
+    steps = [*instructions_of(code)]
+    assert "EXTENDED_ARG" not in {step.opname for step in steps}
+    assert [change.steps for change in changes_in(steps)] == [
+        (("item", str(n)),) for n in range(300)
+    ]
 
 
 @pytest.mark.parametrize("load", ["LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"])
