@@ -113,3 +113,24 @@ def test_the_row_and_column_of_an_infinite_label_are_named():
 def test_integers_among_floats_are_exact():
     labels = [0.5, 2**53, -(2**60), np.uint64(2**63), True]
     assert as_labels(labels).tolist() == labels
+    for large in (2**64, 10**20):
+        found = as_labels([0.5, large])
+        assert found.dtype == np.float64
+        assert found.tolist() == [0.5, large]
+
+
+@pytest.mark.parametrize("row", [list, tuple, np.array])
+def test_rows_of_one_label_are_exact(row):
+    labels = as_labels([row([2**62 + 1]), row([np.uint64(5)]), row([2**62])])
+    assert labels.tolist() == [[2**62 + 1], [5], [2**62]]
+    with pytest.raises(ValueError, match=r"y\[1\] is 9007199254740993, which floats"):
+        as_labels([row([0.5]), row([2**53 + 1])])
+
+
+def test_arrays_without_dimensions_are_their_values():
+    assert as_labels([np.array(3), np.array(2)]).tolist() == [3, 2]
+    assert as_labels([np.array("a"), "b"]).tolist() == ["a", "b"]
+
+
+def test_a_single_row_may_have_several_labels():
+    assert as_labels([[1, 0, 1]]).tolist() == [[1, 0, 1]]

@@ -342,6 +342,15 @@ SEVERAL = [LabelColumns(), *(LabelColumns(is_list=True, separator=mark) for mark
         (np.array([1, -2]), "array"),
         (np.array([[0.5, np.nan, 1e30]] * 2)[0], "array"),
         (np.array([True, False]), "array"),
+        (np.array([[1, 2], [3, 4]]), "array"),
+        (np.arange(1001), "array"),
+        ([*np.array([1, 2])], "list"),
+        ([*np.array([1])], "list"),
+        ((np.str_("food"),), "tuple"),
+        ({np.str_("food")}, "set"),
+        ([np.nan, 1.0], "list"),
+        (set(), "set"),
+        (frozenset(), "frozenset"),
         (frozenset({"food"}), "frozenset"),
         ("array(['food', 'travel'], dtype='<U6')", "array"),
     ],
@@ -351,7 +360,7 @@ def test_a_list_written_as_text_is_no_label(tmp_path, label, kind, columns):
     path = tmp_path / "in.csv"
     pd.DataFrame({"text": ["x", "y"], "label": ["a", label]}).to_csv(path, index=False)
     advice = "the labels of" if columns.is_list else "the label alone, without brackets"
-    message = f"line 3 has a {kind} written as text as label, .*; write {advice}"
+    message = f"line 3 has an? {kind} written as text as label, .*; write {advice}"
     with pytest.raises(ValueError, match=message):
         read_labelled(file_source(path), "text", columns)
 
@@ -369,6 +378,9 @@ def test_a_list_written_as_text_is_no_label(tmp_path, label, kind, columns):
         "['a]",
         "[a 1]",
         "array(a)",
+        "np.array(1)",
+        "[1] [2]",
+        "nan",
     ],
 )
 def test_a_label_in_brackets_is_a_label(tmp_path, label):

@@ -45,10 +45,6 @@ def run(source, **variables):
 
 TABLE = np.arange(12.0).reshape(3, 4)
 EQUAL = {
-    "numbers": (
-        [np.bool_(True), np.int8(-1), np.uint64(2**64 - 1), np.float64(0.1), {np.int64(2): 3}],
-        [True, -1, 2**64 - 1, 0.1, {2: 3}],
-    ),
     "strides": (np.asfortranarray(TABLE), TABLE),
     "slices": (np.arange(24.0)[::2].reshape(3, 4), 2 * TABLE),
     "order of bytes": (TABLE.astype(">f8"), TABLE),
@@ -82,8 +78,7 @@ def test_values_of_equal_content_are_equal(name):
     "values",
     [
         (TABLE, TABLE.reshape(4, 3), TABLE.astype(np.float32), TABLE + 1e-12, TABLE.tolist()),
-        (1, True, 1.0, "1", b"1", [1], None, np.float32(1), np.array(1), np.timedelta64(1, "s")),
-        (np.float32(0.1), np.float64(0.1), np.float64("nan"), np.longdouble(0.1)),
+        (1, True, 1.0, "1", b"1", [1], None, np.int64(1), np.uint8(1), np.float64(1)),
         (["a", "bc"], ("a", "bc"), ["ab", "c"], ["a", "b", "c"], [["a"], "bc"], [["a", "bc"]]),
         ({1: 2}, {2: 1}, {1, 2}, [1, 2], {}, set()),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1}),  # a prompt may follow the order
@@ -320,6 +315,35 @@ def ask(T, word="soup", asked=[]):
 """,
     "copy by a slice": 'words = ["soup"]\ndef ask(T): return words[:].pop(), words[0:1].pop()',
     "copy by a slice with a step": 'words = ["soup"]\ndef ask(T): return words[::-1].pop()',
+    "copy by a slice that a variable holds": """
+words, cut = ["soup"], slice(0, 1)
+def ask(T): return words[cut].pop()
+""",
+    "item of a copy": 'words = ["soup"]\ndef ask(T): words[:][0] = T; return words[0]',
+    "rows of a table": """
+import pandas as pd
+rows = pd.DataFrame({"cue": ["soup"]})
+def ask(T): return rows[rows.cue != ""].pop("cue").iloc[0]
+""",
+    "lists by unknown keys": """
+from collections import defaultdict
+logs, word = defaultdict(list), "soup"
+def ask(T): logs[T].append(T); return word
+""",
+    "lists of objects by unknown keys": """
+from types import SimpleNamespace
+clients, word = {"a text": SimpleNamespace(log=[])}, "soup"
+def ask(T): clients[T].log.append(T); return word
+""",
+    "list in a slice": """
+logs, word = [[], []], "soup"
+def ask(T): logs[1:][0].append(T); return word
+""",
+    "slice of an array": """
+import numpy as np
+counts, word = np.zeros(3), "soup"
+def ask(T): counts[1:][0] += 1; return word
+""",
     "slice": 'log = []\nword = "soup"\ndef ask(T): log[:1] = [T]; return word',
     "method named as a list's": CLIENT + "client = Client()\ndef ask(T): return client.add(T)",
     "such a method of an attribute": CLIENT
@@ -602,6 +626,16 @@ def test_a_fitted_estimator_is_the_same_after_saving_and_use(tmp_path, teacher):
         assert describe(FrozenEstimator(other)) == before
     other = clone(teacher).fit([*X, "a worse film"], [*Y, "neg"])
     assert describe(FrozenEstimator(other)) != before
+
+
+def test_a_number_that_a_search_has_tried_is_the_one_that_is_typed():
+    def key(*values):
+        names = "logisticregression__C", "tfidfvectorizer__lowercase", "tfidfvectorizer__min_df"
+        teacher = make_tfidf_baseline().set_params(**dict(zip(names, values, strict=True)))
+        return describe(teacher, is_fitted=False)
+
+    assert key(np.float64(0.1), np.bool_(True), np.int64(1)) == key(0.1, True, 1)
+    assert len({key(0.1, True, 1), key(0.2, True, 1), key(np.float32(0.1), True, 1)}) == 3
 
 
 def test_a_random_state_is_its_numbers_to_come():

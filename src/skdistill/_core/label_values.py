@@ -38,6 +38,7 @@ def from_values(values: list[Any], name: str) -> np.ndarray:
     >>> from_values([1, 2**62], "y").tolist()
     [1, 4611686018427387904]
     """
+    values = [value[()] if isinstance(value, np.ndarray) else value for value in values]
     kinds = set(map(type, values))
     if kinds <= {str}:
         check_storable(values, name)
@@ -82,7 +83,9 @@ def _as_floats(values: list[Any], name: str) -> np.ndarray:
                 f"{name}[{row}] is {value!s:.40}, which floats cannot represent, but other labels "
                 "are floats. Make all labels integers, or strings."
             )
-    return np.asarray(values)
+    # NumPy makes objects of floats and of integers that do not fit in 64 bits.
+    array = np.asarray(values)
+    return array if array.dtype.kind in "biuf" else array.astype(np.longdouble)
 
 
 def _is_float(number: int) -> bool:
@@ -113,6 +116,8 @@ def _from_rows(values: list[Any], name: str) -> np.ndarray:
         for column, item in enumerate(value):
             if is_missing(item):
                 raise _missing(item, f"{name}[{row}, {column}]")
+    if len(values[0]) == 1:
+        return from_values([row[0] for row in values], name)[:, np.newaxis]
     return check_finite(np.asarray(values), name)
 
 

@@ -20,6 +20,8 @@ IN_LABEL = "in the label"
 BINARY = "a binary label"
 # The fault of a label that was a list or the like; `str` has made a text of it.
 AS_TEXT = "written as text as label"
+# How NumPy writes a number or a string inside a container, and what Python reads as no constant.
+_OF_NUMPY = re.compile(r"\bnp\.\w+\(([^()]*)\)|\bnan\b")
 # Containers that Python writes with their names.
 _NAMED = re.compile(r"(frozenset|array|Index)\((.+?)(, dtype=.*)?\)", re.DOTALL)
 # Longer cells are not read as Python code.
@@ -69,7 +71,8 @@ def label_fault(label: Any) -> str:
     if not isinstance(label, str | int | float | np.generic):
         return f"a {type(label).__name__} as label, {label!s:.60}"
     if isinstance(label, str) and (kind := _written_container(label)):
-        return f"a {kind} {AS_TEXT}, {label!r:.60}"
+        article = "an" if kind[0] in "aI" else "a"
+        return f"{article} {kind} {AS_TEXT}, {label!r:.60}"
     damage = damage_of(str(label))
     return f"{damage} {IN_LABEL}" if damage else ""
 
@@ -84,29 +87,39 @@ def _written_container(label: str) -> str:
     ['list', 'list', 'array', '', '']
     """
     label = label.strip()
-    numbers = label[1:-1].split()
-    if label[:1] + label[-1:] == "[]" and len(numbers) > 1 and all(map(_is_number, numbers)):
-        return "array"
+    brackets = label[:1] + label[-1:]
+    if label in ("set()", "frozenset()"):
+        return label[:-2]
     if named := _NAMED.fullmatch(label):
         return named[1] if _written_container(named[2]) else ""
+    if brackets == "[]" and _are_numbers(label[1:-1]):
+        return "array"
+    plain = _OF_NUMPY.sub(lambda found: found[1] or "None", label)
     # Other text in brackets, a number alone, or one such as (1,234), is a name.
-    marks = {"[]": "'\",", "{}": "'\",:", "()": "'\""}.get(label[:1] + label[-1:], "")
-    if (label != "[]" and not any(map(label.count, marks))) or len(label) > _LONGEST_LIST:
+    marks = {"[]": "'\",", "{}": "'\",:", "()": "'\""}.get(brackets, "")
+    is_written = label == "[]" or plain != label or any(map(label.count, marks))
+    if not is_written or len(label) > _LONGEST_LIST:
         return ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escapes that Python does not know
-            found = ast.literal_eval(label)
+            found = ast.literal_eval(plain)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return ""
     return type(found).__name__ if isinstance(found, list | tuple | set | dict) else ""
+
+
+def _are_numbers(row: str) -> bool:
+    """Return whether an array's content is numbers with spaces between them, also of rows."""
+    words = [word.strip("[]") for word in row.split()] if row[:1] == "[" else row.split()
+    return len(words) > 1 and all(map(_is_number, words))
 
 
 def _is_number(word: str) -> bool:
     try:
         float(word)
     except ValueError:
-        return word in ("True", "False")
+        return word in ("True", "False", "...")
     return True
 
 

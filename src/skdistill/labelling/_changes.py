@@ -191,6 +191,8 @@ def without_changes(value: Any, changes: Iterable[Change]) -> Any:
             is_reached = len(owners) == 1 + len(steps)
             if not is_reached or not isinstance(owners[-1], _CONTAINERS):
                 continue
+        elif len(owners) == 1 + len(steps) and not _is_shared(owners[-1], change, len(steps)):
+            continue
         # An owner that cannot be described without the part, such as an array, does not count.
         while steps and (len(owners) < len(steps) or not _can_hide(owners[len(steps) - 1], steps)):
             steps = steps[:-1]
@@ -209,6 +211,19 @@ def _known_steps(change: Change) -> tuple[_Step, ...]:
     """Return the steps before the first item with an unknown key."""
     unknown = (n for n, (_, key) in enumerate(change.steps) if key in (_SOME, _SLICE))
     return change.steps[: next(unknown, None)]
+
+
+def _is_shared(owner: Any, change: Change, n_steps: int) -> bool:
+    """Return whether what changes behind an item with an unknown key may be part of its owner."""
+    behind = change.steps[n_steps:]
+    if not isinstance(owner, _CONTAINERS):
+        return not change.by_method  # an array's slice shares its numbers
+    if not change.by_method:
+        return behind[:-1] != (("item", _SLICE),)  # which is a copy
+    if len(behind) > 1:
+        return True
+    items = [*(owner.values() if isinstance(owner, dict) else owner)]
+    return not items or any(isinstance(item, _CONTAINERS) for item in items)
 
 
 def _follow(value: Any, steps: Iterable[_Step]) -> list[Any]:

@@ -34,8 +34,8 @@ _WITHOUT_EFFECT: dict[str, tuple[type, ...]] = {
     "n_jobs": (int, types.NoneType),
     "memory": (str, os.PathLike, joblib.Memory, types.NoneType),
 }
-# NumPy's numbers that are Python's: booleans, integers and double precision.
-_AS_PYTHONS = "?bBhHiIlLqQd"
+# NumPy's numbers that a search tries, and whose Python equals a user types afterwards.
+_TRIED = (np.bool_, np.int64, np.float64)
 # What a fitted search records of clock times and of what it did not choose.
 _RECORDS = ("cv_results_", "refit_time_")
 # Modules whose objects, such as locks and pools, have no content that changes an answer.
@@ -127,9 +127,6 @@ class _Description:
 
     def add(self, value: Any) -> None:
         """Add a value to the hash."""
-        if isinstance(value, np.generic) and value.dtype.char in _AS_PYTHONS:
-            # A search tries np.float64(0.1); whoever types what it found means the same number.
-            value = value.item()
         kind = type(value)
         if kind is str or kind is np.str_:
             self._write("str", value.encode("utf-8", "surrogatepass"))
@@ -254,7 +251,10 @@ class _Description:
             if "_fit_X" in state:  # the search tree of nearest neighbours counts its calls
                 state.pop("_tree", None)
         else:
-            state = value.get_params(deep=False)
+            state = {
+                name: part.item() if type(part) in _TRIED else part
+                for name, part in value.get_params(deep=False).items()
+            }
         self.add(type(value))
         # A parameter of such a name but of another type means something else.
         changing = {k: v for k, v in state.items() if not isinstance(v, _WITHOUT_EFFECT.get(k, ()))}
