@@ -301,6 +301,20 @@ class Client:
     def ask(self, T): self.n += 1; return self.prompt
 ask = Client("soup").ask
 """,
+    "count of a class": """
+class Client:
+    total = 0
+    def __init__(self, word): self.word = word
+    def ask(self, T): self.__class__.total += 1; return self.word
+ask = Client("soup").ask
+""",
+    "log of a class": """
+class Client:
+    log = []
+    def __init__(self, word): self.word = word
+    def ask(self, T): self.__class__.log.append(T); return self.word
+ask = Client("soup").ask
+""",
     "defaults": """
 def ask(T, word="soup", asked=[], *, seen={}):
     asked.append(T); seen[T] = word
@@ -394,9 +408,9 @@ METHODS = {
         return made
 """,
     "a copy": """
-    def with_word(self, word):
+    def with_word(self, other):
         new = copy.copy(self)
-        new.word = word
+        new.word = other
         return new
 """,
     "another method": "def set(self, word): self.word = word",
