@@ -441,6 +441,23 @@ ask = client.ask
     assert keys[0] != keys[1]
 
 
+def test_an_attribute_that_one_object_sets_of_another_is_a_setting():
+    client = run(
+        """
+class Client:
+    n = 0
+    def starting_at(self, number):
+        new = type(self)()
+        new.n = number
+        return new
+    def ask(self, T):
+        self.n += 1
+        return self.n
+"""
+    ).Client()
+    assert describe(client.starting_at(1).ask) != describe(client.starting_at(2).ask)
+
+
 def test_a_method_that_changes_another_object_hides_nothing_of_its_own():
     source = """
 class Reply: pass
