@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -211,6 +211,19 @@ def test_a_teacher_reads_a_mask_and_its_student_a_symbol():
     assert not any("▣" in text for text in asked)
     assert {"mask", "▢", "▣"} <= features
     assert not {"[", "]"} & features
+
+
+def test_copies_take_words_from_the_teacher(teacher, tiny_checkpoint):
+    texts = ["oven w1 w2 w3 w4", "oven w5 w6 w7 w8"]
+    for source in (teacher, TransformerTeacherClassifier(tiny_checkpoint)):
+        augmenter = clone(choose_augmenter("auto", source, texts, [], analyzer="word"))
+        # It is not copied, because it may be large.
+        assert augmenter.word_vectors.estimator is source
+        augmenter.set_params(new_words=[], n_copies=20)
+        copies = augmenter.fit(texts).augment(texts)
+        drawn = {word for text in copies for word in text.split()} - {*" ".join(texts).split()}
+        assert len(drawn - {"[MASK]"}) > 5
+        assert drawn - {"[MASK]"} <= {*teacher.known_words()}
 
 
 def test_what_is_made_of_texts_held_out_is_left_out():

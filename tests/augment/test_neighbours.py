@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from skdistill import TransformerTeacherClassifier, make_tfidf_baseline
 from skdistill.augment import _neighbours
 from skdistill.augment._augmenter import TextAugmenter
 
@@ -103,6 +104,32 @@ def test_characters_are_replaced_by_near_characters(tmp_path):
     folder = make_embeddings(tmp_path)
     rules = REPLACE_ALL | {"analyzer": "char", "word_vectors": folder}
     assert make(["我w!", "花 "], **rules) == ["花花!", "我"]
+
+
+def test_a_teachers_words_are_those_of_its_checkpoint(tmp_path, monkeypatch):
+    folder = make_embeddings(tmp_path)
+    rules = {"replace_p": 0.5, "n_copies": 3}
+    texts = [" ".join(WORDS[i:]) + " w1s" for i in range(9)]
+    teacher = TransformerTeacherClassifier(folder)
+    for analyzer, rows in (("word", texts), ("char", ["我花w", "花"])):
+        named = make(rows, **rules, analyzer=analyzer, word_vectors=folder)
+        assert make(rows, **rules, analyzer=analyzer, word_vectors=teacher) == named
+    # Loading a checkpoint takes seconds if it is large.
+    n_loads = []
+    load = TransformerTeacherClassifier._pretrained_embeddings
+    monkeypatch.setattr(
+        TransformerTeacherClassifier,
+        "_pretrained_embeddings",
+        lambda self: n_loads.append(1) or load(self),
+    )
+    monkeypatch.setattr(_neighbours, "CHUNK", 3)
+    make(texts, **rules, word_vectors=teacher)
+    assert len(n_loads) == 2
+
+
+def test_vectors_of_words_come_from_a_transformer():
+    with pytest.raises(ValueError, match=r"'word_vectors' parameter of TextAugmenter must be"):
+        make(["a text"], word_vectors=make_tfidf_baseline())
 
 
 def test_no_words_to_draw(tmp_path, monkeypatch):

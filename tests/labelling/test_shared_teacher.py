@@ -26,3 +26,22 @@ def test_its_answers_are_kept_under_the_name_of_the_teacher_inside(topics):
     shared = SharedTeacher(make_tfidf_baseline(C=3)).fit(texts, labels)
     expected = teacher_fingerprint(make_tfidf_baseline(C=3), texts, labels)
     assert teacher_fingerprint(shared, texts, labels) == expected
+
+
+def test_it_gives_what_a_transformer_knows_of_words(tiny_checkpoint, topics):
+    teacher = TransformerTeacherClassifier(tiny_checkpoint)
+    shared = SharedTeacher(teacher)
+    assert shared.known_words() == teacher.known_words()
+    vectors = teacher.word_vectors(["oven", "harbour"])
+    np.testing.assert_array_equal(shared.word_vectors(["oven", "harbour"]), vectors)
+    baseline = SharedTeacher(make_tfidf_baseline())
+    assert not hasattr(baseline, "word_vectors")
+    assert not hasattr(baseline, "known_words")
+    student = DistilledMLPClassifier(
+        shared.fit(*(part[:8] for part in topics)),
+        embedding_init="teacher",
+        augmenter=None,
+        max_epochs=1,
+        random_state=0,
+    )
+    assert student.fit(*(part[:8] for part in topics)).transfer_size_ == 8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skdistill._core.estimators import (
@@ -100,11 +100,12 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
     tagger : callable, default=None
         Maps the list of a text's units, without surrounding punctuation, to a list with one tag per
         unit. The tags are then the roles, so one word can have several roles.
-    word_vectors : str or path-like, default=None
-        Folder of a transformer, such as the teacher's, or its name on the Hugging Face Hub. A word
-        is then replaced by one of its 15 nearest neighbours, each equally probable. The neighbours
-        are whole words of the transformer's vocabulary, compared by the cosine of their token
-        embeddings. Each call of `augment` loads the embeddings; pickles store only the name.
+    word_vectors : str, path-like or transformer teacher, default=None
+        A `TransformerTeacherClassifier`; or the folder of a transformer, or its name on the Hugging
+        Face Hub. A word is then replaced by one of its 15 nearest neighbours, each equally
+        probable. The neighbours are whole words of the transformer's vocabulary, compared by the
+        cosine of their token embeddings. Each call of `augment` loads the embeddings of a name or
+        of a teacher that is not fitted; pickles store only the name.
     random_state : int, RandomState instance or None, default=0
         Seeds the roles and the copies. The seed is drawn in `fit`, so `augment` always returns the
         same copies for the same texts.
@@ -172,7 +173,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         "analyzer": [StrOptions({"word", "char"})],
         "n_roles": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tagger": [callable, None],
-        "word_vectors": [str, os.PathLike, None],
+        "word_vectors": [str, os.PathLike, HasMethods(["known_words", "word_vectors"]), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -190,7 +191,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         analyzer: Literal["word", "char"] = "word",
         n_roles: int | Literal["auto"] = "auto",
         tagger: Callable[[list[str]], Sequence[Any]] | None = None,
-        word_vectors: str | os.PathLike[str] | None = None,
+        word_vectors: Any = None,
         random_state: int | np.random.RandomState | None = 0,
         verbose: int = 0,
     ) -> None:
@@ -328,7 +329,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
             return RoleWords(self.roles_, self.tagger)
         from skdistill.augment._neighbours import NeighbourWords  # imports torch and transformers
 
-        return NeighbourWords(os.fspath(self.word_vectors), self.analyzer)
+        return NeighbourWords(self.word_vectors, self.analyzer)
 
     def _copy(
         self,

@@ -26,6 +26,10 @@ _MAX_COPIES = 100
 # Accuracy on unseen questions of TREC-6, 1,000 labels: 76.3 with gold labels alone, 77.4 with ten
 # copies, 79.6 if these exchange ends, 81.9 with new words.
 _SPLICE_P = 0.5
+# So many words are replaced by their neighbours in the teacher's embeddings. Accuracy on unseen
+# texts of TREC-6 and SST-2, 200 labels, with a tenth of the words replaced by words of the same
+# role in the texts, and with this (means over MLPs and CNNs): 73.6 and 77.0, 67.6 and 70.1.
+_REPLACE_P = 0.3
 # Long texts, of twice this number of words or more in the mean, are cut into pieces of it, for each
 # of which the teacher has an opinion. Accuracy on unseen posts of 20 Newsgroups, without pieces and
 # with them: 26.8 and 44.3 with 200 labels, 57.9 and 59.4 with 1,000.
@@ -53,6 +57,9 @@ class AutomaticAugmenter(BaseEstimator):
     n_cut : int, default=0
         Number of texts to cut into pieces. If there are any, copies and texts with new words are
         made of the pieces.
+    word_vectors : str, path-like, transformer teacher or None, default=None
+        Where copies take words from: see `TextAugmenter`. A teacher must be frozen, so that it is
+        not copied with this augmenter.
 
     Attributes
     ----------
@@ -70,16 +77,24 @@ class AutomaticAugmenter(BaseEstimator):
     ['snow late bus', 'rain late bus', 'snow', 'rain']
     """
 
-    def __init__(self, n_copies: int, new_words: Sequence[str], n_cut: int = 0) -> None:
+    def __init__(
+        self, n_copies: int, new_words: Sequence[str], n_cut: int = 0, word_vectors: Any = None
+    ) -> None:
         self.n_copies = n_copies
         self.new_words = new_words
         self.n_cut = n_cut
+        self.word_vectors = word_vectors
 
     def fit(self, X: list[str]) -> Self:
         """Learn the roles of words."""
         self.copier_ = None
         if self.n_copies:
-            self.copier_ = TextAugmenter(n_copies=self.n_copies, splice_p=_SPLICE_P).fit(X)
+            self.copier_ = TextAugmenter(
+                n_copies=self.n_copies,
+                replace_p=_REPLACE_P,
+                splice_p=_SPLICE_P,
+                word_vectors=self.word_vectors,
+            ).fit(X)
         self.mask_token_ = "" if self.copier_ is None else self.copier_.mask_token_
         return self
 
@@ -144,7 +159,7 @@ def choose_augmenter(
         return None
     if analyzer != "word" or len(X_unlabeled) > len(X):
         return None
-    return fill_up(chain(X, X_unlabeled), source.known_words())
+    return fill_up(chain(X, X_unlabeled), source.known_words(), FrozenEstimator(source))
 
 
 def _costs_nothing(classifier: Any) -> bool:
@@ -163,7 +178,9 @@ def _costs_nothing(classifier: Any) -> bool:
     )
 
 
-def fill_up(texts: Iterable[str], new_words: Sequence[str]) -> AutomaticAugmenter | None:
+def fill_up(
+    texts: Iterable[str], new_words: Sequence[str], word_vectors: Any = None
+) -> AutomaticAugmenter | None:
     """Return an augmenter that fills up the transfer set, or None if it is large enough.
 
     Parameters
@@ -173,6 +190,8 @@ def fill_up(texts: Iterable[str], new_words: Sequence[str]) -> AutomaticAugmente
     new_words : sequence of str
         The whole words of the teacher's vocabulary. If there are too many, those at the end are
         left out.
+    word_vectors : frozen transformer teacher or None, default=None
+        See `AutomaticAugmenter`.
 
     Examples
     --------
@@ -193,4 +212,4 @@ def fill_up(texts: Iterable[str], new_words: Sequence[str]) -> AutomaticAugmente
     n_copies = min(_MAX_COPIES, room // (2 * max(1, n_words)))
     # A new word is read twice: in the place of another word in a text, and alone.
     n_new_words = int((room - n_copies * n_words) / (mean + 1))
-    return AutomaticAugmenter(n_copies, list(new_words[:n_new_words]), n_cut)
+    return AutomaticAugmenter(n_copies, list(new_words[:n_new_words]), n_cut, word_vectors)

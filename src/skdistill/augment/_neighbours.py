@@ -1,5 +1,10 @@
 """Replace words by nearest neighbours in the token embeddings of a transformer."""
 
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -14,24 +19,35 @@ CHUNK = 1_000
 
 
 class NeighbourWords:
-    """Draws replacements from the nearest neighbours of words."""
+    """Draws replacements from the nearest neighbours of words.
 
-    def __init__(self, name: str, analyzer: str):
-        with quiet():
-            self._table, self._tokenizer = load_token_embeddings(name)
-        drawable = whole_words(self._tokenizer, analyzer)
-        self._words = np.array([*drawable.values()], dtype=object)
+    Parameters
+    ----------
+    source : str, path-like or transformer teacher
+        The `word_vectors` of a `TextAugmenter`.
+    analyzer : {"word", "char"}
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two words to draw.
+    """
+
+    def __init__(self, source: Any, analyzer: str):
+        words, self._vectors_of = _read(source, analyzer)
+        self._words = np.array(words, dtype=object)
         self._spellings: dict[str, list[int]] = {}
-        for place, word in enumerate(self._words):
+        for place, word in enumerate(words):
             self._spellings.setdefault(word.lower(), []).append(place)
         if len(self._spellings) < 2:
             raise ValueError(
-                f"word_vectors={name!r} has fewer than two whole words to choose from."
+                f"word_vectors={source!r:.200} has fewer than two whole words to choose from."
             )
-        self._n_near = min(N_NEIGHBOURS, len(self._words) - max(map(len, self._spellings.values())))
+        self._n_near = min(N_NEIGHBOURS, len(words) - max(map(len, self._spellings.values())))
+        vectors = self._vectors_of(words)
         # Subtracted because all embeddings share one large component, which hides differences.
-        self._centre = self._table[[*drawable]].mean(axis=0)
-        self._vectors = unit_vectors(self._table[[*drawable]] - self._centre)
+        self._centre = vectors.mean(axis=0)
+        self._vectors = unit_vectors(vectors - self._centre)
         self._near: dict[str, np.ndarray] = {}
 
     def read(self, units: Units) -> np.ndarray:
@@ -39,25 +55,29 @@ class NeighbourWords:
         lower = [word.lower() for word in units.core]
         words = [word for word in dict.fromkeys(lower) if any(map(str.isalnum, word))]
         new = [word for word in words if word not in self._near]
-        for start in range(0, len(new), CHUNK):
-            self._find(new[start : start + CHUNK])
+        if new:
+            self._find(new, self._vectors_of(new))
         nothing = np.zeros(self._n_near, dtype=np.int64)
         self._ids = units.ids.values
         self._choices = np.array([self._near.get(word, nothing) for word in lower])
         return np.array([word in self._near for word in lower], dtype=bool)[self._ids]
 
-    def _find(self, words: list[str]) -> None:
-        vectors = mean_token_vectors(self._tokenizer, self._table, words)
-        # In one thread, because the last digits, and so the neighbours, would vary with several.
-        with threadpool_limits(limits=1):
-            similarity = unit_vectors(vectors - self._centre) @ self._vectors.T
-        for row, word in enumerate(words):
-            similarity[row, self._spellings.get(word, [])] = -np.inf
-        nearest = np.argpartition(-similarity, self._n_near - 1, axis=1)[:, : self._n_near]
-        has_tokens = np.any(vectors, axis=1).tolist()
-        self._near |= {
-            word: row for word, row, known in zip(words, nearest, has_tokens, strict=True) if known
-        }
+    def _find(self, words: Sequence[str], vectors: np.ndarray) -> None:
+        known = np.any(vectors, axis=1).tolist()
+        directions = unit_vectors(vectors - self._centre)
+        for start in range(0, len(words), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            # In one thread: with several, the last digits vary, and with them the neighbours.
+            with threadpool_limits(limits=1):
+                similarity = directions[chunk] @ self._vectors.T
+            for row, word in enumerate(words[chunk]):
+                similarity[row, self._spellings.get(word, [])] = -np.inf
+            nearest = np.argpartition(-similarity, self._n_near - 1, axis=1)[:, : self._n_near]
+            self._near |= {
+                word: row
+                for word, row, is_known in zip(words[chunk], nearest, known[chunk], strict=True)
+                if is_known
+            }
 
     def draw(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a replacement for the unit at each position."""
@@ -69,3 +89,15 @@ def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     """Scale each nonzero vector to length 1."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(vectors.dtype).tiny)
+
+
+def _read(source: Any, analyzer: str) -> tuple[list[str], Callable[[list[str]], np.ndarray]]:
+    """Return the words that can be drawn, and the function that computes vectors of words."""
+    if hasattr(source, "known_words"):
+        words = source.known_words()
+        one_character = analyzer == "char"
+        return [word for word in words if len(word) == 1 or not one_character], source.word_vectors
+    with quiet():
+        table, tokenizer = load_token_embeddings(os.fspath(source))
+    drawable = dict.fromkeys(whole_words(tokenizer, analyzer).values())
+    return [*drawable], partial(mean_token_vectors, tokenizer, table)

@@ -58,6 +58,12 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
         words: list[str] = self.estimator.known_words()
         return words
 
+    @available_if(lambda self: hasattr(self.estimator, "word_vectors"))
+    def word_vectors(self, words: list[str]) -> np.ndarray:
+        """Return vectors of words from a transformer's token embeddings."""
+        vectors: np.ndarray = self.estimator.word_vectors(words)
+        return vectors
+
     def release_memory(self) -> None:
         """Free the GPU memory of a transformer."""
         if hasattr(self.estimator, "release_memory"):

@@ -64,9 +64,9 @@ augmenter : estimator with `fit` and `augment`, "auto" or None, default="auto"
     teacher is a :class:`~skdistill.TransformerTeacherClassifier`, or a vote of one with students or
     scikit-learn's classifiers, and most texts are labelled, ``"auto"`` fills them up to about
     600,000 words: with pieces of texts if these are long, with up to 100 copies of each text or
-    piece, and with words of the teacher's vocabulary, alone and in the place of words of your
-    texts. In all other cases, ``"auto"`` makes none. None makes none; the teacher then labels your
-    texts only.
+    piece, in which words are replaced by similar ones, and with words of the teacher's vocabulary,
+    alone and in the place of words of your texts. In all other cases, ``"auto"`` makes none. None
+    makes none; the teacher then labels your texts only.
 teacher_cv : int, cross-validation generator or None, default=None
     If given, out-of-fold soft labels are used for the labelled texts: teachers that were fitted on
     the other folds label each fold. If None, a teacher that was fitted on all of these texts labels

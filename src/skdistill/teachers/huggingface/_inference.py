@@ -183,7 +183,9 @@ def mean_token_vectors(tokenizer: Any, table: np.ndarray, words: list[str]) -> n
     `table` has the token embeddings, of shape (n_tokens, width). The result has the shape
     (n_words, width), with zeros for a word without tokens.
     """
-    texts = [_encodable(word) for word in words]
+    # A byte-level vocabulary contains a word with the space before it, as words stand in texts.
+    space = " " if any(token.startswith("Ġ") for token in tokenizer.get_vocab()) else ""
+    texts = [space + _encodable(word) if word else "" for word in words]
     rows = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     vectors = np.zeros((len(words), table.shape[1]), dtype=np.float32)
     for vector, tokens in zip(vectors, rows, strict=True):
