@@ -86,17 +86,20 @@ def test_few_texts_decide_nothing(recipe):
 )
 def test_texts_are_held_out_once_or_several_times(n_texts, sizes):
     splits = [*split(n_texts)]
-    assert [(len(training), len(held_out)) for training, held_out in splits] == sizes
-    seen = [row for _, held_out in splits for row in held_out.rows.tolist()]
+    assert [(len(training), len(held_out)) for training, (held_out,) in splits] == sizes
+    seen = [row for _, (held_out,) in splits for row in held_out.rows.tolist()]
     assert len(seen) == len({*seen})
-    assert not any({*training.rows} & {*held_out.rows} for training, held_out in splits)
+    assert not any({*training.rows} & {*held_out.rows} for training, (held_out,) in splits)
 
 
-def test_texts_left_out_are_on_no_side():
+def test_copies_of_texts_held_out_are_not_trained_on():
     parts = np.array([TRAINING, HELD_OUT, TRAINING, HELD_OUT, LEFT_OUT, TRAINING])
     dataset = make_dataset(6).take(np.array([0, 1, 2, 4, 5]))  # row 3 has no known features
-    ((training, held_out),) = split_by_parts(dataset, parts)
-    assert (training.rows.tolist(), held_out.rows.tolist()) == ([0, 2, 5], [1])
+    ((training, unseen),) = split_by_parts(dataset, parts)
+    assert training.rows.tolist() == [0, 2, 5]
+    assert [texts.rows.tolist() for texts in unseen] == [[1], [4]]
+    ((_, unseen),) = split_by_parts(dataset, np.where(parts == LEFT_OUT, TRAINING, parts))
+    assert [texts.rows.tolist() for texts in unseen] == [[1]]
     assert [*split_by_parts(dataset, np.full(6, TRAINING))] == []
 
 
@@ -128,17 +131,63 @@ def test_agreement_on_several_labels(recipe):
     assert found.constant == pytest.approx(2 / 3)
 
 
-def test_training_is_quiet_and_takes_all_its_epochs(monkeypatch, recipe):
-    seen = []
+@pytest.fixture
+def untrained(monkeypatch):
+    """Return networks as they are built, and tell the recipes."""
+    recipes = []
 
-    def train(make_network, training, recipe, *, held_out):
-        seen.append(recipe)
-        return {}, [{"valid_fidelity": 0.5}]
+    def train(make_network, training, recipe):
+        recipes.append(recipe)
+        return {name: value.numpy() for name, value in make_network().state_dict().items()}, []
 
     monkeypatch.setattr(_selection, "train", train)
+    return recipes
+
+
+def test_training_is_quiet_and_takes_all_its_epochs(untrained, recipe):
     loud = replace(recipe, callbacks=("one",), verbose=1)
     choose_network([BAG], make_dataset(3_000), loud)
-    assert seen == [replace(recipe, patience=recipe.max_epochs)]
+    assert untrained == [recipe]
+
+
+class Answers(torch.nn.Module):
+    """Knows the class of the rows below a number, and is wrong about the others."""
+
+    def __init__(self, n_right):
+        super().__init__()
+        self.right = torch.nn.Parameter(torch.arange(12) < n_right, requires_grad=False)
+
+    def forward(self, ids, offsets):
+        rows, classes = (ids - 1) // 2, (ids - 1) % 2
+        says = torch.where(self.right[rows], classes, 1 - classes)
+        return torch.nn.functional.one_hot(says, 2).double()
+
+
+def test_copies_count_as_much_as_their_texts(untrained, recipe):
+    # Each text is a word; two are held out, and ten are copies of them.
+    classes = np.arange(12) % 2
+    targets = make_dataset(12).targets
+    targets = {name: values.numpy() for name, values in targets.items()}
+    dataset = TransferDataset(Ragged(2 * np.arange(12) + 1 + classes, np.arange(13)), targets)
+    parts = np.repeat([HELD_OUT, LEFT_OUT], [2, 10])
+
+    def choose(*n_right):
+        return choose_network([partial(Answers, n) for n in n_right], dataset, recipe, parts)
+
+    # (1/2 + 0) / 2, (1 + 0) / 2 and (1 + 3/10) / 2
+    assert choose(1, 2, 5) == Choice(2, 1.0, 0.5)
+    assert choose(1, 0) == Choice(0, 0.5, 0.5)
+    with torch.no_grad():
+        dataset.targets["sample_weight"][2:] = 0
+    assert choose(1, 2, 5) == Choice(1, 1.0, 0.5)
+
+
+def test_choosing_keeps_the_random_generator(recipe):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    choose_network([BAG, CONSTANT], make_dataset(600), recipe)
+    np.testing.assert_array_equal(torch.rand(2), expected)
 
 
 @pytest.fixture

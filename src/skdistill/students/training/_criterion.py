@@ -21,6 +21,35 @@ def as_questions(logits: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(yes), yes], dim=1)
 
 
+def agreement(logits: Tensor, proba: Tensor, multilabel: bool) -> Tensor:
+    """Return 1 for each text with the teacher's answer and 0 for others, or the share of labels.
+
+    Parameters
+    ----------
+    logits, proba : Tensor of shape (n_rows, n_classes)
+        The student's logits and the teacher's probabilities.
+    multilabel : bool
+        Whether a text may have several labels, which are then counted one by one.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,), dtype float64
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdistill.students.training._criterion import agreement
+    >>> logits, proba = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.7, 0.6]])
+    >>> agreement(logits, proba, False).tolist(), agreement(logits, proba, True).tolist()
+    ([1.0], [0.5])
+    """
+    if multilabel:
+        agreed = (logits > 0) == (proba > 0.5)
+    else:
+        agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
+    return agreed.view(len(proba), -1).double().mean(dim=1)
+
+
 class DistillationLoss(torch.nn.Module):
     """Soft loss against the teacher mixed with cross-entropy against the gold labels.
 

@@ -19,12 +19,12 @@ from skdistill._core.epoch_tasks import EpochTasks
 from skdistill._core.progress import progress_bar
 from skdistill._core.torch import torch_seed
 from skdistill.students.training._batches import Batches, FlatBatch, TransferDataset
-from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._criterion import DistillationLoss, agreement
 from skdistill.students.training._network import TextNetwork
 from skdistill.students.training._schedule import MIN_STEPS
 
-# Number of features in a batch of held-out texts, about 300 bytes each.
-_VALIDATION_FEATURES = 2**16
+# Number of held-out texts in a batch, and of their features, about 300 bytes each.
+VALIDATION_TEXTS, VALIDATION_FEATURES = 4_096, 2**16
 
 
 class StopTraining(Exception):  # noqa: N818
@@ -155,13 +155,8 @@ class FidelityEarlyStopping(Callback):
         """Count the predictions on which student and teacher agree."""
         self.n_steps_ += training
         if not training:
-            proba, logits = batch[1]["proba"], y_pred.cpu()
+            agreed = agreement(y_pred.cpu(), batch[1]["proba"], self.multilabel)
             weight = batch[1]["sample_weight"].double()
-            if self.multilabel:
-                agreed = (logits > 0) == (proba > 0.5)
-            else:
-                agreed = logits.argmax(dim=1) == proba.argmax(dim=1)
-            agreed = agreed.view(len(weight), -1).double().mean(dim=1)
             self.agreed_ += float((weight * agreed).sum())
             self.seen_ += float(weight.sum())
             self.squares_ += float((weight**2).sum())
@@ -352,8 +347,8 @@ def _make_net(
         iterator_train__rng=np.random.default_rng(recipe.seed),
         iterator_train__by_length=recipe.by_length,
         iterator_valid=Batches,
-        iterator_valid__batch_size=4096,
-        iterator_valid__n_features=_VALIDATION_FEATURES,
+        iterator_valid__batch_size=VALIDATION_TEXTS,
+        iterator_valid__n_features=VALIDATION_FEATURES,
         train_split=None if held_out is None else predefined_split(held_out),
         callbacks=[*own, *recipe.callbacks],
         verbose=0,
