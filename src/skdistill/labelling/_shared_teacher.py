@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.metaestimators import available_if
 
 from skdistill.labelling._teacher import learns_nothing
@@ -60,8 +60,12 @@ class SharedTeacher(ClassifierMixin, BaseEstimator):
 
     @available_if(lambda self: hasattr(self.estimator, "word_vectors"))
     def word_vectors(self, words: list[str]) -> np.ndarray:
-        """Return vectors of words from a transformer's token embeddings."""
-        vectors: np.ndarray = self.estimator.word_vectors(words)
+        """Return vectors of words from the token embeddings that a transformer starts from.
+
+        With those that it has learned, texts made of similar words would depend on whether it had
+        to be fitted or all its answers were kept.
+        """
+        vectors: np.ndarray = clone(self.estimator).word_vectors(words)
         return vectors
 
     def release_memory(self) -> None:
