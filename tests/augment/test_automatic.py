@@ -226,6 +226,16 @@ def test_copies_take_words_from_the_teacher(teacher, tiny_checkpoint):
         assert drawn - {"[MASK]"} <= {*teacher.known_words()}
 
 
+def test_a_teacher_without_words_takes_those_of_the_texts():
+    texts = ["a b c", "d e f"]
+    for words, has_words in ((["One", "one"], False), (["one", "two"], True)):
+        teacher = SimpleNamespace(known_words=lambda words=words: words)
+        augmenter = choose_augmenter("auto", teacher, texts, [], analyzer="word")
+        assert (augmenter.word_vectors is not None) is has_words
+        if not has_words:
+            assert augmenter.fit(texts).augment(texts)
+
+
 def test_what_is_made_of_texts_held_out_is_left_out():
     # Each text has words of its own, which tell the origin of a copy.
     texts = [" ".join(f"{word}{i}" for word in "abcdef") for i in range(100)]

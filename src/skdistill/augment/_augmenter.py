@@ -191,7 +191,7 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         analyzer: Literal["word", "char"] = "word",
         n_roles: int | Literal["auto"] = "auto",
         tagger: Callable[[list[str]], Sequence[Any]] | None = None,
-        word_vectors: Any = None,
+        word_vectors: str | os.PathLike[str] | BaseEstimator | None = None,
         random_state: int | np.random.RandomState | None = 0,
         verbose: int = 0,
     ) -> None:

@@ -86,7 +86,7 @@ class AutomaticAugmenter(BaseEstimator):
         self.word_vectors = word_vectors
 
     def fit(self, X: list[str]) -> Self:
-        """Learn the roles of words."""
+        """Prepare to copy texts."""
         self.copier_ = None
         if self.n_copies:
             self.copier_ = TextAugmenter(
@@ -159,7 +159,10 @@ def choose_augmenter(
         return None
     if analyzer != "word" or len(X_unlabeled) > len(X):
         return None
-    return fill_up(chain(X, X_unlabeled), source.known_words(), FrozenEstimator(source))
+    words = source.known_words()
+    # Bytes and characters are no words to replace others by.
+    has_words = len({*map(str.lower, words)}) > 1
+    return fill_up(chain(X, X_unlabeled), words, FrozenEstimator(source) if has_words else None)
 
 
 def _costs_nothing(classifier: Any) -> bool:
