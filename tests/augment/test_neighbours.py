@@ -8,6 +8,8 @@ from scipy.stats import chisquare
 from skdistill import TransformerTeacherClassifier, make_tfidf_baseline
 from skdistill.augment import _neighbours
 from skdistill.augment._augmenter import TextAugmenter
+from skdistill.augment._neighbours import NeighbourWords
+from skdistill.text._units import Units
 
 WORDS = [f"w{i}" for i in range(20)]
 # The vocabulary of the tiny model, in this order.
@@ -125,6 +127,14 @@ def test_a_teachers_words_are_those_of_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(_neighbours, "CHUNK", 3)
     make(texts, **rules, word_vectors=teacher)
     assert len(n_loads) == 2
+
+
+def test_only_neighbours_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(_neighbours, "CHUNK", 3)
+    replacer = NeighbourWords(make_embeddings(tmp_path), "word")
+    replacer.read(Units.read([" ".join(WORDS)], "word"))
+    owners = [row if row.base is None else row.base for row in replacer._near.values()]
+    assert {owner.size for owner in owners} <= {15, 3 * 15, 2 * 15}
 
 
 def test_vectors_of_words_come_from_a_transformer():

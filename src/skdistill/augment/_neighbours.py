@@ -14,8 +14,9 @@ from skdistill.text._units import Units
 
 # The number of neighbours that a replacement is drawn from.
 N_NEIGHBOURS = 15
-# The number of words to search neighbours for at a time.
-CHUNK = 1_000
+# The number of words to search neighbours for at a time. A word takes 16 bytes for each word that
+# could be its neighbour.
+CHUNK = 250
 
 
 class NeighbourWords:
@@ -63,7 +64,7 @@ class NeighbourWords:
         return np.array([word in self._near for word in lower], dtype=bool)[self._ids]
 
     def _find(self, words: Sequence[str], vectors: np.ndarray) -> None:
-        known = np.any(vectors, axis=1).tolist()
+        n_near, known = self._n_near, np.any(vectors, axis=1).tolist()
         directions = unit_vectors(vectors - self._centre)
         for start in range(0, len(words), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -72,7 +73,8 @@ class NeighbourWords:
                 similarity = directions[chunk] @ self._vectors.T
             for row, word in enumerate(words[chunk]):
                 similarity[row, self._spellings.get(word, [])] = -np.inf
-            nearest = np.argpartition(-similarity, self._n_near - 1, axis=1)[:, : self._n_near]
+            # Copied, because a view would keep a number for each word of the vocabulary.
+            nearest = np.argpartition(-similarity, n_near - 1, axis=1)[:, :n_near].copy()
             self._near |= {
                 word: row
                 for word, row, is_known in zip(words[chunk], nearest, known[chunk], strict=True)
