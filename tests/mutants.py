@@ -34,6 +34,7 @@ SUITES = {
     "storage/_*.py": ["storage"],
     "students/_cascade.py": ["students/test_cascade.py"],
     "students/cascade/_*.py": ["students/test_cascade.py", "students/test_cascade_folder.py"],
+    "augment/_*.py": ["augment"],
     "_core/label*.py": ["core", "metrics", "students/test_gold_labels.py"],
 }
 PRELOADED = ["pandas", "pytest", "scipy.stats", "sklearn.pipeline", "skorch", "torch"]

@@ -4,7 +4,7 @@ import torch
 from scipy.special import log_softmax, softmax
 
 from skdistill.metrics._losses import kl_divergence, logits_mse
-from skdistill.students.training._criterion import DistillationLoss
+from skdistill.students.training._criterion import DistillationLoss, agreement
 
 
 @pytest.mark.parametrize(("name", "temperature"), [("kl", 1.0), ("kl", 2.0), ("mse", 1.0)])
@@ -44,3 +44,19 @@ def test_the_loss_of_several_labels_is_a_sum_over_them():
         torch.from_numpy(logits), {key: torch.from_numpy(v) for key, v in targets.items()}
     )
     assert loss.item() == pytest.approx((weight * mixed.sum(axis=1)).mean(), rel=1e-6)
+
+
+def test_agreement_with_the_teacher():
+    rng = np.random.default_rng(0)
+    logits, proba = rng.normal(size=(50, 4)), softmax(rng.normal(size=(50, 4)), axis=1)
+    given = torch.from_numpy(logits), torch.from_numpy(proba)
+    same = logits.argmax(axis=1) == proba.argmax(axis=1)
+    np.testing.assert_array_equal(agreement(*given, multilabel=False), same)
+    shares = ((softmax(np.stack([0 * logits, logits]), axis=0)[1] > 0.5) == (proba > 0.5)).mean(
+        axis=1
+    )
+    np.testing.assert_array_equal(agreement(*given, multilabel=True), shares)
+    # An even chance is no label.
+    even = torch.tensor([[0.0]]), torch.tensor([[0.5]])
+    assert agreement(*even, multilabel=True).tolist() == [1.0]
+    assert agreement(even[0] + 1, even[1], multilabel=True).tolist() == [0.0]

@@ -125,7 +125,7 @@ def test_agreement_is_measured_on_texts_held_out(recipe):
 
 def test_agreement_on_several_labels(recipe):
     dataset = make_dataset(600)
-    dataset.targets["proba"] = torch.tensor([[0.9, 0.2], [0.8, 0.7], [0.1, 0.1]]).repeat(200, 1)
+    dataset.targets["proba"] = torch.tensor([[0.9, 0.2], [0.8, 0.7], [0.5, 0.1]]).repeat(200, 1)
     several = replace(recipe, multilabel=True)
     found = choose_network([BAG], dataset, several, np.repeat([TRAINING, HELD_OUT], 300))
     assert found.constant == pytest.approx(2 / 3)
