@@ -129,12 +129,13 @@ def test_a_teachers_words_are_those_of_its_checkpoint(tmp_path, monkeypatch):
     assert len(n_loads) == 2
 
 
-def test_only_neighbours_are_kept(tmp_path, monkeypatch):
+def test_only_neighbours_are_kept_in_the_order_of_the_vocabulary(tmp_path, monkeypatch):
     monkeypatch.setattr(_neighbours, "CHUNK", 3)
     replacer = NeighbourWords(make_embeddings(tmp_path), "word")
     replacer.read(Units.read([" ".join(WORDS)], "word"))
     owners = [row if row.base is None else row.base for row in replacer._near.values()]
     assert {owner.size for owner in owners} <= {15, 3 * 15, 2 * 15}
+    assert all((np.diff(row) > 0).all() for row in replacer._near.values())
 
 
 def test_vectors_of_words_come_from_a_transformer():

@@ -73,8 +73,9 @@ class NeighbourWords:
                 similarity = directions[chunk] @ self._vectors.T
             for row, word in enumerate(words[chunk]):
                 similarity[row, self._spellings.get(word, [])] = -np.inf
-            # Copied, because a view would keep a number for each word of the vocabulary.
-            nearest = np.argpartition(-similarity, n_near - 1, axis=1)[:, :n_near].copy()
+            # Sorted, because their order depends on last digits, which differ between processors.
+            # This also copies them; a view would keep a number for each word of the vocabulary.
+            nearest = np.sort(np.argpartition(-similarity, n_near - 1, axis=1)[:, :n_near], axis=1)
             self._near |= {
                 word: row
                 for word, row, is_known in zip(words[chunk], nearest, known[chunk], strict=True)
