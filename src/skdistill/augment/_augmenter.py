@@ -104,8 +104,8 @@ class TextAugmenter(DocumentationLinkMixin, BaseEstimator):
         A `TransformerTeacherClassifier`; or the folder of a transformer, or its name on the Hugging
         Face Hub. A word is then replaced by one of its 15 nearest neighbours, each equally
         probable. The neighbours are whole words of the transformer's vocabulary, compared by the
-        cosine of their token embeddings. Each call of `augment` loads the embeddings of a name or
-        of a teacher that is not fitted; pickles store only the name.
+        cosine of their token embeddings. Each call of `augment` loads the embeddings, except from a
+        fitted teacher. Pickles store the name, or the teacher.
     random_state : int, RandomState instance or None, default=0
         Seeds the roles and the copies. The seed is drawn in `fit`, so `augment` always returns the
         same copies for the same texts.
