@@ -143,6 +143,11 @@ def test_vectors_of_words_come_from_a_transformer():
         make(["a text"], word_vectors=make_tfidf_baseline())
 
 
+def test_words_with_marks_inside_are_replaced(tmp_path):
+    (copy,) = make(["w1-w2"], **REPLACE_ALL, word_vectors=make_embeddings(tmp_path))
+    assert copy in [*WORDS, "花", "我"]
+
+
 def test_no_words_to_draw(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="'no/such-model' could not be loaded"):
         make(["a text"], word_vectors="no/such-model")
