@@ -183,7 +183,7 @@ def test_a_student_learns_from_texts_that_nobody_passed(teacher, topics):
     texts, labels = topics[0][:60], topics[1][:60]
     student = DistilledMLPClassifier(FrozenEstimator(teacher), max_epochs=1, random_state=0)
     student.fit(texts, labels)
-    made = fill_up(texts, teacher.known_words()).fit(texts).augment(texts)
+    made = fill_up(texts, teacher.known_words(), FrozenEstimator(teacher)).fit(texts).augment(texts)
     assert student.transfer_size_ == 60 + len(made) > 300
     assert student.augmenter == "auto"
     # With probabilities of the user's own, a teacher is not even fitted.

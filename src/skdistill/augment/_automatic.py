@@ -89,12 +89,10 @@ class AutomaticAugmenter(BaseEstimator):
         """Prepare to copy texts."""
         self.copier_ = None
         if self.n_copies:
-            self.copier_ = TextAugmenter(
-                n_copies=self.n_copies,
-                replace_p=_REPLACE_P,
-                splice_p=_SPLICE_P,
-                word_vectors=self.word_vectors,
-            ).fit(X)
+            copier = TextAugmenter(n_copies=self.n_copies, splice_p=_SPLICE_P)
+            if self.word_vectors is not None:
+                copier.set_params(word_vectors=self.word_vectors, replace_p=_REPLACE_P)
+            self.copier_ = copier.fit(X)
         self.mask_token_ = "" if self.copier_ is None else self.copier_.mask_token_
         return self
 
