@@ -338,6 +338,14 @@ def test_a_damaged_account_of_the_training_is_named(estimator, topics, tmp_path)
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize(("n_made", "temperature"), [(0, 1), (7, 2)])
+def test_the_temperature_that_was_chosen_is_told(n_made, temperature, topics, tmp_path):
+    student = fit(topics)
+    student._record["n_by_origin"]["augmented"] = n_made
+    text = words_of(write(student, tmp_path))
+    assert f"Loss Kullback-Leibler divergence at temperature {temperature} Epochs" in text
+
+
 def test_a_loss_of_another_version_is_called_by_its_name(topics, tmp_path):
     model = replace(fit(topics)._stored(), estimator={"parameters": {"loss": "of <tomorrow>"}})
     write_card(tmp_path / "card.html", model)

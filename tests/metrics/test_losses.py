@@ -9,6 +9,7 @@ from skdistill.metrics._losses import (
     LOSSES,
     PROBABILITY_FLOOR,
     Loss,
+    choose_temperature,
     kl_divergence,
     logits_mse,
     soften,
@@ -24,6 +25,14 @@ def batch():
 
 def tensor(array):
     return torch.from_numpy(np.asarray(array))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "n_made", "chosen"),
+    [("auto", 0, 1.0), ("auto", 1, 2.0), (1.0, 1, 1.0), (0.5, 0, 0.5), (4, 9, 4)],
+)
+def test_made_texts_ask_for_softer_labels(temperature, n_made, chosen):
+    assert choose_temperature(temperature, n_made) == chosen
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 7.0])

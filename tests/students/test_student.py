@@ -137,6 +137,18 @@ def test_convolutional_and_recurrent_students_learn_from_a_teacher(split, studen
     check_it_learns(student_class(make_tfidf_baseline(), **small | params), split)
 
 
+@pytest.mark.parametrize(("augmenter", "chosen", "other"), [(Again(), 2, 1), (None, 1, 2)])
+def test_the_temperature_depends_on_whether_texts_are_made(split, augmenter, chosen, other):
+    X, y, X_test, _ = split
+    teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))
+    auto, same, different = (
+        make_student(teacher, augmenter=augmenter, **given).fit(X, y).predict_proba(X_test)
+        for given in ({}, {"temperature": chosen}, {"temperature": other})
+    )
+    np.testing.assert_array_equal(auto, same)
+    assert not np.allclose(auto, different)
+
+
 def check_it_learns(student, split):
     X, y, X_test, y_test = split
     assert student.fit(X, y).score(X_test, y_test) > 0.95

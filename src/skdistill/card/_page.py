@@ -33,7 +33,7 @@ from skdistill.card._words import (
     name_prior,
     name_unit,
 )
-from skdistill.metrics._losses import LOSSES
+from skdistill.metrics._losses import LOSSES, choose_temperature
 from skdistill.metrics._scores import most_confused
 from skdistill.runtime._markup import Markup
 from skdistill.runtime._model_file import StoredModel, write_model
@@ -235,17 +235,25 @@ def _read_training(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, 
         ) from error
 
 
+def _describe_loss(parameters: dict[str, Any], record: dict[str, Any]) -> str:
+    """Return the name of the loss, which may be unknown to this version."""
+    loss = LOSSES.get(parameters["loss"])
+    if loss is None:
+        return str(parameters["loss"])
+    n_made = record["n_by_origin"]["augmented"] if record else 0
+    return loss.describe(choose_temperature(parameters["temperature"], n_made))
+
+
 def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, Markup]]]:
     """Return the facts and plots; raise any error if the file's record is malformed."""
     known = model.estimator.get("figures", {})
     given = model.estimator.get("parameters", {})
-    facts = describe_record(model.estimator.get("record", {}), model.estimator.get("calibration"))
+    record = model.estimator.get("record", {})
+    facts = describe_record(record, model.estimator.get("calibration"))
     if "transfer_size" in known and "Training texts" not in facts:
         facts["Training texts"] = f"{known['transfer_size']:,}"
     if "loss" in given:
-        loss = LOSSES.get(given["loss"])
-        # Files from other versions may name losses unknown to this one.
-        facts["Loss"] = loss.describe(given["temperature"]) if loss else str(given["loss"])
+        facts["Loss"] = _describe_loss(given, record)
     if "n_iter" in known:
         facts["Epochs"] = str(known["n_iter"])
     history = [epoch for epoch in known.get("history", []) if "train_loss" in epoch]

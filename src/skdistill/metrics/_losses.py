@@ -6,7 +6,7 @@ table. torch is only imported when a loss is computed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
+# Of students that learn from made texts. Accuracy on unseen texts, 200 labels, at 1 and at this
+# temperature (means of two MLPs and a CNN): Emotion 59.8 and 62.6, HWU64 59.5 and 60.9, SST-2 67.6
+# and 68.3, TREC-6 77.2 and 77.5. At 4: 63.0, 59.8, 69.1, 77.3. Without made texts, they lose 0.2
+# points at this and gain 0.3 at 4 (means over these sets and five students), which is chance.
+_TEMPERATURE_OF_MADE_TEXTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,20 @@ class Loss:
     def describe(self, temperature: float) -> str:
         """Return the name of the loss, with its temperature if it depends on one."""
         return self.words + (f" at temperature {temperature:g}" if self.uses_temperature else "")
+
+
+def choose_temperature(temperature: float | Literal["auto"], n_made: int) -> float:
+    """Return a student's temperature; ``"auto"`` depends on whether any of its texts were made.
+
+    Examples
+    --------
+    >>> from skdistill.metrics._losses import choose_temperature
+    >>> choose_temperature("auto", n_made=0), choose_temperature(4, n_made=100)
+    (1.0, 4)
+    """
+    if temperature == "auto":
+        return _TEMPERATURE_OF_MADE_TEXTS if n_made else 1.0
+    return temperature
 
 
 def soften(proba: "Tensor", temperature: float) -> "Tensor":

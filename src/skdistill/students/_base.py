@@ -27,7 +27,7 @@ from skdistill.labelling._labeler import SoftLabeler
 from skdistill.labelling._pool import TextPool, check_unlabeled
 from skdistill.labelling._teacher import check_frozen_parts, needs_no_labels
 from skdistill.labelling._transfer_set import TransferSet, make_transfer_set
-from skdistill.metrics._losses import LOSSES
+from skdistill.metrics._losses import LOSSES, choose_temperature
 from skdistill.runtime._kernel import encode
 from skdistill.runtime._model_file import StoredModel
 from skdistill.storage._store import check_memory_location
@@ -225,7 +225,8 @@ class DistilledClassifier(
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = encode(plan.vocabulary, transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
-        recipe = self._recipe(schedule, seed, device, labels.multilabel)
+        temperature = choose_temperature(self.temperature, transfer.n_by_origin["augmented"])
+        recipe = self._recipe(schedule, seed, device, labels.multilabel, temperature)
         parts = getattr(X_unlabeled, "parts", transfer.parts)
         plan, choice = self._choose_plan(plan, dataset, recipe, parts)
         if labeler is not None and teacher_proba is None and choice is not None and not len(pool):
@@ -411,7 +412,9 @@ class DistilledClassifier(
             earlier_history=history,
         )
 
-    def _recipe(self, schedule: TrainingSchedule, seed: int, device: Any, multi: bool) -> "Recipe":
+    def _recipe(
+        self, schedule: TrainingSchedule, seed: int, device: Any, multi: bool, temperature: float
+    ) -> "Recipe":
         from skdistill.students.training._loop import Recipe
 
         return Recipe(
@@ -421,7 +424,7 @@ class DistilledClassifier(
             seed=seed,
             device=device,
             loss=self.loss,
-            temperature=self.temperature,
+            temperature=temperature,
             multilabel=multi,
             patience=self.n_iter_no_change,
             callbacks=deepcopy(self.callbacks) if self.callbacks else (),

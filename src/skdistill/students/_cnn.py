@@ -93,7 +93,7 @@ class DistilledCNNClassifier(DistilledClassifier):
         dropout: float | Literal["auto"] = "auto",
         word_dropout: float | Literal["auto"] = "auto",
         loss: str = "kl",
-        temperature: float = 1.0,
+        temperature: float | Literal["auto"] = "auto",
         hard_label_weight: float = 0.0,
         unlabeled: TextPool | None = None,
         augmenter: Any = "auto",

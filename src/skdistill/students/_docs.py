@@ -50,8 +50,10 @@ word_dropout : float or "auto", default="auto"
     Share of the features treated as unknown in training.
 loss : {{{loss_names}}}, default="kl"
 {losses}
-temperature : float, default=1.0
-    Softens both sides of the divergence. The loss is multiplied by its square.
+temperature : float or "auto", default="auto"
+    Softens both sides of the divergence, so that what the teacher thinks of less likely classes
+    weighs more. The loss is multiplied by its square. ``"auto"`` is 2 if texts were made, by
+    `augmenter`, and 1 otherwise.
 hard_label_weight : float, default=0.0
     Share of the cross-entropy against gold labels in the loss of labelled texts; 0 is pure
     distillation.

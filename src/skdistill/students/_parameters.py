@@ -42,7 +42,7 @@ class StudentParameters:
         "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "word_dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "loss": [StrOptions(LOSSES.keys())],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "unlabeled": "no_validation",
         "augmenter": [HasMethods(["fit", "augment"]), StrOptions({"auto"}), None],
@@ -76,7 +76,7 @@ class StudentParameters:
     dropout: float | Literal["auto"]
     word_dropout: float | Literal["auto"]
     loss: str
-    temperature: float
+    temperature: float | Literal["auto"]
     hard_label_weight: float
     unlabeled: TextPool | None
     augmenter: Any
