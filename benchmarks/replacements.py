@@ -34,6 +34,7 @@ def run(name, seed, data, teacher, options):
     student = DistilledMLPClassifier(
         FrozenEstimator(teacher),
         pooling=("mean", "attention"),
+        temperature=1,
         augmenter=None,
         random_state=seed,
         memory=options.work / "soft_labels",
