@@ -28,11 +28,11 @@ def tensor(array):
 
 
 @pytest.mark.parametrize(
-    ("temperature", "n_made", "chosen"),
-    [("auto", 0, 1.0), ("auto", 1, 2.0), (1.0, 1, 1.0), (0.5, 0, 0.5), (4, 9, 4)],
+    ("temperature", "made_texts", "chosen"),
+    [("auto", False, 1.0), ("auto", True, 2.0), (1.0, True, 1.0), (0.5, False, 0.5)],
 )
-def test_made_texts_ask_for_softer_labels(temperature, n_made, chosen):
-    assert choose_temperature(temperature, n_made) == chosen
+def test_made_texts_ask_for_softer_labels(temperature, made_texts, chosen):
+    assert choose_temperature(temperature, made_texts=made_texts) == chosen
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 7.0])

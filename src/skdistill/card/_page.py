@@ -240,8 +240,8 @@ def _describe_loss(parameters: dict[str, Any], record: dict[str, Any]) -> str:
     loss = LOSSES.get(parameters["loss"])
     if loss is None:
         return str(parameters["loss"])
-    n_made = record["n_by_origin"]["augmented"] if record else 0
-    return loss.describe(choose_temperature(parameters["temperature"], n_made))
+    made_texts = bool(record and record["n_by_origin"]["augmented"])
+    return loss.describe(choose_temperature(parameters["temperature"], made_texts=made_texts))
 
 
 def _training_facts(model: StoredModel) -> tuple[dict[str, str], list[tuple[str, Markup]]]:

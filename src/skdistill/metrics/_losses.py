@@ -54,17 +54,17 @@ class Loss:
         return self.words + (f" at temperature {temperature:g}" if self.uses_temperature else "")
 
 
-def choose_temperature(temperature: float | Literal["auto"], n_made: int) -> float:
+def choose_temperature(temperature: float | Literal["auto"], *, made_texts: bool) -> float:
     """Return a student's temperature; ``"auto"`` depends on whether any of its texts were made.
 
     Examples
     --------
     >>> from skdistill.metrics._losses import choose_temperature
-    >>> choose_temperature("auto", n_made=0), choose_temperature(4, n_made=100)
+    >>> choose_temperature("auto", made_texts=False), choose_temperature(4, made_texts=True)
     (1.0, 4)
     """
     if temperature == "auto":
-        return _TEMPERATURE_OF_MADE_TEXTS if n_made else 1.0
+        return _TEMPERATURE_OF_MADE_TEXTS if made_texts else 1.0
     return temperature
 
 

@@ -225,9 +225,9 @@ class DistilledClassifier(
         plan = self._plan_network(vocabulary, architecture, log_prior)
         ids = encode(plan.vocabulary, transfer.texts)
         dataset, gold = make_datasets(ids, transfer.targets, len(texts))
-        temperature = choose_temperature(self.temperature, transfer.n_by_origin["augmented"])
-        recipe = self._recipe(schedule, seed, device, labels.multilabel, temperature)
         parts = getattr(X_unlabeled, "parts", transfer.parts)
+        temperature = choose_temperature(self.temperature, made_texts=parts is not None)
+        recipe = self._recipe(schedule, seed, device, labels.multilabel, temperature)
         plan, choice = self._choose_plan(plan, dataset, recipe, parts)
         if labeler is not None and teacher_proba is None and choice is not None and not len(pool):
             warn_of_distance(choice)
