@@ -70,6 +70,13 @@ class Again(BaseEstimator):
         return [" ".join(text.split()[::-1]) for text in X]
 
 
+class Never(Again):
+    """An augmenter that makes nothing."""
+
+    def augment(self, X):
+        return []
+
+
 class Embedded(ClassifierMixin, BaseEstimator):
     """A TF-IDF teacher that has word vectors."""
 
@@ -137,7 +144,9 @@ def test_convolutional_and_recurrent_students_learn_from_a_teacher(split, studen
     check_it_learns(student_class(make_tfidf_baseline(), **small | params), split)
 
 
-@pytest.mark.parametrize(("augmenter", "chosen", "other"), [(Again(), 2, 1), (None, 1, 2)])
+@pytest.mark.parametrize(
+    ("augmenter", "chosen", "other"), [(Again(), 2, 1), (Never(), 1, 2), (None, 1, 2)]
+)
 def test_the_temperature_depends_on_whether_texts_are_made(split, augmenter, chosen, other):
     X, y, X_test, _ = split
     teacher = FrozenEstimator(make_tfidf_baseline().fit(X, y))

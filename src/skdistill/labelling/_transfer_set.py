@@ -175,19 +175,16 @@ def make_transfer_set(
             f"{'0' if mean == 0 else 'infinity'}; pass weights with a finite, positive sum."
         )
     n_others = len(proba) - len(X)
+    n_made = n_others - len(pool)
     return TransferSet(
         texts=JoinedTexts(blocks),
         proba=proba,
         label=np.concatenate([codes, np.zeros((n_others, *codes.shape[1:]), dtype=np.int64)]),
         hard_weight=np.repeat([hard_label_weight, 0.0], [len(X), n_others]).astype(np.float32),
         sample_weight=(weights / mean).astype(np.float32),
-        n_by_origin={
-            "labelled": len(X),
-            "unlabelled": len(pool),
-            "augmented": n_others - len(pool),
-        },
+        n_by_origin={"labelled": len(X), "unlabelled": len(pool), "augmented": n_made},
         sources=sources,
-        parts=None if maker is None else _parts_of(maker, len(proba)),
+        parts=_parts_of(maker, len(proba)) if n_made else None,
     )
 
 
