@@ -34,7 +34,7 @@ def n_words(texts):
     ("texts", "n_copies", "n_new_words"),
     [
         (["a b"], 100, 60),  # 2 words: at most a hundred copies, and all of the words
-        (["a b c d"] * 5, 24, 60),  # 20 words: 490 in copies, and all of the words
+        (["a b c d"] * 5, 34, 60),  # 20 words: 300 in all of the words, 680 in copies
         (["a b c d"] * 50, 2, 60),  # 200 words: 400 in copies, 300 in words
         (["a b c d"] * 200, 0, 40),  # 800 words: the 200 that are left are less than a copy
         (["a b c d"] * 249, 0, 0),

@@ -65,7 +65,7 @@ augmenter : estimator with `fit` and `augment`, "auto" or None, default="auto"
     Makes more texts for the teacher to label, such as :class:`~skdistill.TextAugmenter`. If the
     teacher is a :class:`~skdistill.TransformerTeacherClassifier`, or a vote of one with students or
     scikit-learn's classifiers, and most texts are labelled, ``"auto"`` fills them up to about
-    600,000 words: with pieces of texts if these are long, with up to 100 copies of each text or
+    1,200,000 words: with pieces of texts if these are long, with up to 100 copies of each text or
     piece, in which words are replaced by similar ones, and with words of the teacher's vocabulary,
     alone and in the place of words of your texts. In all other cases, ``"auto"`` makes none. None
     makes none; the teacher then labels your texts only.
