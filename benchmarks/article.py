@@ -171,7 +171,9 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=CORPORA, default=CORPORA)
     parser.add_argument("--students", nargs="+", choices=STUDENTS, default=[*STUDENTS])
     teachers = ("MiniLM", "MPNet", "mean")
-    parser.add_argument("--teachers", nargs="+", choices=teachers, default=teachers)
+    parser.add_argument(
+        "--teachers", nargs="*", choices=teachers, default=teachers, help="none: labels alone"
+    )
     parser.add_argument("--only-teachers", action="store_true")
     parser.add_argument("--minilm-seeds", type=int, default=1)
     parser.add_argument("--mpnet-seeds", type=int, default=2)
