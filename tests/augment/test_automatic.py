@@ -49,6 +49,12 @@ def test_new_texts_fill_up_the_number_of_words(monkeypatch, texts, n_copies, n_n
     assert n_words([*texts, *augmenter.fit(texts).augment(texts)]) <= 1_000
 
 
+def test_one_word_is_copied_as_often_as_there_is_room(monkeypatch):
+    monkeypatch.setattr(_automatic, "_N_WORDS", 50)
+    augmenter = fill_up(["a"], [f"new{i}" for i in range(60)])
+    assert (augmenter.n_copies, len(augmenter.new_words)) == (25, 12)
+
+
 @pytest.mark.parametrize(
     ("n_texts", "n_cut", "n_copies", "n_new_words"),
     [
