@@ -34,12 +34,17 @@ CORPORA = ("emotion", "trec6", "agnews", "sst2")
 # MPNet's learning rates: on Emotion's validation rows 5e-5 reached 94.35 %, 3e-5 94.15, 2e-5 93.6;
 # on TREC-6's 5e-5 96.4, 1e-4 95.6.
 RATES = {"emotion": 5e-5, "trec6": 5e-5, "agnews": 3e-5, "sst2": 3e-5}
-# What a student learns from beside labelled texts. "Words" are those of the teacher's vocabulary.
+# What a student learns from beside labelled texts. "Words" are those of the teacher's vocabulary;
+# with "more", there are four times as many augmented texts.
 ARMS = {
     "soft": (),
     "soft + augmented": ("unlabeled", "augmented"),
     "soft + augmented + words": ("unlabeled", "augmented", "words"),
+    "soft + more augmented": ("unlabeled", "augmented", "more"),
 }
+# Passes over these. On SST-2's validation rows, the RNN of 0.66 million parameters reached 92.3 %
+# with the two of the default, and 93.8 with six.
+EPOCHS_WITH_MORE = 6
 
 
 class Answers:
@@ -84,6 +89,8 @@ def run_student(name, teacher, arm, seed, data, answers, part) -> dict:
     source = TransformerTeacherClassifier(base_model())
     for number, member in enumerate(members_of(student)):
         member.set_params(random_state=seed + 1000 * number, augmenter=None, device="cpu")
+        if "more" in ARMS.get(arm, ()):
+            member.set_params(max_epochs=EPOCHS_WITH_MORE)
         if teacher is None:
             member.set_params(temperature=1, embedding_init="random")
         elif member.embedding_init == "teacher":
@@ -137,7 +144,8 @@ def run_corpus(name: str, results: Results, options: argparse.Namespace) -> None
     record("gold", "TF-IDF + LR, tuned", 0, run=run_tfidf)
     for seed in range(options.seeds):
         arms = [(None, "hard")]
-        arms += [(teacher, arm) for teacher in options.teachers for arm in ARMS]
+        given = [arm for arm in options.arms if "more" not in ARMS[arm] or data.X_more]
+        arms += [(teacher, arm) for teacher in options.teachers for arm in given]
         for teacher, arm in arms:
             for student in options.students:
                 record(
@@ -174,6 +182,7 @@ def main() -> None:
     parser.add_argument(
         "--teachers", nargs="*", choices=teachers, default=teachers, help="none: labels alone"
     )
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS])
     parser.add_argument("--only-teachers", action="store_true")
     parser.add_argument("--minilm-seeds", type=int, default=1)
     parser.add_argument("--mpnet-seeds", type=int, default=2)

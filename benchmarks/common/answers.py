@@ -20,7 +20,10 @@ from skdistill.labelling._labeler import SoftLabeler
 MIN_PROBA = 1e-7
 # So many texts are made with each word of the vocabulary, beside the word alone.
 N_PLACES = 3
-PARTS = ("train", "val", "test", "unlabeled", "augmented", "words")
+PARTS = ("train", "val", "test", "unlabeled", "augmented", "words", "more")
+# Seeds of augmenters, and how often a text goes on with the end of another, for four times as many
+# copies. Only SST-2, whose students are furthest from their teacher, has them.
+MORE = {"sst2": ((10, 0.5), (1, 0.0), (11, 0.5))}
 
 
 def load_texts(name: str, work: Path) -> Bunch:
@@ -39,7 +42,7 @@ def load_texts(name: str, work: Path) -> Bunch:
     -------
     Bunch
         See `load_corpus`; ``X_augmented`` are the texts made from labelled and unlabelled ones,
-        ``X_words`` those with words of MiniLM's vocabulary.
+        ``X_words`` those with words of MiniLM's vocabulary, ``X_more`` further copies (SST-2).
     """
     data = load_corpus(name)
     path = work / "texts" / f"{name}.json.gz"
@@ -55,9 +58,17 @@ def make_texts(name: str, sources: list[str]) -> dict[str, list[str]]:
     words = TransformerTeacherClassifier(base_model()).known_words()
     rng = np.random.default_rng(0)
     placed = [text for _ in range(N_PLACES) for text in place_words(words, sources, rng)]
+    augmenter = make_augmenter(name)
+    augmented = augmenter.fit(sources).augment(sources)
+    more = []
+    for seed, splice_p in MORE.get(name, ()):
+        augmenter.set_params(random_state=seed, splice_p=splice_p)
+        more += augmenter.fit(sources).augment(sources)
+    known = {*sources, *augmented}
     return {
-        "X_augmented": make_augmenter(name).fit(sources).augment(sources),
+        "X_augmented": augmented,
         "X_words": [*dict.fromkeys(placed + words)],
+        "X_more": [text for text in dict.fromkeys(more) if text not in known],
     }
 
 
