@@ -131,7 +131,7 @@ def ask(
             verbose=1,
         )
         for part in PARTS:
-            texts = data[f"X_{part}"]
+            texts = data.get(f"X_{part}", [])
             proba = labeler.label(texts) if texts else np.empty((0, len(teacher.classes_)))
             answers[part] = np.log(np.maximum(proba, MIN_PROBA)).astype(np.float16)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,8 +31,8 @@ _ALL = ("mean", "max", "attention")
         takes the maximum in each dimension; ``"attention"`` weights each position by a score of the
         window around it. Several results are concatenated. ``"auto"`` takes all three, the first
         two or the mean, whichever does best on texts held out from a first training, and on copies
-        of them if there are any. With fewer than 500 texts (100, if the teacher labels texts made
-        of them), it takes all three.
+        of them if there are any. With fewer than 50 texts (100, if the teacher labels texts made of
+        them), it takes all three.
     context_window : int, default=13
         Number of features that each attention score depends on. It must be odd.
     """,

@@ -71,14 +71,14 @@ def test_equally_good_networks_keep_their_order(recipe):
 
 
 def test_few_texts_decide_nothing(recipe):
-    assert [*split(499)] == []
-    assert choose_network([BAG, CONSTANT], make_dataset(499), recipe) == Choice(1)
+    assert [*split(49)] == []
+    assert choose_network([BAG, CONSTANT], make_dataset(49), recipe) == Choice(1)
 
 
 @pytest.mark.parametrize(
     ("n_texts", "sizes"),
     [
-        (500, [(400, 100)] * 5),
+        (50, [(40, 10)] * 5),
         (1_000, [(800, 200)] * 3),
         (3_000, [(2_400, 600)]),
         (30_000, [(16_000, 4_000)]),
