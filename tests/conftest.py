@@ -231,12 +231,19 @@ def demo_table():
     )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def few_trainings():
+    """Let teachers label few texts, and students choose no network by splits: that takes sixteen
+    trainings instead of one. Fixtures of modules come after those of the session.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skdistill.augment._automatic._N_WORDS", 5_000)
+        patch.setattr("skdistill.students.training._selection._LEAST", 10**9)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def few_steps(request, monkeypatch):
-    """Let teachers label few texts, those of the command line take few steps, and students choose
-    no network by splits: that takes sixteen trainings instead of one.
-    """
-    monkeypatch.setattr("skdistill.augment._automatic._N_WORDS", 5_000)
-    monkeypatch.setattr("skdistill.students.training._selection._LEAST", 10**9)
+    """Let teachers of the command line take few steps."""
     if request.path.parent.name == "cli":
         monkeypatch.setattr("skdistill.teachers._transformer._MIN_STEPS", 10)
