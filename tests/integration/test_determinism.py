@@ -35,11 +35,14 @@ def encoder(tiny_checkpoint):
 
 SMALL = {"vocabulary_size": 60, "embedding_dim": 4, "max_epochs": 3, "batch_size": 16}
 SMALL |= {"dropout": 0.2, "word_dropout": 0.1, "device": "cpu", "random_state": 0}
+ALL = ("mean", "max", "attention")
 TEACHER = {"lr": 0.01, "max_epochs": 2, "batch_size": 16, "device": "cpu", "random_state": 0}
 
 
 def student(kind=DistilledMLPClassifier, **params):
-    return lambda folders: kind(make_tfidf_baseline(), **SMALL | params)
+    # Other processes would choose the pooling by splits, which takes sixteen trainings.
+    pooling = {"pooling": ALL} if kind is DistilledMLPClassifier else {}
+    return lambda folders: kind(make_tfidf_baseline(), **SMALL | pooling | params)
 
 
 def transformer(**params):
