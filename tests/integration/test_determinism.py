@@ -73,6 +73,7 @@ ESTIMATORS = {
         TransformerTeacherClassifier(folders["encoder"], **TEACHER),
         **SMALL,
         embedding_init="teacher",
+        pooling=ALL,
     ),
     "float32": transformer(precision="fp32"),
     "float32, early stopping": transformer(precision="fp32", early_stopping=True),
