@@ -73,6 +73,7 @@ ESTIMATORS = {
         TransformerTeacherClassifier(folders["encoder"], **TEACHER),
         **SMALL,
         embedding_init="teacher",
+        augmenter=None,
         pooling=ALL,
     ),
     "float32": transformer(precision="fp32"),

@@ -99,8 +99,10 @@ def _tear_weights(*, call):
 
 def _strike_training(point, call):
     """Arrange for this process's end, at a point of the training by name."""
+    from skdistill.teachers import _transformer
     from skdistill.teachers.huggingface import _checkpoints, _finetune, _trainer
 
+    _transformer._MIN_STEPS = 0  # so that the first epochs may be the best ones
     _checkpoints.SAVING_SHARE = 1  # save every epoch, however short it is
     if point == "weights half written":
         _tear_weights(call=call)
@@ -192,7 +194,10 @@ def count_steps(monkeypatch):
 @pytest.mark.parametrize(
     ("point", "call"), [("step", 5), ("best weights", 1), ("best weights", 2), ("undeclared", 3)]
 )
-def test_a_killed_training_keeps_its_best_epoch(tiny_checkpoint, rows, tmp_path, point, call):
+def test_a_killed_training_keeps_its_best_epoch(
+    tiny_checkpoint, rows, tmp_path, monkeypatch, point, call
+):
+    monkeypatch.setattr("skdistill.teachers._transformer._MIN_STEPS", 0)
     params = {"early_stopping": True, "max_epochs": 5, "lr": 0.1}
     teacher = make_teacher(tiny_checkpoint, checkpoint_dir=tmp_path, **params)
     assert call_in_process(train_until_killed, teacher, *rows, point, call) == signal.SIGKILL

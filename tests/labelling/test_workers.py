@@ -224,7 +224,12 @@ def test_workers_label_as_a_transformer_does_here(backend, tiny_checkpoint, topi
 def test_a_search_labels_inside_its_workers(backend, tmp_path):
     log = tmp_path / "log"
     student = DistilledMLPClassifier(
-        NotingTeacher(log), memory=tmp_path / "memory", max_epochs=1, random_state=0
+        NotingTeacher(log),
+        analyzer="char",
+        pooling="mean",
+        max_epochs=1,
+        memory=tmp_path / "memory",
+        random_state=0,
     )
     rows = [f"{text} {number}" for number, text in enumerate(X * 4)]
     search = GridSearchCV(student, {"embedding_dim": [2, 4]}, cv=2)
