@@ -296,8 +296,8 @@ def check_an_error_costs_one_batch(tmp_path, fault, n_jobs):
     service.faults[0] = None
     proba = SoftLabeler(teacher, X, None, memory=tmp_path).label(POOL)
     assert set(service.asked) == set(POOL)
-    # Batches under way may also end after the interruption.
-    assert 0 <= len(service.asked) - (len(POOL) + n_asked - n_kept) <= n_lost
+    # Batches under way may also end after the interruption, and be kept after the note was written.
+    assert abs(len(service.asked) - (len(POOL) + n_asked - n_kept)) <= n_lost
     np.testing.assert_array_equal(proba, hashed_proba(POOL).astype(np.float32))
 
 
