@@ -32,7 +32,8 @@ _ALL = ("mean", "max", "attention")
         window around it. Several results are concatenated. ``"auto"`` takes all three, the first
         two or the mean, whichever does best on texts held out from a first training, and on copies
         of them if there are any. With fewer than 50 texts (100, if the teacher labels texts made of
-        them), it takes all three.
+        them), it takes all three. With few texts, the choice takes most of the time: with 200 gold
+        labels of TREC-6, 3 s instead of 0.3 on two cores.
     context_window : int, default=13
         Number of features that each attention score depends on. It must be odd.
     """,
